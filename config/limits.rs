@@ -1,0 +1,92 @@
+//! Every bound of the product as a named number, with its default.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// All bounds; `limits:` in `team.yaml` overrides them one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Seats: runs with a step in progress at once, over all processes on one store.
+    pub concurrent: u32,
+    /// Open root tasks before `over_capacity`.
+    pub queue: u32,
+    /// Nested delegations under a root.
+    pub depth: u32,
+    /// Transfers along one path.
+    pub hops: u32,
+    /// Children one run ever creates.
+    pub fan_out: u32,
+    /// Runs created by agents under one root.
+    pub tasks_per_root: u32,
+    /// Model turns of a run, unless its agent says otherwise.
+    pub turns: u32,
+    /// Tool calls taken from one reply.
+    pub parallel_calls: u32,
+    /// Wall clock of a root, seconds.
+    pub deadline_s: u64,
+    /// One tool call, seconds.
+    pub tool_timeout_s: u64,
+    /// Attempts of a step that failed retryably, in total.
+    pub attempts: u32,
+    /// Rate-limited attempts of one step, which are not counted as attempts.
+    pub rate_limited: u32,
+    /// Longest pause a provider's `Retry-After` may ask for, seconds.
+    pub retry_after_max_s: u64,
+    /// How long a call waits before it answers with a handle, seconds.
+    pub wait_s: u64,
+    /// Longest `wait_s` a caller may ask for.
+    pub wait_max_s: u64,
+    /// Characters of a task.
+    pub task_chars: usize,
+    /// Bytes of a context.
+    pub context_bytes: usize,
+    /// Bytes of one line on stdio.
+    pub line_bytes: usize,
+    /// Nesting of a JSON message.
+    pub json_depth: usize,
+    /// Calls in flight on one connection.
+    pub in_flight: usize,
+    /// Bytes of one reply of a provider.
+    pub reply_bytes: usize,
+    /// Bytes of one event of a stream.
+    pub event_bytes: usize,
+    /// Bytes of an error body that are read.
+    pub error_bytes: usize,
+    /// Bytes of one tool's output that the model is shown.
+    pub tool_output_bytes: usize,
+    /// Bytes of a result inside a RunView; the rest is read from the trace.
+    pub result_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            concurrent: 50,
+            queue: 100_000,
+            depth: 5,
+            hops: 10,
+            fan_out: 20,
+            tasks_per_root: 200,
+            turns: 20,
+            parallel_calls: 32,
+            deadline_s: 86_400,
+            tool_timeout_s: 120,
+            attempts: 3,
+            rate_limited: 10,
+            retry_after_max_s: 3_600,
+            wait_s: 40,
+            wait_max_s: 3_600,
+            task_chars: 32_000,
+            context_bytes: 256 << 10,
+            line_bytes: 8 << 20,
+            json_depth: 64,
+            in_flight: 64,
+            reply_bytes: 16 << 20,
+            event_bytes: 1 << 20,
+            error_bytes: 64 << 10,
+            tool_output_bytes: 64 << 10,
+            result_bytes: 6_000,
+        }
+    }
+}

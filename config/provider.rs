@@ -1,0 +1,52 @@
+//! A model endpoint as the owner described it: address, key source, headers, quirks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// One model endpoint.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its key in `providers`.
+    pub name: String,
+    /// How it is spoken to.
+    pub kind: ProviderKind,
+    /// Steps in progress at once; `None` = unlimited.
+    pub concurrency: Option<u32>,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Debug)]
+pub enum ProviderKind {
+    /// Any OpenAI-compatible endpoint.
+    OpenAi(Endpoint),
+    /// The built-in rehearsal model: deterministic, offline, answers by a playbook.
+    Rehearsal {
+        /// The text of the playbook file (YAML) and its path; `None` = the built-in manners.
+        playbook: Option<(PathBuf, String)>,
+    },
+}
+
+/// The address and manners of an OpenAI-compatible endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Without a trailing slash, such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// Absent for local servers.
+    pub api_key: Option<SecretString>,
+    /// Where the key was said to be, such as `env:OPENAI_API_KEY`: named in errors instead of the key.
+    pub key_source: Option<String>,
+    /// Sent with every request.
+    pub headers: BTreeMap<String, SecretString>,
+    /// Seconds to connect, 10.
+    pub connect_s: u64,
+    /// Seconds without a byte, 60.
+    pub idle_s: u64,
+    /// Seconds for a whole attempt, 600.
+    pub total_s: u64,
+    /// Whether replies are streamed.
+    pub stream: bool,
+    /// `max_tokens` or `max_completion_tokens`.
+    pub max_tokens_field: String,
+}

@@ -1,0 +1,237 @@
+//! The checked team: what every other room reads, after which nobody checks again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Limits, Provider};
+
+/// The agents, models and limits one owner loads together.
+#[derive(Clone, Debug)]
+pub struct Team {
+    /// Shown to clients and in traces; `team:` in `team.yaml`, else the folder's name.
+    pub name: String,
+    /// The agent that gets work nobody is named for.
+    pub entry: AgentName,
+    /// Every agent that loaded, by name.
+    pub agents: BTreeMap<AgentName, Agent>,
+    /// Model endpoints by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// Every bound of the product, as this owner set it.
+    pub limits: Limits,
+    /// The walled area that tasks and budgets belong to.
+    pub workspace: String,
+    /// Whether trigger words hand off by themselves (`handoffs.triggers`).
+    pub triggers: bool,
+    /// What was read, with the hash of its bytes.
+    pub files: Vec<SourceFile>,
+    /// Agent files left out and warnings: the rest of the team still serves.
+    pub problems: Vec<crate::Problem>,
+}
+
+/// One file the team was loaded from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes, in hex.
+    pub hash: String,
+}
+
+/// The name of an agent, which is also its tool's name: `[a-z][a-z0-9_]{1,31}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AgentName(String);
+
+impl AgentName {
+    /// Reads a name; `-` becomes `_`. Answers `None` if it is no name.
+    pub fn parse(text: &str) -> Option<AgentName> {
+        let name = text.trim().replace('-', "_");
+        let mut letters = name.chars();
+        let first = letters.next()?.is_ascii_lowercase();
+        let rest = letters.all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_');
+        (first && rest && (2..=32).contains(&name.len())).then_some(AgentName(name))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for AgentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A named specialist, complete: a run records this whole value and keeps it to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Also the name of its tool.
+    pub name: AgentName,
+    /// What a client's model reads, 1..300 characters.
+    pub description: String,
+    /// The system prompt: the body of the agent's file.
+    pub instructions: String,
+    /// Models in the order they are tried; never empty.
+    pub models: Vec<Model>,
+    /// Passed on when the provider takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Passed on as `reasoning_effort` when set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// Tools by name or glob; `None` = all the team allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<String>>,
+    /// Tools taken away again, by name or glob.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disallowed_tools: Vec<String>,
+    /// Model turns before the finalisation turn.
+    pub max_turns: u32,
+    /// What it is good at, as slugs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// To whom it may pass work: either side's declaration counts, denials are taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handoffs: Vec<Edge>,
+    /// Base priority of its runs.
+    pub class: Class,
+    /// 0..1, its weight in a synthesis.
+    pub authority: f64,
+    /// JSON Schema of its answer: the base schema with the role's own fields.
+    pub output: Value,
+    /// What it may do by class of act.
+    pub permissions: BTreeMap<Act, Verdict>,
+    /// What it may pass on in a handoff.
+    pub grants: Grants,
+    /// Whether it is a tool of its own.
+    pub publish: bool,
+}
+
+/// One model of an agent's chain, with its alias resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// A key of `Team::providers`.
+    pub provider: String,
+    /// The name the provider knows it by.
+    pub model: String,
+    /// Most tokens of one reply.
+    pub max_output: u32,
+    /// Tokens of prompt and reply together.
+    pub context: u32,
+}
+
+/// The right to pass work to another agent, with all the model is told about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Who receives.
+    pub to: AgentName,
+    /// Words that hand off by themselves once the agent has its answer; `any` = may always be used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<String>,
+    /// One line told to the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// A template for the new task, in which `{{task}}` is the source's own task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Who finishes.
+    pub mode: Mode,
+    /// The receiver's description.
+    pub description: String,
+    /// The receiver's capabilities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+}
+
+/// Who finishes after a handoff.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The receiver finishes.
+    #[default]
+    Transfer,
+    /// The answer comes back.
+    Delegate,
+}
+
+/// Base priority of an agent's runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// 900.
+    Critical,
+    /// 600.
+    High,
+    /// 300.
+    Quality,
+    /// 100.
+    #[default]
+    Normal,
+    /// 50.
+    Low,
+    /// 10.
+    Background,
+}
+
+impl Class {
+    /// Points of priority, 0..1000.
+    pub fn priority(self) -> u16 {
+        match self {
+            Class::Critical => 900,
+            Class::High => 600,
+            Class::Quality => 300,
+            Class::Normal => 100,
+            Class::Low => 50,
+            Class::Background => 10,
+        }
+    }
+}
+
+/// What an act does to the world.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Reads inside the workspace.
+    Read,
+    /// Writes inside the workspace.
+    Write,
+    /// Runs a program.
+    Run,
+    /// Fetches from the network.
+    Fetch,
+    /// Changes something outside the workspace.
+    External,
+}
+
+/// What is answered when an agent wants to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Never.
+    Deny,
+    /// After a person agreed.
+    Ask,
+    /// At once.
+    Allow,
+}
+
+/// What a run passes on of the permissions it received.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grants {
+    /// Cut to the agent's own permissions.
+    #[default]
+    Own,
+    /// Uncut.
+    Team,
+    /// Cut to this list.
+    Only(Vec<Act>),
+}

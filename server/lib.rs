@@ -1,0 +1,1 @@
+//! How do they reach us? Transports, the protocol, the command line.

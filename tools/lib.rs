@@ -1,0 +1,1 @@
+//! What may a caller ask for? One published tool a file.

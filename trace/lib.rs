@@ -1,0 +1,1 @@
+//! What can happen, and what does it add up to? Records and their folds.
