@@ -1,1 +1,22 @@
 //! What can happen, and what does it add up to? Records and their folds.
+//!
+//! Does no IO and decides nothing: a fold takes records and returns a value.
+
+mod begin;
+mod end;
+mod event;
+mod handoff;
+mod id;
+mod record;
+mod step;
+
+pub use begin::{Caller, Fuses, Started, Task};
+pub use end::{EndState, Finished, Missing, Stop, Trouble};
+pub use event::Event;
+pub use handoff::{ArtifactRef, Handoff, MadeBy, Summary};
+pub use id::{RunId, spell};
+pub use record::{FORMAT, Fact, Record};
+pub use step::{
+    Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,
+    Waiting, Work,
+};

@@ -1,0 +1,99 @@
+//! How work comes in: the task from outside, and the start of each run under it.
+
+use callboard_config::{Agent, AgentName};
+use serde::{Deserialize, Serialize};
+
+use crate::{Handoff, RunId};
+
+/// What was asked from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// What to do.
+    pub text: String,
+    /// What the caller gave along.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Who asked.
+    pub caller: Caller,
+    /// The caller's idempotency key, if it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// 0..1000, if the caller set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u16>,
+    /// Microseconds since 1970 at which the root ends.
+    pub deadline: i64,
+    /// W3C trace id, 32 hex: the caller's, or made at intake.
+    pub trace: String,
+    /// The caller's span, 16 hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span: Option<String>,
+}
+
+/// Who asks, and through what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The authenticated caller; on stdio the local user.
+    pub principal: String,
+    /// The client program's own name.
+    pub client: String,
+    /// Its version.
+    pub version: String,
+    /// `stdio`, `cli`, `http`.
+    pub transport: String,
+}
+
+/// One agent begins on one task. Everything the run needs to be folded again, anywhere, later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The agent as it was defined at that moment; the run keeps it.
+    pub agent: Agent,
+    /// The task of this run.
+    pub task: String,
+    /// The root's task, for triggers and for the prompt.
+    pub root_task: String,
+    /// What the root's caller gave along.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// The run that handed it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
+    /// How it was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<Handoff>,
+    /// Nested delegations above it.
+    pub depth: u32,
+    /// Transfers above it.
+    pub hops: u32,
+    /// The agents from the root to this run, this one last.
+    pub path: Vec<AgentName>,
+    /// Base priority, 0..1000.
+    pub priority: u16,
+    /// Microseconds since 1970 at which the root ends.
+    pub deadline: i64,
+    /// The bounds that rules look at.
+    pub fuses: Fuses,
+    /// Whether trigger words hand off by themselves.
+    pub triggers: bool,
+    /// The entry agent of the team, last resort of a failed handoff.
+    pub entry: AgentName,
+}
+
+/// The counts that end a run or refuse growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fuses {
+    /// Nested delegations.
+    pub depth: u32,
+    /// Transfers along a path.
+    pub hops: u32,
+    /// Children of one run.
+    pub fan_out: u32,
+    /// Model turns of this run.
+    pub turns: u32,
+    /// Tool calls taken from one reply.
+    pub parallel_calls: u32,
+    /// Attempts of one step.
+    pub attempts: u32,
+    /// Rate-limited attempts of one step.
+    pub rate_limited: u32,
+}

@@ -1,0 +1,159 @@
+//! Everything that can happen: a closed list. A new kind is a change of the format.
+
+use callboard_config::{AgentName, SourceFile};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Waiting,
+};
+
+/// What happened. The tag is `kind`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each kind says what its fields are")]
+pub enum Event {
+    /// A process came up on this store.
+    NodeStarted { node: String, version: String },
+    /// A process left.
+    NodeStopped { node: String, reason: String },
+    /// A team was read from its files.
+    TeamLoaded { files: Vec<SourceFile>, agents: Vec<AgentName>, problems: Vec<String> },
+    /// The node opened or shut its door for new runs.
+    AdmissionChanged { open: bool, load_pct: f64, reason: String },
+    /// A root task was accepted from outside.
+    TaskAccepted(Task),
+    /// Unaddressed work was routed.
+    Routed { mode: String, to: AgentName, score: f64, arm: String, candidates: Vec<AgentName> },
+    /// A graph of runs was declared.
+    PlanMade { plan: String, source: String, steps: Value },
+    /// A running graph was changed.
+    PlanChanged { plan: String, change: Value },
+    /// An agent began to work on a task.
+    RunStarted(Box<Started>),
+    /// The run's base priority was set.
+    RankSet { base: u16, source: String, key: Option<String> },
+    /// A vector was computed.
+    Embedded { subject: String, model: String, vector: String },
+    /// A step waits at a gate.
+    StepWaiting(Waiting),
+    /// A step begins: from here on its effect may have happened.
+    StepBegun(StepBegun),
+    /// A model answered.
+    ModelReplied(Box<ModelReplied>),
+    /// A tool answered, well or badly.
+    ToolReturned { step: u32, call: String, ok: bool, result: Value, ms: u64 },
+    /// A step ended without an outcome.
+    StepFailed(Failure),
+    /// A person decided what becomes of a step in doubt.
+    StepDecided { step: u32, decision: String },
+    /// A provider told its limits.
+    LimitsLearned { resource: String, limit: Option<f64>, remaining: Option<f64>, header: String },
+    /// A breaker changed its state.
+    BreakerChanged { resource: String, from: String, to: String, failures: u32 },
+    /// Work was passed on; the child's first records were written in the same transaction.
+    HandedOff(Box<Handoff>),
+    /// The receiver set to work.
+    HandoffAccepted { handoff: String },
+    /// The receiver declined.
+    HandoffRefused {
+        handoff: String,
+        run: RunId,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        better: Option<AgentName>,
+    },
+    /// A handoff did not come about, or its receiver failed; `stage` 1..4 says what comes next.
+    HandoffFailed { handoff: String, to: AgentName, stage: u8, reason: String },
+    /// A child ended: told to its parent in the child's own last write.
+    ChildEnded {
+        child: RunId,
+        agent: AgentName,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handoff: Option<String>,
+        end: Box<Finished>,
+    },
+    /// Something was written into shared context.
+    Noted { slot: String, key: String, value: Value, confidence: Option<f64> },
+    /// A key of memory was erased.
+    Forgotten { key: String },
+    /// A judgement on content.
+    Checked { check: String, place: String, verdict: String, reasons: Vec<String>, round: u32 },
+    /// The run asks a person.
+    QuestionAsked {
+        question: String,
+        #[serde(rename = "type")]
+        form: String,
+        prompt: String,
+        options: Vec<String>,
+    },
+    /// A question was answered or expired.
+    QuestionClosed { question: String, answer: Option<String> },
+    /// A share of a budget is used.
+    BudgetAlerted { node: String, dimension: String, used: f64, limit: f64, pct: f64 },
+    /// A budget was changed.
+    BudgetSet { node: String, from: Value, to: Value },
+    /// A count reached its limit.
+    FuseBlown { fuse: String, value: u64, limit: u64, chain: Vec<AgentName> },
+    /// Somebody outside acted on the run.
+    Controlled(Control),
+    /// A digest for people, restarts and prompts.
+    Checkpointed { summary: String, done: Vec<u32>, next: Vec<String> },
+    /// The run's attempt is over.
+    RunEnded(Box<Finished>),
+    /// A final result was written to its caller.
+    Delivered { to: String, form: String },
+    /// A caller stopped waiting.
+    CallerLeft { after_s: f64 },
+    /// An exporter has got this far.
+    Exported { destination: String, up_to: u64 },
+    /// A day's totals.
+    DayClosed { day: String, totals: Value },
+}
+
+impl Event {
+    /// The tag, as it stands in the journal.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::NodeStarted { .. } => "node_started",
+            Event::NodeStopped { .. } => "node_stopped",
+            Event::TeamLoaded { .. } => "team_loaded",
+            Event::AdmissionChanged { .. } => "admission_changed",
+            Event::TaskAccepted(_) => "task_accepted",
+            Event::Routed { .. } => "routed",
+            Event::PlanMade { .. } => "plan_made",
+            Event::PlanChanged { .. } => "plan_changed",
+            Event::RunStarted(_) => "run_started",
+            Event::RankSet { .. } => "rank_set",
+            Event::Embedded { .. } => "embedded",
+            Event::StepWaiting(_) => "step_waiting",
+            Event::StepBegun(_) => "step_begun",
+            Event::ModelReplied(_) => "model_replied",
+            Event::ToolReturned { .. } => "tool_returned",
+            Event::StepFailed(_) => "step_failed",
+            Event::StepDecided { .. } => "step_decided",
+            Event::LimitsLearned { .. } => "limits_learned",
+            Event::BreakerChanged { .. } => "breaker_changed",
+            Event::HandedOff(_) => "handed_off",
+            Event::HandoffAccepted { .. } => "handoff_accepted",
+            Event::HandoffRefused { .. } => "handoff_refused",
+            Event::HandoffFailed { .. } => "handoff_failed",
+            Event::ChildEnded { .. } => "child_ended",
+            Event::Noted { .. } => "noted",
+            Event::Forgotten { .. } => "forgotten",
+            Event::Checked { .. } => "checked",
+            Event::QuestionAsked { .. } => "question_asked",
+            Event::QuestionClosed { .. } => "question_closed",
+            Event::BudgetAlerted { .. } => "budget_alerted",
+            Event::BudgetSet { .. } => "budget_set",
+            Event::FuseBlown { .. } => "fuse_blown",
+            Event::Controlled(_) => "controlled",
+            Event::Checkpointed { .. } => "checkpointed",
+            Event::RunEnded(_) => "run_ended",
+            Event::Delivered { .. } => "delivered",
+            Event::CallerLeft { .. } => "caller_left",
+            Event::Exported { .. } => "exported",
+            Event::DayClosed { .. } => "day_closed",
+        }
+    }
+}
