@@ -8,7 +8,7 @@ mod provider;
 mod team;
 
 pub use limits::Limits;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use team::{Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, SourceFile, Team, Verdict};

@@ -20,7 +20,7 @@ pub struct Problem {
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The agent is left out; in `team.yaml` nothing starts.
+    /// The agent (or the one handoff it stands in) is left out; in `team.yaml` nothing starts.
     Error,
     /// Told, and nothing else changes.
     Warning,
@@ -38,4 +38,29 @@ impl std::fmt::Display for Problem {
         }
         Ok(())
     }
+}
+
+/// All problems of one load, in the order of files and lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for problem in &self.0 {
+            let mark = match problem.severity {
+                Severity::Error => "",
+                Severity::Warning => "warning: ",
+            };
+            writeln!(f, "{mark}{problem}")?;
+        }
+        let errors = self.0.iter().filter(|it| it.severity == Severity::Error).count();
+        let warnings = self.0.len() - errors;
+        write!(f, "{}, {}", counted(errors, "error"), counted(warnings, "warning"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -24,6 +24,10 @@ pub struct Team {
     pub limits: Limits,
     /// The walled area that tasks and budgets belong to.
     pub workspace: String,
+    /// What the team is for, in the owner's words; priority may ask it.
+    pub goal: Option<String>,
+    /// The ceiling over every root's permissions; the agents' own are already cut to it.
+    pub permissions: BTreeMap<Act, Verdict>,
     /// Whether trigger words hand off by themselves (`handoffs.triggers`).
     pub triggers: bool,
     /// What was read, with the hash of its bytes.
