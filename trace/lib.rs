@@ -9,6 +9,7 @@ mod handoff;
 mod id;
 mod record;
 mod step;
+mod view;
 
 pub use begin::{Caller, Fuses, Started, Task};
 pub use end::{EndState, Finished, Missing, Stop, Trouble};
@@ -20,3 +21,4 @@ pub use step::{
     Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,
     Waiting, Work,
 };
+pub use view::{Cost, Question, Queued, RunView, State};

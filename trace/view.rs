@@ -1,0 +1,126 @@
+//! The one result object: what a run is, in the same facts for every client.
+
+use callboard_config::AgentName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Missing, RunId, Stop, Trouble};
+
+/// Where a run stands. About 50 tokens while working, at most 2,000 when done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// The run.
+    pub run: RunId,
+    /// Where it stands.
+    pub state: State,
+    /// What stopped it, once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// Who has the work now, or who finished it.
+    pub agent: AgentName,
+    /// The conclusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// The answer's fields beyond `summary` and `confidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
+    /// 0..1, as the agent gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// What is being done, such as `3: note`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Why it is not at work yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queued>,
+    /// What a person has to decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
+    /// What a partial result lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recommendations: Vec<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Trouble>,
+    /// What it cost, its children included.
+    pub cost: Cost,
+    /// Handoffs made in its tree.
+    pub handoffs: u32,
+    /// Wall clock from acceptance to now or to the end.
+    pub elapsed_s: f64,
+    /// The call to make next, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Runs that ended while nobody listened, and warnings of the team.
+    #[serde(default)]
+    pub notices: Vec<String>,
+}
+
+/// The states of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not at work: nobody has begun, or it is paused or waits at a gate.
+    Queued,
+    /// A step is in progress, or a child works.
+    Working,
+    /// It asked a person.
+    InputRequired,
+    /// A step is in doubt.
+    Halted,
+    /// Done.
+    Completed,
+    /// Stopped, with something usable.
+    Partial,
+    /// Stopped, with nothing.
+    Failed,
+    /// Stopped from outside.
+    Cancelled,
+}
+
+impl State {
+    /// Whether nothing more will happen.
+    pub fn is_over(self) -> bool {
+        match self {
+            State::Completed | State::Partial | State::Failed | State::Cancelled => true,
+            State::Queued | State::Working | State::InputRequired | State::Halted => false,
+        }
+    }
+}
+
+/// Why a run is not at work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    /// How many ready runs come before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pos: Option<u64>,
+    /// A seat, a provider's pause until a time, or `paused by …`.
+    pub waiting_for: String,
+}
+
+/// Something a person has to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// `q_…`.
+    pub id: String,
+    /// `text`, `choice`, `approval` or `rerun`.
+    pub kind: String,
+    /// What is asked.
+    pub prompt: String,
+    /// What may be answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// What was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// US dollars; absent where no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<f64>,
+    /// Tokens in and out.
+    pub tokens: u64,
+}
