@@ -1,0 +1,234 @@
+//! From what is written to the checked team: everything is looked up once, here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::edges;
+use crate::front_matter::{self, Parts};
+use crate::member::{self, Ground, Member};
+use crate::models::Models;
+use crate::nearest::{did_you_mean, loose};
+use crate::place::{At, Place, Sink};
+use crate::problem::{Problems, Severity};
+use crate::providers;
+use crate::secret::Outside;
+use crate::team::{Agent, AgentName, SourceFile, Team};
+use crate::written_team::WrittenTeam;
+use crate::yaml::{self, Node, Value};
+
+/// The agent that gets unrouted work if nobody says otherwise.
+const ENTRY: &str = "coordinator";
+/// The workspace of a team that names none.
+const WORKSPACE: &str = "default";
+
+/// The text of the files of one team.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    /// The folder's name.
+    pub(crate) name: String,
+    /// Where `team.yaml` is or would be.
+    pub(crate) team_path: PathBuf,
+    /// Its text, if there is one.
+    pub(crate) team: Option<String>,
+    /// Every agent file.
+    pub(crate) agents: Vec<AgentText>,
+    /// What was read.
+    pub(crate) files: Vec<SourceFile>,
+}
+
+/// One agent file.
+#[derive(Debug)]
+pub(crate) struct AgentText {
+    pub(crate) path: PathBuf,
+    /// Its name without endings.
+    pub(crate) stem: String,
+    /// Its text, or why it cannot be read.
+    pub(crate) text: Result<String, String>,
+}
+
+/// Checks everything. Errors in `sink` so far, errors in `team.yaml`, a team without agents and a
+/// missing entry stop the start.
+pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Result<Team, Problems> {
+    let team_file = Place::whole(&texts.team_path, true);
+    let written = written_team(texts.team.as_deref(), &team_file, &sink);
+    let providers = providers::build(&written.providers, &team_file, outside, &sink);
+    let models = Models::build(&written.models, &providers, &team_file, outside, &sink);
+    let ceiling = member::ceiling(written.permissions.clone());
+    let ground = Ground { models, turns: written.limits.turns, ceiling: ceiling.clone() };
+
+    let agents_sink = Sink::default();
+    let (members, absent) = members(&texts.agents, &written, &ground, &agents_sink, &sink);
+    let mut agents = edges::join(members, &absent, &agents_sink);
+    publish(written.publish.as_deref(), &mut agents, &absent, &sink);
+    let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
+
+    let stops = sink.has_errors();
+    sink.absorb(agents_sink);
+    let problems = sink.sorted();
+    let in_team =
+        problems.iter().any(|it| it.severity == Severity::Error && it.file == texts.team_path);
+    let (Some(entry), false) = (entry, stops || in_team) else {
+        return Err(Problems(problems));
+    };
+    let text = |it: Option<At<String>>, or: String| it.map_or(or, |it| it.value);
+    Ok(Team {
+        name: text(written.team, texts.name),
+        entry,
+        agents,
+        providers,
+        limits: written.limits,
+        workspace: text(written.workspace, WORKSPACE.to_owned()),
+        goal: written.goal.map(|it| it.value),
+        permissions: ceiling,
+        triggers: written.handoffs.triggers.unwrap_or(true),
+        files: texts.files,
+        problems,
+    })
+}
+
+fn written_team(text: Option<&str>, place: &Place, sink: &Sink) -> WrittenTeam {
+    let node = text.and_then(|it| yaml::parse(it, place, sink));
+    node.map_or_else(WrittenTeam::default, |it| WrittenTeam::read(&it, sink))
+}
+
+/// Every agent that loads, and the loose names of those that are left out.
+fn members(
+    texts: &[AgentText],
+    written: &WrittenTeam,
+    ground: &Ground,
+    agents_sink: &Sink,
+    team_sink: &Sink,
+) -> (BTreeMap<AgentName, Member>, BTreeSet<String>) {
+    let mut overrides: BTreeMap<String, &(At<String>, Node)> =
+        written.agents.iter().map(|it| (loose(&it.0.value), it)).collect();
+    let mut members: BTreeMap<AgentName, Member> = BTreeMap::new();
+    let mut absent = BTreeSet::new();
+    for AgentText { path, stem, text } in texts {
+        let whole = Place::whole(path, false);
+        let parts = match text {
+            Ok(text) => front_matter::split(text, &whole, agents_sink),
+            Err(error) => {
+                agents_sink.push(whole.error(error, ""));
+                None
+            }
+        };
+        let Some(mut parts) = parts else {
+            absent.insert(loose(stem));
+            continue;
+        };
+        let name = written_name(&parts.front).unwrap_or(stem).to_owned();
+        if let Some((_, changes)) = overrides.remove(&loose(&name)) {
+            lay_over(&mut parts, changes, &name, agents_sink);
+        }
+        let Some(member) = Member::check(&parts, stem, ground, agents_sink) else {
+            absent.insert(loose(&name));
+            continue;
+        };
+        if let Some(first) = members.get(&member.agent.name) {
+            agents_sink.push(member.place.error(
+                format!("a second agent is named \"{}\"", member.agent.name),
+                format!("the first is {}", first.place.source.path.display()),
+            ));
+            continue;
+        }
+        members.insert(member.agent.name.clone(), member);
+    }
+    for (key, (name, _)) in overrides {
+        if !absent.contains(&key) && !members.keys().any(|it| loose(it.as_str()) == key) {
+            team_sink.push(unknown(name, "agents", members.keys()));
+        }
+    }
+    (members, absent)
+}
+
+fn written_name(front: &Node) -> Option<&str> {
+    let Value::Map(entries) = &front.value else { return None };
+    entries.iter().find(|(key, _)| key.name == "name").and_then(|(_, it)| it.text())
+}
+
+/// Puts the keys of `agents.NAME` in `team.yaml` over those of the agent's file.
+fn lay_over(parts: &mut Parts, changes: &Node, name: &str, sink: &Sink) {
+    let (Value::Map(entries), Value::Map(changes)) = (&mut parts.front.value, &changes.value)
+    else {
+        if !matches!(changes.value, Value::Null) {
+            let said = format!("`agents.{name}` must be a map, found {}", changes.kind());
+            sink.push(changes.place.error(said, ""));
+        }
+        return;
+    };
+    for (key, value) in changes {
+        if key.name == "name" {
+            let said = format!("`agents.{name}.name` cannot be changed here");
+            sink.push(key.place.error(said, "rename the agent in its own file"));
+            continue;
+        }
+        entries.retain(|(it, _)| it.name != key.name);
+        entries.push((key.clone(), value.clone()));
+    }
+}
+
+fn publish(
+    written: Option<&[At<String>]>,
+    agents: &mut BTreeMap<AgentName, Agent>,
+    absent: &BTreeSet<String>,
+    sink: &Sink,
+) {
+    let Some(written) = written else { return };
+    let wanted: BTreeSet<String> = written.iter().map(|it| loose(&it.value)).collect();
+    let known: BTreeSet<String> = agents.keys().map(|it| loose(it.as_str())).collect();
+    for name in written {
+        let key = loose(&name.value);
+        if !known.contains(&key) && !absent.contains(&key) {
+            sink.push(unknown(name, "publish", agents.keys()));
+        }
+    }
+    for agent in agents.values_mut() {
+        agent.publish &= wanted.contains(&loose(agent.name.as_str()));
+    }
+}
+
+fn entry(
+    written: Option<&At<String>>,
+    agents: &BTreeMap<AgentName, Agent>,
+    absent: &BTreeSet<String>,
+    team_file: &Place,
+    sink: &Sink,
+) -> Option<AgentName> {
+    let find = |name: &str| agents.keys().find(|it| loose(it.as_str()) == loose(name)).cloned();
+    if agents.is_empty() {
+        let help =
+            "put agent files into `agents/`, or write the shipped team with `callboard init`";
+        sink.push(team_file.error("this team has no agent", help));
+        return None;
+    }
+    if let Some(name) = written {
+        let found = find(&name.value);
+        if found.is_none() && absent.contains(&loose(&name.value)) {
+            let said = format!("the entry agent \"{}\" is left out", name.value);
+            sink.push(name.place.error(said, "mend its file, or name another `entry`"));
+        } else if found.is_none() {
+            sink.push(unknown(name, "entry", agents.keys()));
+        }
+        return found;
+    }
+    let only = agents.keys().next().filter(|_| agents.len() == 1).cloned();
+    let found = find(ENTRY).or(only.filter(|_| absent.is_empty()));
+    if found.is_none() {
+        let names: Vec<&str> = agents.keys().map(AgentName::as_str).collect();
+        sink.push(team_file.error(
+            "no agent is named for work that nobody is named for",
+            format!("write `entry: NAME` with one of {}", names.join(", ")),
+        ));
+    }
+    found
+}
+
+fn unknown<'a>(
+    name: &At<String>,
+    key: &str,
+    agents: impl Iterator<Item = &'a AgentName>,
+) -> crate::problem::Problem {
+    let near = did_you_mean(&name.value, agents.map(AgentName::as_str));
+    let said = format!("agent \"{}\" in `{key}` is not in this team{near}", name.value);
+    name.place.error(said, "")
+}

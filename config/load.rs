@@ -1,0 +1,161 @@
+//! Reads a team from its files; the only place that touches files and the environment.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::assemble::{AgentText, Texts, assemble};
+use crate::place::{Place, Sink};
+use crate::problem::Problems;
+use crate::provider::ProviderKind;
+use crate::secret::Outside;
+use crate::team::{SourceFile, Team};
+
+/// The file beside the agents.
+const TEAM: &str = "team.yaml";
+/// Where agents are looked for, in the order in which a name is taken.
+const FOLDERS: [&str; 5] =
+    ["agents", ".claude/agents", ".github/agents", ".gemini/agents", ".opencode/agent"];
+/// Bytes of one file.
+const BYTES: u64 = 1 << 20;
+/// Agent files of one team.
+const AGENTS: usize = 1_000;
+
+/// Loads the team at `place`: a folder, a `team.yaml`, or a single agent file. `env` answers for
+/// the variables that files refer to.
+///
+/// # Errors
+/// All problems at once if the team cannot start: any error in `team.yaml`, no agent, no entry.
+/// What only concerns one agent is in `Team::problems`, and the agent is left out.
+pub fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Team, Problems> {
+    let sink = Sink::default();
+    let texts = find(place, &sink);
+    let folder = texts.team_path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let read = |path: &Path| text(path).map(|(text, _)| text);
+    let outside = Outside { folder: &folder, env, read: &read };
+    let mut team = assemble(texts, &outside, sink)?;
+    for provider in team.providers.values() {
+        if let ProviderKind::Rehearsal { playbook: Some((path, text)) } = &provider.kind {
+            team.files.push(SourceFile { path: path.clone(), hash: hash(text.as_bytes()) });
+        }
+    }
+    Ok(team)
+}
+
+/// Loads the team at `place` with the environment of this process.
+///
+/// # Errors
+/// As `load`.
+pub fn load_here(place: &Path) -> Result<Team, Problems> {
+    load(place, &environment)
+}
+
+/// A variable of this process's environment; `None` if it is not set or no text.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn find(place: &Path, sink: &Sink) -> Texts {
+    let is_agent = place.extension().is_some_and(|it| it == "md");
+    let is_team = place.extension().is_some_and(|it| it == "yaml" || it == "yml");
+    let folder = if is_agent || is_team { parent(place) } else { place.to_path_buf() };
+    let team_path = if is_team { place.to_path_buf() } else { folder.join(TEAM) };
+    let mut texts =
+        Texts { name: folder_name(&folder), team_path, team: None, agents: vec![], files: vec![] };
+    if !place.exists() {
+        let help = "name a team's folder, or write the shipped team with `callboard init`";
+        sink.push(Place::whole(place, true).error("there is no such file or folder", help));
+        return texts;
+    }
+    let wrong = folder.join("team.yml");
+    if !is_team && wrong.exists() {
+        sink.push(Place::whole(&wrong, true).error("is not read", "rename it to `team.yaml`"));
+    }
+    if is_team || (!is_agent && texts.team_path.exists()) {
+        texts.team = keep(&texts.team_path, &mut texts.files)
+            .map_err(|error| sink.push(Place::whole(&texts.team_path, true).error(error, "")))
+            .ok();
+    }
+    let agents = if is_agent { vec![place.to_path_buf()] } else { agent_files(&folder, sink) };
+    for path in agents {
+        let (stem, text) = (stem(&path), keep(&path, &mut texts.files));
+        texts.agents.push(AgentText { path, stem, text });
+    }
+    texts
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn folder_name(folder: &Path) -> String {
+    let full = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    full.file_name().map_or_else(|| "team".to_owned(), |it| it.to_string_lossy().into_owned())
+}
+
+/// The agent files of all folders, in order; `README.md` is none.
+fn agent_files(folder: &Path, sink: &Sink) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for name in FOLDERS {
+        let here = folder.join(name);
+        let Ok(entries) = std::fs::read_dir(&here) else {
+            if here.is_dir() {
+                sink.push(Place::whole(&here, true).error("cannot be read", ""));
+            }
+            continue;
+        };
+        let paths = entries.filter_map(|it| Some(it.ok()?.path()));
+        let mut paths: Vec<PathBuf> = paths.filter(|it| is_agent_file(it)).collect();
+        paths.sort();
+        found.append(&mut paths);
+    }
+    if found.len() > AGENTS {
+        let said = format!("holds {} agent files, more than {AGENTS}", found.len());
+        sink.push(Place::whole(folder, true).error(said, ""));
+        found.truncate(AGENTS);
+    }
+    found
+}
+
+fn is_agent_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+    let ends = path.extension().is_some_and(|it| it == "md");
+    ends && !name.starts_with('.') && !name.eq_ignore_ascii_case("README.md") && path.is_file()
+}
+
+/// `reviewer` of `reviewer.md` and of `reviewer.agent.md`.
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    stem.strip_suffix(".agent").unwrap_or(&stem).to_owned()
+}
+
+fn keep(path: &Path, files: &mut Vec<SourceFile>) -> Result<String, String> {
+    let (text, hash) = text(path)?;
+    files.push(SourceFile { path: path.to_path_buf(), hash });
+    Ok(text)
+}
+
+/// The text of a file, without a byte order mark, and the hash of its bytes.
+fn text(path: &Path) -> Result<(String, String), String> {
+    if !path.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > BYTES {
+        return Err(format!("is larger than {} KiB", BYTES >> 10));
+    }
+    let hash = hash(&bytes);
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("is no UTF-8 text: byte {}", error.utf8_error().valid_up_to()))?;
+    Ok((text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned(), hash))
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
+}

@@ -1,0 +1,220 @@
+//! One agent: its front matter and instructions, checked; its handoffs are joined later.
+
+use std::collections::BTreeMap;
+
+use crate::answer;
+use crate::front_matter::Parts;
+use crate::models::Models;
+use crate::place::{At, Place, Sink};
+use crate::team::{Act, Agent, AgentName, Grants, Verdict};
+use crate::written_agent::{WrittenAgent, WrittenEdge};
+
+/// Characters of a description, and of its first sentence.
+const DESCRIPTION: usize = 300;
+const SENTENCE: usize = 120;
+const CAPABILITIES: usize = 20;
+const AUTHORITY: f64 = 0.6;
+const RESERVED: [&str; 4] = ["plan", "recruiter", "outside", "ask_agent"];
+
+/// What every agent of a team stands on.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) models: Models,
+    /// Turns of an agent that sets none.
+    pub(crate) turns: u32,
+    /// The team's `permissions`, complete.
+    pub(crate) ceiling: BTreeMap<Act, Verdict>,
+}
+
+/// An agent without its handoffs, and what was written about them.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) agent: Agent,
+    pub(crate) place: Place,
+    pub(crate) handoffs: Vec<WrittenEdge>,
+    pub(crate) handoffs_from: Vec<At<String>>,
+    pub(crate) handoffs_deny: Vec<At<String>>,
+    pub(crate) triggers: Vec<At<String>>,
+}
+
+impl Member {
+    /// Checks one agent; `None` if it has to be left out, with the errors in `sink`.
+    pub(crate) fn check(parts: &Parts, stem: &str, ground: &Ground, sink: &Sink) -> Option<Member> {
+        let own = Sink::default();
+        let written = WrittenAgent::read(&parts.front, "", &own);
+        let place = parts.front.place.at(1);
+        let member = build(written, &parts.body, stem, &place, ground, &own);
+        let broken = own.has_errors();
+        sink.absorb(own);
+        member.filter(|_| !broken)
+    }
+}
+
+fn build(
+    written: WrittenAgent,
+    body: &str,
+    stem: &str,
+    place: &Place,
+    ground: &Ground,
+    sink: &Sink,
+) -> Option<Member> {
+    let named = written.name.clone().unwrap_or(At { place: place.clone(), value: stem.to_owned() });
+    let name = name(&named, sink);
+    let description = description(written.description.as_ref(), place, sink);
+    let mut models = ground.models.chain(&written.model, sink);
+    if let Some(most) = written.max_output.and_then(|it| u32::try_from(it.value).ok()) {
+        models.iter_mut().for_each(|it| it.max_output = most);
+    }
+    let output = answer::with_output(written.output.as_ref(), sink);
+    let capabilities = capabilities(&written.capabilities, sink);
+    let (name, description) = (name?, description?);
+    if body.is_empty() {
+        let said = "has no instructions below the front matter; its description is used";
+        sink.push(place.warning(said, "write what the agent is to do and how"));
+    }
+    let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
+    let agent = Agent {
+        name,
+        instructions: if body.is_empty() { description.clone() } else { body.to_owned() },
+        description,
+        models,
+        temperature: written.temperature.map(|it| it.value),
+        effort: written.effort,
+        tools: written.tools.map(texts),
+        disallowed_tools: texts(written.disallowed_tools),
+        max_turns: written
+            .max_turns
+            .and_then(|it| u32::try_from(it.value).ok())
+            .unwrap_or(ground.turns),
+        capabilities,
+        handoffs: vec![],
+        class: written.class.unwrap_or_default(),
+        authority: written.authority.map_or(AUTHORITY, |it| it.value),
+        output,
+        permissions: cut(complete(written.permissions.unwrap_or_default()), &ground.ceiling),
+        grants: written.grants.unwrap_or(Grants::Own),
+        publish: written.publish.unwrap_or(true),
+    };
+    let (handoffs, handoffs_from) = (written.handoffs, written.handoffs_from);
+    let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
+    Some(Member { agent, place: named.place, handoffs, handoffs_from, handoffs_deny, triggers })
+}
+
+/// Reading is allowed, everything else asks, unless it is written otherwise.
+fn complete(written: BTreeMap<Act, Verdict>) -> BTreeMap<Act, Verdict> {
+    let mut all = BTreeMap::from([
+        (Act::Read, Verdict::Allow),
+        (Act::Write, Verdict::Ask),
+        (Act::Run, Verdict::Ask),
+        (Act::Fetch, Verdict::Ask),
+        (Act::External, Verdict::Ask),
+    ]);
+    all.extend(written);
+    all
+}
+
+/// The team's ceiling: what it does not name it allows.
+pub(crate) fn ceiling(written: Option<BTreeMap<Act, Verdict>>) -> BTreeMap<Act, Verdict> {
+    let mut all: BTreeMap<Act, Verdict> =
+        complete(BTreeMap::new()).into_keys().map(|act| (act, Verdict::Allow)).collect();
+    all.extend(written.unwrap_or_default());
+    all
+}
+
+fn cut(
+    permissions: BTreeMap<Act, Verdict>,
+    ceiling: &BTreeMap<Act, Verdict>,
+) -> BTreeMap<Act, Verdict> {
+    let cut = |(act, verdict): (Act, Verdict)| {
+        (act, ceiling.get(&act).map_or(verdict, |most| verdict.min(*most)))
+    };
+    permissions.into_iter().map(cut).collect()
+}
+
+/// Reads a name; `API Designer`, as editors show it, is `api_designer`.
+pub(crate) fn read_name(text: &str) -> Option<AgentName> {
+    AgentName::parse(text).or_else(|| {
+        let word =
+            |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_lowercase() } else { '_' };
+        AgentName::parse(&text.trim().chars().map(word).collect::<String>())
+    })
+}
+
+fn name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
+    let Some(name) = read_name(&written.value) else {
+        sink.push(written.place.error(
+            format!("\"{}\" is no name for an agent", written.value),
+            "use 2 to 32 small letters, digits and `_`, beginning with a letter",
+        ));
+        return None;
+    };
+    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("team_") {
+        sink.push(written.place.error(
+            format!("\"{name}\" is a name of the product itself"),
+            "give the agent another `name`",
+        ));
+        return None;
+    }
+    Some(name)
+}
+
+fn description(written: Option<&At<String>>, place: &Place, sink: &Sink) -> Option<String> {
+    let Some(written) = written else {
+        let help = "write one sentence: what the agent does and when to use it";
+        sink.push(place.error("`description` is missing", help));
+        return None;
+    };
+    let text = written.value.replace("\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let length = text.chars().count();
+    let sentence = text.split_once(". ").map_or(text.as_str(), |(first, _)| first).chars().count();
+    if length > DESCRIPTION {
+        let said =
+            format!("`description` has {length} characters; clients see the first {DESCRIPTION}");
+        sink.push(written.place.warning(said, "say in one sentence when to use the agent"));
+    } else if sentence > SENTENCE {
+        let said =
+            format!("the first sentence of `description` is longer than {SENTENCE} characters");
+        sink.push(written.place.warning(said, ""));
+    }
+    Some(shortened(&text))
+}
+
+/// The first 300 characters, ended at a sentence or a word and before any example.
+fn shortened(text: &str) -> String {
+    let most = text.char_indices().nth(DESCRIPTION).map_or(text.len(), |(at, _)| at);
+    if most == text.len() {
+        return text.to_owned();
+    }
+    let head = &text[..most];
+    let head = head.split("<example>").next().filter(|it| !it.trim().is_empty()).unwrap_or(head);
+    match head.rfind(". ") {
+        Some(end) => head[..=end].to_owned(),
+        None if head.len() < most => head.trim_end().to_owned(),
+        None => {
+            let words = &head[..head.rfind(' ').unwrap_or(head.len())];
+            let room = words.char_indices().nth(DESCRIPTION - 1).map_or(words.len(), |(at, _)| at);
+            format!("{}…", &words[..room])
+        }
+    }
+}
+
+fn capabilities(written: &[At<String>], sink: &Sink) -> Vec<String> {
+    if let Some(more) = written.get(CAPABILITIES) {
+        let said = format!("`capabilities` holds {}, more than {CAPABILITIES}", written.len());
+        sink.push(more.place.error(said, "keep those that tell this agent from the others"));
+    }
+    let slug = |it: &At<String>| it.value.to_lowercase().replace([' ', '_'], "-");
+    written
+        .iter()
+        .filter_map(|it| {
+            let slug = slug(it);
+            let fits = slug.len() <= 80
+                && slug.chars().all(|it| it.is_alphanumeric() || "-.+#/".contains(it));
+            if !fits {
+                let said = format!("\"{}\" is no capability", it.value);
+                sink.push(it.place.error(said, "write a short word such as `unit-test`"));
+            }
+            fits.then_some(slug)
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! `limits:` as it is written: numbers over the defaults, large ones only on purpose.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::fields::Fields;
+use crate::limits::Limits;
+use crate::place::Sink;
+use crate::units::Unit;
+use crate::yaml::Node;
+
+/// A value this many times its default must be meant.
+const MOST: u64 = 10;
+
+/// The form of `limits:` for the schema: every limit, and `raise`.
+pub(crate) struct WrittenLimits;
+
+/// Reads the limits over their defaults. Zero is allowed and means never.
+pub(crate) fn read(node: &Node, sink: &Sink) -> Limits {
+    let fields = Fields::open(node, "limits", sink);
+    let raise = fields.flag("raise").unwrap_or(false);
+    let mut limits = defaults();
+    for (key, value) in &mut limits {
+        let default = value.as_u64().unwrap_or_default();
+        let Some(node) = fields.node(key) else { continue };
+        let Some(wanted) = fields.whole_of(node, key, unit(key), 0..=u64::MAX) else { continue };
+        if wanted.value > default * MOST && !raise {
+            fields.wrong(
+                node,
+                key,
+                &format!("is {}, more than {MOST} times its default {default}", wanted.value),
+                "write `raise: true` in `limits` if it is meant",
+            );
+        }
+        *value = wanted.value.into();
+    }
+    fields.close();
+    serde_json::from_value(Value::Object(limits)).unwrap_or_else(|error| {
+        let said = format!("`limits` holds a number that cannot be counted: {error}");
+        sink.push(node.place.error(said, ""));
+        Limits::default()
+    })
+}
+
+fn defaults() -> Map<String, Value> {
+    match serde_json::to_value(Limits::default()) {
+        Ok(Value::Object(map)) => map,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+fn unit(key: &str) -> Unit {
+    if key.ends_with("_s") {
+        Unit::Seconds
+    } else if key.ends_with("_bytes") {
+        Unit::Bytes
+    } else {
+        Unit::Count
+    }
+}
+
+impl JsonSchema for WrittenLimits {
+    fn schema_name() -> Cow<'static, str> {
+        "Limits".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Limits::json_schema(generator);
+        let Some(Value::Object(properties)) = schema.get_mut("properties") else { return schema };
+        for (key, form) in properties.iter_mut() {
+            let pattern = match unit(key) {
+                Unit::Count => None,
+                Unit::Seconds => Some("^[0-9]+ *[smhd]?$"),
+                Unit::Bytes => Some("^[0-9]+ *([KMG]iB|[KkM]?B)?$"),
+            };
+            if let (Some(pattern), Some(form)) = (pattern, form.as_object_mut()) {
+                form.remove("format");
+                form.insert("type".into(), json!(["integer", "string"]));
+                form.insert("pattern".into(), pattern.into());
+            }
+        }
+        properties.insert(
+            "raise".into(),
+            json!({
+                "description": "Says that values above ten times their default are meant.",
+                "type": "boolean",
+                "default": false,
+            }),
+        );
+        schema
+    }
+}

@@ -1,0 +1,268 @@
+//! `team.yaml` as it is written: its keys, read one by one, before anything is looked up.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::fields::Fields;
+use crate::limits::Limits;
+use crate::place::{At, Place, Sink};
+use crate::team::{Act, Verdict};
+use crate::units::{OneOf, Seconds, Switch, Unit};
+use crate::written_agent::{WrittenAgent, permissions};
+use crate::written_limits::{self, WrittenLimits};
+use crate::yaml::{Node, Value};
+
+/// Keys of the whole design that this version does not act on.
+const LATER: [&str; 12] = [
+    "budgets",
+    "priority",
+    "route",
+    "resources",
+    "guardrails",
+    "approvals",
+    "memory",
+    "clients",
+    "store",
+    "telemetry",
+    "workflows",
+    "retain",
+];
+
+/// The file `team.yaml`; every key may be left out.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(title = "Callboard team", rename = "team", deny_unknown_fields)]
+pub(crate) struct WrittenTeam {
+    /// The team's name, shown to clients and in traces. Default: the folder's name.
+    pub(crate) team: Option<At<String>>,
+    /// The agent for work nobody is named for. Default: `coordinator`, else the only agent.
+    pub(crate) entry: Option<At<String>>,
+    /// The walled area that tasks belong to. Default: `default`.
+    pub(crate) workspace: Option<At<String>>,
+    /// What the team is for, in your words.
+    pub(crate) goal: Option<At<String>>,
+    /// Changes to single agents, by name: the same keys as in their files.
+    #[schemars(with = "Option<BTreeMap<String, WrittenAgent>>")]
+    pub(crate) agents: Vec<(At<String>, Node)>,
+    /// Model endpoints by name. Default: one from OPENAI_BASE_URL and OPENAI_API_KEY.
+    #[schemars(with = "Option<BTreeMap<String, WrittenProvider>>")]
+    pub(crate) providers: Vec<WrittenProvider>,
+    /// Models by alias; `default` is for the agents that name none.
+    #[schemars(with = "Option<BTreeMap<String, OneOf<String, WrittenModel>>>")]
+    pub(crate) models: Vec<WrittenModel>,
+    /// The bounds of the product, one by one.
+    #[schemars(with = "Option<WrittenLimits>")]
+    pub(crate) limits: Limits,
+    /// How agents hand over.
+    pub(crate) handoffs: WrittenHandoffs,
+    /// The agents that are tools of their own. Default: all.
+    pub(crate) publish: Option<Vec<At<String>>>,
+    /// The ceiling over what any agent may do: `allow`, `ask` or `deny` by class of act.
+    pub(crate) permissions: Option<BTreeMap<Act, Verdict>>,
+}
+
+/// How agents hand over.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "handoffs", deny_unknown_fields)]
+pub(crate) struct WrittenHandoffs {
+    /// Whether trigger words hand off by themselves; off leaves handoffs to the models.
+    #[schemars(with = "Option<Switch>")]
+    pub(crate) triggers: Option<bool>,
+}
+
+/// A model endpoint, as written.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "provider", deny_unknown_fields)]
+pub(crate) struct WrittenProvider {
+    /// Its key in `providers`.
+    #[schemars(skip)]
+    pub(crate) name: At<String>,
+    /// How it is spoken to. Default: `openai`.
+    pub(crate) kind: Kind,
+    /// Such as `http://localhost:11434/v1`.
+    pub(crate) base_url: Option<At<String>>,
+    /// Where the key is: `env:NAME` or `file:PATH`; left out for local servers.
+    pub(crate) api_key: Option<At<String>>,
+    /// Sent with every request; secrets as `env:NAME` or `file:PATH`.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) headers: Vec<(String, At<String>)>,
+    /// Steps in progress at once. Default: unlimited.
+    pub(crate) concurrency: Option<At<u64>>,
+    /// Time to connect, 10 s.
+    #[schemars(with = "Option<Seconds>")]
+    pub(crate) connect_s: Option<At<u64>>,
+    /// Time without a byte, 60 s.
+    #[schemars(with = "Option<Seconds>")]
+    pub(crate) idle_s: Option<At<u64>>,
+    /// Time for a whole attempt, 600 s.
+    #[schemars(with = "Option<Seconds>")]
+    pub(crate) timeout_s: Option<At<u64>>,
+    /// Whether replies are streamed. Default: true.
+    #[schemars(with = "Option<Switch>")]
+    pub(crate) stream: Option<bool>,
+    /// How the endpoint calls the limit of a reply. Default: `max_tokens`.
+    pub(crate) max_tokens_field: Option<At<TokensField>>,
+    /// The rehearsal model's answers: a YAML file, from this file's folder.
+    pub(crate) playbook: Option<At<String>>,
+}
+
+/// How a provider is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "kind")]
+pub(crate) enum Kind {
+    /// Any OpenAI-compatible endpoint.
+    #[default]
+    Openai,
+    /// The built-in model that works offline.
+    Rehearsal,
+}
+
+/// How an endpoint calls the limit of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "max_tokens_field", inline)]
+pub(crate) enum TokensField {
+    /// What most endpoints take.
+    MaxTokens,
+    /// What newer OpenAI models take.
+    MaxCompletionTokens,
+}
+
+/// A model alias, as written; the short form is `provider/model`.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "model", deny_unknown_fields)]
+pub(crate) struct WrittenModel {
+    /// Its key in `models`.
+    #[schemars(skip)]
+    pub(crate) alias: At<String>,
+    /// A key of `providers`; may be left out if there is only one.
+    pub(crate) provider: Option<At<String>>,
+    /// The name the provider knows it by.
+    pub(crate) model: At<String>,
+    /// What is tried next, in order: aliases or `provider/model`.
+    #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
+    pub(crate) fallback: Vec<At<String>>,
+    /// Tokens of prompt and reply together, 128,000.
+    pub(crate) context: Option<At<u64>>,
+    /// Most tokens of one reply, 4,096.
+    pub(crate) max_output: Option<At<u64>>,
+}
+
+impl WrittenTeam {
+    /// Reads the keys; whatever is wrong is in `sink` and counts as not written.
+    pub(crate) fn read(node: &Node, sink: &Sink) -> WrittenTeam {
+        let fields = Fields::open(node, "", sink);
+        let providers = fields.entries("providers");
+        let models = fields.entries("models");
+        let team = WrittenTeam {
+            team: fields.text("team"),
+            entry: fields.text("entry"),
+            workspace: fields.text("workspace"),
+            goal: fields.text("goal"),
+            agents: fields
+                .entries("agents")
+                .iter()
+                .map(|(key, node)| (named(&key.name, &key.place), node.clone()))
+                .collect(),
+            providers: providers
+                .iter()
+                .map(|(key, node)| provider(named(&key.name, &key.place), node, sink))
+                .collect(),
+            models: models
+                .iter()
+                .filter_map(|(key, node)| model(named(&key.name, &key.place), node, &fields))
+                .collect(),
+            limits: fields
+                .node("limits")
+                .map_or_else(Limits::default, |it| written_limits::read(it, sink)),
+            handoffs: handoffs(&fields),
+            publish: fields.texts("publish"),
+            permissions: permissions(&fields),
+        };
+        for key in LATER {
+            if let Some(node) = fields.node(key) {
+                sink.push(node.place.error(
+                    format!("`{key}` is not supported by this version"),
+                    "remove it: what it asks for would not be done",
+                ));
+            }
+        }
+        fields.close();
+        team
+    }
+}
+
+fn handoffs(fields: &Fields<'_>) -> WrittenHandoffs {
+    let Some(node) = fields.node("handoffs") else { return WrittenHandoffs::default() };
+    let inner = Fields::open(node, "handoffs", fields.sink);
+    let handoffs = WrittenHandoffs { triggers: inner.flag("triggers") };
+    inner.close();
+    handoffs
+}
+
+fn provider(name: At<String>, node: &Node, sink: &Sink) -> WrittenProvider {
+    let fields = Fields::open(node, format!("providers.{}", name.value), sink);
+    let headers = fields.entries("headers");
+    let provider = WrittenProvider {
+        kind: fields
+            .choice("kind", &["openai", "rehearsal"])
+            .map(|it| it.value)
+            .unwrap_or_default(),
+        base_url: fields.text("base_url"),
+        api_key: fields.text("api_key"),
+        headers: headers
+            .iter()
+            .filter_map(|(key, node)| Some((key.name.clone(), fields.text_of(node, "headers")?)))
+            .collect(),
+        concurrency: fields.whole("concurrency", Unit::Count, 0..=10_000),
+        connect_s: fields.whole("connect_s", Unit::Seconds, 1..=600),
+        idle_s: fields.whole("idle_s", Unit::Seconds, 1..=3_600),
+        timeout_s: fields.whole("timeout_s", Unit::Seconds, 1..=86_400),
+        stream: fields.flag("stream"),
+        max_tokens_field: fields
+            .choice("max_tokens_field", &["max_tokens", "max_completion_tokens"]),
+        playbook: fields.text("playbook"),
+        name,
+    };
+    for key in ["requests_per_min", "tokens_per_min"] {
+        if let Some(node) = fields.node(key) {
+            fields.wrong(node, key, "is not supported by this version", "use `concurrency`");
+        }
+    }
+    fields.close();
+    provider
+}
+
+fn model(alias: At<String>, node: &Node, team: &Fields<'_>) -> Option<WrittenModel> {
+    let path = format!("models.{}", alias.value);
+    if !matches!(node.value, Value::Map(_)) {
+        let model = team.text_of(node, &path)?;
+        let none = (vec![], None, None);
+        let (fallback, context, max_output) = none;
+        return Some(WrittenModel { alias, provider: None, model, fallback, context, max_output });
+    }
+    let fields = Fields::open(node, path, team.sink);
+    let model = fields.text("model");
+    if model.is_none() && fields.node("model").is_none() {
+        fields.sink.push(alias.place.error(
+            format!("`models.{}` names no model", alias.value),
+            "write `model: NAME`, as the provider knows it",
+        ));
+    }
+    let written = WrittenModel {
+        provider: fields.text("provider"),
+        fallback: fields.texts("fallback").unwrap_or_default(),
+        context: fields.whole("context", Unit::Count, 1_000..=10_000_000),
+        max_output: fields.whole("max_output", Unit::Count, 1..=1_000_000),
+        model: model.unwrap_or_else(|| named("", &node.place)),
+        alias,
+    };
+    fields.close();
+    Some(written)
+}
+
+fn named(name: &str, place: &Place) -> At<String> {
+    At { place: place.clone(), value: name.to_owned() }
+}
