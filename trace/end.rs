@@ -92,6 +92,18 @@ pub struct Trouble {
 }
 
 impl Finished {
+    /// Success with this answer.
+    pub fn done(answer: Value) -> Finished {
+        Finished {
+            state: EndState::Completed,
+            stop: Stop::Done,
+            answer: Some(answer),
+            missing: Vec::new(),
+            recommendations: Vec::new(),
+            error: None,
+        }
+    }
+
     /// The conclusion: the answer's summary, or the trouble's message.
     pub fn summary(&self) -> &str {
         let said = self.answer.as_ref().and_then(|it| it.get("summary")).and_then(Value::as_str);

@@ -74,7 +74,14 @@ pub enum Event {
         end: Box<Finished>,
     },
     /// Something was written into shared context.
-    Noted { slot: String, key: String, value: Value, confidence: Option<f64> },
+    Noted {
+        slot: String,
+        key: String,
+        value: Value,
+        /// `a_…`, from the hash of the value.
+        artifact: String,
+        confidence: Option<f64>,
+    },
     /// A key of memory was erased.
     Forgotten { key: String },
     /// A judgement on content.

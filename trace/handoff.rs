@@ -56,6 +56,15 @@ pub struct ArtifactRef {
     /// Why it matters to the receiver, at most 200 characters.
     #[serde(default)]
     pub why: String,
+    /// `slot/key` of the note that made it.
+    #[serde(default)]
+    pub name: String,
+    /// Its whole size.
+    #[serde(default)]
+    pub bytes: usize,
+    /// Its first 400 characters.
+    #[serde(default)]
+    pub head: String,
 }
 
 /// Who wrote a summary.

@@ -9,6 +9,8 @@ mod handoff;
 mod id;
 mod record;
 mod step;
+mod story;
+mod tree;
 mod view;
 
 pub use begin::{Caller, Fuses, Started, Task};
@@ -21,4 +23,6 @@ pub use step::{
     Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,
     Waiting, Work,
 };
+pub use story::{short, story, story_line};
+pub use tree::{Branch, Tree, progress_line};
 pub use view::{Cost, Question, Queued, RunView, State};

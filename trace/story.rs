@@ -1,0 +1,191 @@
+//! The journal as text, one line a record: for people, and for golden tests.
+
+use serde_json::Value;
+
+use crate::{
+    Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record, RunId, Started,
+    StepBegun, Work,
+};
+
+/// The records as lines, in the order given.
+pub fn story(records: &[Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        text.push_str(&story_line(record));
+        text.push('\n');
+    }
+    text
+}
+
+/// One record as one line: the short run name, the agent, and what happened.
+pub fn story_line(record: &Record) -> String {
+    let who = record.agent.as_ref().map_or("-", |it| it.as_str());
+    format!("{} {who}: {}", short(&record.run), told(&record.event, &record.by))
+}
+
+/// A run's name, short enough for people: `r_7k2m`.
+pub fn short(run: &RunId) -> &str {
+    run.as_str().get(..6).unwrap_or(run.as_str())
+}
+
+fn told(event: &Event, by: &str) -> String {
+    match event {
+        Event::TaskAccepted(task) => format!("accepted from {by}: {}", line(&task.text)),
+        Event::RunStarted(started) => begun(started),
+        Event::StepBegun(step) => step_begun(step),
+        Event::ModelReplied(reply) => replied(reply),
+        Event::ToolReturned { step, ok, result, .. } => {
+            let how = if *ok { "returned" } else { "refused" };
+            format!("step {step} {how}: {}", value(result))
+        }
+        Event::StepFailed(failure) => failed(failure),
+        Event::HandedOff(handoff) => handed_off(handoff),
+        Event::HandoffAccepted { .. } => "accepted the handoff".into(),
+        Event::HandoffRefused { run, reason, .. } => {
+            format!("handoff refused by {}: {}", short(run), line(reason))
+        }
+        Event::HandoffFailed { to, stage, reason, .. } => {
+            format!("handoff to {to} failed (stage {stage}): {}", line(reason))
+        }
+        Event::ChildEnded { child, agent, end, .. } => {
+            format!("told that {agent} ({}) ended {}", short(child), tag(&end.state))
+        }
+        Event::Noted { slot, key, artifact, .. } => {
+            let id = artifact.get(..6).unwrap_or(artifact);
+            format!("noted {slot}/{key} ({id})")
+        }
+        Event::QuestionAsked { prompt, options, .. } => {
+            format!("asks: {} [{}]", line(prompt), options.join(", "))
+        }
+        Event::QuestionClosed { answer, .. } => {
+            format!("question closed: {}", answer.as_deref().unwrap_or("expired"))
+        }
+        Event::FuseBlown { fuse, value, limit, .. } => {
+            format!("fuse {fuse} blown: {value} over {limit}")
+        }
+        Event::Controlled(control) => {
+            let why = if control.reason.is_empty() { "" } else { ": " };
+            format!("{} by {by}{why}{}", tag(&control.action), line(&control.reason))
+        }
+        Event::RunEnded(end) => ended(end),
+        Event::NodeStarted { version, .. } => format!("process started, version {version}"),
+        Event::NodeStopped { reason, .. } => format!("process stopped: {reason}"),
+        Event::TeamLoaded { agents, problems, .. } => {
+            format!("team loaded: {} agents, {} problems", agents.len(), problems.len())
+        }
+        Event::AdmissionChanged { .. }
+        | Event::Routed { .. }
+        | Event::PlanMade { .. }
+        | Event::PlanChanged { .. }
+        | Event::RankSet { .. }
+        | Event::Embedded { .. }
+        | Event::StepWaiting(_)
+        | Event::StepDecided { .. }
+        | Event::LimitsLearned { .. }
+        | Event::BreakerChanged { .. }
+        | Event::Forgotten { .. }
+        | Event::Checked { .. }
+        | Event::BudgetAlerted { .. }
+        | Event::BudgetSet { .. }
+        | Event::Checkpointed { .. }
+        | Event::Delivered { .. }
+        | Event::CallerLeft { .. }
+        | Event::Exported { .. }
+        | Event::DayClosed { .. } => plainly(event),
+    }
+}
+
+/// The kind and its fields, for what needs no words of its own.
+fn plainly(event: &Event) -> String {
+    let mut fields = serde_json::to_value(event).unwrap_or_default();
+    if let Some(fields) = fields.as_object_mut() {
+        fields.shift_remove("kind");
+    }
+    format!("{}: {}", event.kind(), value(&fields))
+}
+
+fn begun(started: &Started) -> String {
+    let task = line(&started.task);
+    match &started.handoff {
+        Some(handoff) => format!("started, handed over by {}: {task}", handoff.source),
+        None => format!("started: {task}"),
+    }
+}
+
+fn step_begun(begun: &StepBegun) -> String {
+    let again =
+        if begun.attempt > 1 { format!(" (attempt {})", begun.attempt) } else { String::new() };
+    let what = match &begun.work {
+        Work::Model { provider, model, purpose, .. } => {
+            let why = match purpose {
+                Purpose::Turn => String::new(),
+                Purpose::Finalise => " for its last turn".into(),
+                Purpose::Repair { problem } => format!(" to mend its answer: {}", line(problem)),
+                Purpose::Summarise { to, trigger } => {
+                    format!(" for a summary to {to} (trigger: {trigger})")
+                }
+            };
+            format!("asks {provider}/{model}{why}")
+        }
+        Work::Tool { tool, arguments, .. } => format!("calls {tool} {}", value(arguments)),
+    };
+    format!("step {} {what}{again}", begun.step)
+}
+
+fn replied(reply: &ModelReplied) -> String {
+    let step = reply.step;
+    if !reply.calls.is_empty() {
+        let names: Vec<&str> = reply.calls.iter().map(|it| it.tool.as_str()).collect();
+        return format!("step {step} model wants {}", names.join(", "));
+    }
+    let cut = match &reply.finish {
+        Finish::Stop | Finish::ToolCalls => String::new(),
+        Finish::Length => " (cut)".into(),
+        Finish::ContentFilter => " (declined)".into(),
+        Finish::Other(why) => format!(" ({})", line(why)),
+    };
+    format!("step {step} model said{cut}: {}", line(&reply.text))
+}
+
+fn failed(failure: &Failure) -> String {
+    let after = if failure.retry_at.is_some() { ", will be tried again" } else { "" };
+    let (step, code) = (failure.step, tag(&failure.code));
+    format!("step {step} failed ({code}{after}): {}", line(&failure.message))
+}
+
+fn handed_off(handoff: &Handoff) -> String {
+    let mode = match handoff.mode {
+        callboard_config::Mode::Transfer => "handed off",
+        callboard_config::Mode::Delegate => "delegated",
+    };
+    let (to, run, reason) = (&handoff.target, short(&handoff.run), line(&handoff.reason));
+    format!("{mode} to {to} ({run}), {reason}: {}", line(&handoff.summary.must_know))
+}
+
+fn ended(end: &Finished) -> String {
+    format!("ended {} ({}): {}", tag(&end.state), tag(&end.stop), line(end.summary()))
+}
+
+/// The word a value is written as.
+fn tag(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
+
+/// A value on one line, at most 100 characters.
+fn value(value: &Value) -> String {
+    match value.get("error").and_then(Value::as_str) {
+        Some(error) => line(error),
+        None => line(&value.to_string()),
+    }
+}
+
+/// A text on one line, at most 100 characters, without control characters.
+fn line(text: &str) -> String {
+    let flat: String =
+        text.chars().map(|it| if it.is_control() { ' ' } else { it }).take(101).collect();
+    match flat.char_indices().nth(100) {
+        Some((at, _)) => format!("{}…", &flat[..at]),
+        None => flat,
+    }
+}
