@@ -33,8 +33,7 @@ pub struct Record {
     /// SHA-256 (hex) of the record before it in the same run; a run's first record names its
     /// parent's last, so a changed record breaks the chain of its whole tree.
     pub prev: String,
-    /// What happened.
-    #[serde(flatten)]
+    /// What happened. Not flattened: events have fields of their own named `agent`, `run`, `task`.
     pub event: Event,
 }
 

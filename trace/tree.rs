@@ -6,7 +6,7 @@ use callboard_config::AgentName;
 
 use crate::{
     Action, Cost, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView, State,
-    Trouble, Work, short,
+    StepBegun, Trouble, Work, short,
 };
 
 /// A root and everything under it.
@@ -182,15 +182,7 @@ impl Tree {
 impl Branch {
     fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::StepBegun(step) => {
-                self.steps = self.steps.max(step.step);
-                self.waits = None;
-                let what = match &step.work {
-                    Work::Model { provider, model, .. } => format!("asks {provider}/{model}"),
-                    Work::Tool { tool, .. } => tool.clone(),
-                };
-                self.step = Some(format!("{}: {what}", step.step));
-            }
+            Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => {
                 self.replies += 1;
                 self.tokens += reply.usage.input + reply.usage.output;
@@ -199,16 +191,7 @@ impl Branch {
                 self.waits = failure.retry_at.map(|_| failure.message.clone());
             }
             Event::HandedOff(handoff) => self.handoffs.push((**handoff).clone()),
-            Event::Controlled(control) => match control.action {
-                Action::Pause => self.paused = Some(record.by.clone()),
-                Action::Resume => self.paused = None,
-                Action::Cancel
-                | Action::FinishNow
-                | Action::Retry
-                | Action::SetPriority
-                | Action::Message
-                | Action::Redirect => (),
-            },
+            Event::Controlled(control) => self.controlled(&record.by, control.action),
             Event::QuestionAsked { question, form, prompt, options } => {
                 self.questions.push(Question {
                     id: question.clone(),
@@ -256,6 +239,29 @@ impl Branch {
             | Event::CallerLeft { .. }
             | Event::Exported { .. }
             | Event::DayClosed { .. } => (),
+        }
+    }
+
+    fn begun(&mut self, step: &StepBegun) {
+        self.steps = self.steps.max(step.step);
+        self.waits = None;
+        let what = match &step.work {
+            Work::Model { provider, model, .. } => format!("asks {provider}/{model}"),
+            Work::Tool { tool, .. } => tool.clone(),
+        };
+        self.step = Some(format!("{}: {what}", step.step));
+    }
+
+    fn controlled(&mut self, by: &str, action: Action) {
+        match action {
+            Action::Pause => self.paused = Some(by.to_string()),
+            Action::Resume => self.paused = None,
+            Action::Cancel
+            | Action::FinishNow
+            | Action::Retry
+            | Action::SetPriority
+            | Action::Message
+            | Action::Redirect => (),
         }
     }
 }
