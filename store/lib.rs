@@ -1,1 +1,35 @@
-//! Where is it kept, and who holds it? The database seam, journal, queue, leases, blobs.
+//! Where is it kept, and who holds it? The database seam, journal, queue, leases, pace, blobs.
+//!
+//! Knows no agent, no model and no tool: it keeps runs and their records, and says who may write them.
+
+mod advance;
+mod beat;
+mod blob;
+mod chain;
+mod claim;
+mod db;
+mod error;
+mod held;
+mod ink;
+mod journal;
+mod new;
+mod node;
+mod pace;
+mod read;
+mod schema;
+mod signal;
+mod sqlite;
+mod store;
+mod submit;
+mod sweep;
+mod verify;
+mod writer;
+
+pub use advance::{Advance, Advanced, Next};
+pub use beat::Beat;
+pub use claim::Lease;
+pub use error::StoreError;
+pub use new::{NewRun, Submitted};
+pub use read::{Counts, List, RunRow, RunState};
+pub use store::{OpenOptions, Store};
+pub use verify::{Break, Verdict};

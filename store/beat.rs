@@ -1,0 +1,101 @@
+//! The heartbeat: says that this node lives, and reconciles what it holds with what is written.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+
+use callboard_trace::RunId;
+
+use crate::db::{Row, Tx};
+use crate::store::Steady;
+use crate::{Lease, Store, StoreError};
+
+/// What a heartbeat found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// Runs we hold a lease for that are not ours any more: drop them.
+    pub lost: Vec<RunId>,
+    /// Runs that were written as ours and are unknown here; they are back in the queue.
+    pub given_back: Vec<RunId>,
+}
+
+impl Store {
+    /// Says that this node lives. Runs that the database says are ours and we neither hold nor
+    /// have asked for (an answer was lost) go back into the queue.
+    pub async fn beat(&self) -> Result<Beat, StoreError> {
+        if self.is_left() {
+            return Err(StoreError::Closed);
+        }
+        let before = self.inner.held.ours();
+        let node = self.inner.node.clone();
+        let (at, rows) = self.inner.db.write(move |tx| say_alive(tx, &node)).await?;
+        self.steady(at);
+        let (stray, lost) = self.inner.held.compare(&before, &rows);
+        let given_back = stray.iter().map(|it| it.0.clone()).collect();
+        if !stray.is_empty() {
+            self.release(stray).await?;
+        }
+        Ok(Beat { lost, given_back })
+    }
+
+    /// The orderly way out of a run: it is ready again at once.
+    pub async fn give_back(&self, lease: Lease) -> Result<(), StoreError> {
+        lease.hold.leave();
+        self.release(vec![(lease.run.clone(), lease.hold.token)]).await
+    }
+
+    /// The orderly end of this node: all its runs are ready again, and it claims no more.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.set_left();
+        let node = self.inner.node.clone();
+        self.inner.db.write(move |tx| forget(tx, &node).map(|_| ())).await?;
+        self.inner.locks.leave();
+        self.ring();
+        Ok(())
+    }
+
+    async fn release(&self, rows: Vec<(RunId, i64)>) -> Result<(), StoreError> {
+        let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
+            WHERE id = $1 AND lease = $2 AND state = 'running'";
+        let done = self.inner.db.write(move |tx| {
+            rows.iter().try_for_each(|(run, token)| {
+                tx.exec(sql, &[run.into(), (*token).into()]).map(|_| ())
+            })
+        });
+        done.await?;
+        self.ring();
+        Ok(())
+    }
+
+    /// A gap of a whole ttl, or a clock that jumped, starts the count anew.
+    fn steady(&self, at: i64) {
+        let ttl = self.inner.ttl.as_micros() as i64;
+        let mut steady = self.inner.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match *steady {
+            Some(it) if (0..=ttl).contains(&(at - it.last)) => it.since,
+            Some(_) | None => at,
+        };
+        *steady = Some(Steady { since, last: at });
+    }
+}
+
+/// All runs of a node back into the queue, and the node out of the list.
+pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
+    let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
+        WHERE node = $1 AND state = 'running'";
+    let freed = tx.exec(sql, &[node.into()])?;
+    tx.exec("DELETE FROM node WHERE id = $1", &[node.into()])?;
+    Ok(freed)
+}
+
+fn say_alive(tx: &mut dyn Tx, node: &str) -> Result<(i64, HashSet<(RunId, i64)>), StoreError> {
+    let at = tx.now()?;
+    let sql = "INSERT INTO node(id, started, seen) VALUES($1, $2, $2)
+        ON CONFLICT(id) DO UPDATE SET seen = excluded.seen";
+    tx.exec(sql, &[node.into(), at.into()])?;
+    // A clock that was set back would make the silent look alive for as long as it jumped.
+    tx.exec("UPDATE node SET seen = $1 WHERE seen > $1", &[at.into()])?;
+    let sql = "SELECT id, lease FROM run WHERE node = $1 AND state = 'running'";
+    let row = |it: &Row| Ok((RunId::from_text(it.text(0)?), it.int(1)?));
+    let rows = tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_, StoreError>>()?;
+    Ok((at, rows))
+}

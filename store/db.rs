@@ -1,0 +1,198 @@
+//! The one seam to a database: run this closure in one transaction, answer after a durable commit.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::StoreError;
+
+/// A value going into a statement or coming out of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Val {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// One row of an answer. A column of another kind than asked for is a damaged file, not a panic.
+#[derive(Debug)]
+pub(crate) struct Row(pub(crate) Vec<Val>);
+
+/// A transaction. A statement is written once: `$1` stands for a parameter, and `{now}`, `{int}`,
+/// `{serial}`, `{bytes}`, `{hold}`, `{skip}`, `{options}` for what the dialects spell differently.
+pub(crate) trait Tx {
+    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError>;
+    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError>;
+
+    /// The database's clock, in microseconds since 1970.
+    fn now(&mut self) -> Result<i64, StoreError> {
+        self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0)
+    }
+
+    /// The first row, if there is one.
+    fn one(&mut self, sql: &'static str, args: &[Val]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, args)?.into_iter().next())
+    }
+}
+
+/// A closure on its way to a database thread, with the way back. It may be run more than once;
+/// only the last run counts.
+pub(crate) trait Job: Send {
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// Jobs waiting for one database thread. More wait at their sender.
+pub(crate) const QUEUE: usize = 1024;
+
+/// The two ways into a database.
+#[derive(Clone)]
+pub(crate) struct Db {
+    pub(crate) writes: mpsc::Sender<Box<dyn Job>>,
+    pub(crate) reads: mpsc::Sender<Box<dyn Job>>,
+}
+
+impl Db {
+    /// Runs it in a transaction; what it returns is durable.
+    pub(crate) async fn write<T, F>(&self, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        ask(&self.writes, body, StoreError::Unknown).await
+    }
+
+    /// Runs it on a consistent view that cannot write.
+    pub(crate) async fn read<T, F>(&self, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        ask(&self.reads, body, StoreError::Closed).await
+    }
+}
+
+async fn ask<T, F>(
+    to: &mpsc::Sender<Box<dyn Job>>,
+    body: F,
+    unanswered: StoreError,
+) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+{
+    let (done, answer) = oneshot::channel();
+    let job = Box::new(Asked { body, out: None, done });
+    to.send(job).await.map_err(|_| StoreError::Closed)?;
+    answer.await.unwrap_or(Err(unanswered))
+}
+
+struct Asked<T, F> {
+    body: F,
+    out: Option<T>,
+    done: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Asked<T, F>
+where
+    T: Send,
+    F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+        self.out = Some((self.body)(tx)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Asked { body: _, out, done } = *self;
+        let answer = outcome.and_then(|()| out.ok_or(StoreError::Unknown));
+        // Nobody waits any more: the write stands all the same, and the journal tells.
+        let _ = done.send(answer);
+    }
+}
+
+impl Row {
+    pub(crate) fn int(&self, at: usize) -> Result<i64, StoreError> {
+        match self.0.get(at) {
+            Some(Val::Int(it)) => Ok(*it),
+            other => Err(odd(at, other)),
+        }
+    }
+
+    pub(crate) fn maybe_int(&self, at: usize) -> Option<i64> {
+        match self.0.get(at) {
+            Some(Val::Int(it)) => Some(*it),
+            Some(Val::Null | Val::Text(_) | Val::Bytes(_)) | None => None,
+        }
+    }
+
+    pub(crate) fn number(&self, at: usize) -> Result<u64, StoreError> {
+        u64::try_from(self.int(at)?).map_err(|_| odd(at, self.0.get(at)))
+    }
+
+    pub(crate) fn text(&self, at: usize) -> Result<String, StoreError> {
+        match self.0.get(at) {
+            Some(Val::Text(it)) => Ok(it.clone()),
+            other => Err(odd(at, other)),
+        }
+    }
+
+    pub(crate) fn maybe_text(&self, at: usize) -> Option<String> {
+        match self.0.get(at) {
+            Some(Val::Text(it)) => Some(it.clone()),
+            Some(Val::Null | Val::Int(_) | Val::Bytes(_)) | None => None,
+        }
+    }
+
+    pub(crate) fn bytes(&self, at: usize) -> Result<&[u8], StoreError> {
+        match self.0.get(at) {
+            Some(Val::Bytes(it)) => Ok(it),
+            other => Err(odd(at, other)),
+        }
+    }
+}
+
+fn odd(at: usize, found: Option<&Val>) -> StoreError {
+    StoreError::Corrupt(format!("column {at} of an answer is {found:?}; the store is damaged"))
+}
+
+impl From<i64> for Val {
+    fn from(it: i64) -> Val {
+        Val::Int(it)
+    }
+}
+
+impl From<u64> for Val {
+    fn from(it: u64) -> Val {
+        Val::Int(i64::try_from(it).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<u32> for Val {
+    fn from(it: u32) -> Val {
+        Val::Int(i64::from(it))
+    }
+}
+
+impl From<&str> for Val {
+    fn from(it: &str) -> Val {
+        Val::Text(it.to_owned())
+    }
+}
+
+impl From<&String> for Val {
+    fn from(it: &String) -> Val {
+        Val::Text(it.clone())
+    }
+}
+
+impl From<&callboard_trace::RunId> for Val {
+    fn from(it: &callboard_trace::RunId) -> Val {
+        Val::Text(it.as_str().to_owned())
+    }
+}
+
+impl<T: Into<Val>> From<Option<T>> for Val {
+    fn from(it: Option<T>) -> Val {
+        it.map_or(Val::Null, Into::into)
+    }
+}

@@ -1,0 +1,134 @@
+//! From a fact to the line that is kept: secrets go, long strings go apart. No other way leads in.
+
+use callboard_trace::{Event, Fact};
+use serde_json::Value;
+
+use crate::StoreError;
+use crate::blob::{Blob, pack};
+use crate::chain::digest;
+
+/// The most bytes a record may have, its blobs included.
+const BODY_MAX: usize = 32 << 20;
+
+/// Shorter values are no secrets: taking them out would blacken ordinary text.
+const SECRET_MIN: usize = 8;
+
+const INSTEAD: &str = "[secret]";
+
+/// Makes lines. Holds the secrets, in every spelling they may turn up in.
+pub(crate) struct Ink {
+    secrets: Vec<String>,
+}
+
+/// A fact ready to be kept; only [`Ink`] makes one.
+pub(crate) struct Line {
+    pub(crate) author: String,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
+    pub(crate) digest: String,
+    pub(crate) blobs: Vec<Blob>,
+}
+
+/// What the line says, as a reader will find it.
+pub(crate) struct Said {
+    pub(crate) by: String,
+    pub(crate) event: Event,
+}
+
+impl Ink {
+    pub(crate) fn new(secrets: &[String]) -> Ink {
+        let long = secrets.iter().filter(|it| it.len() >= SECRET_MIN);
+        let mut all: Vec<String> = long.flat_map(|it| spellings(it)).collect();
+        // A secret inside another must not leave the rest of the longer one behind.
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        all.dedup();
+        Ink { secrets: all }
+    }
+
+    pub(crate) fn write(&self, fact: Fact) -> Result<(Said, Line), StoreError> {
+        let Fact { by, event } = fact;
+        let kind = event.kind();
+        let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
+        let (event, body) = self.redact(event, body)?;
+        let mut blobs = Vec::new();
+        let body = pack(body, &mut blobs).to_string();
+        let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
+        if bytes > BODY_MAX {
+            let text = format!(
+                "a {kind} record of {bytes} bytes is over the limit of {BODY_MAX}; shorten it"
+            );
+            return Err(StoreError::Db(text));
+        }
+        let author = self.clean(&by).unwrap_or(by);
+        let line =
+            Line { author: author.clone(), kind, digest: digest(body.as_bytes()), body, blobs };
+        Ok((Said { by: author, event }, line))
+    }
+
+    pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Said>, Vec<Line>), StoreError> {
+        let both = facts.into_iter().map(|it| self.write(it)).collect::<Result<Vec<_>, _>>()?;
+        Ok(both.into_iter().unzip())
+    }
+
+    /// Only a body that held a secret is read back, to be sure that it still is a record. Keys are
+    /// left alone when one of them is a word of the format itself.
+    fn redact(&self, event: Event, body: Value) -> Result<(Event, Value), StoreError> {
+        for keys in [true, false] {
+            let mut clean = body.clone();
+            if !self.walk(&mut clean, keys) {
+                return Ok((event, body));
+            }
+            if let Ok(event) = serde_json::from_value(clean.clone()) {
+                return Ok((event, clean));
+            }
+        }
+        let text = "a secret has the value of a word of the record format; choose another secret";
+        Err(StoreError::Db(text.to_owned()))
+    }
+
+    fn walk(&self, value: &mut Value, keys: bool) -> bool {
+        if self.secrets.is_empty() {
+            return false;
+        }
+        match value {
+            Value::String(text) => self.clean(text).map(|it| *text = it).is_some(),
+            Value::Array(items) => {
+                items.iter_mut().fold(false, |any, it| self.walk(it, keys) | any)
+            }
+            Value::Object(map) => {
+                let mut any = map.values_mut().fold(false, |any, it| self.walk(it, keys) | any);
+                if keys && map.keys().any(|key| self.clean(key).is_some()) {
+                    let taken = std::mem::take(map).into_iter();
+                    map.extend(taken.map(|(key, it)| (self.clean(&key).unwrap_or(key), it)));
+                    any = true;
+                }
+                any
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
+    /// The text without secrets, if it had any.
+    pub(crate) fn clean(&self, text: &str) -> Option<String> {
+        let found = self.secrets.iter().filter(|it| text.contains(it.as_str()));
+        found.fold(None, |done: Option<String>, it| {
+            Some(done.as_deref().unwrap_or(text).replace(it.as_str(), INSTEAD))
+        })
+    }
+}
+
+/// A secret as it is, inside JSON text, and inside JSON text that stands in JSON text.
+fn spellings(secret: &str) -> Vec<String> {
+    let once = escaped(secret);
+    let twice = escaped(&once);
+    vec![secret.to_owned(), once, twice]
+}
+
+fn escaped(text: &str) -> String {
+    let quoted = Value::String(text.to_owned()).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+fn unwritable(kind: &str, error: &serde_json::Error) -> StoreError {
+    StoreError::Db(format!("a {kind} record cannot be written as JSON: {error}"))
+}

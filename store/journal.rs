@@ -1,0 +1,263 @@
+//! The journal: how a line gets its number, time and chain, and how it is read back.
+
+use callboard_trace::{FORMAT, Record, RunId};
+use serde_json::Value;
+
+use crate::StoreError;
+use crate::blob;
+use crate::chain::{Link, digest, link};
+use crate::db::{Row, Tx, Val};
+use crate::ink::{Line, Said};
+
+/// The end of one run's journal, with what is needed to write on.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    pub(crate) pos: i64,
+    pub(crate) turn: i64,
+    pub(crate) run: RunId,
+    pub(crate) root: RunId,
+    pub(crate) workspace: String,
+    pub(crate) agent: String,
+    pub(crate) attempt: u32,
+    pub(crate) seq: u64,
+    pub(crate) head: String,
+    pub(crate) state: String,
+    pub(crate) top: bool,
+}
+
+/// The columns of a [`Tail`], in its order.
+macro_rules! tail {
+    ($rest:literal) => {
+        concat!(
+            "SELECT pos, turn, id, root, workspace, agent, attempt, seq, head, state, top FROM run ",
+            $rest
+        )
+    };
+}
+pub(crate) use tail;
+
+/// Place, time and chain of a line that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    seq: u64,
+    at: i64,
+    prev: String,
+}
+
+/// Reads a row of the columns above.
+pub(crate) fn tail_of(row: &Row) -> Result<Tail, StoreError> {
+    Ok(Tail {
+        pos: row.int(0)?,
+        turn: row.int(1)?,
+        run: RunId::from_text(row.text(2)?),
+        root: RunId::from_text(row.text(3)?),
+        workspace: row.text(4)?,
+        agent: row.text(5)?,
+        attempt: row.number(6)? as u32,
+        seq: row.number(7)?,
+        head: row.text(8)?,
+        state: row.text(9)?,
+        top: row.int(10)? == 1,
+    })
+}
+
+/// The end of a run's journal, held against other writers.
+pub(crate) fn find(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
+    let row = tx.one(tail!("WHERE id = $1 {hold}"), &[run.into()])?;
+    row.as_ref().map(tail_of).transpose()
+}
+
+/// Writes lines behind the tail and moves it. The run's row is the caller's to update.
+pub(crate) fn append(
+    tx: &mut dyn Tx,
+    tail: &mut Tail,
+    at: i64,
+    lines: &[Line],
+) -> Result<Vec<Stamp>, StoreError> {
+    lines.iter().map(|line| append_one(tx, tail, at, line)).collect()
+}
+
+fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<Stamp, StoreError> {
+    for it in &line.blobs {
+        blob::keep(tx, it)?;
+    }
+    let stamp = Stamp { seq: tail.seq + 1, at, prev: tail.head.clone() };
+    let sql = "INSERT INTO journal(run, root, seq, at, v, attempt, author, kind, prev, body)
+        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let args = [
+        tail.pos.into(),
+        tail.turn.into(),
+        stamp.seq.into(),
+        at.into(),
+        u32::from(FORMAT).into(),
+        tail.attempt.into(),
+        (&line.author).into(),
+        line.kind.into(),
+        (&stamp.prev).into(),
+        (&line.body).into(),
+    ];
+    tx.exec(sql, &args)?;
+    tail.head = link(&Link {
+        prev: &stamp.prev,
+        run: tail.run.as_str(),
+        seq: stamp.seq,
+        at,
+        v: FORMAT,
+        attempt: tail.attempt,
+        author: &line.author,
+        kind: line.kind,
+        body: &line.digest,
+    });
+    tail.seq = stamp.seq;
+    Ok(stamp)
+}
+
+/// Writes the moved tail into the run's row.
+pub(crate) fn moved(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
+    let sql = "UPDATE run SET seq = $2, head = $3 WHERE pos = $1";
+    tx.exec(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into()]).map(|_| ())
+}
+
+/// The records that the lines became.
+pub(crate) fn records(tail: &Tail, stamps: Vec<Stamp>, said: Vec<Said>) -> Vec<Record> {
+    let agent = name(&tail.agent);
+    let both = stamps.into_iter().zip(said);
+    let record = |(stamp, said): (Stamp, Said)| Record {
+        seq: stamp.seq,
+        at: stamp.at,
+        v: FORMAT,
+        workspace: tail.workspace.clone(),
+        task: tail.root.clone(),
+        run: tail.run.clone(),
+        attempt: tail.attempt,
+        agent: agent.clone(),
+        by: said.by,
+        prev: stamp.prev,
+        event: said.event,
+    };
+    both.map(record).collect()
+}
+
+/// A line as it is stored, with its run's names.
+pub(crate) struct Kept {
+    pub(crate) pos: u64,
+    pub(crate) run: RunId,
+    root: RunId,
+    workspace: String,
+    agent: String,
+    pub(crate) seq: u64,
+    at: i64,
+    v: u16,
+    attempt: u32,
+    author: String,
+    kind: String,
+    pub(crate) prev: String,
+    pub(crate) body: String,
+}
+
+/// The columns of a [`Kept`], in its order.
+macro_rules! kept {
+    ($rest:literal) => {
+        concat!(
+            "SELECT j.pos, r.id, r.root, r.workspace, r.agent, j.seq, j.at, j.v, j.attempt, j.author,
+               j.kind, j.prev, j.body FROM journal j JOIN run r ON r.pos = j.run ",
+            $rest
+        )
+    };
+}
+pub(crate) use kept;
+
+/// Reads a row of the columns above.
+pub(crate) fn kept_of(row: &Row) -> Result<Kept, StoreError> {
+    Ok(Kept {
+        pos: row.number(0)?,
+        run: RunId::from_text(row.text(1)?),
+        root: RunId::from_text(row.text(2)?),
+        workspace: row.text(3)?,
+        agent: row.text(4)?,
+        seq: row.number(5)?,
+        at: row.int(6)?,
+        v: row.number(7)? as u16,
+        attempt: row.number(8)? as u32,
+        author: row.text(9)?,
+        kind: row.text(10)?,
+        prev: row.text(11)?,
+        body: row.text(12)?,
+    })
+}
+
+impl Kept {
+    /// The hash that the next record has to name.
+    pub(crate) fn hash(&self) -> String {
+        link(&Link {
+            prev: &self.prev,
+            run: self.run.as_str(),
+            seq: self.seq,
+            at: self.at,
+            v: self.v,
+            attempt: self.attempt,
+            author: &self.author,
+            kind: &self.kind,
+            body: &digest(self.body.as_bytes()),
+        })
+    }
+
+    /// The record, with its long strings put back.
+    pub(crate) fn record(self, tx: &mut dyn Tx) -> Result<Record, StoreError> {
+        let (run, seq) = (self.run.clone(), self.seq);
+        let damaged = |it: serde_json::Error| {
+            StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
+        };
+        let event = if blob::is_packed(&self.body) {
+            let packed: Value = serde_json::from_str(&self.body).map_err(damaged)?;
+            let body = blob::unpack(packed, &mut |hash| blob::fetch(tx, hash))?;
+            serde_json::from_value(body).map_err(damaged)?
+        } else {
+            serde_json::from_str(&self.body).map_err(damaged)?
+        };
+        Ok(Record {
+            seq: self.seq,
+            at: self.at,
+            v: self.v,
+            workspace: self.workspace,
+            task: self.root,
+            run: self.run,
+            attempt: self.attempt,
+            agent: name(&self.agent),
+            by: self.author,
+            prev: self.prev,
+            event,
+        })
+    }
+}
+
+/// The agent's name in a record; a stream has none. Its type is another room's, read through serde.
+fn name<T: serde::de::DeserializeOwned>(agent: &str) -> Option<T> {
+    let text = (!agent.is_empty()).then(|| Value::from(agent))?;
+    serde_json::from_value(text).ok()
+}
+
+/// A run's records behind a number, oldest first.
+pub(crate) fn read(
+    tx: &mut dyn Tx,
+    run: &RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Record>, StoreError> {
+    let sql = kept!(
+        "WHERE j.run = (SELECT pos FROM run WHERE id = $1) AND j.seq > $2 ORDER BY j.seq LIMIT $3"
+    );
+    let rows = tx.query(sql, &[run.into(), after.into(), limit.into()])?;
+    rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
+}
+
+/// Puts the row's state back in the queue, if it waits.
+pub(crate) fn wake(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
+    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE pos = $1 AND state = 'waiting'";
+    tx.exec(sql, &[Val::Int(tail.pos)]).map(|_| ())
+}
+
+/// Counters that several processes must agree on at once.
+pub(crate) fn tally(tx: &mut dyn Tx, name: &'static str, by: i64) -> Result<(), StoreError> {
+    tx.exec("UPDATE tally SET n = n + $2 WHERE name = $1", &[name.into(), by.into()]).map(|_| ())
+}

@@ -1,0 +1,78 @@
+//! The proof on one machine that another node is dead: the kernel has let go of its lock.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::StoreError;
+use crate::sqlite::io;
+
+/// The lock files of all nodes, and our own lock, held from the opening to the end.
+pub(crate) struct Locks {
+    folder: PathBuf,
+    own: PathBuf,
+    _held: Option<File>,
+}
+
+/// A dead node's lock in our hand: as long as it lives nobody else takes the node for dead.
+pub(crate) struct Proof {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Locks {
+    /// Takes our own lock. A file system without locks leaves it at the slow proof, by time.
+    pub(crate) fn take(data: &Path, node: &str) -> Result<Locks, StoreError> {
+        let folder = data.join("nodes");
+        fs::create_dir_all(&folder).map_err(|it| io("make", &folder, &it))?;
+        let own = path_of(&folder, node)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&own).map_err(|it| io("make", &own, &it))?;
+        let held = match file.try_lock() {
+            Ok(()) => Some(file),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Db(format!(
+                    "node {node} is open already; nodes need names of their own"
+                )));
+            }
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "no file locks here: runs of a dead process are taken back by time only");
+                None
+            }
+        };
+        Ok(Locks { folder, own, _held: held })
+    }
+
+    /// The proof that a node is dead, if there is one. A missing file proves nothing.
+    pub(crate) fn dead(&self, node: &str) -> Option<Proof> {
+        let path = path_of(&self.folder, node).ok()?;
+        let lock = File::options().write(true).open(&path).ok()?;
+        lock.try_lock().ok()?;
+        Some(Proof { path, _lock: lock })
+    }
+
+    /// The orderly end: nothing of this node is left in the store.
+    pub(crate) fn leave(&self) {
+        // If it stays, a sweep finds no row for it and nothing is lost.
+        let _ = fs::remove_file(&self.own);
+    }
+}
+
+impl Proof {
+    /// The node's runs are taken back: its file is of no more use.
+    pub(crate) fn bury(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn path_of(folder: &Path, node: &str) -> Result<PathBuf, StoreError> {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'_' || it == b'-';
+    if node.is_empty() || !node.bytes().all(plain) {
+        return Err(StoreError::Db(format!(
+            "{node:?} is no name for a node; use letters, digits, _ and -"
+        )));
+    }
+    Ok(folder.join(format!("{node}.lock")))
+}

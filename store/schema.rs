@@ -1,0 +1,70 @@
+//! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
+
+/// The statements of each version, first to last.
+pub(crate) const CHANGES: &[&str] = &[ONE];
+
+/// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
+/// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
+/// carries the records of a node or of the team; no list shows it.
+const ONE: &str = "
+CREATE TABLE run(
+  pos {serial},
+  id TEXT NOT NULL UNIQUE,
+  root TEXT NOT NULL,
+  parent TEXT,
+  top {int} NOT NULL,
+  agent TEXT NOT NULL,
+  workspace TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  once TEXT,
+  fingerprint TEXT NOT NULL,
+  state TEXT NOT NULL,
+  outcome TEXT,
+  priority {int} NOT NULL,
+  root_at {int} NOT NULL,
+  rank {int} NOT NULL,
+  turn {int} NOT NULL,
+  wake {int},
+  seq {int} NOT NULL,
+  head TEXT NOT NULL,
+  lease {int},
+  node TEXT,
+  attempt {int} NOT NULL,
+  stop {int} NOT NULL,
+  created {int} NOT NULL,
+  ended {int},
+  deadline {int} NOT NULL
+) {options};
+CREATE UNIQUE INDEX run_once ON run(principal, once) WHERE once IS NOT NULL;
+CREATE INDEX run_ready ON run(rank, turn, root_at) WHERE state = 'ready';
+CREATE INDEX run_urgent ON run(rank, turn, root_at) WHERE state = 'ready' AND stop = 1;
+CREATE INDEX run_wake ON run(wake) WHERE state = 'waiting';
+CREATE INDEX run_node ON run(node) WHERE state = 'running';
+CREATE INDEX run_parent ON run(parent) WHERE parent IS NOT NULL;
+CREATE INDEX run_root ON run(root);
+CREATE INDEX run_top ON run(pos) WHERE top = 1;
+CREATE INDEX run_open ON run(pos) WHERE top = 1 AND ended IS NULL;
+CREATE INDEX run_caller ON run(principal, pos) WHERE top = 1;
+
+CREATE TABLE journal(
+  pos {serial},
+  run {int} NOT NULL,
+  root {int} NOT NULL,
+  seq {int} NOT NULL,
+  at {int} NOT NULL,
+  v {int} NOT NULL,
+  attempt {int} NOT NULL,
+  author TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  prev TEXT NOT NULL,
+  body TEXT NOT NULL
+) {options};
+CREATE UNIQUE INDEX journal_run ON journal(run, seq);
+CREATE INDEX journal_root ON journal(root, pos);
+
+CREATE TABLE blob(hash TEXT PRIMARY KEY, bytes {bytes} NOT NULL) {options};
+CREATE TABLE node(id TEXT PRIMARY KEY, started {int} NOT NULL, seen {int} NOT NULL) {options};
+CREATE TABLE pace(name TEXT PRIMARY KEY, tat {int} NOT NULL, at {int} NOT NULL) {options};
+CREATE TABLE tally(name TEXT PRIMARY KEY, n {int} NOT NULL) {options};
+INSERT INTO tally(name, n) VALUES('open_roots', 0), ('ended', 0);
+";

@@ -1,0 +1,172 @@
+//! What comes from outside: into the run's own journal, with its next number.
+
+use callboard_trace::{Fact, RunId};
+
+use crate::db::Tx;
+use crate::ink::Line;
+use crate::journal::{self, Tail};
+use crate::submit::POINT;
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Writes facts into an open run's journal and wakes it if it waits. An urgent one is handed
+    /// out at once, beyond the seats. Answers the journal's new length; `None` if there is no such
+    /// open run.
+    pub async fn signal(
+        &self,
+        run: &RunId,
+        facts: Vec<Fact>,
+        urgent: bool,
+    ) -> Result<Option<u64>, StoreError> {
+        let (_, lines) = self.inner.ink.write_all(facts)?;
+        let run = run.clone();
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let Some(tail) = open(tx, &run)? else { return Ok(None) };
+            say(tx, tail, &lines, at, urgent).map(Some)
+        });
+        let seq = done.await?;
+        self.ring();
+        Ok(seq)
+    }
+
+    /// The same fact to a run and all its open descendants, in one write. Answers whom it reached.
+    pub async fn signal_tree(
+        &self,
+        run: &RunId,
+        fact: Fact,
+        urgent: bool,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let (_, line) = self.inner.ink.write(fact)?;
+        let run = run.clone();
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let family = family(tx, &run)?;
+            for tail in &family {
+                say(tx, tail.clone(), std::slice::from_ref(&line), at, urgent)?;
+            }
+            Ok(family.into_iter().map(|it| it.run).collect())
+        });
+        let reached = done.await?;
+        self.ring();
+        Ok(reached)
+    }
+
+    /// An ended run goes back into the queue as its next attempt, as if accepted now. Answers the
+    /// journal's new length; `None` if there is no such ended run.
+    pub async fn reopen(&self, run: &RunId, facts: Vec<Fact>) -> Result<Option<u64>, StoreError> {
+        let (_, lines) = self.inner.ink.write_all(facts)?;
+        let run = run.clone();
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let ended = journal::find(tx, &run)?.filter(|it| it.state == "ended");
+            ended.map(|tail| again(tx, tail, &lines, at)).transpose()
+        });
+        let seq = done.await?;
+        self.ring();
+        Ok(seq)
+    }
+
+    /// Sets the priority of a run and of its open descendants; the fact goes to the run. Answers
+    /// whether there is such an open run.
+    pub async fn prioritise(
+        &self,
+        run: &RunId,
+        priority: u16,
+        fact: Fact,
+    ) -> Result<bool, StoreError> {
+        let (_, line) = self.inner.ink.write(fact)?;
+        let run = run.clone();
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let Some(mut tail) = open(tx, &run)? else { return Ok(false) };
+            journal::append(tx, &mut tail, at, std::slice::from_ref(&line))?;
+            journal::moved(tx, &tail)?;
+            let sql =
+                "UPDATE run SET rank = rank + (priority - $2) * $3, priority = $2 WHERE pos = $1";
+            for it in family(tx, &run)? {
+                tx.exec(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
+            }
+            Ok(true)
+        });
+        let found = done.await?;
+        self.ring();
+        Ok(found)
+    }
+
+    /// Records of a node or of the team, in a stream of their own.
+    pub async fn note(&self, stream: &str, facts: Vec<Fact>) -> Result<(), StoreError> {
+        let (_, lines) = self.inner.ink.write_all(facts)?;
+        let stream = RunId::from_text(stream);
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let mut tail = stream_tail(tx, &stream, at)?;
+            journal::append(tx, &mut tail, at, &lines)?;
+            journal::moved(tx, &tail)
+        });
+        done.await?;
+        self.ring();
+        Ok(())
+    }
+}
+
+fn open(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
+    Ok(journal::find(tx, run)?.filter(|it| it.state != "ended" && it.state != "stream"))
+}
+
+fn say(
+    tx: &mut dyn Tx,
+    mut tail: Tail,
+    lines: &[Line],
+    at: i64,
+    urgent: bool,
+) -> Result<u64, StoreError> {
+    journal::append(tx, &mut tail, at, lines)?;
+    journal::moved(tx, &tail)?;
+    journal::wake(tx, &tail)?;
+    if urgent {
+        tx.exec("UPDATE run SET stop = 1 WHERE pos = $1", &[tail.pos.into()])?;
+    }
+    Ok(tail.seq)
+}
+
+/// A run and its open descendants, the run first. An ended one between does not hide those below.
+fn family(tx: &mut dyn Tx, run: &RunId) -> Result<Vec<Tail>, StoreError> {
+    let sql = "WITH RECURSIVE family(id) AS (
+          SELECT id FROM run WHERE id = $1
+          UNION ALL SELECT child.id FROM run child JOIN family ON child.parent = family.id)
+        SELECT r.pos, r.turn, r.id, r.root, r.workspace, r.agent, r.attempt, r.seq, r.head, r.state, r.top
+        FROM family JOIN run r ON r.id = family.id
+        WHERE r.state IN ('ready', 'running', 'waiting') ORDER BY r.pos";
+    tx.query(sql, &[run.into()])?.iter().map(journal::tail_of).collect()
+}
+
+fn again(tx: &mut dyn Tx, mut tail: Tail, lines: &[Line], at: i64) -> Result<u64, StoreError> {
+    tail.attempt += 1;
+    journal::append(tx, &mut tail, at, lines)?;
+    journal::moved(tx, &tail)?;
+    let sql =
+        "UPDATE run SET state = 'ready', outcome = NULL, ended = NULL, stop = 0, attempt = $2,
+        root_at = $3, rank = $3 - priority * $4 WHERE pos = $1";
+    tx.exec(sql, &[tail.pos.into(), tail.attempt.into(), at.into(), POINT.into()])?;
+    journal::tally(tx, "ended", -1)?;
+    if tail.top {
+        journal::tally(tx, "open_roots", 1)?;
+    }
+    Ok(tail.seq)
+}
+
+fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail, StoreError> {
+    let sql =
+        "INSERT INTO run(id, root, top, agent, workspace, principal, fingerprint, state, priority,
+          root_at, rank, turn, seq, head, attempt, stop, created, deadline)
+        VALUES($1, $1, 0, '', 'default', '', '', 'stream', 0, $2, 0, 0, 0, '', 1, 0, $2, 0)
+        ON CONFLICT(id) DO NOTHING";
+    if tx.exec(sql, &[stream.into(), at.into()])? > 0 {
+        tx.exec("UPDATE run SET turn = pos WHERE id = $1", &[stream.into()])?;
+    }
+    let tail = journal::find(tx, stream)?.filter(|it| it.state == "stream");
+    tail.ok_or_else(|| {
+        StoreError::Db(format!("{stream} is a run, not a stream; choose another name"))
+    })
+}

@@ -1,0 +1,156 @@
+//! The store of one node: opened once, shared by cloning.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+use crate::StoreError;
+use crate::db::Db;
+use crate::held::Held;
+use crate::ink::Ink;
+use crate::node::Locks;
+use crate::sqlite;
+use crate::writer::{self, Chance, Threads};
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// The data folder. Made with mode 0700 if it is not there; the file in it has mode 0600.
+    pub path: PathBuf,
+    /// The name of this process among the nodes, `n_…`: never used before.
+    pub node: String,
+    /// Values taken out of every body before it is written. Shorter ones than 8 bytes are ignored.
+    pub secrets: Vec<String>,
+    /// After this silence another node's runs are taken back.
+    pub ttl: Duration,
+    /// How often the owner of the store calls [`Store::beat`].
+    pub beat: Duration,
+    /// Where chance comes from: 128 random bits a call.
+    pub chance: Arc<dyn Fn() -> u128 + Send + Sync>,
+    /// The most bytes the database may have; `None` = as many as the disk has.
+    pub max_bytes: Option<u64>,
+}
+
+/// One node's hold on the shared store. Cloning shares it; the last clone closes it.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the clones share. The order of the fields is the order in which they end.
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    _threads: Threads,
+    pub(crate) locks: Locks,
+    pub(crate) held: Arc<Held>,
+    pub(crate) ink: Ink,
+    pub(crate) node: String,
+    pub(crate) ttl: Duration,
+    pub(crate) beat: Duration,
+    pub(crate) steady: Mutex<Option<Steady>>,
+    hint: Arc<Notify>,
+    chance: Chance,
+    left: AtomicBool,
+}
+
+/// Since when, and until when, this node's heartbeat worked without a gap; the database's clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Steady {
+    pub(crate) since: i64,
+    pub(crate) last: i64,
+}
+
+impl OpenOptions {
+    /// The usual times: a beat every 5 s, taken for dead after 30 s.
+    pub fn new(
+        path: impl Into<PathBuf>,
+        node: impl Into<String>,
+        chance: Arc<dyn Fn() -> u128 + Send + Sync>,
+    ) -> OpenOptions {
+        OpenOptions {
+            path: path.into(),
+            node: node.into(),
+            secrets: Vec::new(),
+            ttl: Duration::from_secs(30),
+            beat: Duration::from_secs(5),
+            chance,
+            max_bytes: None,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the embedded store, makes it if it is not there, and enters this node. Blocks.
+    ///
+    /// Fails on a newer, damaged or foreign file, a read-only folder, a full disk.
+    pub fn open(options: OpenOptions) -> Result<Store, StoreError> {
+        if options.beat * 2 > options.ttl {
+            let text =
+                "the heartbeat must fit twice into the ttl; raise the ttl or beat more often";
+            return Err(StoreError::Db(text.to_owned()));
+        }
+        let mut conn = sqlite::prepare(&options.path, options.max_bytes)?;
+        let locks = Locks::take(&options.path, &options.node)?;
+        sqlite::enter(&mut conn, &options.node)?;
+        let hint = Arc::new(Notify::new());
+        let file = options.path.join(sqlite::FILE);
+        let (db, threads) = writer::start(conn, &file, options.chance.clone(), hint.clone())?;
+        let inner = Inner {
+            db,
+            _threads: threads,
+            locks,
+            held: Arc::default(),
+            ink: Ink::new(&options.secrets),
+            node: options.node,
+            ttl: options.ttl,
+            beat: options.beat,
+            steady: Mutex::new(None),
+            hint,
+            chance: options.chance,
+            left: AtomicBool::new(false),
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.inner.node
+    }
+
+    /// How often [`Store::beat`] wants to be called.
+    pub fn beat_every(&self) -> Duration {
+        self.inner.beat
+    }
+
+    /// Resolves when something was written here or by another process since this call. A hint
+    /// only: a poll now and then is the truth.
+    pub fn changed(&self) -> OwnedNotified {
+        self.inner.hint.clone().notified_owned()
+    }
+
+    /// The database's clock, in microseconds since 1970.
+    pub async fn now(&self) -> Result<i64, StoreError> {
+        self.inner.db.read(|tx| tx.now()).await
+    }
+
+    pub(crate) fn ring(&self) {
+        self.inner.hint.notify_waiters();
+    }
+
+    /// 63 random bits.
+    pub(crate) fn token(&self) -> i64 {
+        ((self.inner.chance)() as u64 >> 1) as i64
+    }
+
+    pub(crate) fn is_left(&self) -> bool {
+        self.inner.left.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_left(&self) {
+        self.inner.left.store(true, Ordering::Relaxed);
+    }
+}

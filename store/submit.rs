@@ -1,0 +1,165 @@
+//! How a run comes in: once for each key, within the bound, on disk before the answer.
+
+use callboard_trace::RunId;
+
+use crate::db::Tx;
+use crate::ink::{Ink, Line};
+use crate::journal::{self, Tail};
+use crate::{NewRun, Store, StoreError, Submitted};
+
+/// How long a key means the same run, in microseconds: a day.
+const KEY_LASTS: i64 = 86_400 * 1_000_000;
+
+/// A point of priority is worth this much waiting, in microseconds, so that nothing starves.
+pub(crate) const POINT: i64 = 1_000_000;
+
+/// A run whose first records are ready to be kept.
+pub(crate) struct Entry {
+    new: NewRun,
+    lines: Vec<Line>,
+}
+
+impl Store {
+    /// Takes a run in; it is durable when this returns. The same key, or the same name, joins the
+    /// run that has it.
+    pub async fn submit(&self, new: NewRun) -> Result<Submitted, StoreError> {
+        let entry = Entry::new(new, &self.inner.ink)?;
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            admit(tx, &entry, at)
+        });
+        let submitted = done.await?;
+        if !submitted.joined {
+            self.ring();
+        }
+        Ok(submitted)
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry, StoreError> {
+        let (_, lines) = ink.write_all(std::mem::take(&mut new.facts))?;
+        Ok(Entry { new, lines })
+    }
+}
+
+/// Keeps the run, or finds the one it joins.
+pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted, StoreError> {
+    let new = &entry.new;
+    if let Some(run) = find_by_key(tx, new, at)? {
+        return Ok(Submitted { run, joined: true });
+    }
+    let line = match &new.root {
+        Some(root) => Some(lineage(tx, new.parent.as_ref().unwrap_or(root), root)?),
+        None => None,
+    };
+    let Some(mut tail) = insert(tx, new, line.as_ref(), at)? else {
+        return join_by_name(tx, new);
+    };
+    if line.is_none() {
+        count_root(tx, new.queue_cap)?;
+    }
+    journal::append(tx, &mut tail, at, &entry.lines)?;
+    let sql = "UPDATE run SET seq = $2, head = $3, turn = $4 WHERE pos = $1";
+    tx.exec(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), tail.turn.into()])?;
+    Ok(Submitted { run: new.run.clone(), joined: false })
+}
+
+/// What a run inherits: when its root was accepted, in which order, and the record it follows.
+struct Lineage {
+    root_at: i64,
+    turn: i64,
+    head: String,
+}
+
+fn lineage(tx: &mut dyn Tx, parent: &RunId, root: &RunId) -> Result<Lineage, StoreError> {
+    let sql = "SELECT root_at, turn, head FROM run WHERE id = $1 AND root = $2";
+    let Some(row) = tx.one(sql, &[parent.into(), root.into()])? else {
+        return Err(StoreError::Db(format!(
+            "there is no run {parent} under {root} to start a run from"
+        )));
+    };
+    Ok(Lineage { root_at: row.int(0)?, turn: row.int(1)?, head: row.text(2)? })
+}
+
+fn insert(
+    tx: &mut dyn Tx,
+    new: &NewRun,
+    line: Option<&Lineage>,
+    at: i64,
+) -> Result<Option<Tail>, StoreError> {
+    let root_at = line.map_or(at, |it| it.root_at);
+    let rank = root_at - i64::from(new.priority) * POINT;
+    let root = new.root.as_ref().unwrap_or(&new.run);
+    let sql = "INSERT INTO run(id, root, parent, top, agent, workspace, principal, once, fingerprint, state,
+          priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline)
+        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15)
+        ON CONFLICT(id) DO NOTHING RETURNING pos";
+    let args = [
+        (&new.run).into(),
+        root.into(),
+        new.parent.as_ref().into(),
+        i64::from(line.is_none()).into(),
+        (&new.agent).into(),
+        (&new.workspace).into(),
+        (&new.principal).into(),
+        new.key.as_ref().into(),
+        (&new.fingerprint).into(),
+        i64::from(new.priority).into(),
+        root_at.into(),
+        rank.into(),
+        line.map_or(0, |it| it.turn).into(),
+        at.into(),
+        new.deadline.into(),
+    ];
+    let Some(row) = tx.one(sql, &args)? else { return Ok(None) };
+    let pos = row.int(0)?;
+    Ok(Some(Tail {
+        pos,
+        turn: line.map_or(pos, |it| it.turn),
+        run: new.run.clone(),
+        root: root.clone(),
+        workspace: new.workspace.clone(),
+        agent: new.agent.clone(),
+        attempt: 1,
+        seq: 0,
+        head: line.map(|it| it.head.clone()).unwrap_or_default(),
+        state: "ready".to_owned(),
+        top: line.is_none(),
+    }))
+}
+
+fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>, StoreError> {
+    let Some(key) = &new.key else { return Ok(None) };
+    let sql = "SELECT id, fingerprint, created, pos FROM run WHERE principal = $1 AND once = $2";
+    let Some(row) = tx.one(sql, &[(&new.principal).into(), key.into()])? else { return Ok(None) };
+    if row.int(2)? < at - KEY_LASTS {
+        tx.exec("UPDATE run SET once = NULL WHERE pos = $1", &[row.int(3)?.into()])?;
+        return Ok(None);
+    }
+    same(RunId::from_text(row.text(0)?), &row.text(1)?, new).map(Some)
+}
+
+/// A submission whose answer was lost is made again under the same name.
+fn join_by_name(tx: &mut dyn Tx, new: &NewRun) -> Result<Submitted, StoreError> {
+    let sql = "SELECT fingerprint FROM run WHERE id = $1 AND principal = $2";
+    let Some(row) = tx.one(sql, &[(&new.run).into(), (&new.principal).into()])? else {
+        return Err(StoreError::Conflict { run: new.run.clone() });
+    };
+    let run = same(new.run.clone(), &row.text(0)?, new)?;
+    Ok(Submitted { run, joined: true })
+}
+
+fn same(run: RunId, fingerprint: &str, new: &NewRun) -> Result<RunId, StoreError> {
+    if fingerprint == new.fingerprint { Ok(run) } else { Err(StoreError::Conflict { run }) }
+}
+
+fn count_root(tx: &mut dyn Tx, cap: u32) -> Result<(), StoreError> {
+    let row = tx.one("SELECT n FROM tally WHERE name = 'open_roots' {hold}", &[])?;
+    let open = row.ok_or(StoreError::Closed)?.number(0)?;
+    let cap = u64::from(cap);
+    if open >= cap {
+        return Err(StoreError::OverCapacity { open, cap });
+    }
+    journal::tally(tx, "open_roots", 1)
+}

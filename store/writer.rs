@@ -1,0 +1,272 @@
+//! The threads behind the SQLite seam: one writer with group commit, two readers, one watcher.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use crate::StoreError;
+use crate::db::{Db, Job, QUEUE};
+use crate::sqlite::{Lite, Memo, Use, connect, is_busy, is_io, told};
+
+/// Where chance comes from.
+pub(crate) type Chance = Arc<dyn Fn() -> u128 + Send + Sync>;
+
+/// Jobs that share one commit.
+const BATCH: usize = 256;
+
+/// How long a write waits for other processes before it is refused.
+const BUSY_FOR: Duration = Duration::from_secs(10);
+
+/// How often the watcher looks for other processes' commits.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+const READERS: usize = 2;
+
+const STACK: usize = 1 << 20;
+
+/// The running threads. Dropping it waits for them; drop every [`Db`] first.
+pub(crate) struct Threads {
+    running: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Starts the threads on a prepared file.
+pub(crate) fn start(
+    conn: Connection,
+    file: &Path,
+    chance: Chance,
+    hint: Arc<Notify>,
+) -> Result<(Db, Threads), StoreError> {
+    let (writes, jobs) = mpsc::channel(QUEUE);
+    let (reads, questions) = mpsc::channel(QUEUE);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Threads { running: Vec::new(), stop: stop.clone() };
+    let questions = Arc::new(Mutex::new(questions));
+    for _ in 0..READERS {
+        let (conn, questions) = (connect(file, Use::Read, None)?, questions.clone());
+        threads.run("store-read", move || read(&conn, &questions))?;
+    }
+    let watched = connect(file, Use::Watch, None)?;
+    threads.run("store-watch", move || watch(&watched, &stop, &hint))?;
+    conn.busy_timeout(Duration::ZERO).map_err(|it| told(&it))?;
+    let writer = Writer { conn, memo: Memo::new(), chance, failed: None };
+    threads.run("store-write", move || writer.serve(jobs))?;
+    Ok((Db { writes, reads }, threads))
+}
+
+impl Threads {
+    fn run(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+        let text = |it: std::io::Error| StoreError::Db(format!("cannot start a thread: {it}"));
+        self.running.push(started.map_err(text)?);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for it in self.running.drain(..) {
+            it.thread().unpark();
+            // A thread that panicked has nothing left to wait for.
+            let _ = it.join();
+        }
+    }
+}
+
+fn read(conn: &Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) {
+    let mut memo = Memo::new();
+    loop {
+        let next = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(mut job) = next else { return };
+        let outcome = within(conn, || attempt(job.as_mut(), conn, &mut memo));
+        job.answer(outcome);
+    }
+}
+
+/// One consistent view for all statements of a question.
+fn within(
+    conn: &Connection,
+    work: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    step(conn, "BEGIN")?;
+    let outcome = work();
+    step(conn, "COMMIT")?;
+    outcome
+}
+
+/// Other processes' commits move a counter that SQLite keeps; ours do too.
+fn watch(conn: &Connection, stop: &AtomicBool, hint: &Notify) {
+    let mut seen = None;
+    while !stop.load(Ordering::Relaxed) {
+        let version: Option<i64> = conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut it| it.query_row([], |row| row.get(0)))
+            .ok();
+        if version != seen {
+            seen = version;
+            hint.notify_waiters();
+        }
+        thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+struct Writer {
+    conn: Connection,
+    memo: Memo,
+    chance: Chance,
+    /// Set when the disk did not confirm a commit: nothing more is accepted.
+    failed: Option<StoreError>,
+}
+
+impl Writer {
+    fn serve(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            self.take(batch);
+        }
+    }
+
+    fn take(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        if let Some(failed) = &self.failed {
+            batch.into_iter().for_each(|it| it.answer(Err(failed.clone())));
+            return;
+        }
+        if batch.len() > 1 {
+            match self.together(&mut batch) {
+                Together::Done(outcomes) => {
+                    batch.into_iter().zip(outcomes).for_each(|(job, it)| job.answer(it));
+                    return;
+                }
+                Together::Refused(error) => {
+                    batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
+                    return;
+                }
+                Together::RolledBack => {}
+            }
+        }
+        for mut job in batch {
+            let outcome = match &self.failed {
+                Some(failed) => Err(failed.clone()),
+                None => self.alone(job.as_mut()),
+            };
+            job.answer(outcome);
+        }
+    }
+
+    /// All in one commit, each behind a savepoint: a job that fails undoes only itself.
+    fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Together {
+        if let Err(error) = self.begin() {
+            return Together::Refused(error);
+        }
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for job in batch {
+            let outcome = self.behind_savepoint(job.as_mut());
+            // A full disk and its kin undo the whole transaction; then each goes by itself.
+            if self.conn.is_autocommit() {
+                return Together::RolledBack;
+            }
+            outcomes.push(outcome);
+        }
+        match self.commit() {
+            Ok(()) => Together::Done(outcomes),
+            Err(StoreError::Unknown) => Together::Refused(StoreError::Unknown),
+            Err(_) => Together::RolledBack,
+        }
+    }
+
+    fn behind_savepoint(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+        step(&self.conn, "SAVEPOINT job")?;
+        let outcome = attempt(job, &self.conn, &mut self.memo);
+        if outcome.is_err() && !self.conn.is_autocommit() {
+            step(&self.conn, "ROLLBACK TO job")?;
+        }
+        if !self.conn.is_autocommit() {
+            step(&self.conn, "RELEASE job")?;
+        }
+        outcome
+    }
+
+    fn alone(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+        self.begin()?;
+        let outcome = attempt(job, &self.conn, &mut self.memo);
+        match outcome {
+            Ok(()) => self.commit(),
+            Err(error) => {
+                self.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the write lock, against other processes, for as long as that is reasonable.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        let until = Instant::now() + BUSY_FOR;
+        let mut wait = 200;
+        loop {
+            let tried =
+                self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut it| it.execute([]));
+            match tried {
+                Ok(_) => return Ok(()),
+                Err(error) if is_busy(&error) && Instant::now() < until => {
+                    let jitter = ((self.chance)() % u128::from(wait)) as u64;
+                    thread::sleep(Duration::from_micros(wait / 2 + jitter));
+                    wait = (wait * 3 / 2).min(3_000);
+                }
+                Err(error) => return Err(told(&error)),
+            }
+        }
+    }
+
+    /// A commit that the disk refused to confirm may be there or not after the next start, and the
+    /// kernel forgets such an error once told: so the writer stops for good.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let done = self.conn.prepare_cached("COMMIT").and_then(|mut it| it.execute([]));
+        let Err(error) = done else { return Ok(()) };
+        self.rollback();
+        if is_io(&error) {
+            let text = "the disk did not confirm a write; check it and start the program again";
+            self.failed = Some(StoreError::Db(text.to_owned()));
+            return Err(StoreError::Unknown);
+        }
+        Err(told(&error))
+    }
+
+    fn rollback(&self) {
+        if !self.conn.is_autocommit()
+            && let Err(error) = step(&self.conn, "ROLLBACK")
+        {
+            tracing::error!(%error, "rollback failed");
+        }
+    }
+}
+
+enum Together {
+    Done(Vec<Result<(), StoreError>>),
+    Refused(StoreError),
+    RolledBack,
+}
+
+/// A job that panics is a failed job; the thread and its neighbours live on.
+fn attempt(job: &mut dyn Job, conn: &Connection, memo: &mut Memo) -> Result<(), StoreError> {
+    let run = AssertUnwindSafe(|| job.run(&mut Lite { conn, memo }));
+    catch_unwind(run).unwrap_or_else(|_| {
+        Err(StoreError::Db("a write panicked and was undone; please report it".to_owned()))
+    })
+}
+
+fn step(conn: &Connection, sql: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(sql).and_then(|mut it| it.execute([])).map(|_| ()).map_err(|it| told(&it))
+}
