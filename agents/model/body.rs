@@ -1,0 +1,131 @@
+//! The body of a chat request, as one endpoint wants it.
+
+use serde_json::{Map, Value, json};
+
+use super::exchange::Request;
+use super::manners::{MAX_FIELDS, Manners};
+
+/// The request as JSON; `max_field` is the endpoint's name of the output limit.
+pub(crate) fn body(request: &Request, max_field: &str, manners: &Manners, stream: bool) -> Value {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() && !manners.dropped.contains(name) {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("model", json!(request.model));
+    put("messages", messages(request, manners));
+    if !request.tools.is_empty() {
+        put("tools", request.tools.iter().map(|it| lenient(it, manners)).collect());
+        put("tool_choice", json!(request.tool_choice));
+    }
+    put(output_limit(max_field, manners), json!(request.max_output));
+    put("temperature", json!(request.temperature));
+    put("reasoning_effort", json!(request.effort));
+    let format = request.response_format.as_ref();
+    put("response_format", format.map_or(Value::Null, |it| lenient(it, manners)));
+    put("stream", json!(stream));
+    if stream {
+        put("stream_options", json!({"include_usage": true}));
+    }
+    Value::Object(body)
+}
+
+fn output_limit<'a>(max_field: &'a str, manners: &Manners) -> &'a str {
+    let other = MAX_FIELDS.into_iter().find(|it| *it != max_field);
+    if manners.swaps_max { other.unwrap_or(max_field) } else { max_field }
+}
+
+/// Every message as it is; only a role that the endpoint does not know is renamed.
+fn messages(request: &Request, manners: &Manners) -> Value {
+    let one = |message: &Value| {
+        let mut message = message.clone();
+        if manners.has_no_developer && message["role"] == "developer" {
+            message["role"] = Value::from("system");
+        }
+        message
+    };
+    request.messages.iter().map(one).collect()
+}
+
+/// A tool or an output format without `strict`, where that is unknown.
+fn lenient(it: &Value, manners: &Manners) -> Value {
+    let mut it = it.clone();
+    let inner = ["function", "json_schema"].into_iter().find(|name| it.get(name).is_some());
+    let strict = inner.and_then(|name| it[name].as_object_mut());
+    if let Some(fields) = strict.filter(|_| manners.has_no_strict) {
+        fields.shift_remove("strict");
+    }
+    it
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_trace::Purpose;
+
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            agent: "coder".to_owned(),
+            turn: 1,
+            attempt: 1,
+            run: "r_1".to_owned(),
+            task: "t".to_owned(),
+            handed: false,
+            purpose: Purpose::Turn,
+            model: "m".to_owned(),
+            messages: vec![json!({"role": "developer", "content": "x", "z": 1, "a": 2})],
+            tools: vec![json!({"type": "function", "function": {"name": "f", "strict": true}})],
+            tool_choice: Some(json!("auto")),
+            temperature: None,
+            effort: Some("low".to_owned()),
+            max_output: 64,
+            traceparent: None,
+            response_format: Some(json!({"type": "json_schema", "json_schema": {"strict": true}})),
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_request_is_sent() {
+        let body = body(&request(), "max_tokens", &Manners::default(), true);
+        assert_eq!(
+            body.to_string(),
+            json!({"model": "m", "messages": [{"role": "developer", "content": "x", "z": 1, "a": 2}],
+                "tools": [{"type": "function", "function": {"name": "f", "strict": true}}], "tool_choice": "auto",
+                "max_tokens": 64, "reasoning_effort": "low",
+                "response_format": {"type": "json_schema", "json_schema": {"strict": true}},
+                "stream": true, "stream_options": {"include_usage": true}})
+            .to_string()
+        );
+    }
+
+    #[test]
+    fn manners_change_what_they_name() {
+        let manners = Manners {
+            dropped: ["reasoning_effort", "stream_options"].map(str::to_owned).into(),
+            swaps_max: true,
+            has_no_developer: true,
+            has_no_strict: true,
+            ..Manners::default()
+        };
+        let it = body(&request(), "max_tokens", &manners, true);
+        assert_eq!(it["max_completion_tokens"], 64);
+        assert_eq!(it["messages"][0]["role"], "system");
+        assert_eq!(it["tools"][0]["function"], json!({"name": "f"}));
+        assert_eq!(it["response_format"]["json_schema"], json!({}));
+        for gone in ["max_tokens", "reasoning_effort", "stream_options"] {
+            assert!(it.get(gone).is_none(), "{gone}");
+        }
+        let back = Manners { swaps_max: true, ..Manners::default() };
+        assert_eq!(body(&request(), "max_completion_tokens", &back, false)["max_tokens"], 64);
+    }
+
+    #[test]
+    fn without_tools_none_can_be_chosen() {
+        let bare = Request { tools: Vec::new(), ..request() };
+        let it = body(&bare, "max_tokens", &Manners::default(), false);
+        assert!(it.get("tools").is_none() && it.get("tool_choice").is_none());
+        assert!(it.get("stream_options").is_none());
+    }
+}

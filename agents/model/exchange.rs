@@ -1,0 +1,60 @@
+//! What a model is asked and what it answers.
+
+use callboard_trace::{Call, Finish, Purpose, Usage};
+use serde_json::Value;
+
+/// One question to a model: a prompt, what it may call, and who asks.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Who asks; read by the rehearsal model, never sent.
+    pub agent: String,
+    /// 1-based model turn of this run.
+    pub turn: u32,
+    /// 1-based attempt of this step.
+    pub attempt: u32,
+    /// Which run asks; never sent.
+    pub run: String,
+    /// The run's own task; read by the rehearsal model, never sent apart from the prompt.
+    pub task: String,
+    /// Whether the run was handed over by another agent.
+    pub handed: bool,
+    /// Why the model is asked.
+    pub purpose: Purpose,
+    /// The name the provider knows the model by.
+    pub model: String,
+    /// Chat messages; earlier assistant messages exactly as they came.
+    pub messages: Vec<Value>,
+    /// Function tools; none = nothing may be called.
+    pub tools: Vec<Value>,
+    /// As the chat protocol has it: `"auto"`, `"required"`, or one function.
+    pub tool_choice: Option<Value>,
+    /// 0..2, where the provider takes it.
+    pub temperature: Option<f64>,
+    /// Sent as `reasoning_effort`.
+    pub effort: Option<String>,
+    /// Most tokens of the reply.
+    pub max_output: u32,
+    /// The W3C trace context of the step, sent as a header.
+    pub traceparent: Option<String>,
+    /// The structured-output format, as the chat protocol has it.
+    pub response_format: Option<Value>,
+}
+
+/// A complete answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The assistant message as it came, with ids of calls added where they were missing or double.
+    pub raw: Value,
+    /// Its text parts, joined.
+    pub text: String,
+    /// Its tool calls, in order of arrival.
+    pub calls: Vec<Call>,
+    /// Why it stopped.
+    pub finish: Finish,
+    /// What it used.
+    pub usage: Usage,
+    /// Milliseconds to the first byte of the answer.
+    pub first_token_ms: u64,
+    /// Milliseconds to its end.
+    pub ms: u64,
+}

@@ -1,0 +1,29 @@
+//! How is one model asked? One attempt each: sent, watched, decoded, and classified when it fails.
+//!
+//! Everything that speaks to a model endpoint is here; who retries, waits or falls back is not.
+
+mod assembly;
+mod body;
+mod calls;
+mod classify;
+mod complaint;
+mod decode;
+mod exchange;
+mod fault;
+mod filter;
+mod manners;
+mod models;
+mod playbook;
+mod redact;
+mod rehearsal;
+mod retry_after;
+mod rule;
+mod sample;
+mod transport;
+mod usage;
+mod wire;
+
+pub use exchange::{Reply, Request};
+pub use fault::{Fault, backoff};
+pub use models::Models;
+pub use playbook::Playbook;
