@@ -1,1 +1,22 @@
 //! What is next, and how is one step done? Runs, rules, prompts, the model client, the toolbox.
+//!
+//! `Run` and `next` never wait and never do IO; `perform` does the IO of one step. Nothing here
+//! starts another agent: it can only say so.
+
+mod answer;
+pub mod model;
+mod next;
+mod perform;
+mod prompt;
+mod rules;
+mod run;
+mod step;
+mod toolbox;
+mod words;
+
+pub use next::next;
+pub use perform::{Hands, Outcome, Prepared, perform, prepare_model, prepare_tool};
+pub use rules::handoff::declined;
+pub use run::{Declined, Run};
+pub use step::{Asked, Draft, Step};
+pub use toolbox::{Answer, Board};

@@ -1,1 +1,25 @@
 //! When, and within which limits? Claims runs, drives them, and answers questions about them.
+//!
+//! Only this room takes steps, each as one write. It speaks neither MCP nor HTTP.
+
+mod ask;
+mod batch;
+mod begin;
+mod board;
+mod chance;
+mod clock;
+mod control;
+mod desk;
+mod drive;
+mod house;
+mod intake;
+mod journal;
+mod look;
+mod node;
+mod refusal;
+mod sight;
+
+pub use ask::{AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, QueueLine, RunLine, Submitted};
+pub use desk::Desk;
+pub use node::{Node, NodeOptions, StartError};
+pub use refusal::{Refusal, RefusalCode};

@@ -73,6 +73,10 @@ pub struct Started {
     pub deadline: i64,
     /// The bounds that rules look at.
     pub fuses: Fuses,
+    /// The authenticated caller the work is for.
+    pub principal: String,
+    /// W3C trace id of the root, 32 hex.
+    pub trace: String,
     /// Whether trigger words hand off by themselves.
     pub triggers: bool,
     /// The entry agent of the team, last resort of a failed handoff.

@@ -1,6 +1,6 @@
 //! All runs of one root, folded: who did what, at what cost, and how it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::AgentName;
 
@@ -164,6 +164,15 @@ impl Tree {
         let waits = waits.or_else(|| open.iter().find_map(|it| it.waits.clone()));
         let seat = || open.iter().all(|it| it.steps == 0).then(|| "a seat".to_string());
         waits.or_else(seat).map(|waiting_for| Queued { pos: None, waiting_for })
+    }
+
+    /// The names of the run and of all its descendants.
+    pub fn names_below(&self, run: &RunId) -> BTreeSet<RunId> {
+        let mut names = BTreeSet::from([run.clone()]);
+        for branch in self.below(run) {
+            names.extend(branch.handoffs.iter().map(|it| it.run.clone()));
+        }
+        names
     }
 
     /// The run and all its descendants.

@@ -1,0 +1,106 @@
+//! The answer of an agent: found in what the model wrote, and held against its schema.
+
+use callboard_trace::ArtifactRef;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// Longest summary, in characters.
+const SUMMARY_MAX: usize = 2_000;
+/// Confidence of an answer that gives none.
+const CONFIDENCE: f64 = 0.5;
+
+/// Reads the answer object out of a reply's text. Plain text becomes the summary of one;
+/// `None` if there is no text at all.
+pub(crate) fn read(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let mut answer = object_in(text).unwrap_or_else(|| plain(text));
+    let fields = answer.as_object_mut()?;
+    if !fields.contains_key("confidence") {
+        fields.insert("confidence".into(), json!(CONFIDENCE));
+    }
+    Some(answer)
+}
+
+/// What keeps an answer from meeting its schema: the first problem with its path.
+pub(crate) fn problem(answer: &Value, schema: &Value) -> Option<String> {
+    let validator = match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => return Some(format!("the agent's output schema is unusable: {error}")),
+    };
+    let error = validator.iter_errors(answer).next()?;
+    let path = error.instance_path().to_string();
+    let place = if path.is_empty() { "the answer".to_string() } else { format!("`{path}`") };
+    Some(format!("{place}: {}", crate::words::cut(&error.to_string(), 300)))
+}
+
+/// What a note or a body is called by.
+pub(crate) fn artifact(slot: &str, key: &str, value: &Value, id: &str) -> ArtifactRef {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    ArtifactRef {
+        id: id.to_string(),
+        why: String::new(),
+        name: format!("{slot}/{key}"),
+        bytes: text.len(),
+        head: crate::words::cut(&text, 400),
+    }
+}
+
+/// `a_` and 26 letters of the value's hash.
+pub(crate) fn artifact_id(value: &Value) -> String {
+    let hash = Sha256::digest(value.to_string().as_bytes());
+    let bits = hash.iter().take(16).fold(0u128, |bits, byte| (bits << 8) | u128::from(*byte));
+    callboard_trace::spell("a_", bits)
+}
+
+fn plain(text: &str) -> Value {
+    let mut fields = Map::new();
+    fields.insert("summary".into(), json!(crate::words::cut(text, SUMMARY_MAX - 1)));
+    Value::Object(fields)
+}
+
+/// The first JSON object that has a `summary`: the whole text, or a fenced block, or from the
+/// first brace on.
+fn object_in(text: &str) -> Option<Value> {
+    let from_brace = text.find('{').map(|at| &text[at..]);
+    [Some(text), from_brace].into_iter().flatten().find_map(|it| {
+        let mut values = serde_json::Deserializer::from_str(it).into_iter::<Value>();
+        let value = values.next()?.ok()?;
+        value.get("summary").is_some_and(Value::is_string).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_found_in_whatever_surrounds_it() {
+        for text in [
+            r#"{"summary":"done","confidence":0.9}"#,
+            "Here it is:\n```json\n{\"summary\":\"done\",\"confidence\":0.9}\n```\nBye.",
+            "  {\"summary\":\"done\",\"confidence\":0.9} and more",
+        ] {
+            assert_eq!(read(text).unwrap()["summary"], "done", "{text}");
+            assert_eq!(read(text).unwrap()["confidence"], 0.9, "{text}");
+        }
+        assert_eq!(
+            read("just { text").unwrap(),
+            json!({"summary": "just { text", "confidence": 0.5})
+        );
+        assert_eq!(read(" \n"), None);
+    }
+
+    #[test]
+    fn a_problem_names_its_path() {
+        let schema = json!({"type": "object", "required": ["summary", "verdict"],
+            "properties": {"verdict": {"enum": ["approve", "reject"]}}});
+        assert_eq!(problem(&json!({"summary": "s", "verdict": "approve"}), &schema), None);
+        let wrong = problem(&json!({"summary": "s", "verdict": "maybe"}), &schema).unwrap();
+        assert!(wrong.starts_with("`/verdict`"), "{wrong}");
+        let absent = problem(&json!({"summary": "s"}), &schema).unwrap();
+        assert!(absent.contains("verdict"), "{absent}");
+    }
+}

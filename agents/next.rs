@@ -1,0 +1,48 @@
+//! The law every agent lives by: the first rule that has something to say names the next step.
+
+use crate::rules::{answer, asking, calls, child, doubt, handoff, limits, outside, trigger};
+use crate::{Run, Step};
+
+/// One rule: a pure look at the run.
+type Rule = fn(&Run) -> Option<Step>;
+
+/// An agent's whole behaviour, in order.
+const RULES: &[Rule] = &[
+    outside::is_over,
+    outside::is_cancelled,
+    limits::is_too_late,
+    outside::is_paused,
+    doubt::was_lost_too_often,
+    doubt::cannot_be_repeated,
+    doubt::waits_for_a_person,
+    child::decides,
+    asking::is_at_it,
+    asking::failed,
+    outside::is_redirected,
+    handoff::is_refused,
+    handoff::is_accepted,
+    limits::calls_are_too_many,
+    limits::is_at_the_last_turn,
+    calls::cannot_be_read,
+    calls::are_notes,
+    handoff::is_delegated,
+    calls::are_performed,
+    child::has_answered,
+    calls::are_at_it,
+    child::is_asked,
+    handoff::is_transferred,
+    limits::has_blown_a_fuse,
+    limits::was_finalised,
+    limits::finalisation_is_due,
+    trigger::has_its_summary,
+    answer::was_declined,
+    answer::needs_repair,
+    trigger::fires,
+    answer::is_there,
+];
+
+/// The next step of a run. Asked again and again until it answers [`Step::Wait`] or
+/// [`Step::End`]: that is how the tool calls of one turn proceed side by side.
+pub fn next(run: &Run) -> Step {
+    RULES.iter().find_map(|rule| rule(run)).unwrap_or_else(|| asking::a_turn(run))
+}

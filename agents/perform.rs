@@ -1,0 +1,165 @@
+//! How one step is done: the only place of an agent that waits on the outside.
+
+use std::sync::Arc;
+
+use callboard_trace::{Event, Failure, ModelReplied, Purpose, StepBegun, Work};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::model::{Models, Request};
+use crate::toolbox::{Board, use_tool};
+use crate::{Asked, Run, prompt};
+
+/// What an agent reaches the world with.
+#[derive(Clone)]
+pub struct Hands {
+    /// Every model endpoint of the team.
+    pub models: Models,
+    /// Sight of the task's other runs.
+    pub board: Arc<dyn Board>,
+    /// Seconds one tool call may take.
+    pub tool_timeout: std::time::Duration,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done: a `model_replied` or a `tool_returned`.
+    Done(Event),
+    /// It is not; the scheduler says when it may be tried again.
+    Failed {
+        /// Without `retry_at`.
+        failure: Failure,
+        /// How long the other side asked us to wait.
+        retry_after: Option<std::time::Duration>,
+    },
+}
+
+/// A step ready to be performed: all it needs, so that the run can go on changing meanwhile.
+pub struct Prepared {
+    begun: StepBegun,
+    run: callboard_trace::RunId,
+    provider: String,
+    request: Option<Request>,
+}
+
+/// Prepares a model step: the prompt is derived here, before the step's own record is folded.
+pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
+    let model = &run.started.agent.models[asked.model];
+    let messages = prompt::messages(run, asked.step, &asked.purpose);
+    let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
+    let hash = Sha256::digest(serde_json::to_vec(&messages).unwrap_or_default());
+    let begun = StepBegun {
+        step: asked.step,
+        attempt: asked.attempt,
+        work: Work::Model {
+            provider: model.provider.clone(),
+            model: model.model.clone(),
+            purpose: asked.purpose.clone(),
+            messages: messages.len(),
+            prompt: hex(&hash),
+        },
+    };
+    let request = Request {
+        agent: run.name().to_string(),
+        turn: run.turns + u32::from(asked.purpose == Purpose::Turn),
+        attempt: asked.attempt,
+        purpose: asked.purpose.clone(),
+        handed: run.started.handoff.is_some(),
+        task: run.started.task.clone(),
+        run: run.id.to_string(),
+        model: model.model.clone(),
+        messages,
+        tools,
+        tool_choice,
+        temperature: run.started.agent.temperature,
+        effort: run.started.agent.effort.clone(),
+        max_output: model.max_output,
+        traceparent: Some(traceparent(run, asked.step)),
+        response_format: prompt::form(run, &asked.purpose),
+    };
+    let (run, provider) = (run.id.clone(), model.provider.clone());
+    Prepared { begun, run, provider, request: Some(request) }
+}
+
+/// The W3C trace context of a step: the root's trace, and a span made of the step's own name.
+fn traceparent(run: &Run, step: u32) -> String {
+    let span = Sha256::digest(format!("{}/{step}", run.id));
+    format!("00-{}-{}-01", run.started.trace, hex(&span[..8]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// Prepares a tool step.
+pub fn prepare_tool(run: &Run, begun: StepBegun) -> Prepared {
+    Prepared { begun, run: run.id.clone(), provider: String::new(), request: None }
+}
+
+impl Prepared {
+    /// The record that says it begins.
+    pub fn begun(&self) -> &StepBegun {
+        &self.begun
+    }
+}
+
+/// Performs one attempt of a step. Dropping the future closes its connections.
+pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
+    match (step.begun.work, step.request) {
+        (Work::Model { provider, model, .. }, Some(request)) => {
+            let name = format!("{provider}/{model}");
+            let begun = (step.begun.step, step.begun.attempt);
+            ask(hands, begun, &step.provider, &name, &request).await
+        }
+        (Work::Tool { call, tool, arguments, .. }, _) => {
+            let started = tokio::time::Instant::now();
+            let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
+            let result = tokio::time::timeout(hands.tool_timeout, using).await;
+            let result = result.unwrap_or_else(|_| {
+                Err(format!("`{tool}` gave no answer in {} s", hands.tool_timeout.as_secs()))
+            });
+            let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let (ok, result) = match result {
+                Ok(result) => (true, result),
+                Err(error) => (false, json!({ "error": error })),
+            };
+            Outcome::Done(Event::ToolReturned { step: step.begun.step, call, ok, result, ms })
+        }
+        (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
+    }
+}
+
+async fn ask(
+    hands: &Hands,
+    (step, attempt): (u32, u32),
+    provider: &str,
+    name: &str,
+    request: &Request,
+) -> Outcome {
+    match hands.models.ask(provider, request).await {
+        Ok(reply) => Outcome::Done(Event::ModelReplied(Box::new(ModelReplied {
+            step,
+            reply: reply.raw,
+            text: reply.text,
+            calls: reply.calls,
+            finish: reply.finish,
+            usage: reply.usage,
+            model: name.to_string(),
+            first_token_ms: reply.first_token_ms,
+            ms: reply.ms,
+        }))),
+        Err(fault) => Outcome::Failed {
+            failure: Failure {
+                step,
+                attempt,
+                code: fault.code,
+                message: fault.message,
+                retryable: fault.retryable,
+                retry_at: None,
+                ms: fault.ms,
+            },
+            retry_after: fault.retry_after,
+        },
+    }
+}

@@ -1,0 +1,154 @@
+//! The prompt of a run: derived from its records, never stored.
+
+use callboard_config::{Agent, Edge};
+use callboard_trace::{Handoff, Purpose};
+use serde_json::{Value, json};
+
+use crate::run::Said;
+use crate::toolbox;
+use crate::{Run, words};
+
+/// What the engine says before a step of that purpose; nothing before an ordinary turn.
+pub(crate) fn note(purpose: &Purpose) -> Option<String> {
+    match purpose {
+        Purpose::Turn => None,
+        Purpose::Finalise => Some(
+            "This is your last turn, without tools. Give the best answer you can with what you \
+             have, in the required form; say what is missing."
+                .into(),
+        ),
+        Purpose::Repair { problem } => Some(format!(
+            "Your answer could not be accepted: {problem}. Send the whole answer again as one \
+             JSON object, and nothing else."
+        )),
+        Purpose::Summarise { to, trigger } => Some(format!(
+            "The task goes on with {to} (\"{trigger}\" was asked for). Write the summary of the \
+             handoff as one JSON object and nothing else: {{\"did\": what was done, \
+             \"must_know\": the one thing {to} has to know, \"open_questions\": [..], \
+             \"do_next\": what {to} is to do first}}. It takes 40 to 6,000 characters in all; {to} \
+             sees nothing else of your work."
+        )),
+    }
+}
+
+/// Quotes a message of somebody outside.
+pub(crate) fn message(by: &str, text: &str) -> String {
+    format!("Message from {by}: {}", words::cut(text, 8_000))
+}
+
+/// The messages of a model step, as the chat completions protocol takes them. The step's own
+/// note is part of the dialogue once the step has begun for the first time.
+pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose) -> Vec<Value> {
+    let mut messages = vec![
+        json!({"role": "system", "content": system(run)}),
+        json!({"role": "user", "content": opening(run)}),
+    ];
+    messages.extend(run.dialogue.iter().map(|said| match said {
+        Said::Model(raw) => raw.clone(),
+        Said::Note(text) => json!({"role": "user", "content": text}),
+        Said::Tool { call, result } => {
+            let text = result.as_str().map_or_else(|| result.to_string(), str::to_string);
+            json!({"role": "tool", "tool_call_id": call, "content": text})
+        }
+    }));
+    if run.asking.as_ref().is_none_or(|it| it.step != step) {
+        messages.extend(note(purpose).map(|it| json!({"role": "user", "content": it})));
+    }
+    messages
+}
+
+/// The tools of a model step, and whether the model may choose among them.
+pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (Vec<Value>, Option<Value>) {
+    let tools = || toolbox::tools_of(run).iter().map(toolbox::Tool::function).collect();
+    match purpose {
+        Purpose::Turn => (tools(), None),
+        Purpose::Finalise | Purpose::Repair { .. } | Purpose::Summarise { .. } => {
+            let used = run.dialogue.iter().any(|it| matches!(it, Said::Tool { .. }));
+            if used { (tools(), Some(json!("none"))) } else { (Vec::new(), None) }
+        }
+    }
+}
+
+/// The form of the answer, for providers that take one, where nothing but an answer is wanted.
+pub(crate) fn form(run: &Run, purpose: &Purpose) -> Option<Value> {
+    match purpose {
+        Purpose::Finalise | Purpose::Repair { .. } => Some(json!({
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": run.started.agent.output, "strict": false},
+        })),
+        Purpose::Turn | Purpose::Summarise { .. } => None,
+    }
+}
+
+fn system(run: &Run) -> String {
+    let agent = &run.started.agent;
+    let mut text = agent.instructions.trim().to_string();
+    text.push_str(&team(agent));
+    text.push_str(&format!(
+        "\n\n# Your answer\nWhen you are done, reply with one JSON object of this schema and nothing \
+         else, conclusion first. Set `do_next` only if something is left to do.\n{}",
+        agent.output
+    ));
+    text
+}
+
+fn team(agent: &Agent) -> String {
+    if agent.handoffs.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = agent.handoffs.iter().map(mate).collect();
+    format!(
+        "\n\n# Your team\nYou are `{}`. `handoff` passes the rest of the task on for good; \
+         `delegate` gets an answer back. Both take a summary that stands alone: the receiver sees \
+         nothing else of your work. You may turn to:\n{}",
+        agent.name,
+        lines.join("\n")
+    )
+}
+
+fn mate(edge: &Edge) -> String {
+    let mut line = format!("- {}: {}", edge.to, edge.description);
+    if let Some(when) = &edge.when {
+        line.push_str(&format!(" When: {when}."));
+    }
+    if !edge.capabilities.is_empty() {
+        line.push_str(&format!(" Good at: {}.", edge.capabilities.join(", ")));
+    }
+    line
+}
+
+fn opening(run: &Run) -> String {
+    let started = &run.started;
+    let mut text = format!("# Task\n{}", started.task);
+    if let Some(handoff) = &started.handoff {
+        text.push_str(&handed(handoff));
+        if started.root_task != started.task {
+            text.push_str(&format!(
+                "\n\n# What was asked in the first place\n{}",
+                started.root_task
+            ));
+        }
+    }
+    if !started.context.is_empty() {
+        text.push_str(&format!("\n\n# Context, given as data\n{}", started.context));
+    }
+    text
+}
+
+fn handed(handoff: &Handoff) -> String {
+    let summary = &handoff.summary;
+    let mut text = format!(
+        "\n\n# Handed to you by {}\nDone so far: {}\nYou must know: {}\nDo first: {}",
+        handoff.source, summary.did, summary.must_know, summary.do_next
+    );
+    for question in &summary.open_questions {
+        text.push_str(&format!("\nOpen: {question}"));
+    }
+    for it in &handoff.artifacts {
+        text.push_str(&format!(
+            "\nArtifact {} ({}, {} bytes; whole with `read`): {} {}",
+            it.id, it.name, it.bytes, it.why, it.head
+        ));
+    }
+    text
+}

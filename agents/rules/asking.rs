@@ -1,0 +1,95 @@
+//! When a model is asked, asked again, or given up.
+
+use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
+
+use crate::run::Asking;
+use crate::step::Asked;
+use crate::{Run, Step};
+
+/// An ordinary turn: what is done when no rule has anything to say.
+pub(crate) fn a_turn(run: &Run) -> Step {
+    fresh(run, Purpose::Turn)
+}
+
+/// A new model step.
+pub(crate) fn fresh(run: &Run, purpose: Purpose) -> Step {
+    Step::Ask(Asked { step: run.steps + 1, attempt: 1, purpose, model: 0, not_before: None })
+}
+
+/// Rule: one model step at a time.
+pub(crate) fn is_at_it(run: &Run) -> Option<Step> {
+    run.asking.as_ref().filter(|it| it.open).map(|_| Step::Wait(Some(run.started.deadline)))
+}
+
+/// Rule: a failed model step is tried again, then on the next model, then given up.
+pub(crate) fn failed(run: &Run) -> Option<Step> {
+    let asking = run.asking.as_ref()?;
+    let failure = asking.failure.as_ref()?;
+    let fuses = run.started.fuses;
+    let attempt = asking.attempts + asking.rate_limited + asking.lost + 1;
+    let again = |model, not_before| {
+        let (step, purpose) = (asking.step, asking.purpose.clone());
+        Some(Step::Ask(Asked { step, attempt, purpose, model, not_before }))
+    };
+    let has_tries = asking.attempts < fuses.attempts && asking.rate_limited < fuses.rate_limited;
+    if failure.code == FailureCode::InDoubt || (failure.retryable && has_tries) {
+        return again(asking.model, failure.retry_at);
+    }
+    let another = asking.model + 1 < run.started.agent.models.len();
+    if another && failure.code != FailureCode::Unauthorized {
+        return again(asking.model + 1, None);
+    }
+    Some(give_up(run, asking))
+}
+
+fn give_up(run: &Run, asking: &Asking) -> Step {
+    let failure = asking.failure.as_ref();
+    let code = failure.map_or(FailureCode::Internal, |it| it.code);
+    let said = failure.map_or("no reply", |it| it.message.as_str());
+    let tries = asking.attempts + asking.rate_limited;
+    let message = if tries > 1 { format!("{said} ({tries} attempts)") } else { said.to_string() };
+    Step::End(Finished {
+        state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },
+        stop: Stop::Error,
+        answer: run.kept.clone(),
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: Some(Trouble {
+            code,
+            message,
+            retryable: failure.is_some_and(|it| it.retryable),
+            hint: hint(code).into(),
+        }),
+    })
+}
+
+fn hint(code: FailureCode) -> &'static str {
+    match code {
+        FailureCode::Unauthorized => "check the provider's `api_key` in team.yaml",
+        FailureCode::ModelUnavailable => {
+            "check that the endpoint runs and that its `base_url` in team.yaml is right"
+        }
+        FailureCode::RateLimited => "ask again later, or give the model a `fallback` in team.yaml",
+        FailureCode::Timeout => "raise the provider's `timeout_s`, or use a faster model",
+        FailureCode::ContextOverflow => {
+            "give a shorter task or context, or a model with a larger context"
+        }
+        FailureCode::BadRequest => {
+            "check the model's name and the provider's settings in team.yaml"
+        }
+        FailureCode::BadReply => "the endpoint does not speak the chat completions protocol well",
+        FailureCode::ToolFailed
+        | FailureCode::ToolUnavailable
+        | FailureCode::BreakerOpen
+        | FailureCode::HandoffFailed
+        | FailureCode::Refused
+        | FailureCode::CheckBlocked
+        | FailureCode::Loop
+        | FailureCode::Fuse
+        | FailureCode::InDoubt
+        | FailureCode::Budget
+        | FailureCode::Deadline
+        | FailureCode::Cancelled
+        | FailureCode::Internal => "call the agent again",
+    }
+}

@@ -1,0 +1,102 @@
+//! Deadlines, turns and fuses: what ends a run that does not end by itself.
+
+use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
+use serde_json::json;
+
+use crate::rules::asking;
+use crate::{Run, Step};
+
+/// Turns in a row in which no call could be used.
+const BAD_TURNS_MAX: u32 = 3;
+/// Creations refused in a row.
+const REFUSED_MAX: u32 = 3;
+
+/// Rule: past its deadline a run ends with what it has.
+pub(crate) fn is_too_late(run: &Run) -> Option<Step> {
+    (run.now >= run.started.deadline).then(|| {
+        let message = "the deadline passed".to_string();
+        stopped(run, Stop::Deadline, FailureCode::Deadline, message)
+    })
+}
+
+/// Rule: of very many calls in one reply the last ones are not taken.
+pub(crate) fn calls_are_too_many(run: &Run) -> Option<Step> {
+    let reply = run.reply.as_ref()?;
+    let limit = run.started.fuses.parallel_calls as usize;
+    let call = reply.reply.calls.iter().skip(limit).find(|it| is_open(run, &it.id))?;
+    let error = format!("more than {limit} calls in one turn: ask for the rest in the next");
+    Some(reject(&call.id, &error))
+}
+
+/// Rule: three turns of unusable calls, or three refused creations, end the run.
+pub(crate) fn has_blown_a_fuse(run: &Run) -> Option<Step> {
+    if run.tally.bad_turns >= BAD_TURNS_MAX && run.calls.is_empty() {
+        let message = format!("{BAD_TURNS_MAX} turns in a row with no usable tool call");
+        return Some(stopped(run, Stop::Error, FailureCode::BadReply, message));
+    }
+    None
+}
+
+/// Rule: the finalisation turn has no tools, so calls made in it are not taken.
+pub(crate) fn is_at_the_last_turn(run: &Run) -> Option<Step> {
+    let reply = run.reply.as_ref().filter(|it| it.purpose == Purpose::Finalise)?;
+    let call = reply.reply.calls.iter().find(|it| is_open(run, &it.id))?;
+    Some(reject(&call.id, "no tools in the last turn"))
+}
+
+/// Rule: what the finalisation turn gave is the end.
+pub(crate) fn was_finalised(run: &Run) -> Option<Step> {
+    run.reply.as_ref().filter(|it| it.purpose == Purpose::Finalise)?;
+    if run.control.finish {
+        return run.kept.clone().map(|answer| Step::End(Finished::done(answer)));
+    }
+    if run.tally.refused_creations >= REFUSED_MAX {
+        let message = format!("{REFUSED_MAX} creations in a row were refused by a fuse");
+        return Some(stopped(run, Stop::Loop, FailureCode::Fuse, message));
+    }
+    let message = format!("used all {} turns", run.started.fuses.turns);
+    Some(stopped(run, Stop::Turns, FailureCode::Fuse, message))
+}
+
+/// Rule: at the last turn, or when asked to, the model gives what it has.
+pub(crate) fn finalisation_is_due(run: &Run) -> Option<Step> {
+    let wants_more = run.reply.as_ref().is_none_or(|it| !it.reply.calls.is_empty());
+    let used = run.turns >= run.started.fuses.turns && wants_more;
+    let refused = run.tally.refused_creations >= REFUSED_MAX && wants_more;
+    let asked = run.control.finish && (wants_more || run.kept.is_none());
+    (used || refused || asked).then(|| asking::fresh(run, Purpose::Finalise))
+}
+
+/// An end with what there is: partial if that is something, else failed.
+fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
+    let state = if run.kept.is_some() { EndState::Partial } else { EndState::Failed };
+    let hint = match stop {
+        Stop::Turns => "raise `maxTurns` of the agent, or give it a smaller task",
+        Stop::Deadline => "give it a longer `deadline_s`",
+        Stop::Loop => "its handoffs run in circles: look at the trace",
+        Stop::Done
+        | Stop::Budget
+        | Stop::Guardrail
+        | Stop::Breaker
+        | Stop::Error
+        | Stop::Cancelled
+        | Stop::Refused => "look at the trace, then try a stronger model",
+    };
+    Step::End(Finished {
+        state,
+        stop,
+        answer: run.kept.clone(),
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: Some(Trouble { code, message, retryable: false, hint: hint.into() }),
+    })
+}
+
+pub(super) fn is_open(run: &Run, call: &str) -> bool {
+    run.calls.iter().any(|it| it.id == call)
+}
+
+pub(super) fn reject(call: &str, error: &str) -> Step {
+    let result = json!({ "error": error });
+    Step::Answer { call: call.to_string(), ok: false, result, also: Vec::new() }
+}

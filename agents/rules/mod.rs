@@ -1,0 +1,11 @@
+//! The rules, one subject a file: each a pure function from a run to maybe a step.
+
+pub(crate) mod answer;
+pub(crate) mod asking;
+pub(crate) mod calls;
+pub(crate) mod child;
+pub(crate) mod doubt;
+pub(crate) mod handoff;
+pub(crate) mod limits;
+pub(crate) mod outside;
+pub(crate) mod trigger;

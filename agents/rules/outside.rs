@@ -1,0 +1,63 @@
+//! What callers asked for: cancel, pause, redirect.
+
+use callboard_config::{AgentName, Mode};
+use callboard_trace::{EndState, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
+use serde::Deserialize;
+
+use crate::{Draft, Run, Step};
+
+/// Rule: nothing follows the end.
+pub(crate) fn is_over(run: &Run) -> Option<Step> {
+    run.end.as_ref().map(|_| Step::Wait(None))
+}
+
+/// Rule: a cancelled run ends at once and keeps what it has.
+pub(crate) fn is_cancelled(run: &Run) -> Option<Step> {
+    let (by, reason) = run.control.cancelled.as_ref()?;
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    Some(Step::End(Finished {
+        state: EndState::Cancelled,
+        stop: Stop::Cancelled,
+        answer: run.kept.clone(),
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: Some(Trouble {
+            code: FailureCode::Cancelled,
+            message: format!("cancelled by {by}{why}"),
+            retryable: false,
+            hint: "what it had is in the trace; call the agent again to start anew".into(),
+        }),
+    }))
+}
+
+/// Rule: a paused run takes no further step.
+pub(crate) fn is_paused(run: &Run) -> Option<Step> {
+    run.control.paused.as_ref().map(|_| Step::Wait(None))
+}
+
+/// What a redirect from outside carries.
+#[derive(Deserialize)]
+struct Redirect {
+    id: String,
+    to: AgentName,
+    task: String,
+    summary: Summary,
+}
+
+/// Rule: a redirect from outside is a handoff like any other, at the next step boundary.
+pub(crate) fn is_redirected(run: &Run) -> Option<Step> {
+    let asked = run.control.redirect.clone().filter(|_| !run.is_busy())?;
+    let redirect: Redirect = serde_json::from_value(asked).ok()?;
+    Some(Step::HandOff(Draft {
+        id: Some(redirect.id),
+        to: redirect.to,
+        call: None,
+        task: redirect.task,
+        mode: Mode::Transfer,
+        summary: redirect.summary,
+        artifacts: run.artifacts.clone(),
+        reason: "outside: redirected by the caller".into(),
+        made_by: MadeBy::Outside,
+        also: Vec::new(),
+    }))
+}

@@ -1,0 +1,98 @@
+//! Handoffs that words ask for: a trigger in the root task or in the answer's `do_next`.
+
+use callboard_config::{Edge, Mode};
+use callboard_trace::{MadeBy, Purpose, Summary};
+use serde_json::Value;
+
+use crate::rules::handoff::{composed, summary_problem};
+use crate::rules::{answer, asking};
+use crate::{Draft, Run, Step, words};
+
+/// Times the model is asked for a summary before the engine writes it.
+const SUMMARIES_MAX: u32 = 2;
+
+/// Rule: an agent that has its answer and handed nothing on is asked for a summary, if one of
+/// its triggers stands in the root task or in what it says is to be done next.
+pub(crate) fn fires(run: &Run) -> Option<Step> {
+    let nothing_handed_on = run.children.is_empty() && run.started.triggers;
+    let may_hop = run.started.hops < run.started.fuses.hops;
+    let answer = answer::given(run).filter(|_| nothing_handed_on && may_hop)?;
+    let next = answer.get("do_next").and_then(Value::as_str).unwrap_or_default();
+    let (trigger, edge) = match_of(run, next)?;
+    let (to, trigger) = (edge.to.clone(), trigger.to_string());
+    Some(asking::fresh(run, Purpose::Summarise { to, trigger }))
+}
+
+/// Rule: with the summary, or without one after two tries, the work is handed on.
+pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
+    let replied = run.reply.as_ref()?;
+    let Purpose::Summarise { to, trigger } = &replied.purpose else { return None };
+    let edge = run.started.agent.handoffs.iter().find(|it| it.to == *to)?;
+    let given = in_text(&replied.reply.text).filter(|it| summary_problem(it).is_none());
+    let (summary, made_by) = match given {
+        Some(summary) => (summary, MadeBy::Model),
+        None if run.tally.summaries < SUMMARIES_MAX => {
+            return Some(asking::fresh(run, replied.purpose.clone()));
+        }
+        None => (composed(run), MadeBy::Engine),
+    };
+    Some(Step::HandOff(Draft {
+        id: None,
+        to: to.clone(),
+        call: None,
+        task: task(run, edge, &summary),
+        mode: Mode::Transfer,
+        summary,
+        artifacts: run.artifacts.clone(),
+        reason: format!("trigger:{trigger}"),
+        made_by,
+        also: Vec::new(),
+    }))
+}
+
+/// The edge whose trigger fires, and the word: most overlap with the target's capabilities wins,
+/// then the first listed.
+fn match_of<'a>(run: &'a Run, next: &str) -> Option<(&'a str, &'a Edge)> {
+    let next = words::stems(next);
+    let root = words::stems(&run.started.root_task);
+    let mut best: Option<(usize, &str, &Edge)> = None;
+    for edge in run.started.agent.handoffs.iter().filter(|it| it.mode == Mode::Transfer) {
+        for trigger in edge.triggers.iter().filter(|it| *it != "any") {
+            let phrase = words::stems(trigger);
+            let by_root = may_fire_by_root(run, edge) && words::contains(&root, &phrase);
+            if !by_root && !words::contains(&next, &phrase) {
+                continue;
+            }
+            let wanted = [phrase.as_slice(), next.as_slice()].concat();
+            let overlap = words::overlap(&edge.capabilities, &wanted);
+            if best.is_none_or(|it| overlap > it.0) {
+                best = Some((overlap, trigger, edge));
+            }
+        }
+    }
+    best.map(|(_, trigger, edge)| (trigger, edge))
+}
+
+/// The root's words fire once per pair of agents, and not inside delegated work: there the one
+/// who delegated holds the plan.
+fn may_fire_by_root(run: &Run, edge: &Edge) -> bool {
+    let pair = |it: &[callboard_config::AgentName]| it[0] == *run.name() && it[1] == edge.to;
+    run.started.depth == 0 && !run.started.path.windows(2).any(pair)
+}
+
+fn task(run: &Run, edge: &Edge, summary: &Summary) -> String {
+    let task = match &edge.task {
+        Some(template) => template.replace("{{task}}", &run.started.task),
+        None => summary.do_next.clone(),
+    };
+    words::cut(&task, 7_999)
+}
+
+/// A summary that came as text: an object with the contract's fields.
+fn in_text(text: &str) -> Option<Summary> {
+    let from_brace = &text[text.find('{')?..];
+    let mut values = serde_json::Deserializer::from_str(from_brace).into_iter::<Value>();
+    let value = values.next()?.ok()?;
+    let value = value.get("summary").filter(|it| it.is_object()).cloned().unwrap_or(value);
+    serde_json::from_value(value).ok()
+}

@@ -1,0 +1,174 @@
+//! Every built-in tool: its name, what the model reads about it, the shape of its arguments.
+
+use serde_json::{Value, json};
+
+use crate::Run;
+
+/// How a tool's call is dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Passes the rest of the task on.
+    HandOff,
+    /// Asks another agent and gets its answer back.
+    Delegate,
+    /// Declines what was handed over.
+    Refuse,
+    /// Writes into shared context.
+    Note,
+    /// Waits for something outside the run.
+    Performed,
+}
+
+/// One tool as the model sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) schema: Value,
+}
+
+impl Tool {
+    /// The tool as an OpenAI function.
+    pub(crate) fn function(&self) -> Value {
+        json!({"type": "function", "function": {
+            "name": self.name, "description": self.description, "parameters": self.schema,
+        }})
+    }
+}
+
+/// How a call of that name is dealt with; `None` for a tool that is not built in.
+/// `Task` and `Agent` are what agent files of other programs call `delegate`.
+pub(crate) fn kind(name: &str) -> Option<Kind> {
+    Some(match name {
+        "handoff" => Kind::HandOff,
+        "delegate" | "Task" | "Agent" => Kind::Delegate,
+        "refuse_handoff" => Kind::Refuse,
+        "note" => Kind::Note,
+        "read" | "team_status" => Kind::Performed,
+        _ => return None,
+    })
+}
+
+/// The tools of a run at this moment.
+pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
+    let mut tools = Vec::new();
+    if !run.started.agent.handoffs.is_empty() {
+        tools.push(handing("handoff", HANDOFF, run));
+        tools.push(handing("delegate", DELEGATE, run));
+    }
+    if run.started.handoff.is_some() && !run.accepted {
+        tools.push(refuse());
+    }
+    tools.extend([note(), read(), team_status()]);
+    let agent = &run.started.agent;
+    tools.retain(|it| !agent.disallowed_tools.iter().any(|denied| denied == it.name));
+    tools
+}
+
+const HANDOFF: &str = "Pass the rest of this task to a team mate who finishes it in your place. \
+    Your part ends here, so the summary must hold all the receiver needs.";
+const DELEGATE: &str = "Give a team mate a piece of work and get the answer back as this call's \
+    result. Several calls in one turn run side by side.";
+
+fn handing(name: &'static str, description: &'static str, run: &Run) -> Tool {
+    let targets: Vec<&str> = run.started.agent.handoffs.iter().map(|it| it.to.as_str()).collect();
+    Tool {
+        name,
+        description,
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "to": {"type": "string", "enum": targets},
+                "task": {"type": "string", "description": "What the receiver is to do."},
+                "summary": {
+                    "type": "object",
+                    "description": "40 to 6,000 characters in all.",
+                    "properties": {
+                        "did": {"type": "string", "description": "What was done."},
+                        "must_know": {
+                            "type": "string",
+                            "description": "The one thing the receiver has to know.",
+                        },
+                        "open_questions": {
+                            "type": "array", "items": {"type": "string"}, "maxItems": 10,
+                        },
+                        "do_next": {"type": "string", "description": "What to do first."},
+                    },
+                },
+                "artifacts": {
+                    "type": "array",
+                    "maxItems": 20,
+                    "items": {
+                        "type": "object",
+                        "properties": {"id": {"type": "string"}, "why": {"type": "string"}},
+                        "required": ["id"],
+                    },
+                },
+                "reason": {"type": "string", "description": "Why this agent."},
+            },
+            "required": ["to", "task", "summary"],
+        }),
+    }
+}
+
+fn refuse() -> Tool {
+    Tool {
+        name: "refuse_handoff",
+        description: "Decline what was handed to you, as your first act only, when it is not \
+            yours to do.",
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "reason": {"type": "string", "minLength": 10, "maxLength": 500},
+                "better": {"type": "string", "description": "Who should do it."},
+            },
+            "required": ["reason"],
+        }),
+    }
+}
+
+fn note() -> Tool {
+    Tool {
+        name: "note",
+        description: "Write something down for the team, such as a finding or a file's text. \
+            Answers with an artifact id that handoffs can pass on.",
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "slot": {
+                    "type": "string",
+                    "enum": ["findings", "implementation", "tests", "reviews", "notes"],
+                },
+                "key": {"type": "string", "minLength": 1, "maxLength": 80},
+                "text": {"type": "string"},
+                "value": {"description": "Structured content, instead of `text`."},
+                "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+            "required": ["slot", "key"],
+            "anyOf": [{"required": ["text"]}, {"required": ["value"]}],
+        }),
+    }
+}
+
+fn read() -> Tool {
+    Tool {
+        name: "read",
+        description: "Read an artifact (`a_…`) or an extract of a run of this task (`r_…`).",
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "uri": {"type": "string", "minLength": 1},
+                "offset": {"type": "integer", "minimum": 0, "description": "Bytes to skip."},
+            },
+            "required": ["uri"],
+        }),
+    }
+}
+
+fn team_status() -> Tool {
+    Tool {
+        name: "team_status",
+        description: "See who works on what under this task.",
+        schema: json!({"type": "object", "properties": {}}),
+    }
+}

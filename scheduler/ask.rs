@@ -1,0 +1,131 @@
+//! What may be asked of the desk, and what it answers with.
+
+use callboard_config::AgentName;
+use callboard_trace::{ArtifactRef, Caller, Record, RunId, State, Summary};
+use serde::Serialize;
+
+/// A task for one agent.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Who gets it.
+    pub to: AgentName,
+    /// What to do.
+    pub task: String,
+    /// What else there is to know.
+    pub context: String,
+    /// 0..1000; `None` = the agent's class.
+    pub priority: Option<u16>,
+    /// The same key joins the run it started for 24 hours.
+    pub key: Option<String>,
+    /// Starts anew whatever the key says.
+    pub fresh: bool,
+    /// Seconds until the root ends; `None` = the team's limit.
+    pub deadline_s: Option<u64>,
+    /// W3C trace context of the caller.
+    pub traceparent: Option<String>,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// The run that was started or joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its name.
+    pub run: RunId,
+    /// Whether it was there already.
+    pub joined: bool,
+}
+
+/// A handoff asked for from outside.
+#[derive(Clone, Debug)]
+pub struct HandoffAsk {
+    /// Who receives.
+    pub to: AgentName,
+    /// What the receiver has to know.
+    pub summary: Summary,
+    /// What the receiver is to do.
+    pub task: String,
+    /// A live run is redirected, an ended one continued; without one a new root starts.
+    pub run: Option<RunId>,
+    /// What is passed by reference.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// A handoff that was accepted at the desk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HandedOver {
+    /// The run to look at from now on.
+    pub run: RunId,
+    /// `h_…`.
+    pub handoff: String,
+    /// Who had the work before: an agent, or `outside`.
+    pub from: String,
+    /// Who has it now.
+    pub to: AgentName,
+}
+
+/// A page of a run's whole tree, oldest first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Each record with its place in the tree.
+    pub records: Vec<(u64, Record)>,
+    /// Ask again with `after` = this, while there is more.
+    pub next: Option<u64>,
+}
+
+/// The team at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Board {
+    /// The team's name.
+    pub team: String,
+    /// Every agent.
+    pub agents: Vec<AgentLine>,
+    /// What waits.
+    pub queue: QueueLine,
+    /// The caller's most recent runs, newest first, at most 20.
+    pub runs: Vec<RunLine>,
+    /// What is wrong with the team's files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// One agent on the board.
+#[derive(Clone, Debug, Serialize)]
+pub struct AgentLine {
+    /// Its name.
+    pub name: AgentName,
+    /// `idle` or `busy`.
+    pub state: &'static str,
+    /// Runs with a step in progress.
+    pub active: u64,
+    /// Runs ready and waiting for a seat.
+    pub queued: u64,
+}
+
+/// The queue on the board.
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueLine {
+    /// Runs ready and waiting for a seat.
+    pub depth: u64,
+    /// Seats taken, over all processes on this store.
+    pub seats_taken: u64,
+    /// Seats there are.
+    pub seats: u32,
+    /// How long the oldest has waited.
+    pub oldest_s: f64,
+}
+
+/// One run on the board.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunLine {
+    /// Its name.
+    pub run: RunId,
+    /// The agent that entered it.
+    pub agent: AgentName,
+    /// Where it stands.
+    pub state: State,
+    /// The first 80 characters of its task.
+    pub task: String,
+    /// Seconds since it was accepted.
+    pub age_s: f64,
+}

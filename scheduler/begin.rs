@@ -1,0 +1,186 @@
+//! How a run begins: from outside, or handed over by another run.
+
+use callboard_agents::{Draft, Run};
+use callboard_config::{Agent, Mode, Team};
+use callboard_store::NewRun;
+use callboard_trace::{Event, Fact, Fuses, Handoff, RunId, Started, Task};
+use sha2::{Digest, Sha256};
+
+use crate::{Ask, chance};
+
+/// Microseconds in a second.
+pub(crate) const SECOND: i64 = 1_000_000;
+
+/// A root run, as its caller asked for it.
+pub(crate) fn root(
+    team: &Team,
+    agent: &Agent,
+    ask: &Ask,
+    now: i64,
+    given: Option<Handoff>,
+) -> NewRun {
+    let run = given.as_ref().map_or_else(chance::run, |it| it.run.clone());
+    let seconds = ask.deadline_s.unwrap_or(team.limits.deadline_s);
+    let deadline =
+        now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND));
+    let priority = ask.priority.unwrap_or_else(|| agent.class.priority());
+    let (trace, parent_span) = trace_of(ask.traceparent.as_deref());
+    let task = Task {
+        text: ask.task.clone(),
+        context: ask.context.clone(),
+        caller: ask.caller.clone(),
+        key: ask.key.clone(),
+        priority: ask.priority,
+        deadline,
+        trace: trace.clone(),
+        parent_span,
+    };
+    let started = Started {
+        agent: agent.clone(),
+        task: ask.task.clone(),
+        root_task: ask.task.clone(),
+        context: ask.context.clone(),
+        parent: None,
+        handoff: given,
+        depth: 0,
+        hops: 0,
+        path: vec![agent.name.clone()],
+        priority,
+        deadline,
+        fuses: fuses(team, agent),
+        principal: ask.caller.principal.clone(),
+        trace,
+        triggers: team.triggers,
+        entry: team.entry.clone(),
+    };
+    let by = &ask.caller.principal;
+    NewRun {
+        run,
+        root: None,
+        parent: None,
+        agent: agent.name.to_string(),
+        workspace: team.workspace.clone(),
+        principal: by.clone(),
+        key: ask.key.clone().filter(|_| !ask.fresh),
+        fingerprint: fingerprint(ask),
+        priority,
+        deadline,
+        facts: vec![
+            Fact::new(by, Event::TaskAccepted(task)),
+            Fact::new(by, Event::RunStarted(Box::new(started))),
+        ],
+        queue_cap: team.limits.queue,
+    }
+}
+
+/// The child that a handoff starts, and the handoff's record.
+pub(crate) fn child(
+    team: &Team,
+    agent: &Agent,
+    parent: &Run,
+    root: &RunId,
+    draft: Draft,
+) -> (NewRun, Handoff) {
+    let above = &parent.started;
+    let handoff = Handoff {
+        id: draft.id.unwrap_or_else(|| chance::name("h_")),
+        source: parent.name().to_string(),
+        target: draft.to,
+        run: chance::run(),
+        call: draft.call,
+        task: draft.task,
+        mode: draft.mode,
+        summary: draft.summary,
+        artifacts: draft.artifacts,
+        reason: draft.reason,
+        made_by: draft.made_by,
+    };
+    let nested = u32::from(handoff.mode == Mode::Delegate);
+    let mut path = above.path.clone();
+    path.push(agent.name.clone());
+    let started = Started {
+        agent: agent.clone(),
+        task: handoff.task.clone(),
+        root_task: above.root_task.clone(),
+        context: above.context.clone(),
+        parent: Some(parent.id.clone()),
+        handoff: Some(handoff.clone()),
+        depth: above.depth + nested,
+        hops: above.hops + 1 - nested,
+        path,
+        priority: above.priority,
+        deadline: above.deadline,
+        fuses: fuses(team, agent),
+        principal: above.principal.clone(),
+        trace: above.trace.clone(),
+        triggers: team.triggers,
+        entry: team.entry.clone(),
+    };
+    let new = NewRun {
+        run: handoff.run.clone(),
+        root: Some(root.clone()),
+        parent: Some(parent.id.clone()),
+        agent: agent.name.to_string(),
+        workspace: team.workspace.clone(),
+        principal: above.principal.clone(),
+        key: None,
+        fingerprint: String::new(),
+        priority: above.priority,
+        deadline: above.deadline,
+        facts: vec![Fact::new(parent.name().as_str(), Event::RunStarted(Box::new(started)))],
+        queue_cap: team.limits.queue,
+    };
+    (new, handoff)
+}
+
+fn fuses(team: &Team, agent: &Agent) -> Fuses {
+    let limits = &team.limits;
+    Fuses {
+        depth: limits.depth,
+        hops: limits.hops,
+        fan_out: limits.fan_out,
+        turns: agent.max_turns,
+        parallel_calls: limits.parallel_calls,
+        attempts: limits.attempts,
+        rate_limited: limits.rate_limited,
+    }
+}
+
+/// What was asked, as a hash: the same key with another one is a conflict.
+fn fingerprint(ask: &Ask) -> String {
+    let mut hash = Sha256::new();
+    for part in [ask.to.as_str(), &ask.task, &ask.context] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// The caller's W3C trace id and span, or a new trace id.
+fn trace_of(traceparent: Option<&str>) -> (String, Option<String>) {
+    let hex = |it: &&str, length| it.len() == length && it.bytes().all(|it| it.is_ascii_hexdigit());
+    let mut parts = traceparent.unwrap_or_default().split('-').skip(1);
+    let trace = parts.next().filter(|it| hex(it, 32));
+    let span = parts.next().filter(|it| hex(it, 16));
+    match trace {
+        Some(trace) => (trace.to_lowercase(), span.map(str::to_lowercase)),
+        None => (format!("{:032x}", chance::bits()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_id_is_the_callers_or_a_new_one() {
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let (trace, span) = trace_of(Some(given));
+        assert_eq!(trace, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(span.as_deref(), Some("00f067aa0ba902b7"));
+        for nonsense in [None, Some(""), Some("00-xyz-1"), Some("00-4bf92f-00")] {
+            let (trace, span) = trace_of(nonsense);
+            assert_eq!((trace.len(), span), (32, None));
+        }
+    }
+}

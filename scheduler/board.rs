@@ -1,0 +1,86 @@
+//! The team at a glance.
+
+use callboard_config::AgentName;
+use callboard_store::{Busy, List, RunRow, RunState};
+use callboard_trace::{Caller, Event, State};
+
+use crate::desk::{Desk, unavailable};
+use crate::{AgentLine, Board, QueueLine, Refusal, RunLine, clock};
+
+/// Recent runs on the board.
+const RECENT: u32 = 20;
+
+impl Desk {
+    /// Agents, queue and the caller's recent runs.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub async fn board(&self, caller: &Caller) -> Result<Board, Refusal> {
+        let store = &self.house.store;
+        let counts = store.counts().await.map_err(|it| unavailable(&it))?;
+        let recent =
+            List { principal: Some(caller.principal.clone()), limit: RECENT, ..List::default() };
+        let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
+        let busy = store.busy().await.map_err(|it| unavailable(&it))?;
+        let now = clock::now();
+        let mut runs = Vec::with_capacity(recent.len());
+        for row in &recent {
+            runs.push(self.line(row, now).await?);
+        }
+        Ok(Board {
+            team: self.team().name.clone(),
+            agents: agents(self.team().agents.keys(), &busy),
+            queue: QueueLine {
+                depth: counts.ready,
+                seats_taken: counts.running,
+                seats: self.team().limits.concurrent,
+                oldest_s: counts.oldest_ready.map_or(0.0, |it| seconds(now - it)),
+            },
+            runs,
+            problems: self.team().problems.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    async fn line(&self, row: &RunRow, now: i64) -> Result<RunLine, Refusal> {
+        let first = self.house.store.journal(&row.run, 0, 1).await;
+        let first = first.map_err(|it| unavailable(&it))?;
+        let task = first.first().and_then(|it| match &it.event {
+            Event::TaskAccepted(task) => Some(task.text.chars().take(80).collect()),
+            _ => None,
+        });
+        Ok(RunLine {
+            run: row.run.clone(),
+            agent: AgentName::parse(&row.agent).unwrap_or_else(|| self.team().entry.clone()),
+            state: self.state(row).await?,
+            task: task.unwrap_or_default(),
+            age_s: seconds(now - row.created),
+        })
+    }
+
+    /// The state of a root, from the index where that is enough.
+    async fn state(&self, row: &RunRow) -> Result<State, Refusal> {
+        Ok(match (row.state, row.outcome.as_deref()) {
+            (RunState::Ended, Some("completed")) => State::Completed,
+            (RunState::Ended, Some("partial")) => State::Partial,
+            (RunState::Ended, Some("cancelled")) => State::Cancelled,
+            (RunState::Ended, _) => State::Failed,
+            (RunState::Ready | RunState::Running | RunState::Waiting, _) => {
+                self.view_of(row).await?.state
+            }
+        })
+    }
+}
+
+fn agents<'a>(names: impl Iterator<Item = &'a AgentName>, busy: &[Busy]) -> Vec<AgentLine> {
+    let line = |name: &AgentName| {
+        let found = busy.iter().find(|it| it.agent == name.as_str());
+        let (active, queued) = found.map_or((0, 0), |it| (it.running, it.ready));
+        let state = if active > 0 { "busy" } else { "idle" };
+        AgentLine { name: name.clone(), state, active, queued }
+    };
+    names.map(line).collect()
+}
+
+fn seconds(micros: i64) -> f64 {
+    f64::from(u32::try_from(micros.max(0) / 1_000).unwrap_or(u32::MAX)) / 1_000.0
+}

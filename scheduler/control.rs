@@ -1,0 +1,86 @@
+//! Acting on a run: cancel, pause, resume, priority.
+
+use std::time::Duration;
+
+use callboard_store::RunState;
+use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
+
+use crate::desk::{Desk, unavailable};
+use crate::{Refusal, RefusalCode};
+
+/// How long a cancel waits to see the run end.
+const CANCEL: Duration = Duration::from_millis(1_500);
+
+impl Desk {
+    /// Acts on an open run and everything under it, and says how it stands then.
+    ///
+    /// # Errors
+    /// `not_found`; `conflict` if the run is over; `invalid_input` for an operand off its range;
+    /// `engine_unavailable`.
+    pub async fn control(
+        &self,
+        run: &RunId,
+        control: Control,
+        caller: &Caller,
+    ) -> Result<RunView, Refusal> {
+        let row = self.row(run, caller).await?;
+        let action = control.action;
+        if row.state == RunState::Ended {
+            let outcome = row.outcome.as_deref().unwrap_or("over");
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{run} is {outcome} and cannot be changed"),
+                "call the agent again to start anew",
+            ));
+        }
+        let priority = priority_of(&control)?;
+        let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
+        let store = &self.house.store;
+        let done = match (action, priority) {
+            (Action::SetPriority, Some(priority)) => {
+                store.prioritise(run, priority, fact).await.map(|_| ())
+            }
+            (Action::Cancel, _) => store.signal_tree(run, fact, true).await.map(|_| ()),
+            (
+                Action::Pause
+                | Action::Resume
+                | Action::FinishNow
+                | Action::Message
+                | Action::Retry
+                | Action::Redirect
+                | Action::SetPriority,
+                _,
+            ) => store.signal_tree(run, fact, false).await.map(|_| ()),
+        };
+        done.map_err(|it| unavailable(&it))?;
+        self.house.ready.notify_one();
+        let wait = if action == Action::Cancel { CANCEL } else { Duration::ZERO };
+        self.wait(run, caller, wait).await
+    }
+}
+
+/// The operand of `set_priority`; other actions have none. What is not offered is refused.
+fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
+    let wrong =
+        |message: String, hint: &str| Err(Refusal::new(RefusalCode::InvalidInput, message, hint));
+    match control.action {
+        Action::SetPriority => {
+            let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
+            match value.filter(|it| *it <= 1_000) {
+                Some(value) => Ok(Some(value)),
+                None => wrong(
+                    format!(
+                        "`value` is {}, a priority is a whole number from 0 to 1000",
+                        control.value
+                    ),
+                    "100 is normal, 900 is critical",
+                ),
+            }
+        }
+        Action::Cancel | Action::Pause | Action::Resume => Ok(None),
+        Action::FinishNow | Action::Retry | Action::Message | Action::Redirect => wrong(
+            format!("`{:?}` is not offered here", control.action).to_lowercase(),
+            "cancel, pause, resume and set_priority are",
+        ),
+    }
+}

@@ -1,0 +1,81 @@
+//! What callers ask of the scheduler. Every answer is on disk before it is given.
+
+use std::sync::Arc;
+
+use callboard_config::Team;
+use callboard_store::{RunRow, StoreError};
+use callboard_trace::{Caller, RunId};
+
+use crate::house::House;
+use crate::{Refusal, RefusalCode};
+
+/// The desk. Cloning is cheap.
+#[derive(Clone)]
+pub struct Desk {
+    pub(crate) house: Arc<House>,
+}
+
+impl Desk {
+    pub(crate) fn new(house: Arc<House>) -> Desk {
+        Desk { house }
+    }
+
+    /// The team that is served.
+    pub fn team(&self) -> &Team {
+        &self.house.team
+    }
+
+    /// Whether this process is about to go.
+    pub fn stopping(&self) -> bool {
+        self.house.stopping.is_cancelled()
+    }
+
+    /// Resolves when this process is about to go.
+    pub async fn stopped(&self) {
+        self.house.stopping.cancelled().await;
+    }
+
+    /// Resolves when something was written, here or by another process. A hint.
+    pub async fn changed(&self) {
+        self.house.store.changed().await;
+    }
+
+    /// What the index says of a run, if it is the caller's.
+    pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
+        let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
+        row.filter(|it| it.principal == caller.principal).ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::NotFound,
+                format!("there is no run `{run}`"),
+                "`team_status` without arguments lists your runs",
+            )
+        })
+    }
+}
+
+/// A store that fails is the operator's to mend; nothing was accepted.
+pub(crate) fn unavailable(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Conflict { run } => Refusal::new(
+            RefusalCode::Conflict,
+            format!("the key belongs to {run}, which was asked something else"),
+            "use another key, or `fresh` to start anew",
+        ),
+        StoreError::OverCapacity { open, cap } => Refusal::new(
+            RefusalCode::OverCapacity,
+            format!("{open} tasks are open, the limit is {cap}"),
+            "try again when some of them have ended, or raise `limits.queue`",
+        ),
+        StoreError::Fenced
+        | StoreError::Unknown
+        | StoreError::Full
+        | StoreError::Corrupt(_)
+        | StoreError::Newer { .. }
+        | StoreError::Closed
+        | StoreError::Db(_) => Refusal::new(
+            RefusalCode::EngineUnavailable,
+            format!("the journal cannot be used: {error}"),
+            "nothing was accepted; mend the store, then ask again",
+        ),
+    }
+}

@@ -1,0 +1,238 @@
+//! One run driven by one lease: fold, ask what is next, write it down, perform it, again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_agents::{Outcome, Run, perform};
+use callboard_store::{Advance, Lease, Next, StoreError};
+use callboard_trace::{Event, Failure, FailureCode, Record};
+use tokio::task::JoinSet;
+
+use crate::batch::{Batch, Rest};
+use crate::house::{House, Wheel};
+use crate::{chance, clock, journal};
+
+/// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
+pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
+    let run = lease.run.clone();
+    house.driven.add(&run, wheel.clone());
+    let driven = Drive { house: house.clone(), lease, wheel, seen: 0, inside: JoinSet::new() };
+    match driven.go().await {
+        Ok(()) | Err(StoreError::Fenced) => (),
+        Err(error) => tracing::warn!(%run, %error, "dropped a run; it goes on from its journal"),
+    }
+    house.driven.remove(&run);
+    house.waiters.ring(&run);
+    house.ready.notify_one();
+}
+
+struct Drive {
+    house: Arc<House>,
+    lease: Lease,
+    wheel: Wheel,
+    /// Records folded so far.
+    seen: u64,
+    /// Steps being performed.
+    inside: JoinSet<Outcome>,
+}
+
+/// What comes after a write.
+enum After {
+    Gone,
+    On(Option<i64>),
+}
+
+impl Drive {
+    async fn go(mut self) -> Result<(), StoreError> {
+        let mut run = self.load().await?;
+        let mut batch = Batch::default();
+        self.doubt(&mut run, &mut batch);
+        loop {
+            run.now = clock::now();
+            let root = self.lease.root.clone();
+            let rest = batch.decide(&self.house, &root, &mut run);
+            let until = match self.write(&mut run, std::mem::take(&mut batch), rest).await? {
+                After::Gone => return Ok(()),
+                After::On(until) => until,
+            };
+            if !self.listen(&mut run, &mut batch, until).await? {
+                self.inside.shutdown().await;
+                return self.house.store.give_back(self.lease).await;
+            }
+        }
+    }
+
+    /// Folds the run from its whole journal.
+    async fn load(&mut self) -> Result<Run, StoreError> {
+        let records = journal::whole(&self.house.store, &self.lease.run).await?;
+        self.seen = records.last().map_or(0, |it| it.seq);
+        self.house.driven.seen(&self.lease.run, self.seen);
+        Run::fold(&records).ok_or_else(|| {
+            StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
+        })
+    }
+
+    /// Steps that an earlier holder began and nobody finished.
+    fn doubt(&self, run: &mut Run, batch: &mut Batch) {
+        let model = run.asking.iter().filter(|it| it.open).map(|it| it.step);
+        let tools = run.tools.iter().filter(|it| it.open).map(|it| it.step);
+        for step in model.chain(tools).collect::<Vec<_>>() {
+            let failure = Failure {
+                step,
+                attempt: 0,
+                code: FailureCode::InDoubt,
+                message: "the process that took this step went away".into(),
+                retryable: true,
+                retry_at: None,
+                ms: 0,
+            };
+            batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
+        }
+    }
+
+    /// The one write of a step, and then its performance.
+    async fn write(
+        &mut self,
+        run: &mut Run,
+        batch: Batch,
+        rest: Rest,
+    ) -> Result<After, StoreError> {
+        let busy = !self.inside.is_empty() || !batch.perform.is_empty();
+        let (next, after) = match (rest, batch.state) {
+            (Rest::Over, state) => {
+                self.inside.abort_all();
+                let state = state.map_or("failed", outcome);
+                (Next::End { state: state.into() }, After::Gone)
+            }
+            (Rest::Wait(until), _) if busy => (Next::Go, After::On(until)),
+            (Rest::Wait(until), _) => (Next::Park { until }, After::Gone),
+        };
+        if batch.facts.is_empty() && matches!(after, After::On(_)) {
+            return Ok(after);
+        }
+        let own = batch.facts.len();
+        let spawned = !batch.spawn.is_empty() || !batch.tell.is_empty();
+        let until = match rest {
+            Rest::Wait(until) => until,
+            Rest::Over => None,
+        };
+        let advance = Advance {
+            seen: self.seen,
+            facts: batch.facts,
+            spawn: batch.spawn,
+            tell: batch.tell,
+            next,
+        };
+        let advanced = self.house.store.advance(&self.lease, advance).await?;
+        self.seen = advanced.seq;
+        self.house.driven.seen(&self.lease.run, self.seen);
+        if spawned {
+            self.house.ready.notify_one();
+        }
+        if matches!(after, After::Gone) {
+            if let Some(at) = until {
+                self.house.alarm.set(at);
+            }
+            return Ok(After::Gone);
+        }
+        if advanced.records.len() != own {
+            self.refold(run).await?;
+        }
+        for prepared in batch.perform {
+            let hands = self.house.hands.clone();
+            self.inside.spawn(async move { perform(&hands, prepared).await });
+        }
+        Ok(after)
+    }
+
+    /// Somebody wrote into this run's journal between two of our writes.
+    async fn refold(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        *run = self.load().await?;
+        Ok(())
+    }
+
+    /// Waits for an outcome, a signal or a time. `false` when the process is to go.
+    async fn listen(
+        &mut self,
+        run: &mut Run,
+        batch: &mut Batch,
+        until: Option<i64>,
+    ) -> Result<bool, StoreError> {
+        let until = until.unwrap_or(run.started.deadline).min(run.started.deadline);
+        tokio::select! {
+            biased;
+            () = self.house.stopping.cancelled() => return Ok(false),
+            () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
+            () = self.wheel.poke.notified() => self.signals(run).await?,
+            Some(outcome) = self.inside.join_next() => {
+                self.take_in(run, batch, outcome);
+                while let Some(more) = self.inside.try_join_next() {
+                    self.take_in(run, batch, more);
+                }
+            }
+            () = tokio::time::sleep(from_now(until)) => (),
+        }
+        Ok(true)
+    }
+
+    /// Takes in what was written into the journal from outside.
+    async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        let store = &self.house.store;
+        let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
+        for record in &records {
+            run.apply(&record.by, &record.event);
+            self.seen = record.seq;
+        }
+        self.house.driven.seen(&self.lease.run, self.seen);
+        Ok(())
+    }
+
+    fn take_in(
+        &self,
+        run: &mut Run,
+        batch: &mut Batch,
+        outcome: Result<Outcome, tokio::task::JoinError>,
+    ) {
+        match outcome {
+            Ok(Outcome::Done(event)) => batch.fact(run, event),
+            Ok(Outcome::Failed { mut failure, retry_after }) => {
+                failure.retry_at = failure.retryable.then(|| retry_at(run, retry_after));
+                batch.fact(run, Event::StepFailed(failure));
+            }
+            // A panic in a step is a broken invariant: the run is dropped and folded anew.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => (),
+        }
+    }
+}
+
+/// When a failed step may be tried again: as the other side asked, plus a fifth at random, or
+/// after a random pause that grows.
+fn retry_at(run: &Run, retry_after: Option<Duration>) -> i64 {
+    let pause = match retry_after {
+        Some(asked) => {
+            let fifth = u64::try_from(asked.as_micros() / 5).unwrap_or_default();
+            asked + Duration::from_micros(chance::below(fifth + 1))
+        }
+        None => {
+            let attempt = run.asking.as_ref().map_or(1, |it| it.attempts + it.rate_limited + 1);
+            callboard_agents::model::backoff(attempt, chance::below(u64::MAX))
+        }
+    };
+    clock::now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn from_now(until: i64) -> Duration {
+    let micros = until.saturating_sub(clock::now()).max(0);
+    // Far deadlines are looked at again each hour: the clock may be set meanwhile.
+    Duration::from_micros(micros.unsigned_abs()).min(Duration::from_secs(3_600))
+}
+
+fn outcome(state: callboard_trace::EndState) -> &'static str {
+    match state {
+        callboard_trace::EndState::Completed => "completed",
+        callboard_trace::EndState::Partial => "partial",
+        callboard_trace::EndState::Failed => "failed",
+        callboard_trace::EndState::Cancelled => "cancelled",
+    }
+}

@@ -1,0 +1,120 @@
+//! What all parts of this process share: the team, the store, the hands, and who waits for what.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use callboard_agents::Hands;
+use callboard_config::Team;
+use callboard_store::Store;
+use callboard_trace::RunId;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Shared by the desk, the claimer and every drive.
+pub(crate) struct House {
+    pub(crate) team: Arc<Team>,
+    pub(crate) store: Store,
+    pub(crate) hands: Hands,
+    /// This process among all on the store.
+    pub(crate) node: String,
+    /// Set once, when the process is to go.
+    pub(crate) stopping: CancellationToken,
+    /// Something may be ready: a submission, a child, a free seat.
+    pub(crate) ready: Notify,
+    pub(crate) alarm: Alarm,
+    pub(crate) driven: Driven,
+    pub(crate) waiters: Waiters,
+}
+
+/// The runs driven here: how far each has read its journal, and how to wake it.
+#[derive(Default)]
+pub(crate) struct Driven(Mutex<HashMap<RunId, Wheel>>);
+
+/// The handle of one driven run.
+#[derive(Clone)]
+pub(crate) struct Wheel {
+    pub(crate) seen: u64,
+    pub(crate) poke: Arc<Notify>,
+    /// Set when the run was taken from us: everything in progress is dropped.
+    pub(crate) lost: CancellationToken,
+}
+
+impl Driven {
+    fn inside(&self) -> MutexGuard<'_, HashMap<RunId, Wheel>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.inside().len()
+    }
+
+    pub(crate) fn add(&self, run: &RunId, wheel: Wheel) {
+        self.inside().insert(run.clone(), wheel);
+    }
+
+    pub(crate) fn remove(&self, run: &RunId) {
+        self.inside().remove(run);
+    }
+
+    pub(crate) fn seen(&self, run: &RunId, seen: u64) {
+        if let Some(wheel) = self.inside().get_mut(run) {
+            wheel.seen = seen;
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<(RunId, u64)> {
+        self.inside().iter().map(|(run, wheel)| (run.clone(), wheel.seen)).collect()
+    }
+
+    pub(crate) fn wheel(&self, run: &RunId) -> Option<Wheel> {
+        self.inside().get(run).cloned()
+    }
+}
+
+/// Who waits here for a run to end or to ask something.
+#[derive(Default)]
+pub(crate) struct Waiters(Mutex<HashMap<RunId, Arc<Notify>>>);
+
+impl Waiters {
+    /// A bell for that run. It rings for everybody who got it.
+    pub(crate) fn bell(&self, run: &RunId) -> Arc<Notify> {
+        let mut bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.retain(|_, bell| Arc::strong_count(bell) > 1);
+        bells.entry(run.clone()).or_default().clone()
+    }
+
+    /// Rings for everybody who waits for that run.
+    pub(crate) fn ring(&self, run: &RunId) {
+        let bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bells.get(run) {
+            bell.notify_waiters();
+        }
+    }
+}
+
+/// When parked runs are due, as far as this process parked them; others are found by the sweep.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    due: Mutex<BTreeSet<i64>>,
+    bell: Notify,
+}
+
+impl Alarm {
+    /// A run was parked until that time (microseconds since 1970).
+    pub(crate) fn set(&self, at: i64) {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+        self.bell.notify_one();
+    }
+
+    /// Forgets what is due by now, and answers the next time.
+    pub(crate) fn next(&self, now: i64) -> Option<i64> {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = due.split_off(&(now + 1));
+        due.first().copied()
+    }
+
+    /// Resolves when an earlier time may have been set.
+    pub(crate) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+}

@@ -1,0 +1,263 @@
+//! This process as a node: it claims runs, drives them, beats, and sweeps.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_agents::Hands;
+use callboard_agents::model::Models;
+use callboard_config::{ExposeSecret, ProviderKind, Team};
+use callboard_store::{OpenOptions, Store, StoreError};
+use callboard_trace::{Event, Fact};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::Desk;
+use crate::drive::drive;
+use crate::house::{Alarm, Driven, House, Waiters, Wheel};
+use crate::sight::Sight;
+use crate::{chance, clock};
+
+/// Between two looks at the queue when nothing hints at news; half of it again at random.
+const POLL: Duration = Duration::from_millis(1_000);
+/// Between two looks for the dead, and for due times.
+const SWEEP: Duration = Duration::from_millis(1_000);
+/// At most one look for signals in this time.
+const NEWS: Duration = Duration::from_millis(10);
+/// How long steps in progress are waited for when the process goes.
+const GRACE: Duration = Duration::from_millis(600);
+
+/// How a node is started.
+pub struct NodeOptions {
+    /// The checked team.
+    pub team: Team,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Whether it runs agents, or only answers questions and takes tasks in.
+    pub work: bool,
+}
+
+/// Why a node did not start: a lower-case fragment with the way out.
+#[derive(Debug)]
+pub struct StartError(StoreError, PathBuf);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the store in {} cannot be used: {}", self.1.display(), self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// This process among all that share a store.
+pub struct Node {
+    house: Arc<House>,
+    tasks: JoinSet<()>,
+}
+
+impl Node {
+    /// Opens the store and starts to work.
+    ///
+    /// # Errors
+    /// When the store cannot be opened; the message says what to do.
+    pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        let name = chance::name("n_");
+        let mut open = OpenOptions::new(&options.data, &name, Arc::new(chance::bits));
+        open.secrets = secrets(&options.team);
+        let store = tokio::task::spawn_blocking(move || Store::open(open))
+            .await
+            .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
+            .map_err(|error| StartError(error, options.data.clone()))?;
+        let house = Arc::new(house(options.team, store, name));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(told(house.clone()));
+        tasks.spawn(beat(house.clone()));
+        if options.work {
+            tasks.spawn(claim(house.clone()));
+            tasks.spawn(sweep(house.clone()));
+            tasks.spawn(news(house.clone()));
+        }
+        Ok(Node { house, tasks })
+    }
+
+    /// What callers ask.
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.house.clone())
+    }
+
+    /// Drops the steps in progress, gives every lease back, and leaves: well under a second.
+    /// What was not recorded is taken again by whoever claims the run next.
+    pub async fn stop(mut self) {
+        self.house.stopping.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        if let Err(error) = self.house.store.leave().await {
+            tracing::debug!(%error, "left without a word; the others will notice");
+        }
+    }
+}
+
+fn house(team: Team, store: Store, node: String) -> House {
+    let hands = Hands {
+        models: Models::new(&team.providers, &team.limits, clock::now),
+        board: Arc::new(Sight(store.clone())),
+        tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
+    };
+    House {
+        team: Arc::new(team),
+        store,
+        hands,
+        node,
+        stopping: CancellationToken::new(),
+        ready: Notify::new(),
+        alarm: Alarm::default(),
+        driven: Driven::default(),
+        waiters: Waiters::default(),
+    }
+}
+
+/// Every value that must never reach a record.
+fn secrets(team: &Team) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for provider in team.providers.values() {
+        if let ProviderKind::OpenAi(endpoint) = &provider.kind {
+            let key = endpoint.api_key.iter();
+            let all = key.chain(endpoint.headers.values());
+            secrets.extend(all.map(|it| it.expose_secret().to_string()));
+        }
+    }
+    secrets
+}
+
+/// Tells the journal that this process is there, and with what team.
+async fn told(house: Arc<House>) {
+    let started =
+        Event::NodeStarted { node: house.node.clone(), version: env!("CARGO_PKG_VERSION").into() };
+    let loaded = Event::TeamLoaded {
+        files: house.team.files.clone(),
+        agents: house.team.agents.keys().cloned().collect(),
+        problems: house.team.problems.iter().map(ToString::to_string).collect(),
+    };
+    let facts = [started, loaded].map(|it| Fact::new(house.node.as_str(), it)).to_vec();
+    if let Err(error) = house.store.note(&house.node, facts).await {
+        tracing::warn!(%error, "could not write that this process is there");
+    }
+}
+
+/// Takes runs from the queue whenever there may be some and seats are free.
+async fn claim(house: Arc<House>) {
+    let mut drives = JoinSet::new();
+    let seats = house.team.limits.concurrent;
+    loop {
+        let changed = house.store.changed();
+        let free = seats.saturating_sub(u32::try_from(drives.len()).unwrap_or(u32::MAX));
+        match house.store.claim(free.max(1), seats).await {
+            Ok(leases) => {
+                for lease in leases {
+                    let wheel = Wheel {
+                        seen: lease.seq,
+                        poke: Arc::new(Notify::new()),
+                        lost: CancellationToken::new(),
+                    };
+                    drives.spawn(drive(house.clone(), lease, wheel));
+                }
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "could not look into the queue"),
+        }
+        tokio::select! {
+            biased;
+            () = house.stopping.cancelled() => break,
+            () = house.ready.notified() => (),
+            Some(ended) = drives.join_next() => broken(ended),
+            () = changed => (),
+            () = tokio::time::sleep(jittered(POLL)) => (),
+        }
+        while let Some(ended) = drives.try_join_next() {
+            broken(ended);
+        }
+    }
+    while let Some(ended) = drives.join_next().await {
+        broken(ended);
+    }
+}
+
+/// A drive that panicked met a broken invariant: the process dies and the journal resumes.
+fn broken(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// Says that this process is alive, and drops what it lost.
+async fn beat(house: Arc<House>) {
+    loop {
+        match house.store.beat().await {
+            Ok(beat) => {
+                for run in &beat.lost {
+                    if let Some(wheel) = house.driven.wheel(run) {
+                        wheel.lost.cancel();
+                    }
+                }
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "the heartbeat was not kept"),
+        }
+        tokio::select! {
+            () = house.stopping.cancelled() => return,
+            () = tokio::time::sleep(house.store.beat_every()) => (),
+        }
+    }
+}
+
+/// Wakes what is due, and takes back what the dead held.
+async fn sweep(house: Arc<House>) {
+    loop {
+        match house.store.sweep().await {
+            Ok(0) => (),
+            Ok(_) => house.ready.notify_one(),
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "could not sweep"),
+        }
+        let rest = house.alarm.next(clock::now()).map_or(SWEEP, |at| {
+            let micros = at.saturating_sub(clock::now()).max(1_000).unsigned_abs();
+            Duration::from_micros(micros).min(SWEEP)
+        });
+        tokio::select! {
+            () = house.stopping.cancelled() => return,
+            () = house.alarm.changed() => (),
+            () = tokio::time::sleep(rest) => (),
+        }
+    }
+}
+
+/// Wakes the drives into whose journals somebody else wrote.
+async fn news(house: Arc<House>) {
+    loop {
+        let changed = house.store.changed();
+        let held = house.driven.all();
+        if !held.is_empty()
+            && let Ok(longer) = house.store.news(&held).await
+        {
+            for wheel in longer.iter().filter_map(|it| house.driven.wheel(it)) {
+                wheel.poke.notify_one();
+            }
+        }
+        tokio::select! {
+            () = house.stopping.cancelled() => return,
+            () = changed => (),
+            () = tokio::time::sleep(jittered(POLL)) => (),
+        }
+        tokio::time::sleep(NEWS).await;
+    }
+}
+
+fn jittered(pause: Duration) -> Duration {
+    let half = u64::try_from(pause.as_millis() / 2).unwrap_or_default();
+    pause + Duration::from_millis(chance::below(half + 1))
+}
