@@ -52,7 +52,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let team_file = Place::whole(&texts.team_path, true);
     let written = written_team(texts.team.as_deref(), &team_file, &sink);
     let providers = providers::build(&written.providers, &team_file, outside, &sink);
-    let models = Models::build(&written.models, &providers, &team_file, outside, &sink);
+    let models = Models::build(&written, &providers, &team_file, outside, &sink);
     let ceiling = member::ceiling(written.permissions.clone());
     let ground = Ground { models, turns: written.limits.turns, ceiling: ceiling.clone() };
 
@@ -103,26 +103,21 @@ fn members(
         written.agents.iter().map(|it| (loose(&it.0.value), it)).collect();
     let mut members: BTreeMap<AgentName, Member> = BTreeMap::new();
     let mut absent = BTreeSet::new();
-    for AgentText { path, stem, text } in texts {
-        let whole = Place::whole(path, false);
-        let parts = match text {
-            Ok(text) => front_matter::split(text, &whole, agents_sink),
-            Err(error) => {
-                agents_sink.push(whole.error(error, ""));
-                None
+    for text in texts {
+        let own = Sink::default();
+        let member = member(text, &mut overrides, ground, &own);
+        let broken = own.has_errors();
+        agents_sink.absorb(own);
+        let member = match member {
+            Ok(member) if !broken => member,
+            Ok(member) => {
+                absent.insert(loose(member.agent.name.as_str()));
+                continue;
             }
-        };
-        let Some(mut parts) = parts else {
-            absent.insert(loose(stem));
-            continue;
-        };
-        let name = written_name(&parts.front).unwrap_or(stem).to_owned();
-        if let Some((_, changes)) = overrides.remove(&loose(&name)) {
-            lay_over(&mut parts, changes, &name, agents_sink);
-        }
-        let Some(member) = Member::check(&parts, stem, ground, agents_sink) else {
-            absent.insert(loose(&name));
-            continue;
+            Err(name) => {
+                absent.insert(loose(&name));
+                continue;
+            }
         };
         if let Some(first) = members.get(&member.agent.name) {
             agents_sink.push(member.place.error(
@@ -139,6 +134,27 @@ fn members(
         }
     }
     (members, absent)
+}
+
+/// One agent of its file, or the name it would have had.
+fn member(
+    file: &AgentText,
+    overrides: &mut BTreeMap<String, &(At<String>, Node)>,
+    ground: &Ground,
+    sink: &Sink,
+) -> Result<Member, String> {
+    let whole = Place::whole(&file.path, false);
+    let text = file.text.as_ref().map_err(|error| {
+        sink.push(whole.error(error, ""));
+        file.stem.clone()
+    })?;
+    let parts = front_matter::split(text, &whole, sink);
+    let mut parts = parts.ok_or_else(|| file.stem.clone())?;
+    let name = written_name(&parts.front).unwrap_or(&file.stem).to_owned();
+    if let Some((_, changes)) = overrides.remove(&loose(&name)) {
+        lay_over(&mut parts, changes, &name, sink);
+    }
+    Member::check(&parts, &file.stem, ground, sink).ok_or(name)
 }
 
 fn written_name(front: &Node) -> Option<&str> {

@@ -73,19 +73,23 @@ impl<'a> Graph<'a> {
         edges.retain(|it| !denied.contains(&(name, &it.to)) && !denied.contains(&(&it.to, name)));
         for edge in &mut edges {
             add_words(&mut edge.triggers, &member.triggers);
-            if edge.triggers.len() > TRIGGERS {
-                self.sink.push(member.place.error(
-                    format!(
-                        "the handoff to \"{}\" has {} triggers, more than {TRIGGERS}",
-                        edge.to,
-                        edge.triggers.len()
-                    ),
-                    "keep the words that decide; only the first ones are used",
-                ));
-                edge.triggers.truncate(TRIGGERS);
-            }
         }
+        edges.retain(|it| self.is_short(member, it));
         edges
+    }
+
+    fn is_short(&self, member: &Member, edge: &Edge) -> bool {
+        let short = edge.triggers.len() <= TRIGGERS;
+        if !short {
+            let to = loose(edge.to.as_str());
+            let written = member.handoffs.iter().map(|it| &it.to).find(|it| loose(&it.value) == to);
+            let place = written.map_or(&member.place, |it| &it.place);
+            let (to, count) = (&edge.to, edge.triggers.len());
+            let said =
+                format!("the handoff to \"{to}\" has {count} triggers, more than {TRIGGERS}");
+            self.sink.push(place.error(said, "keep the words that decide"));
+        }
+        short
     }
 
     fn edge(&self, to: &AgentName, written: Option<&WrittenEdge>) -> Edge {

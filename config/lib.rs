@@ -12,10 +12,12 @@ mod load;
 mod member;
 mod models;
 mod nearest;
+mod pack;
 mod place;
 mod problem;
 mod provider;
 mod providers;
+pub mod schema;
 mod secret;
 mod team;
 mod units;
@@ -24,12 +26,23 @@ mod written_limits;
 mod written_team;
 mod yaml;
 
-pub use answer::answer_schema;
 pub use limits::Limits;
 pub use load::{environment, load, load_here};
+pub use pack::write;
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use team::{
     Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, SourceFile, Team, Verdict,
 };
+
+#[cfg(test)]
+mod agent_tests;
+#[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod team_tests;
+#[cfg(test)]
+mod testing;

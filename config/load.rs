@@ -17,6 +17,8 @@ const TEAM: &str = "team.yaml";
 /// Where agents are looked for, in the order in which a name is taken.
 const FOLDERS: [&str; 5] =
     ["agents", ".claude/agents", ".github/agents", ".gemini/agents", ".opencode/agent"];
+/// Files of other products that hold handoffs.
+const IMPORTS: [&str; 2] = ["agent_handoffs.json", "agents_extended.json"];
 /// Bytes of one file.
 const BYTES: u64 = 1 << 20;
 /// Agent files of one team.
@@ -72,6 +74,13 @@ fn find(place: &Path, sink: &Sink) -> Texts {
     let wrong = folder.join("team.yml");
     if !is_team && wrong.exists() {
         sink.push(Place::whole(&wrong, true).error("is not read", "rename it to `team.yaml`"));
+    }
+    for name in IMPORTS {
+        let path = folder.join(name);
+        if !is_agent && path.exists() {
+            let help = "write its handoffs into the agent files";
+            sink.push(Place::whole(&path, false).warning("is not read by this version", help));
+        }
     }
     if is_team || (!is_agent && texts.team_path.exists()) {
         texts.team = keep(&texts.team_path, &mut texts.files)

@@ -38,15 +38,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Checks one agent; `None` if it has to be left out, with the errors in `sink`.
+    /// Checks one agent. `None` if it has no name or description; every error is in `sink`.
     pub(crate) fn check(parts: &Parts, stem: &str, ground: &Ground, sink: &Sink) -> Option<Member> {
-        let own = Sink::default();
-        let written = WrittenAgent::read(&parts.front, "", &own);
+        let written = WrittenAgent::read(&parts.front, "", sink);
         let place = parts.front.place.at(1);
-        let member = build(written, &parts.body, stem, &place, ground, &own);
-        let broken = own.has_errors();
-        sink.absorb(own);
-        member.filter(|_| !broken)
+        build(written, &parts.body, stem, &place, ground, sink)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::place::{At, Place, Sink};
 use crate::provider::{Provider, ProviderKind};
 use crate::secret::Outside;
 use crate::team::Model;
-use crate::written_team::WrittenModel;
+use crate::written_team::{WrittenModel, WrittenTeam};
 
 /// The alias of the team's default model.
 const DEFAULT: &str = "default";
@@ -26,14 +26,17 @@ pub(crate) struct Models {
 impl Models {
     /// Resolves the aliases; whatever cannot be resolved is in `sink`.
     pub(crate) fn build(
-        written: &[WrittenModel],
+        team: &WrittenTeam,
         providers: &BTreeMap<String, Provider>,
         team_file: &Place,
         outside: &Outside<'_>,
         sink: &Sink,
     ) -> Models {
-        let names: Vec<String> = providers.keys().cloned().collect();
-        let heads: BTreeMap<&str, (&WrittenModel, Model)> = written
+        let written = team.providers.iter().map(|it| it.name.value.clone());
+        let names: Vec<String> =
+            if team.providers.is_empty() { vec![DEFAULT.to_owned()] } else { written.collect() };
+        let heads: BTreeMap<&str, (&WrittenModel, Model)> = team
+            .models
             .iter()
             .filter_map(|it| Some((it.alias.value.as_str(), (it, head(it, &names, sink)?))))
             .collect();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::fields::Fields;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use crate::place::{At, Place, Sink};
 use crate::team::{Act, Class, Grants, Mode, Verdict};
 use crate::units::{OneOf, Switch, Unit};
@@ -205,11 +205,14 @@ pub(crate) fn permissions(fields: &Fields<'_>) -> Option<BTreeMap<Act, Verdict>>
         }
     }
     for (key, place) in inner.rest() {
-        let name = inner.name(key);
-        fields.sink.push(place.error(
-            format!("`{name}` is no class of act; tool patterns are not supported by this version"),
-            format!("write one of {}", ACTS.join(", ")),
-        ));
+        let near = did_you_mean(key, ACTS);
+        let why = if near.is_empty() {
+            "; tool patterns are not supported by this version"
+        } else {
+            near.as_str()
+        };
+        let said = format!("`{}` is no class of act{why}", inner.name(key));
+        fields.sink.push(place.error(said, format!("write one of {}", ACTS.join(", "))));
     }
     Some(verdicts)
 }
@@ -300,7 +303,8 @@ fn edge(node: &Node, outer: &Fields<'_>) -> Option<WrittenEdge> {
         foreign,
     };
     for key in ["send", "model", "showContinueOn"] {
-        if let Some(node) = fields.node(key) {
+        let idle = fields.node(key).filter(|it| !matches!(it.value, Value::Flag(false)));
+        if let Some(node) = idle {
             let name = fields.name(key);
             tell_idle(
                 fields.sink,

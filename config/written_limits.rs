@@ -14,6 +14,9 @@ use crate::yaml::Node;
 /// A value this many times its default must be meant.
 const MOST: u64 = 10;
 
+/// No bound is larger than what every field can count.
+const COUNTED: u64 = u32::MAX as u64;
+
 /// The form of `limits:` for the schema: every limit, and `raise`.
 pub(crate) struct WrittenLimits;
 
@@ -25,7 +28,7 @@ pub(crate) fn read(node: &Node, sink: &Sink) -> Limits {
     for (key, value) in &mut limits {
         let default = value.as_u64().unwrap_or_default();
         let Some(node) = fields.node(key) else { continue };
-        let Some(wanted) = fields.whole_of(node, key, unit(key), 0..=u64::MAX) else { continue };
+        let Some(wanted) = fields.whole_of(node, key, unit(key), 0..=COUNTED) else { continue };
         if wanted.value > default * MOST && !raise {
             fields.wrong(
                 node,

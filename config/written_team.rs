@@ -55,6 +55,7 @@ pub(crate) struct WrittenTeam {
     #[schemars(with = "Option<WrittenLimits>")]
     pub(crate) limits: Limits,
     /// How agents hand over.
+    #[schemars(with = "Option<WrittenHandoffs>")]
     pub(crate) handoffs: WrittenHandoffs,
     /// The agents that are tools of their own. Default: all.
     pub(crate) publish: Option<Vec<At<String>>>,
@@ -79,6 +80,7 @@ pub(crate) struct WrittenProvider {
     #[schemars(skip)]
     pub(crate) name: At<String>,
     /// How it is spoken to. Default: `openai`.
+    #[schemars(with = "Option<Kind>")]
     pub(crate) kind: Kind,
     /// Such as `http://localhost:11434/v1`.
     pub(crate) base_url: Option<At<String>>,
@@ -239,8 +241,7 @@ fn model(alias: At<String>, node: &Node, team: &Fields<'_>) -> Option<WrittenMod
     let path = format!("models.{}", alias.value);
     if !matches!(node.value, Value::Map(_)) {
         let model = team.text_of(node, &path)?;
-        let none = (vec![], None, None);
-        let (fallback, context, max_output) = none;
+        let (fallback, context, max_output) = (vec![], None, None);
         return Some(WrittenModel { alias, provider: None, model, fallback, context, max_output });
     }
     let fields = Fields::open(node, path, team.sink);
@@ -251,16 +252,12 @@ fn model(alias: At<String>, node: &Node, team: &Fields<'_>) -> Option<WrittenMod
             "write `model: NAME`, as the provider knows it",
         ));
     }
-    let written = WrittenModel {
-        provider: fields.text("provider"),
-        fallback: fields.texts("fallback").unwrap_or_default(),
-        context: fields.whole("context", Unit::Count, 1_000..=10_000_000),
-        max_output: fields.whole("max_output", Unit::Count, 1..=1_000_000),
-        model: model.unwrap_or_else(|| named("", &node.place)),
-        alias,
-    };
+    let provider = fields.text("provider");
+    let fallback = fields.texts("fallback").unwrap_or_default();
+    let context = fields.whole("context", Unit::Count, 1_000..=10_000_000);
+    let max_output = fields.whole("max_output", Unit::Count, 1..=1_000_000);
     fields.close();
-    Some(written)
+    Some(WrittenModel { alias, provider, model: model?, fallback, context, max_output })
 }
 
 fn named(name: &str, place: &Place) -> At<String> {

@@ -1,0 +1,221 @@
+//! Agent files: the forms of other products, handoffs, answers, and what is wrong with them.
+
+use serde_json::json;
+
+use crate::testing::{PLAIN, agent, team, told, told_of_agent};
+use crate::{Act, Class, Grants, Mode, Verdict, schema};
+
+#[test]
+fn a_claude_code_agent_loads_unchanged() {
+    let text = "---\nname: code-reviewer\ndescription: Use this agent when code was written: it \
+        reviews it. Examples:\\n\\n<example>\\nContext: a change\\nuser: \"done\"\\n</example>\n\
+        tools: Read, Grep, Bash(git diff:*, git log), mcp__files__*\nmodel: sonnet\ncolor: purple\n\
+        permissionMode: plan\nhooks:\n  PreToolUse: []\nmaxTurns: 12\n---\n\nYou review code.\n\n\
+        ---\n\nMore.\n";
+    let team = team(&[(".claude/agents/code-reviewer.md", text)]);
+    let agent = agent(&team, "code_reviewer");
+    assert_eq!(agent.instructions, "You review code.\n\n---\n\nMore.");
+    assert_eq!(
+        agent.tools.as_deref().unwrap(),
+        ["Read", "Grep", "Bash(git diff:*, git log)", "mcp__files__*"]
+    );
+    assert_eq!((agent.max_turns, agent.models[0].model.as_str()), (12, "gpt-5-mini"));
+    assert!(agent.description.starts_with("Use this agent when code was written: it reviews it."));
+    insta::assert_snapshot!(told(&[(".claude/agents/code-reviewer.md", text)]));
+}
+
+#[test]
+fn a_vs_code_agent_loads_unchanged() {
+    let plan = "---\nname: Feature Planner\ndescription: Plans a feature\nargument-hint: the feature\n\
+        tools: ['search', 'web/fetch']\nmodel: ['Claude Opus 4.5', 'GPT-5 (copilot)']\nhandoffs:\n  \
+        - label: Start implementation\n    agent: Implementer\n    prompt: Implement the plan above.\n    \
+        send: false\n  - {label: Edit, agent: agent, prompt: go}\n---\nYou plan.\n";
+    let files =
+        [(".github/agents/planner.agent.md", plan), (".github/agents/implementer.agent.md", PLAIN)];
+    let team = team(&[files[0], files[1], ("team.yaml", "entry: Feature Planner")]);
+    let planner = agent(&team, "feature_planner");
+    let edge = &planner.handoffs[0];
+    assert_eq!((edge.to.as_str(), planner.handoffs.len()), ("implementer", 1));
+    assert_eq!(edge.when.as_deref(), Some("Start implementation"));
+    assert_eq!(edge.task.as_deref(), Some("Implement the plan above."));
+    assert_eq!(team.entry.as_str(), "feature_planner");
+    insta::assert_snapshot!(told(&[files[0], files[1], ("team.yaml", "entry: Feature Planner")]));
+}
+
+#[test]
+fn gemini_and_opencode_agents_load_unchanged() {
+    let gemini = "---\nname: sec\nkind: local\ndescription: Looks.\ntools: ['*']\ntemperature: 0.2\n\
+        max_turns: 30\ntimeout_mins: 5\n---\nLook.\n";
+    let opencode = "---\ndescription: Reviews.\nmode: subagent\ntools:\n  write: false\n  edit: \
+        false\n  read: true\npermission: {edit: deny}\n---\nReview.\n";
+    let team = team(&[
+        (".gemini/agents/sec.md", gemini),
+        (".opencode/agent/rev.md", opencode),
+        ("team.yaml", "entry: sec"),
+    ]);
+    assert_eq!((agent(&team, "sec").max_turns, agent(&team, "sec").temperature), (30, Some(0.2)));
+    assert_eq!(agent(&team, "rev").disallowed_tools, ["write", "edit"]);
+    assert!(agent(&team, "rev").tools.is_none());
+}
+
+#[test]
+fn every_key_reaches_the_agent() {
+    let text = "---\ndescription: d\nmodel: x\neffort: 3\ncapabilities: Unit Test, bug-fix\n\
+        priority: 650\nauthority: 1\ngrants: [read, run]\npermissions: {run: deny}\npublish: no\n\
+        disallowedTools: [Bash]\noutput: answer\n---\nx";
+    let team = team(&[("agents/lead.md", text)]);
+    let agent = agent(&team, "lead");
+    assert_eq!(agent.capabilities, ["unit-test", "bug-fix"]);
+    assert_eq!((agent.class, agent.authority, agent.publish), (Class::High, 1.0, false));
+    assert_eq!(agent.grants, Grants::Only(vec![Act::Read, Act::Run]));
+    assert_eq!(agent.permissions[&Act::Run], Verdict::Deny);
+    assert_eq!(agent.permissions[&Act::Write], Verdict::Ask);
+    assert_eq!(agent.effort.as_deref(), Some("3"));
+    assert_eq!(agent.output, schema::answer());
+}
+
+#[test]
+fn an_edge_exists_if_either_side_says_so() {
+    let a = "---\ndescription: a\ntriggers: [Always]\nhandoffs:\n  - {to: bb, triggers: [test], \
+        mode: delegate}\n  - to: bb\n    triggers: [verify]\n    when: late\nhandoffs_deny: [ee]\n---\nx";
+    let b = "---\ndescription: the b\ncapabilities: [b-work]\nhandoffs: '*'\nhandoffs_deny: [dd]\n---\nx";
+    let c = "---\ndescription: c\nhandoffs_from: [aa, B-B]\n---\nx";
+    let d = "---\ndescription: d\nhandoffs_from: aa\n---\nx";
+    let team = team(&[
+        ("team.yaml", "entry: aa"),
+        ("agents/aa.md", a),
+        ("agents/bb.md", b),
+        ("agents/cc.md", c),
+        ("agents/dd.md", d),
+        ("agents/ee.md", c),
+    ]);
+    let to = |name: &str| -> Vec<String> {
+        agent(&team, name).handoffs.iter().map(|it| it.to.to_string()).collect()
+    };
+    assert_eq!(to("aa"), ["bb", "cc", "dd"]);
+    assert_eq!(to("bb"), ["aa", "cc", "ee"]);
+    let edge = &agent(&team, "aa").handoffs[0];
+    assert_eq!((edge.mode, edge.when.as_deref()), (Mode::Delegate, Some("late")));
+    assert_eq!(edge.triggers, ["test", "verify", "always"]);
+    assert_eq!((edge.description.as_str(), edge.capabilities[0].as_str()), ("the b", "b-work"));
+}
+
+#[test]
+fn unknown_and_absent_receivers_are_told_and_the_rest_serves() {
+    let text = "---\ndescription: d\nhandoffs:\n  - lead\n  - leed\n  - odd\n  - brokn\n  - broken\n\
+        handoffs_from: [nobody]\n---\nx";
+    let files = [
+        ("team.yaml", "entry: lead"),
+        ("agents/lead.md", PLAIN),
+        ("agents/odd.md", text),
+        ("agents/broken.md", "---\nname: broken\n---\nx"),
+    ];
+    assert_eq!(agent(&team(&files), "odd").handoffs.len(), 1);
+    insta::assert_snapshot!(told(&files), @r#"
+    starts
+    agents/broken.md:1: `description` is missing
+      help: write one sentence: what the agent does and when to use it
+    agents/odd.md:5: agent "leed" in `handoffs` is not in this team; did you mean "lead"?
+    agents/odd.md:6: agent "odd" names itself in `handoffs`
+      help: remove it
+    agents/odd.md:7: agent "brokn" in `handoffs` is not in this team
+      help: the agents are lead, odd
+    warning: agents/odd.md:8: agent "broken" is left out, and so is its place in `handoffs`
+    agents/odd.md:9: agent "nobody" in `handoffs_from` is not in this team
+      help: the agents are lead, odd
+    5 errors, 1 warning
+    "#);
+}
+
+#[test]
+fn bad_agent_files_name_the_line_and_the_way_out() {
+    let many: Vec<String> = (0..31).map(|it| format!("w{it}")).collect();
+    let many = format!(
+        "---\ndescription: d\nhandoffs: [{{to: lead, triggers: [{}]}}]\n---\nx",
+        many.join(", ")
+    );
+    let cases = [
+        "no front matter",
+        "---\ndescription: never ends\n",
+        "---\nname: plan\ndescription: d\n---\nx",
+        "---\nname: team_lead\ndescription: d\n---\nx",
+        "---\nname: 9lives\ndescription: d\n---\nx",
+        "---\nname: lead\ndescription: d\n---\nx",
+        "---\nname: odd\n---\nx",
+        "---\ndescription: d\nkind: human\n---\nx",
+        "---\ndescription: d\nmodle: x\nhandofs: []\nwhatever: 1\nmcpServers: {}\n---\nx",
+        "---\ndescription: d\nmaxTurns: 500\nauthority: high\ntemperature: 9\nclass: hi\ngrants: all\n---\nx",
+        "---\ndescription: d\npermissions: {\"Bash(rm *)\": deny, run: maybe}\n---\nx",
+        "---\ndescription: d\noutput: {properties: {a: {$ref: \"https://x/y.json\"}}}\n---\nx",
+        "---\ndescription: d\noutput:\n  properties:\n    summary: {type: string}\n    \
+         b: {type: nonsense}\n---\nx",
+        "---\ndescription: d\noutput: [1]\n---\nx",
+        "---\ndescription: d\nhandoffs: [odd, {triggers: [x]}, {to: lead, wehn: x}]\n---\nx",
+        "---\ndescription: d\ndescription: e\n---\nx",
+        "---\ndescription: [a\n---\nx",
+        "---\n- a list\n---\nx",
+        "---\ndescription: d\n---\n",
+        &many,
+    ];
+    let told: Vec<String> = cases
+        .iter()
+        .map(|it| format!("{}\n{}", &it[..it.len().min(60)], told_of_agent(it)))
+        .collect();
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn two_files_with_one_name_keep_the_first() {
+    let files = [
+        (".claude/agents/lead.md", PLAIN),
+        ("agents/lead.md", "---\ndescription: The first.\n---\nx"),
+    ];
+    assert_eq!(agent(&team(&files), "lead").description, "The first.");
+    insta::assert_snapshot!(told(&files), @r#"
+    starts
+    .claude/agents/lead.md:1: a second agent is named "lead"
+      help: the first is agents/lead.md
+    1 error, 0 warnings
+    "#);
+}
+
+#[test]
+fn an_answer_is_the_base_and_the_role() {
+    let text = "---\ndescription: d\noutput:\n  properties: {verdict: {enum: [a, b]}}\n  required: \
+        [verdict, summary]\n  $defs: {x: {type: string}}\n---\nx";
+    let team = team(&[("agents/lead.md", text)]);
+    let output = &agent(&team, "lead").output;
+    assert_eq!(output["required"], json!(["summary", "confidence", "verdict"]));
+    let check = jsonschema::validator_for(output).unwrap();
+    assert!(check.is_valid(&json!({"summary": "s", "confidence": 0.5, "verdict": "a"})));
+    assert!(!check.is_valid(&json!({"summary": "s", "confidence": 0.5})));
+    assert!(!check.is_valid(&json!({"summary": "", "confidence": 0.5, "verdict": "a"})));
+    assert!(!check.is_valid(&json!({"summary": "s", "confidence": 1.5, "verdict": "a"})));
+    let finding = json!([{"key": "Bad Key", "text": "t", "confidence": 1}]);
+    assert!(
+        !check.is_valid(
+            &json!({"summary": "s", "confidence": 1, "verdict": "a", "findings": finding})
+        )
+    );
+}
+
+#[test]
+fn schemas_that_are_too_large_or_too_deep_are_refused() {
+    let deep = format!("{}1{}", "{a: ".repeat(70), "}".repeat(70));
+    let told = told_of_agent(&format!("---\ndescription: d\noutput: {deep}\n---\nx"));
+    assert!(told.contains("agents/odd.md:3: `output` is nested deeper than 64 levels"), "{told}");
+    let large = format!("{{description: \"{}\"}}", "x".repeat(300 << 10));
+    let told = told_of_agent(&format!("---\ndescription: d\noutput: {large}\n---\nx"));
+    assert!(told.contains("`output` has 307"), "{told}");
+}
+
+#[test]
+fn long_descriptions_are_cut_at_a_sentence() {
+    let long = format!("Does one thing well. {}", "word ".repeat(100));
+    let team = team(&[("agents/lead.md", format!("---\ndescription: {long}\n---\nx"))]);
+    assert_eq!(agent(&team, "lead").description, "Does one thing well.");
+    let long = "é".repeat(400);
+    let team =
+        crate::testing::team(&[("agents/lead.md", format!("---\ndescription: {long}\n---\nx"))]);
+    assert_eq!(agent(&team, "lead").description.chars().count(), 300);
+}
