@@ -44,10 +44,6 @@ impl Driven {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.inside().len()
-    }
-
     pub(crate) fn add(&self, run: &RunId, wheel: Wheel) {
         self.inside().insert(run.clone(), wheel);
     }

@@ -1,0 +1,106 @@
+//! Cut after every write: the process is killed at its first sync to the disk, at its second, and
+//! so on to the last; each time another one goes on, and the end is the same.
+
+mod stage;
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use callboard_trace::{Event, Record, RunId, State};
+use stage::{Stage, caller, end, records};
+
+const SUMMARY: &str =
+    "summary: {did: looked at the task and at what is there, must_know: use tokio, do_next: go on}";
+
+/// A run with everything in it: a note, two delegates side by side, a transfer.
+fn playbook() -> String {
+    format!(
+        "- {{when: {{agent: coordinator, turn: 1}}, note: {{slot: findings, key: plan, text: first look}}}}\n\
+         - when: {{agent: coordinator, turn: 2}}\n  delegate:\n    - {{to: researcher, task: look, {SUMMARY}}}\n    - {{to: writer, task: write, {SUMMARY}}}\n\
+         - {{when: {{agent: coordinator, turn: 3}}, handoff: {{to: coder, task: build it, {SUMMARY}}}}}\n\
+         - {{when: {{agent: coder}}, answer: {{summary: built, confidence: 0.9}}}}\n\
+         - {{answer: {{summary: done, confidence: 0.6}}}}\n"
+    )
+}
+
+/// Syncs of one whole run are far fewer; more would mean that it never ends.
+const SYNCS_MAX: u32 = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_cut_after_any_write_comes_to_the_same_end() {
+    let mut cuts = 0;
+    for sync in 1..=SYNCS_MAX {
+        let stage = Stage::new(&playbook());
+        let output = run_killed_at(&stage, sync);
+        if output.status.success() {
+            assert!(cuts >= 10, "only {cuts} syncs before the end: was every step written?");
+            println!("cut after each of {cuts} syncs");
+            return;
+        }
+        cuts = sync;
+        goes_on(&stage, sync).await;
+    }
+    panic!("the run was not over after {SYNCS_MAX} syncs");
+}
+
+/// Runs a task in the built binary and kills it inside its n-th sync.
+fn run_killed_at(stage: &Stage, sync: u32) -> Output {
+    let inject = format!("inject=fdatasync,fsync:signal=SIGKILL:when={sync}");
+    Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", &inject])
+        .arg(env!("CARGO_BIN_EXE_callboard"))
+        .args(["run", "coordinator", "build it together", "--json", "--quiet"])
+        .arg("--team")
+        .arg(stage.team())
+        .arg("--data")
+        .arg(stage.data())
+        .output()
+        .expect("strace is there: `./check` installs it")
+}
+
+/// Another process finds what is on the disk and brings it to its end.
+async fn goes_on(stage: &Stage, sync: u32) {
+    let looker = stage.node_with(false).await;
+    let roots = looker.desk().board(&caller()).await.expect("a board").runs;
+    assert!(roots.len() <= 1, "one task was given: {roots:?}");
+    let mut before = Vec::new();
+    if let Some(root) = roots.first() {
+        before = records(&looker.desk(), &root.run).await;
+    }
+    looker.stop().await;
+    let Some(root) = roots.first() else { return };
+
+    let node = stage.node().await;
+    let view = end(&node.desk(), &root.run).await;
+    let after = records(&node.desk(), &root.run).await;
+    node.stop().await;
+    let told = stage::tell(&after);
+    assert_eq!(view.state, State::Completed, "cut at sync {sync}:\n{told}");
+    assert_eq!(view.result.as_deref(), Some("built"), "cut at sync {sync}:\n{told}");
+    assert_eq!(view.handoffs, 3, "cut at sync {sync}:\n{told}");
+    assert!(after.starts_with(&before), "what was written stays, cut at sync {sync}:\n{told}");
+    no_finished_step_is_taken_again(&after, &told);
+    for (what, count) in [("started", 4), ("ended completed", 4), ("noted findings", 1)] {
+        let found = told.lines().filter(|it| it.contains(&format!(": {what}"))).count();
+        assert_eq!(found, count, "`{what}`, cut at sync {sync}:\n{told}");
+    }
+}
+
+fn no_finished_step_is_taken_again(records: &[Record], told: &str) {
+    let mut finished: BTreeSet<(RunId, u32)> = BTreeSet::new();
+    for record in records {
+        match &record.event {
+            Event::StepBegun(begun) => {
+                let step = (record.run.clone(), begun.step);
+                assert!(!finished.contains(&step), "{step:?} was taken again:\n{told}");
+            }
+            Event::ModelReplied(reply) => {
+                assert!(finished.insert((record.run.clone(), reply.step)), "twice:\n{told}");
+            }
+            Event::ToolReturned { step, .. } => {
+                assert!(finished.insert((record.run.clone(), *step)), "twice:\n{told}");
+            }
+            _ => (),
+        }
+    }
+}

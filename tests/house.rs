@@ -1,0 +1,237 @@
+//! The whole house in process: tasks in at the desk, the story of what happened out of the journal.
+
+mod stage;
+
+use std::time::Duration;
+
+use callboard_trace::{Action, Control, State, Stop};
+use stage::{Stage, ask, caller, end, play, told};
+
+const SUMMARY: &str =
+    "summary: {did: looked at the task and at what is there, must_know: use tokio, do_next: go on}";
+
+#[tokio::test]
+async fn an_answer_ends_the_run() {
+    let stage = Stage::new("- {answer: {summary: forty-two, confidence: 0.9}}\n");
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "what is it?")).await;
+    assert_eq!((view.state, view.stop), (State::Completed, Some(Stop::Done)));
+    assert_eq!(view.result.as_deref(), Some("forty-two"));
+    assert_eq!(view.confidence, Some(0.9));
+    insta::assert_snapshot!(told(&node.desk(), &view.run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn triggers_carry_a_task_through_three_agents() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{purpose: summarise}}, say: '{{\"did\": \"my part of the work was done\", \
+         \"must_know\": \"the pattern is a channel\", \"do_next\": \"go on from here\"}}'}}\n\
+         - {{when: {{agent: researcher}}, answer: {{summary: channels it is, confidence: 0.8}}}}\n\
+         - {{when: {{agent: coder}}, answer: {{summary: code is written, confidence: 0.8}}}}\n\
+         - {{when: {{agent: tester}}, answer: {{summary: all tests pass, confidence: 0.9}}}}\n"
+    ));
+    let node = stage.node().await;
+    let task = "Research async patterns, implement an example, test it";
+    let view = play(&node.desk(), ask("researcher", task)).await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!((view.agent.as_str(), view.handoffs), ("tester", 2));
+    assert_eq!(view.result.as_deref(), Some("all tests pass"));
+    insta::assert_snapshot!(told(&node.desk(), &view.run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn delegates_work_side_by_side_and_answer_their_supervisor() {
+    let stage = Stage::new(&format!(
+        "- when: {{agent: coordinator, turn: 1}}\n  delegate:\n    - {{to: researcher, task: look, {SUMMARY}}}\n    - {{to: writer, task: write, {SUMMARY}}}\n\
+         - {{when: {{agent: coordinator}}, answer: {{summary: both are back, confidence: 0.7}}}}\n\
+         - {{when: {{agent: researcher}}, answer: {{summary: found, confidence: 0.6}}, after_ms: 50}}\n\
+         - {{when: {{agent: writer}}, answer: {{summary: written, confidence: 0.6}}, after_ms: 200}}\n"
+    ));
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coordinator", "do both")).await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!((view.agent.as_str(), view.handoffs), ("coordinator", 2));
+    let story = told(&node.desk(), &view.run).await;
+    assert_eq!(story.matches("delegated to").count(), 2, "{story}");
+    assert_eq!(story.matches("told that").count(), 2, "{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_handoff_goes_back_with_its_reason() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{agent: reviewer, turn: 1}}, refuse: {{reason: this is not code but prose, better: coder}}}}\n\
+         - {{when: {{agent: coder, turn: 1}}, handoff: {{to: reviewer, task: review it, {SUMMARY}}}}}\n\
+         - {{when: {{agent: coder}}, answer: {{summary: I reviewed it myself, confidence: 0.5}}}}\n"
+    ));
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coder", "look at this")).await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!(view.result.as_deref(), Some("I reviewed it myself"));
+    insta::assert_snapshot!(told(&node.desk(), &view.run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_clumsy_summary_is_sent_back_twice_and_then_written_by_the_engine() {
+    let stage = Stage::new(
+        "- {when: {agent: coder}, handoff: {to: tester, task: test it, summary: {did: x, must_know: y, do_next: z}}}\n\
+         - {when: {agent: tester}, answer: {summary: tested, confidence: 0.5}}\n",
+    );
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coder", "look at this")).await;
+    assert_eq!((view.state, view.handoffs), (State::Completed, 1));
+    insta::assert_snapshot!(told(&node.desk(), &view.run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_never_answers_gets_a_last_turn() {
+    let stage = Stage::new(
+        "- {when: {purpose: finalise}, answer: {summary: as far as I got, confidence: 0.3}}\n\
+         - {note: {slot: findings, key: k, text: a thought}}\n",
+    );
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "think")).await;
+    assert_eq!((view.state, view.stop), (State::Partial, Some(Stop::Turns)));
+    assert_eq!(view.result.as_deref(), Some("as far as I got"));
+    insta::assert_snapshot!(told(&node.desk(), &view.run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn hops_end_at_the_fuse_and_the_chain_is_told() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{agent: coder}}, handoff: {{to: reviewer, task: review, {SUMMARY}}}, times: 1}}\n\
+         - {{when: {{agent: reviewer}}, handoff: {{to: coder, task: mend, {SUMMARY}}}, times: 1}}\n\
+         - {{answer: {{summary: enough, confidence: 0.4}}}}\n"
+    ));
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coder", "go round")).await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!(view.handoffs, 10);
+    let story = told(&node.desk(), &view.run).await;
+    assert!(story.contains("fuse hops blown: 11 over 10"), "{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_failing_provider_is_met_again_and_then_given_up() {
+    let stage = Stage::new("- {when: {agent: writer}, fail: {status: 500}, times: 2}\n- {answer: {summary: at last, confidence: 1}}\n");
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "try")).await;
+    assert_eq!(view.state, State::Completed);
+    let story = told(&node.desk(), &view.run).await;
+    assert_eq!(story.matches("will be tried again").count(), 2, "{story}");
+    node.stop().await;
+
+    let stage = Stage::new("- {fail: {status: 500}}\n");
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "try")).await;
+    assert_eq!((view.state, view.stop), (State::Failed, Some(Stop::Error)));
+    let error = view.error.expect("a reason");
+    assert!(error.message.contains("3 attempts"), "{error:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_for_and_is_no_attempt() {
+    let stage = Stage::new(
+        "- {fail: {status: 429, retry_after_s: 0.2}, times: 5}\n- {answer: {summary: through, confidence: 1}}\n",
+    );
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "try")).await;
+    assert_eq!(view.state, State::Completed);
+    assert!(view.elapsed_s >= 1.0, "five pauses of 0.2 s were kept: {}", view.elapsed_s);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_the_model_and_the_children() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{agent: coordinator}}, delegate: [{{to: writer, task: write, {SUMMARY}}}]}}\n\
+         - {{answer: {{summary: never, confidence: 1}}, after_ms: 60000}}\n"
+    ));
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = desk.submit(ask("coordinator", "long")).await.expect("taken in").run;
+    while desk.view(&run, &caller()).await.expect("there").handoffs == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let control = Control { action: Action::Cancel, value: serde_json::Value::Null, reason: "enough".into() };
+    let view = desk.control(&run, control, &caller()).await.expect("cancelled");
+    assert_eq!((view.state, view.stop), (State::Cancelled, Some(Stop::Cancelled)));
+    let again = Control { action: Action::Cancel, value: serde_json::Value::Null, reason: String::new() };
+    let refusal = desk.control(&run, again, &caller()).await.expect_err("it is over");
+    assert_eq!(refusal.message, format!("{run} is cancelled and cannot be changed"));
+    let story = told(&desk, &run).await;
+    assert_eq!(story.matches("ended cancelled (").count(), 2, "{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_paused_run_takes_no_step_until_it_is_resumed() {
+    let stage = Stage::new(
+        "- {when: {turn: 1}, note: {slot: notes, key: k, text: t}, after_ms: 300}\n- {answer: {summary: done, confidence: 1}}\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = desk.submit(ask("writer", "work")).await.expect("taken in").run;
+    let act = |action| Control { action, value: serde_json::Value::Null, reason: String::new() };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    desk.control(&run, act(Action::Pause), &caller()).await.expect("paused");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let view = desk.view(&run, &caller()).await.expect("there");
+    assert_eq!(view.state, State::Queued);
+    assert_eq!(view.queue.expect("a reason").waiting_for, "paused by local");
+    desk.control(&run, act(Action::Resume), &caller()).await.expect("resumed");
+    assert_eq!(end(&desk, &run).await.state, State::Completed);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_process_leaves_its_runs_to_the_next() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 400}\n");
+    let first = stage.node().await;
+    let run = first.desk().submit(ask("writer", "work")).await.expect("taken in").run;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    first.stop().await;
+    let second = stage.node().await;
+    assert_eq!(end(&second.desk(), &run).await.state, State::Completed);
+    insta::assert_snapshot!(told(&second.desk(), &run).await);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn the_51st_run_waits_for_a_seat() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 300}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let mut runs = Vec::new();
+    for number in 0..60 {
+        runs.push(desk.submit(ask("writer", &format!("task {number}"))).await.expect("in").run);
+    }
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let board = desk.board(&caller()).await.expect("a board");
+    assert!(board.queue.seats_taken <= 50, "{:?}", board.queue);
+    for run in &runs {
+        assert_eq!(end(&desk, run).await.state, State::Completed);
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_key_joins_and_another_question_is_a_conflict() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let keyed = |task: &str| callboard_scheduler::Ask { key: Some("k".into()), ..ask("writer", task) };
+    let first = desk.submit(keyed("one")).await.expect("in");
+    let second = desk.submit(keyed("one")).await.expect("in");
+    assert_eq!((second.run.clone(), second.joined), (first.run, true));
+    let refusal = desk.submit(keyed("two")).await.expect_err("a conflict");
+    assert_eq!(refusal.code, callboard_scheduler::RefusalCode::Conflict);
+    node.stop().await;
+}

@@ -1,0 +1,178 @@
+//! A team in a folder of its own, a node on it, and the story of what it did.
+#![allow(dead_code, reason = "each test binary uses its part of the stage")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use callboard_config::AgentName;
+use callboard_scheduler::{Ask, Desk, Node, NodeOptions};
+use callboard_trace::{Caller, Record, RunId, RunView, story};
+use tempfile::TempDir;
+
+/// A folder with a team and a data folder.
+pub struct Stage {
+    folder: TempDir,
+}
+
+/// The team every story is played with: five agents that may pass work around.
+const AGENTS: &[(&str, &str)] = &[
+    ("researcher", "handoffs:\n  - {to: coder, triggers: [implement]}\n  - {to: writer}\n"),
+    ("coder", "handoffs:\n  - {to: tester, triggers: [test]}\n  - {to: reviewer}\ncapabilities: [code, implement]\n"),
+    ("tester", "handoffs: [reviewer, coder]\ncapabilities: [test, verify]\n"),
+    ("reviewer", "handoffs: [coder]\ncapabilities: [review]\n"),
+    ("writer", "maxTurns: 3\n"),
+    ("coordinator", "handoffs: [researcher, coder, tester, reviewer, writer]\n"),
+];
+
+impl Stage {
+    /// The usual team on the rehearsal model, which answers by this playbook.
+    pub fn new(playbook: &str) -> Stage {
+        let stage = Stage::bare();
+        stage.write("playbook.yaml", playbook);
+        stage.write(
+            "team.yaml",
+            "team: stage\nproviders:\n  rehearsal: {kind: rehearsal, playbook: playbook.yaml}\n\
+             models:\n  default: rehearsal/rehearsal\n",
+        );
+        stage
+    }
+
+    /// The usual team on an OpenAI-compatible endpoint.
+    pub fn at(base_url: &str, more: &str) -> Stage {
+        let stage = Stage::bare();
+        stage.write(
+            "team.yaml",
+            &format!(
+                "team: stage\nproviders:\n  endpoint: {{base_url: \"{base_url}\"}}\n\
+                 models:\n  default: endpoint/scripted\n{more}"
+            ),
+        );
+        stage
+    }
+
+    fn bare() -> Stage {
+        let stage = Stage { folder: tempfile::tempdir().expect("a folder for the stage") };
+        for (name, fields) in AGENTS {
+            let text = format!(
+                "---\nname: {name}\ndescription: The {name} of the stage.\n{fields}---\nYou are the {name}.\n"
+            );
+            stage.write(&format!("agents/{name}.md"), &text);
+        }
+        stage
+    }
+
+    pub fn team(&self) -> std::path::PathBuf {
+        self.folder.path().join("team")
+    }
+
+    pub fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.team().join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    /// A node on the stage's data that works.
+    pub async fn node(&self) -> Node {
+        self.node_with(true).await
+    }
+
+    pub async fn node_with(&self, work: bool) -> Node {
+        let team = match callboard_config::load_here(&self.team()) {
+            Ok(team) => team,
+            Err(problems) => panic!("{problems}"),
+        };
+        assert!(
+            team.problems.iter().all(|it| it.severity != callboard_config::Severity::Error),
+            "{:?}",
+            team.problems
+        );
+        let options = NodeOptions { team, data: self.data(), work };
+        match Node::start(options).await {
+            Ok(node) => node,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Who asks in the stories.
+pub fn caller() -> Caller {
+    Caller {
+        principal: "local".into(),
+        client: "story".into(),
+        version: "1".into(),
+        transport: "test".into(),
+    }
+}
+
+/// A task for an agent.
+pub fn ask(to: &str, task: &str) -> Ask {
+    Ask {
+        to: AgentName::parse(to).expect("a name"),
+        task: task.into(),
+        context: String::new(),
+        priority: None,
+        key: None,
+        fresh: false,
+        deadline_s: None,
+        traceparent: None,
+        caller: caller(),
+    }
+}
+
+/// Longest time a story may take; far beyond what it needs.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Plays a task to its end and answers with the view.
+pub async fn play(desk: &Desk, ask: Ask) -> RunView {
+    let run = desk.submit(ask).await.expect("taken in").run;
+    end(desk, &run).await
+}
+
+/// Waits for a run's end.
+pub async fn end(desk: &Desk, run: &RunId) -> RunView {
+    let view = desk.wait(run, &caller(), PATIENCE).await.expect("the run is there");
+    assert!(view.state.is_over(), "not over in time: {view:?}\n{}", told(desk, run).await);
+    view
+}
+
+/// Every record of a run's tree.
+pub async fn records(desk: &Desk, run: &RunId) -> Vec<Record> {
+    let (mut records, mut after) = (Vec::new(), 0);
+    loop {
+        let page = desk.page(run, &caller(), after, 200).await.expect("the run is there");
+        records.extend(page.records.into_iter().map(|it| it.1));
+        match page.next {
+            Some(next) => after = next,
+            None => return records,
+        }
+    }
+}
+
+/// The story of a run's tree, its runs numbered in the order they began.
+pub async fn told(desk: &Desk, run: &RunId) -> String {
+    tell(&records(desk, run).await)
+}
+
+/// The records as a story, runs numbered in the order they began, node and artifact names masked.
+pub fn tell(records: &[Record]) -> String {
+    let mut text = story(records);
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for record in records {
+        let next = numbers.len() + 1;
+        let name = callboard_trace::short(&record.run);
+        let number = *numbers.entry(name).or_insert(next);
+        text = text.replace(name, &format!("#{number}"));
+    }
+    let mask = |word: &str| match word {
+        it if it.starts_with("(a_") => "(a)".to_string(),
+        it => it.to_string(),
+    };
+    text.lines()
+        .map(|line| line.split(' ').map(mask).collect::<Vec<_>>().join(" ") + "\n")
+        .collect()
+}
