@@ -29,7 +29,6 @@ mod yaml;
 pub use limits::Limits;
 pub use load::{environment, load, load_here};
 pub use pack::write;
-pub use nearest::did_you_mean;
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};

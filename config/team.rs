@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::nearest::nearest;
 use crate::{Limits, Provider};
 
 /// The agents, models and limits one owner loads together.
@@ -34,6 +35,14 @@ pub struct Team {
     pub files: Vec<SourceFile>,
     /// Agent files left out and warnings: the rest of the team still serves.
     pub problems: Vec<crate::Problem>,
+}
+
+impl Team {
+    /// The agent whose name is nearest to a misspelt one, if one is near.
+    pub fn nearest(&self, typed: &str) -> Option<&AgentName> {
+        let near = nearest(typed, self.agents.keys().map(AgentName::as_str))?;
+        self.agents.keys().find(|it| it.as_str() == near)
+    }
 }
 
 /// One file the team was loaded from.
