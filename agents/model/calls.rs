@@ -65,7 +65,7 @@ fn arguments(told: &Value) -> Result<Value, String> {
             Ok(Value::String(inner)) => object(&inner).ok_or_else(|| kept(text)),
             Ok(_) | Err(_) => Err(kept(text)),
         },
-        other => Err(kept(&other.to_string())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(kept(&told.to_string())),
     }
 }
 

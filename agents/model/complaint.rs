@@ -31,8 +31,8 @@ impl Complaint {
             return Complaint { message: text.clone(), ..Complaint::default() };
         }
         let text = |names: &[&str]| {
-            let found = names.iter().filter_map(|it| error.get(it)).map(words);
-            found.filter(|it| !it.is_empty()).next().unwrap_or_default()
+            let mut found = names.iter().filter_map(|it| error.get(it)).map(words);
+            found.find(|it| !it.is_empty()).unwrap_or_default()
         };
         let inner = error.pointer("/metadata/raw").map(words).unwrap_or_default();
         let message = text(&["message", "msg", "detail", "error_description", "reason"]);

@@ -143,10 +143,8 @@ impl Reader<'_> {
 
     /// One call or a list of them, each an object with at least the named arguments.
     fn calls(&mut self, entry: &Entry, tool: &str, needed: &[&str]) -> Vec<ToolCall> {
-        let items = match &entry.value {
-            Value::Array(items) => items.clone(),
-            one => vec![one.clone()],
-        };
+        let one = std::slice::from_ref(&entry.value);
+        let items = entry.value.as_array().map_or(one, Vec::as_slice);
         let mut calls = Vec::new();
         for item in items {
             let missing = needed.iter().find(|it| item.get(**it).and_then(Value::as_str).is_none());
@@ -227,6 +225,9 @@ fn json(node: &MarkedYaml<'_>) -> Value {
             Value::Object(named.map(|(key, it)| (key.to_owned(), it)).collect::<Map<_, _>>())
         }
         YamlData::Tagged(_, inner) => json(inner),
-        _ => Value::Null,
+        YamlData::Value(Scalar::Null)
+        | YamlData::Representation(..)
+        | YamlData::Alias(_)
+        | YamlData::BadValue => Value::Null,
     }
 }

@@ -227,14 +227,13 @@ impl Wire {
             return self.fault(asked, broken);
         }
         let name = asked.provider;
-        let message = match error {
-            OpenAIError::JSONDeserialize(..) if probe.seen().torn => {
-                format!("the stream of provider \"{name}\" broke off inside an event")
+        let is_json = !matches!(error, OpenAIError::JSONDeserialize(..));
+        let message = match (is_json, probe.seen().torn) {
+            (false, true) => format!("the stream of provider \"{name}\" broke off inside an event"),
+            (false, false) => format!("provider \"{name}\" gave a reply that is no JSON"),
+            (true, _) => {
+                format!("the reply of provider \"{name}\" cannot be read: {}", root_cause(error))
             }
-            OpenAIError::JSONDeserialize(..) => {
-                format!("provider \"{name}\" gave a reply that is no JSON")
-            }
-            _ => format!("the reply of provider \"{name}\" cannot be read: {}", root_cause(error)),
         };
         asked.bad_reply(&message).into()
     }

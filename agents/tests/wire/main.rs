@@ -1,0 +1,11 @@
+//! The model client against a working model of a server, over real sockets.
+
+#[path = "../../../tests/endpoint/mod.rs"]
+mod endpoint;
+
+mod ask;
+mod cancel;
+mod faults;
+mod lessons;
+mod replies;
+mod stream;
