@@ -1,5 +1,6 @@
 //! One Rust file, read as lines and as tokens, with the parts that only tests see set aside.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,11 @@ impl Source {
     pub(crate) fn product_lines(&self) -> usize {
         let in_tests: usize = self.test_lines.iter().map(|it| it.end() - it.start() + 1).sum();
         self.text.lines().count() - in_tests
+    }
+
+    /// Lines of the product that hold more than a comment; a text over several lines counts as one.
+    pub(crate) fn code_lines(&self) -> usize {
+        self.tokens.iter().map(|it| it.line).collect::<BTreeSet<_>>().len()
     }
 
     fn set_tests_aside(&mut self, all: &[Token]) {
@@ -198,7 +204,7 @@ mod cases {
         let text = "//! Doc.\nfn a() {}\n#[cfg(test)]\n#[path = \"x.rs\"]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n";
         let source = Source::parse("a.rs", text).expect("the text is Rust");
         assert_eq!(source.test_lines, [3..=7]);
-        assert_eq!(source.product_lines(), 3);
+        assert_eq!((source.product_lines(), source.code_lines()), (3, 2));
         assert!(format!("{:?}", source.tokens).contains("\"c\""));
         assert!(!format!("{:?}", source.tokens).contains("\"b\""));
     }
