@@ -207,7 +207,8 @@ fn summary(run: &Run, call: &Call, given: &Value) -> Result<(Summary, MadeBy), R
         None => Ok((summary, MadeBy::Model)),
         Some(_) if run.tally.bad_summaries >= SUMMARIES_MAX => Ok((composed(run), MadeBy::Engine)),
         Some((field, problem)) => {
-            Err(refused(call, Some(field), &format!("`summary.{field}` {problem}")))
+            let place = if field == "summary" { "summary" } else { &format!("summary.{field}") };
+            Err(refused(call, Some(field), &format!("`{place}` {problem}")))
         }
     }
 }
