@@ -1,1 +1,25 @@
-//! What may a caller ask for? One published tool a file.
+//! What may a caller ask for? One published tool a file: name, arguments, checks, apply.
+//!
+//! Knows no transport: a call comes in as values and leaves as one JSON value.
+
+mod agent;
+mod call;
+mod check;
+mod control;
+mod fields;
+mod follow;
+mod handoff;
+mod handoffs;
+mod meta;
+mod nearest;
+mod published;
+mod spent;
+mod status;
+mod steps;
+mod surface;
+mod toolset;
+
+pub use call::{Call, Outcome, Patience, UnknownTool};
+pub use published::{Annotations, Published};
+pub use surface::{SURFACE_TOKENS, surface_tokens};
+pub use toolset::{Profile, Toolset};

@@ -1,0 +1,122 @@
+//! One call as it comes in, how long its caller waits, and what it is answered.
+
+use std::time::Duration;
+
+use callboard_scheduler::Refusal;
+use callboard_trace::RunId;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A call of a published tool.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The tool's name as the caller wrote it.
+    pub tool: String,
+    /// Its arguments, not checked yet.
+    pub arguments: Map<String, Value>,
+    /// The request's `_meta`.
+    pub meta: Map<String, Value>,
+}
+
+/// What a call is answered: the same facts as a value and as text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// A result, or a refusal `{code, message, retryable, hint, problems}`.
+    pub body: Value,
+    /// Whether the call was wrong. A run that failed is no wrong call.
+    pub is_error: bool,
+}
+
+/// A tool that is not published: an error of the protocol, not a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTool(
+    /// A fragment that names the tool and the ones there are.
+    pub String,
+);
+
+/// How long a caller waits, when it stops, and which run it waits for.
+#[derive(Debug)]
+pub struct Patience {
+    /// How long a call waits that says nothing about it.
+    pub usual: Duration,
+    /// How long a call may wait that asks for more.
+    pub most: Duration,
+    /// Fires when nobody waits any more: the call then answers at once with the handle.
+    pub left: CancellationToken,
+    run: watch::Sender<Option<RunId>>,
+}
+
+impl Outcome {
+    /// The refusal of a wrong call.
+    pub fn refused(refusal: &Refusal) -> Outcome {
+        let body = serde_json::to_value(refusal).unwrap_or_else(|_| json!({"code": "internal"}));
+        Outcome { body, is_error: true }
+    }
+
+    /// The body as compact JSON in which no character hides: signs that turn the direction of
+    /// writing, or are not seen at all, are escaped.
+    pub fn text(&self) -> String {
+        let plain = self.body.to_string();
+        if !plain.chars().any(hides) {
+            return plain;
+        }
+        let mut shown = String::with_capacity(plain.len() + 64);
+        for letter in plain.chars() {
+            if hides(letter) {
+                let mut halves = [0; 2];
+                for half in letter.encode_utf16(&mut halves) {
+                    shown.push_str(&format!("\\u{half:04x}"));
+                }
+            } else {
+                shown.push(letter);
+            }
+        }
+        shown
+    }
+}
+
+impl Patience {
+    /// A patience, and where the run is named as soon as it is known.
+    pub fn new(
+        usual: Duration,
+        most: Duration,
+        left: CancellationToken,
+    ) -> (Patience, watch::Receiver<Option<RunId>>) {
+        let (run, named) = watch::channel(None);
+        (Patience { usual, most, left, run }, named)
+    }
+
+    /// Names the run that the call is about.
+    pub(crate) fn names(&self, run: &RunId) {
+        self.run.send_replace(Some(run.clone()));
+    }
+}
+
+/// Control characters, direction marks, separators that break a line, and tags. Joiners stay:
+/// scripts and emoji need them.
+fn hides(letter: char) -> bool {
+    matches!(letter,
+        '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_the_body_and_hides_nothing() {
+        let body =
+            json!({"run": "r_a", "result": "up\u{202e}down \u{1f469}\u{200d}\u{1f52c} \u{e0041}é"});
+        let outcome = Outcome { body: body.clone(), is_error: false };
+        let text = outcome.text();
+        assert!(!text.chars().any(hides), "{text}");
+        assert!(
+            text.contains("\\u202e") && text.contains('\u{200d}') && text.contains('é'),
+            "{text}"
+        );
+        let read: Value = serde_json::from_str(&text).expect("still JSON");
+        assert_eq!(read, body);
+    }
+}

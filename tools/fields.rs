@@ -1,0 +1,107 @@
+//! The arguments of a tool, said once: what clients are shown, and what is checked.
+
+use callboard_config::Limits;
+use serde_json::{Map, Value, json};
+
+/// One argument.
+pub(crate) struct Field {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its JSON Schema with every bound.
+    pub(crate) schema: Value,
+    /// What to write there; told when something else is there.
+    pub(crate) write: String,
+    /// Whether the call is wrong without it.
+    pub(crate) required: bool,
+    /// Whether clients are shown `write`: where the name does not say it all.
+    pub(crate) explained: bool,
+}
+
+/// Keywords that are checked and not shown: they cost every client tokens in every conversation.
+const BOUNDS: [&str; 7] = [
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "additionalProperties",
+];
+
+impl Field {
+    /// An argument that must be there.
+    pub(crate) fn required(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
+        Field { name, schema, write: write.into(), required: true, explained: false }
+    }
+
+    /// An argument that may be there.
+    pub(crate) fn optional(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
+        Field { name, schema, write: write.into(), required: false, explained: false }
+    }
+
+    /// The same, with its explanation shown to clients.
+    pub(crate) fn explained(self) -> Field {
+        Field { explained: true, ..self }
+    }
+}
+
+/// `wait_s`, the same in every tool.
+pub(crate) fn wait_s(limits: &Limits) -> Field {
+    let most = limits.wait_max_s;
+    Field::optional(
+        "wait_s",
+        json!({"type": "integer", "minimum": 0, "maximum": most}),
+        format!("seconds to wait for the result, 0..{most}"),
+    )
+}
+
+/// `run`, the same in every tool.
+pub(crate) fn run() -> Field {
+    let schema = json!({"type": "string", "minLength": 1, "maxLength": 64});
+    Field::optional("run", schema, "the run's id, `r_…`, from the answer that named it")
+}
+
+/// The schema that clients are shown.
+pub(crate) fn shown(fields: &[Field]) -> Map<String, Value> {
+    let mut properties = Map::new();
+    for field in fields {
+        let mut schema = unbounded(&field.schema);
+        if let (true, Value::Object(schema)) = (field.explained, &mut schema) {
+            schema.insert("description".to_owned(), json!(field.write));
+        }
+        properties.insert(field.name.to_owned(), schema);
+    }
+    object(fields, properties)
+}
+
+/// The schema that a call is checked against.
+pub(crate) fn strict(fields: &[Field]) -> Value {
+    let properties = fields.iter().map(|it| (it.name.to_owned(), it.schema.clone())).collect();
+    let mut schema = object(fields, properties);
+    schema.insert("additionalProperties".to_owned(), json!(false));
+    Value::Object(schema)
+}
+
+fn object(fields: &[Field], properties: Map<String, Value>) -> Map<String, Value> {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), json!("object"));
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    let required: Vec<&str> = fields.iter().filter(|it| it.required).map(|it| it.name).collect();
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
+    }
+    schema
+}
+
+fn unbounded(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(key, _)| !BOUNDS.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), unbounded(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.iter().map(unbounded).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
+    }
+}

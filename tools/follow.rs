@@ -1,0 +1,126 @@
+//! Waiting for a run, within the caller's patience, and the handle when it takes longer.
+
+use std::time::Duration;
+
+use callboard_scheduler::{Desk, Refusal};
+use callboard_trace::{Caller, RunId, RunView, State};
+use serde_json::{Map, Value, json};
+
+use crate::call::Patience;
+
+/// Longest wait that a handle proposes, seconds: news should not come later than that.
+const PROPOSED_S: u64 = 240;
+
+/// Waits for news of a run and shows it; in time, whatever the run does.
+pub(crate) async fn follow(
+    desk: &Desk,
+    run: &RunId,
+    caller: &Caller,
+    wait_s: Option<u64>,
+    patience: &Patience,
+) -> Result<RunView, Refusal> {
+    patience.names(run);
+    let how_long = how_long(wait_s, patience);
+    let mut view = if how_long.is_zero() {
+        desk.view(run, caller).await?
+    } else {
+        tokio::select! {
+            view = desk.wait(run, caller, how_long) => view?,
+            () = patience.left.cancelled() => desk.view(run, caller).await?,
+        }
+    };
+    if view.next.is_none() {
+        view.next = next(&view, patience);
+    }
+    Ok(view)
+}
+
+/// A run that was started and cannot be shown now: its name must not be lost.
+pub(crate) fn started(run: &RunId, refusal: Refusal) -> Refusal {
+    let hint = format!("{run} was started and goes on; ask for it with {}", ask(run, 0));
+    Refusal { hint, ..refusal }
+}
+
+/// A view as the body of a result.
+pub(crate) fn body(view: &RunView) -> Map<String, Value> {
+    match serde_json::to_value(view) {
+        Ok(Value::Object(body)) => body,
+        Ok(_) | Err(_) => Map::from_iter([("run".to_owned(), json!(view.run))]),
+    }
+}
+
+/// A whole number that a checked argument holds, also where it was written as `5.0`.
+pub(crate) fn whole(value: Option<&Value>) -> Option<u64> {
+    let value = value?;
+    let rounded = || value.as_f64().filter(|it| *it >= 0.0 && *it < 9e15).map(|it| it as u64);
+    value.as_u64().or_else(rounded)
+}
+
+fn how_long(wait_s: Option<u64>, patience: &Patience) -> Duration {
+    match wait_s {
+        None => patience.usual.min(patience.most),
+        Some(seconds) => Duration::from_secs(seconds).min(patience.most),
+    }
+}
+
+fn next(view: &RunView, patience: &Patience) -> Option<String> {
+    match view.state {
+        State::Queued | State::Working => {
+            Some(ask(&view.run, patience.most.as_secs().clamp(1, PROPOSED_S)))
+        }
+        State::InputRequired
+        | State::Halted
+        | State::Completed
+        | State::Partial
+        | State::Failed
+        | State::Cancelled => None,
+    }
+}
+
+fn ask(run: &RunId, wait_s: u64) -> String {
+    format!("team_status {}", json!({"run": run, "wait_s": wait_s}))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn patience(usual: u64, most: u64) -> Patience {
+        let seconds = Duration::from_secs;
+        Patience::new(seconds(usual), seconds(most), CancellationToken::new()).0
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_client_does() {
+        let cases = [(None, 40, 45, 40), (None, 40, 20, 20), (Some(0), 40, 45, 0)];
+        let more = [(Some(5), 40, 45, 5), (Some(3_600), 40, 45, 45), (Some(100), 40, 270, 100)];
+        for (asked, usual, most, waits) in cases.into_iter().chain(more) {
+            let found = how_long(asked, &patience(usual, most));
+            assert_eq!(found, Duration::from_secs(waits), "{asked:?} {usual} {most}");
+        }
+    }
+
+    #[test]
+    fn an_open_run_names_the_call_to_make_next() {
+        let view = |state: &str| {
+            let view = json!({"run": "r_a", "state": state, "agent": "coder", "cost": {"tokens": 0},
+                "handoffs": 0, "elapsed_s": 1.0});
+            serde_json::from_value::<RunView>(view).expect("a view")
+        };
+        let patient = patience(40, 40);
+        let named = next(&view("working"), &patient);
+        assert_eq!(named.as_deref(), Some(r#"team_status {"run":"r_a","wait_s":40}"#));
+        assert_eq!(next(&view("completed"), &patient), None);
+        let named = next(&view("queued"), &patience(40, 3_600));
+        assert_eq!(named.as_deref(), Some(r#"team_status {"run":"r_a","wait_s":240}"#));
+    }
+
+    #[test]
+    fn a_number_may_be_written_with_a_point() {
+        assert_eq!(whole(Some(&json!(5.0))), Some(5));
+        assert_eq!(whole(Some(&json!(7))), Some(7));
+        assert_eq!(whole(None), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! What a call carries beside its arguments, in `_meta`: who repeats itself, what is urgent.
+
+use callboard_config::Limits;
+use serde_json::{Map, Value};
+
+/// What is taken from `_meta`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The same key joins the run it started.
+    pub(crate) key: Option<String>,
+    /// Starts anew whatever the key says.
+    pub(crate) fresh: bool,
+    /// 0..1000.
+    pub(crate) priority: Option<u16>,
+    /// Seconds until the run ends.
+    pub(crate) deadline_s: Option<u64>,
+    /// W3C trace context.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Characters of a key.
+const KEY_CHARS: usize = 200;
+/// Where clients put the id of a call: the same id means the same call.
+const CALL_IDS: [&str; 2] = ["claudecode/toolUseId", "callId"];
+/// Where clients put the id of a conversation, which makes short call ids unique.
+const THREAD_IDS: [&str; 2] = ["threadId", "sessionId"];
+
+/// Reads `_meta`. Fields of others are not ours to judge; each of ours that does not fit is told.
+pub(crate) fn read(
+    meta: &Map<String, Value>,
+    client: &str,
+    limits: &Limits,
+) -> Result<Asked, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut told = |name: &str, write: String| {
+        problems.push(format!("_meta.callboard/{name}: does not fit; write {write}"));
+    };
+    let key = match meta.get("callboard/key") {
+        None | Some(Value::Null) => call_id(meta, client),
+        Some(Value::String(key)) if (1..=KEY_CHARS).contains(&key.chars().count()) => {
+            Some(key.clone())
+        }
+        Some(_) => {
+            told("key", format!("a text of 1..{KEY_CHARS} characters"));
+            None
+        }
+    };
+    let fresh = match meta.get("callboard/fresh") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(fresh)) => *fresh,
+        Some(_) => {
+            told("fresh", "true or false".to_owned());
+            false
+        }
+    };
+    let priority = number(meta, "callboard/priority", 0..=1000)
+        .unwrap_or_else(|()| {
+            told("priority", "an integer, 0..1000".to_owned());
+            None
+        })
+        .and_then(|it| u16::try_from(it).ok());
+    let longest = limits.deadline_s;
+    let deadline_s = number(meta, "callboard/deadline_s", 1..=longest).unwrap_or_else(|()| {
+        told("deadline_s", format!("seconds, 1..{longest}"));
+        None
+    });
+    let traceparent = meta.get("traceparent").and_then(Value::as_str).map(str::to_owned);
+    if problems.is_empty() {
+        Ok(Asked { key, fresh, priority, deadline_s, traceparent })
+    } else {
+        Err(problems)
+    }
+}
+
+/// The client's own id of this call, named after the client and its conversation.
+fn call_id(meta: &Map<String, Value>, client: &str) -> Option<String> {
+    let text = |name: &&str| meta.get(*name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let id = CALL_IDS.iter().find_map(text)?;
+    let thread = THREAD_IDS.iter().find_map(text).unwrap_or_default();
+    Some(format!("{client}/{thread}/{id}").chars().take(KEY_CHARS).collect())
+}
+
+fn number(
+    meta: &Map<String, Value>,
+    name: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<Option<u64>, ()> {
+    match meta.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_u64().filter(|it| range.contains(it)).map(Some).ok_or(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(meta: Value) -> Result<Asked, Vec<String>> {
+        let Value::Object(meta) = meta else { panic!("an object") };
+        read(&meta, "codex", &Limits::default())
+    }
+
+    #[test]
+    fn the_callers_key_goes_before_the_clients_id() {
+        let both = json!({"callboard/key": "k", "callId": "call_1"});
+        assert_eq!(of(both).expect("fits").key.as_deref(), Some("k"));
+        let id = json!({"callId": "call_1", "threadId": "t-1", "progressToken": 4});
+        assert_eq!(of(id).expect("fits").key.as_deref(), Some("codex/t-1/call_1"));
+        let id = json!({"claudecode/toolUseId": "toolu_9"});
+        assert_eq!(of(id).expect("fits").key.as_deref(), Some("codex//toolu_9"));
+        assert_eq!(of(json!({})).expect("fits"), Asked::default());
+    }
+
+    #[test]
+    fn every_field_of_ours_is_checked() {
+        let wrong = json!({"callboard/key": "", "callboard/fresh": 1, "callboard/priority": 1001,
+            "callboard/deadline_s": 0});
+        assert_eq!(
+            of(wrong).expect_err("nothing fits"),
+            [
+                "_meta.callboard/key: does not fit; write a text of 1..200 characters",
+                "_meta.callboard/fresh: does not fit; write true or false",
+                "_meta.callboard/priority: does not fit; write an integer, 0..1000",
+                "_meta.callboard/deadline_s: does not fit; write seconds, 1..86400",
+            ]
+        );
+        let right =
+            json!({"callboard/fresh": true, "callboard/priority": 0, "callboard/deadline_s": 9});
+        let right = of(right).expect("fits");
+        assert_eq!((right.fresh, right.priority, right.deadline_s), (true, Some(0), Some(9)));
+    }
+}

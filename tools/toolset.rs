@@ -1,0 +1,340 @@
+//! All tools of a team: the list that clients see, and the way of a call to its tool.
+
+use std::collections::HashMap;
+
+use callboard_config::{Agent, AgentName, Team};
+use callboard_scheduler::{Desk, Refusal};
+use callboard_trace::Caller;
+use serde_json::{Map, Value, json};
+
+use crate::call::{Call, Outcome, Patience, UnknownTool};
+use crate::check::Check;
+use crate::fields::{self, Field};
+use crate::nearest::{did_you_mean, quoted};
+use crate::published::{Annotations, Published, title};
+use crate::surface::{SURFACE_TOKENS, instructions, surface_tokens};
+use crate::{agent, control, handoff, status};
+
+/// How agents are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// One tool an agent.
+    Full,
+    /// One tool `ask_agent` for all of them.
+    Compact,
+}
+
+/// The published tools of a team, with their checks compiled.
+pub struct Toolset {
+    published: Vec<Published>,
+    instructions: String,
+    profile: Profile,
+    tools: HashMap<String, (Kind, Check)>,
+}
+
+/// Most agents that are a tool of their own.
+const AGENTS_MAX: usize = 15;
+/// The one tool of the compact profile.
+const ASK_AGENT: &str = "ask_agent";
+/// Characters of an agent's description in the compact profile, as many as fit.
+const CUTS: [usize; 5] = [200, 120, 80, 40, 0];
+
+#[derive(Clone)]
+enum Kind {
+    Agent(AgentName),
+    AskAgent,
+    Status,
+    Handoff,
+    Control,
+}
+
+impl Toolset {
+    /// The tools of a team, in the profile that fits a client's context.
+    pub fn of(team: &Team) -> Toolset {
+        let full = Toolset::in_profile(team, Profile::Full);
+        let n_agents = agents(team).count();
+        let n_tokens = surface_tokens(&full.published, &full.instructions);
+        if n_agents <= AGENTS_MAX && n_tokens < SURFACE_TOKENS {
+            return full;
+        }
+        Toolset::in_profile(team, Profile::Compact)
+    }
+
+    /// The list, always in the same order.
+    pub fn published(&self) -> &[Published] {
+        &self.published
+    }
+
+    /// What a client's model is told about the tools as a whole.
+    pub fn instructions(&self) -> &str {
+        &self.instructions
+    }
+
+    /// How agents are published.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Whether a call of this tool may start a run, which then goes on without its caller.
+    pub fn starts_a_run(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_some_and(|(kind, _)| match kind {
+            Kind::Agent(_) | Kind::AskAgent | Kind::Handoff => true,
+            Kind::Status | Kind::Control => false,
+        })
+    }
+
+    /// Checks a call and does it. A wrong call is an outcome with `is_error`.
+    ///
+    /// # Errors
+    /// The tool is not published.
+    pub async fn apply(
+        &self,
+        desk: &Desk,
+        call: &Call,
+        caller: &Caller,
+        patience: &Patience,
+    ) -> Result<Outcome, UnknownTool> {
+        let Some((kind, check)) = self.tools.get(&call.tool) else {
+            return Err(self.unknown(call));
+        };
+        let done = match check.arguments(&call.tool, &call.arguments) {
+            Ok(arguments) => done(kind, desk, &arguments, call, caller, patience).await,
+            Err(refusal) => Err(refusal),
+        };
+        Ok(match done {
+            Ok(body) => Outcome { body, is_error: false },
+            Err(refusal) => Outcome::refused(&refusal),
+        })
+    }
+
+    fn in_profile(team: &Team, profile: Profile) -> Toolset {
+        let is_compact = profile == Profile::Compact;
+        let instructions = instructions(is_compact);
+        let limits = &team.limits;
+        let mut set =
+            Toolset { published: Vec::new(), instructions, profile, tools: HashMap::new() };
+        let status = (status::published(limits), Kind::Status, status::fields(limits));
+        let handoff = (handoff::published(limits), Kind::Handoff, handoff::fields(limits));
+        let control = (control::published(limits), Kind::Control, control::fields(limits));
+        let of_team = [status, handoff, control];
+        if is_compact {
+            let others: Vec<Published> = of_team.iter().map(|(it, ..)| it.clone()).collect();
+            set.add(set.ask_agent(team, &others), Kind::AskAgent, &ask_agent_fields(team));
+        } else {
+            for agent in agents(team) {
+                let fields = agent::fields(limits);
+                set.add(one_agent(agent, &fields), Kind::Agent(agent.name.clone()), &fields);
+            }
+        }
+        for (published, kind, fields) in of_team {
+            set.add(published, kind, &fields);
+        }
+        set
+    }
+
+    fn add(&mut self, published: Published, kind: Kind, fields: &[Field]) {
+        self.tools.insert(published.name.clone(), (kind, Check::new(fields)));
+        self.published.push(published);
+    }
+
+    /// The one tool for all agents, with as much about each as the budget has room for.
+    fn ask_agent(&self, team: &Team, others: &[Published]) -> Published {
+        let fits = |it: &Published| {
+            let all: Vec<Published> = others.iter().chain([it]).cloned().collect();
+            surface_tokens(&all, &self.instructions) < SURFACE_TOKENS
+        };
+        let mut tool = ask_agent(team, CUTS[0]);
+        for cut in &CUTS[1..] {
+            if fits(&tool) {
+                break;
+            }
+            tool = ask_agent(team, *cut);
+        }
+        tool
+    }
+
+    fn unknown(&self, call: &Call) -> UnknownTool {
+        let names = self.published.iter().map(|it| it.name.as_str());
+        let way_out = did_you_mean(&call.tool, names, "there are");
+        UnknownTool(format!("tool {} is not published{way_out}", quoted(&call.tool)))
+    }
+}
+
+async fn done(
+    kind: &Kind,
+    desk: &Desk,
+    arguments: &Map<String, Value>,
+    call: &Call,
+    caller: &Caller,
+    patience: &Patience,
+) -> Result<Value, Refusal> {
+    match kind {
+        Kind::Agent(name) => agent::apply(desk, name, arguments, call, caller, patience).await,
+        Kind::AskAgent => {
+            let name = arguments.get("agent").and_then(Value::as_str).unwrap_or_default();
+            let name = handoff::agent(desk.team(), name)?;
+            agent::apply(desk, &name, arguments, call, caller, patience).await
+        }
+        Kind::Status => status::apply(desk, arguments, caller, patience).await,
+        Kind::Handoff => handoff::apply(desk, arguments, caller, patience).await,
+        Kind::Control => control::apply(desk, arguments, caller, patience).await,
+    }
+}
+
+/// The agents that callers may name. A tool of the team keeps its name.
+fn agents(team: &Team) -> impl Iterator<Item = &Agent> {
+    let taken = [ASK_AGENT, status::NAME, handoff::NAME, control::NAME];
+    team.agents.values().filter(move |it| it.publish && !taken.contains(&it.name.as_str()))
+}
+
+fn one_agent(agent: &Agent, fields: &[Field]) -> Published {
+    Published {
+        name: agent.name.to_string(),
+        title: title(agent.name.as_str()),
+        description: agent.description.clone(),
+        input_schema: fields::shown(fields),
+        annotations: agent::annotations(agent),
+    }
+}
+
+fn ask_agent(team: &Team, n_letters: usize) -> Published {
+    let lines: Vec<String> = agents(team)
+        .filter(|_| n_letters > 0)
+        .map(|it| format!("{}: {}", it.name, cut(&it.description, n_letters)))
+        .collect();
+    let all = agents(team).map(agent::annotations).reduce(|one, other| Annotations {
+        read_only_hint: one.read_only_hint.and(other.read_only_hint),
+        open_world_hint: one.open_world_hint.and(other.open_world_hint),
+        ..one
+    });
+    let opening =
+        "Gives a task to an agent of the team; `team_status` with view agents tells more.";
+    Published {
+        name: ASK_AGENT.to_owned(),
+        title: title(ASK_AGENT),
+        description: [&[opening.to_owned()], &lines[..]].concat().join("\n"),
+        input_schema: fields::shown(&ask_agent_fields(team)),
+        annotations: all.unwrap_or_default(),
+    }
+}
+
+fn ask_agent_fields(team: &Team) -> Vec<Field> {
+    let names: Vec<&str> = agents(team).map(|it| it.name.as_str()).collect();
+    let name = Field::required("agent", json!({"type": "string", "enum": names}), "its name");
+    std::iter::once(name).chain(agent::fields(&team.limits)).collect()
+}
+
+fn cut(text: &str, n_letters: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= n_letters {
+        return line.to_owned();
+    }
+    line.chars().take(n_letters).chain(['…']).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use callboard_config::{Act, Class, Grants, Limits, Verdict};
+
+    use super::*;
+
+    /// An agent that may read.
+    pub(crate) fn an_agent(name: &str) -> Agent {
+        Agent {
+            name: AgentName::parse(name).expect("a name"),
+            description: format!(
+                "Does what {name}s do, with care, and says what it found. Use it when it is needed."
+            ),
+            instructions: "Do it.".to_owned(),
+            models: Vec::new(),
+            temperature: None,
+            effort: None,
+            tools: None,
+            disallowed_tools: Vec::new(),
+            max_turns: 20,
+            capabilities: Vec::new(),
+            handoffs: Vec::new(),
+            class: Class::Normal,
+            authority: 0.5,
+            output: json!({"type": "object"}),
+            permissions: BTreeMap::from([(Act::Read, Verdict::Allow)]),
+            grants: Grants::Own,
+            publish: true,
+        }
+    }
+
+    /// A team of these agents.
+    pub(crate) fn a_team(names: &[&str]) -> Team {
+        let agents: Vec<Agent> = names.iter().map(|it| an_agent(it)).collect();
+        Team {
+            name: "test".to_owned(),
+            entry: agents[0].name.clone(),
+            agents: agents.into_iter().map(|it| (it.name.clone(), it)).collect(),
+            providers: BTreeMap::new(),
+            limits: Limits::default(),
+            workspace: "default".to_owned(),
+            goal: None,
+            permissions: BTreeMap::new(),
+            triggers: true,
+            files: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn of(n_agents: usize) -> Toolset {
+        let names: Vec<String> = (0..n_agents).map(|at| format!("specialist_{at:02}")).collect();
+        Toolset::of(&a_team(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn fifteen_agents_are_tools_of_their_own_and_sixteen_are_one() {
+        let full = of(15);
+        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 18));
+        let compact = of(16);
+        let names: Vec<&str> = compact.published().iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["ask_agent", "team_status", "team_handoff", "team_control"]);
+        for set in [full, compact, of(100)] {
+            let n_tokens = surface_tokens(set.published(), set.instructions());
+            assert!(n_tokens < SURFACE_TOKENS, "{:?} takes {n_tokens} tokens", set.profile());
+        }
+    }
+
+    #[test]
+    fn long_descriptions_make_the_list_compact() {
+        let mut team = a_team(&["a1", "b1", "c1", "d1", "e1", "f1", "g1", "h1", "i1", "j1", "k1"]);
+        for agent in team.agents.values_mut() {
+            agent.description = "x".repeat(600);
+        }
+        let set = Toolset::of(&team);
+        assert_eq!(set.profile(), Profile::Compact);
+        assert!(surface_tokens(set.published(), set.instructions()) < SURFACE_TOKENS);
+    }
+
+    #[test]
+    fn an_agent_keeps_to_itself_what_is_not_published() {
+        let mut team = a_team(&["coder", "reviewer", "team_status"]);
+        for agent in team.agents.values_mut().filter(|it| it.name.as_str() == "reviewer") {
+            agent.publish = false;
+        }
+        let set = Toolset::of(&team);
+        let names: Vec<&str> = set.published().iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["coder", "team_status", "team_handoff", "team_control"]);
+    }
+
+    #[test]
+    fn an_unknown_tool_is_told_the_nearest_one() {
+        let set = Toolset::of(&a_team(&["coder"]));
+        let told = |tool: &str| set.unknown(&Call { tool: tool.to_owned(), ..Call::default() }).0;
+        assert_eq!(told("codr"), "tool \"codr\" is not published; did you mean \"coder\"?");
+        assert!(told("x\u{0}").starts_with("tool \"x\\0\" is not published; there are coder,"));
+    }
+
+    #[test]
+    fn the_list_reads_as_written() {
+        let set = Toolset::of(&a_team(&["coder"]));
+        let lines: Vec<String> = set.published().iter().map(|it| json!(it).to_string()).collect();
+        insta::assert_snapshot!("list", lines.join("\n"));
+    }
+}
