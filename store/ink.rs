@@ -13,6 +13,9 @@ const BODY_MAX: usize = 32 << 20;
 /// Shorter values are no secrets: taking them out would blacken ordinary text.
 const SECRET_MIN: usize = 8;
 
+/// How many times over a secret is looked for as escaped text.
+const DEEP: usize = 5;
+
 const INSTEAD: &str = "[secret]";
 
 /// Makes lines. Holds the secrets, in every spelling they may turn up in.
@@ -117,11 +120,9 @@ impl Ink {
     }
 }
 
-/// A secret as it is, inside JSON text, and inside JSON text that stands in JSON text.
-fn spellings(secret: &str) -> Vec<String> {
-    let once = escaped(secret);
-    let twice = escaped(&once);
-    vec![secret.to_owned(), once, twice]
+/// A secret as it is, inside JSON text, inside JSON text that stands in JSON text, and so on.
+fn spellings(secret: &str) -> impl Iterator<Item = String> {
+    std::iter::successors(Some(secret.to_owned()), |it| Some(escaped(it))).take(DEEP)
 }
 
 fn escaped(text: &str) -> String {

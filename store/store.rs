@@ -13,8 +13,9 @@ use crate::db::Db;
 use crate::held::Held;
 use crate::ink::Ink;
 use crate::node::Locks;
-use crate::sqlite;
-use crate::writer::{self, Chance, Threads};
+use crate::open;
+use crate::threads::{self, Threads};
+use crate::writer::Chance;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -93,12 +94,12 @@ impl Store {
                 "the heartbeat must fit twice into the ttl; raise the ttl or beat more often";
             return Err(StoreError::Db(text.to_owned()));
         }
-        let mut conn = sqlite::prepare(&options.path, options.max_bytes)?;
+        let mut conn = open::prepare(&options.path, options.max_bytes)?;
         let locks = Locks::take(&options.path, &options.node)?;
-        sqlite::enter(&mut conn, &options.node)?;
+        open::enter(&mut conn, &options.node)?;
         let hint = Arc::new(Notify::new());
-        let file = options.path.join(sqlite::FILE);
-        let (db, threads) = writer::start(conn, &file, options.chance.clone(), hint.clone())?;
+        let file = options.path.join(open::FILE);
+        let (db, threads) = threads::start(conn, &file, options.chance.clone(), hint.clone())?;
         let inner = Inner {
             db,
             _threads: threads,

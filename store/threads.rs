@@ -1,0 +1,110 @@
+//! The threads behind the SQLite seam: one writer, two readers, one watcher.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc};
+
+use crate::StoreError;
+use crate::db::{Db, Job, QUEUE};
+use crate::open::{Use, connect};
+use crate::sqlite::{Memo, told};
+use crate::writer::{Chance, Writer, attempt, step};
+
+/// How often the watcher looks for other processes' commits.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+const READERS: usize = 2;
+
+const STACK: usize = 1 << 20;
+
+/// The running threads. Dropping it waits for them; drop every [`Db`] first.
+pub(crate) struct Threads {
+    running: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Starts the threads on a prepared file.
+pub(crate) fn start(
+    conn: Connection,
+    file: &Path,
+    chance: Chance,
+    hint: Arc<Notify>,
+) -> Result<(Db, Threads), StoreError> {
+    let (writes, jobs) = mpsc::channel(QUEUE);
+    let (reads, questions) = mpsc::channel(QUEUE);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Threads { running: Vec::new(), stop: stop.clone() };
+    let questions = Arc::new(Mutex::new(questions));
+    for _ in 0..READERS {
+        let (conn, questions) = (connect(file, Use::Read, None)?, questions.clone());
+        threads.run("store-read", move || read(&conn, &questions))?;
+    }
+    let watched = connect(file, Use::Watch, None)?;
+    threads.run("store-watch", move || watch(&watched, &stop, &hint))?;
+    conn.busy_timeout(Duration::ZERO).map_err(|it| told(&it))?;
+    let writer = Writer::new(conn, chance);
+    threads.run("store-write", move || writer.serve(jobs))?;
+    Ok((Db { writes, reads }, threads))
+}
+
+impl Threads {
+    fn run(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+        let text = |it: std::io::Error| StoreError::Db(format!("cannot start a thread: {it}"));
+        self.running.push(started.map_err(text)?);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for it in self.running.drain(..) {
+            it.thread().unpark();
+            // A thread that panicked has nothing left to wait for.
+            let _ = it.join();
+        }
+    }
+}
+
+fn read(conn: &Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) {
+    let mut memo = Memo::new();
+    loop {
+        let next = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(mut job) = next else { return };
+        let outcome = within(conn, || attempt(job.as_mut(), conn, &mut memo));
+        job.answer(outcome);
+    }
+}
+
+/// One consistent view for all statements of a question.
+fn within(
+    conn: &Connection,
+    work: impl FnOnce() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    step(conn, "BEGIN")?;
+    let outcome = work();
+    step(conn, "COMMIT")?;
+    outcome
+}
+
+/// Other processes' commits move a counter that SQLite keeps; ours do too.
+fn watch(conn: &Connection, stop: &AtomicBool, hint: &Notify) {
+    let mut seen = None;
+    while !stop.load(Ordering::Relaxed) {
+        let version: Option<i64> = conn
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut it| it.query_row([], |row| row.get(0)))
+            .ok();
+        if version != seen {
+            seen = version;
+            hint.notify_waiters();
+        }
+        thread::park_timeout(LOOK_EVERY);
+    }
+}

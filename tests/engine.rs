@@ -1,0 +1,107 @@
+//! The conformance suite of the store: every rule of the engine, on every database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "engine/away.rs"]
+mod away;
+#[path = "engine/beat.rs"]
+mod beat;
+#[path = "engine/crash.rs"]
+mod crash;
+#[path = "engine/fence.rs"]
+mod fence;
+#[path = "engine/fixture.rs"]
+mod fixture;
+#[path = "engine/journal.rs"]
+mod journal;
+#[path = "engine/queue.rs"]
+mod queue;
+#[path = "engine/storm.rs"]
+mod storm;
+
+use std::io::BufRead;
+
+/// All cases on one database. A case gets a database of its own.
+macro_rules! conformance {
+    ($make:expr; $($group:ident: $($case:ident)+;)+) => {$($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            crate::$group::$case($make).await;
+        }
+    )+)+};
+}
+
+macro_rules! every_case {
+    ($make:expr) => {
+        conformance! { $make;
+            queue: the_most_urgent_goes_first
+                equals_go_in_order_of_acceptance
+                children_stand_where_their_root_stands
+                a_point_of_priority_is_a_second
+                priority_reaches_open_descendants
+                seats_are_counted_over_all_nodes
+                urgent_runs_go_beyond_the_seats
+                two_nodes_never_take_the_same_run
+                a_key_joins_its_run
+                the_same_name_joins_its_run
+                the_queue_has_a_bound
+                rows_lists_and_counts_agree
+                pace_is_shared;
+            fence: a_step_is_whole_or_not_at_all
+                a_stale_lease_writes_nothing
+                a_shorter_journal_is_fenced
+                tokens_are_not_counted_up
+                what_slipped_in_is_told
+                parking_compares_the_length
+                a_timer_wakes
+                a_tell_wakes_the_parent
+                the_ended_hear_nothing
+                an_ended_run_reopens
+                a_tree_is_told_at_once;
+            beat: what_was_dropped_is_given_back
+                a_claim_under_way_is_not_given_back
+                what_was_taken_is_reported
+                a_silent_node_is_swept_after_a_ttl
+                only_who_is_well_may_sweep
+                leaving_is_at_once
+                giving_back_is_at_once;
+            journal: records_come_back_as_written
+                a_tree_is_in_order_of_writing
+                long_text_comes_back
+                any_json_comes_back
+                secrets_are_not_in_the_records
+                chains_hold_over_a_tree
+                notes_have_a_stream_of_their_own
+                a_change_is_heard;
+            storm: nothing_is_lost_or_done_twice;
+            crash: what_was_answered_survives_a_kill
+                a_dead_process_is_taken_over_at_once
+                a_frozen_process_is_fenced
+                processes_share_the_work
+                another_process_is_heard
+                writers_of_two_processes_take_turns;
+        }
+    };
+}
+
+mod sqlite {
+    use crate::fixture::Fixture;
+
+    every_case! { Fixture::sqlite() }
+}
+
+/// Not a test: what the crash tests start as a second process. Its orders are the first line of
+/// its input; without any it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by the crash tests as a second process"]
+async fn second_process() {
+    let mut order = String::new();
+    std::io::stdin().lock().read_line(&mut order).unwrap();
+    if !order.trim().is_empty() {
+        away::obey(order.trim()).await;
+    }
+}

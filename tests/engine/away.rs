@@ -1,0 +1,132 @@
+//! What a second process does: it opens the same database and obeys one line of orders.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use callboard_store::{Next, Store, StoreError};
+
+use crate::fixture::{Words, end, hasty, open, step};
+
+/// A second process, killed when it is dropped.
+pub struct Away {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Away {
+    /// Starts it on a database: `job` is one of the words of [`obey`].
+    pub fn start(path: &Path, node: &str, job: &str) -> Away {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["second_process", "--exact", "--ignored", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut away = Away { child, lines };
+        away.tell(&format!("{job} {node} {}", path.display()));
+        away
+    }
+
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The next thing it says, without the frame of the test runner; `None` when it is gone.
+    pub fn hear(&mut self) -> Option<String> {
+        for line in self.lines.by_ref() {
+            if let Some((_, said)) = line.ok()?.split_once("> ") {
+                return Some(said.to_owned());
+            }
+        }
+        None
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`, and the rest of what it said before.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::iter::from_fn(|| self.hear()).collect()
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The other side: `write`, `hold` or `work`, then the node's name and the folder.
+pub async fn obey(order: &str) {
+    let mut words = order.splitn(3, ' ');
+    let (job, node, path) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let store = open(Path::new(path), node, hasty).unwrap();
+    match job {
+        "write" => write(&store).await,
+        "hold" => hold(&store).await,
+        "work" => work(&store).await,
+        "beat" => beat(&store).await,
+        other => panic!("no such job: {other}"),
+    }
+}
+
+fn say(line: &str) {
+    println!("> {line}");
+}
+
+/// Steps on one run for ever, and says each when it was answered.
+async fn write(store: &Store) {
+    let lease = store.take().await;
+    let mut seq = lease.seq;
+    loop {
+        let word = format!("w{seq}");
+        seq = store.advance(&lease, step(seq, &[&word], Next::Go)).await.unwrap().seq;
+        say(&format!("{seq} {word}"));
+    }
+}
+
+/// Holds one run until a line comes in, then tries to write.
+async fn hold(store: &Store) {
+    let lease = store.take().await;
+    say("held");
+    std::io::stdin().lock().read_line(&mut String::new()).unwrap();
+    match store.advance(&lease, step(lease.seq, &["late"], end())).await {
+        Ok(_) => say("written"),
+        Err(StoreError::Fenced) => say("fenced"),
+        Err(other) => say(&other.to_string()),
+    }
+}
+
+/// Works until nothing is open: each run says its steps and ends.
+pub async fn work(store: &Store) {
+    let mut done = 0;
+    while store.counts().await.unwrap().open_roots > 0 {
+        let heard = store.changed();
+        for lease in store.claim(4, 1_000).await.unwrap() {
+            let mut seq = lease.seq;
+            for word in ["s0", "s1"] {
+                seq = store.advance(&lease, step(seq, &[word], Next::Go)).await.unwrap().seq;
+            }
+            store.advance(&lease, step(seq, &["s2"], end())).await.unwrap();
+            done += 1;
+        }
+        let patience = std::time::Duration::from_millis(100);
+        drop(tokio::time::timeout(patience, heard).await);
+    }
+    say(&format!("{done}"));
+}
+
+/// Writes one note for each line that comes in.
+async fn beat(store: &Store) {
+    say("ready");
+    for line in std::io::stdin().lock().lines() {
+        store.note("far", vec![crate::fixture::fact(&line.unwrap())]).await.unwrap();
+    }
+}

@@ -1,0 +1,187 @@
+//! The one write of a step, and everything that may stand in its way.
+
+use std::time::Duration;
+
+use callboard_store::{NewRun, Next, RunState, StoreError};
+
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step, story};
+
+pub async fn a_step_is_whole_or_not_at_all(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    let mut write = step(1, &["a", "b"], end());
+    write.tell = vec![(id(9), fact("lost"))];
+    write.spawn = vec![child(2, &lease), NewRun { parent: Some(id(8)), ..child(3, &lease) }];
+    let refused = store.advance(&lease, write.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Db(_)), "{refused}");
+    assert_eq!(store.story(&run).await, "begin");
+    assert!(store.row(&id(2)).await.unwrap().is_none());
+    write.spawn.pop();
+    let done = store.advance(&lease, write).await.unwrap();
+    assert_eq!((done.seq, done.children.len()), (3, 1));
+    assert_eq!(story(&done.records), "a b");
+    assert_eq!(store.story(&run).await, "begin a b");
+    assert_eq!(store.story(&id(2)).await, "begin");
+    assert_eq!(store.row(&id(2)).await.unwrap().unwrap().parent, Some(run));
+}
+
+pub async fn a_stale_lease_writes_nothing(db: Fixture) {
+    let (one, two) = (db.open("n_a"), db.open("n_b"));
+    let run = one.begin(1).await;
+    let stale = one.take().await;
+    one.advance(&stale, step(1, &["mine"], Next::Go)).await.unwrap();
+    // Another node takes it over behind our back.
+    one.leave().await.unwrap();
+    let fresh = two.take().await;
+    let late = one.advance(&stale, step(2, &["late"], Next::Go)).await.unwrap_err();
+    assert_eq!(late, StoreError::Fenced);
+    two.advance(&fresh, step(2, &["theirs"], end())).await.unwrap();
+    let later = one.advance(&stale, step(2, &["later"], end())).await.unwrap_err();
+    assert_eq!(later, StoreError::Fenced);
+    assert_eq!(two.story(&run).await, "begin mine theirs");
+}
+
+pub async fn a_shorter_journal_is_fenced(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    let ahead = store.advance(&lease, step(2, &["x"], Next::Go)).await.unwrap_err();
+    assert_eq!(ahead, StoreError::Fenced);
+    assert_eq!(store.story(&run).await, "begin");
+}
+
+pub async fn tokens_are_not_counted_up(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    // The same node takes the same run again and again: an older lease stays worthless.
+    let mut old = Vec::new();
+    for n in 1..=5 {
+        let lease = store.take().await;
+        for it in &old {
+            let late = store.advance(it, step(n, &["late"], Next::Go)).await;
+            assert_eq!(late.unwrap_err(), StoreError::Fenced);
+        }
+        store.advance(&lease, step(n, &["x"], park())).await.unwrap();
+        old.push(lease);
+        store.signal(&run, vec![], false).await.unwrap();
+    }
+}
+
+pub async fn what_slipped_in_is_told(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    assert_eq!(store.signal(&run, vec![fact("hey"), fact("ho")], false).await.unwrap(), Some(3));
+    assert_eq!(store.news(&[(run.clone(), 1), (id(5), 0)]).await.unwrap(), vec![run.clone()]);
+    let done = store.advance(&lease, step(1, &["a"], Next::Go)).await.unwrap();
+    assert_eq!((story(&done.records).as_str(), done.seq), ("hey ho a", 4));
+    assert_eq!(done.records[..], store.all(&run).await[1..]);
+    assert_eq!(store.news(&[(run.clone(), 4)]).await.unwrap(), vec![]);
+    // Nothing to say is a step too, and an end is an end.
+    store.signal(&run, vec![fact("last")], false).await.unwrap();
+    let done = store.advance(&lease, step(4, &["bye"], end())).await.unwrap();
+    assert_eq!(story(&done.records), "last bye");
+    assert_eq!(store.row(&run).await.unwrap().unwrap().state, RunState::Ended);
+}
+
+pub async fn parking_compares_the_length(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    store.signal(&run, vec![fact("slip")], false).await.unwrap();
+    store.advance(&lease, step(1, &["park"], park())).await.unwrap();
+    assert_eq!(store.row(&run).await.unwrap().unwrap().state, RunState::Ready);
+    let lease = store.take().await;
+    store.advance(&lease, step(3, &["park"], park())).await.unwrap();
+    assert_eq!(store.row(&run).await.unwrap().unwrap().state, RunState::Waiting);
+    assert_eq!(store.signal(&run, vec![fact("wake")], false).await.unwrap(), Some(5));
+    assert_eq!(store.take().await.seq, 5);
+}
+
+pub async fn a_timer_wakes(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    let until = Some(store.now().await.unwrap() + 150_000);
+    store.advance(&lease, step(1, &[], Next::Park { until })).await.unwrap();
+    assert_eq!(store.sweep().await.unwrap(), 0);
+    assert!(store.claim(1, 10).await.unwrap().is_empty());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    let lease = store.take().await;
+    assert_eq!(lease.run, run);
+    // A time that has passed is no wait at all.
+    let until = Some(store.now().await.unwrap() - 1);
+    store.advance(&lease, step(1, &[], Next::Park { until })).await.unwrap();
+    assert_eq!(store.take().await.run, run);
+}
+
+pub async fn a_tell_wakes_the_parent(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let parent = store.take().await;
+    let mut write = step(1, &["ask"], park());
+    write.spawn = vec![child(2, &parent)];
+    store.advance(&parent, write).await.unwrap();
+    let kid = store.take().await;
+    let mut write = step(1, &["answer"], end());
+    write.tell = vec![(run.clone(), fact("child ended"))];
+    store.advance(&kid, write).await.unwrap();
+    assert_eq!(store.story(&run).await, "begin ask child ended");
+    assert_eq!(store.take().await.run, run);
+}
+
+pub async fn the_ended_hear_nothing(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let lease = store.take().await;
+    store.advance(&lease, step(1, &["bye"], end())).await.unwrap();
+    assert_eq!(store.signal(&run, vec![fact("late")], true).await.unwrap(), None);
+    assert_eq!(store.signal(&id(7), vec![fact("whom")], true).await.unwrap(), None);
+    store.submit(root(2, 100)).await.unwrap();
+    let other = store.take().await;
+    let mut write = step(1, &[], Next::Go);
+    write.tell = vec![(run.clone(), fact("late"))];
+    store.advance(&other, write).await.unwrap();
+    assert_eq!(store.story(&run).await, "begin bye");
+}
+
+pub async fn an_ended_run_reopens(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    assert_eq!(store.reopen(&run, vec![fact("early")]).await.unwrap(), None);
+    let lease = store.take().await;
+    store.advance(&lease, step(1, &["bye"], end())).await.unwrap();
+    assert_eq!(store.counts().await.unwrap().open_roots, 0);
+    assert_eq!(store.reopen(&run, vec![fact("again")]).await.unwrap(), Some(3));
+    let lease = store.take().await;
+    assert_eq!((lease.attempt, lease.seq), (2, 3));
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.open_roots, counts.ended), (1, 0));
+    store.advance(&lease, step(3, &["done"], end())).await.unwrap();
+    let attempts: Vec<_> = store.all(&run).await.iter().map(|it| it.attempt).collect();
+    assert_eq!(attempts, [1, 1, 2, 2]);
+    assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
+}
+
+pub async fn a_tree_is_told_at_once(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let top = store.take().await;
+    let mut write = step(1, &["ask"], park());
+    write.spawn = vec![child(2, &top), child(3, &top)];
+    store.advance(&top, write).await.unwrap();
+    let middle = store.take().await;
+    let mut write = step(1, &["pass on"], end());
+    write.spawn = vec![child(4, &middle)];
+    store.advance(&middle, write).await.unwrap();
+    store.begin(5).await;
+    let reached = store.signal_tree(&run, fact("cancel"), true).await.unwrap();
+    assert_eq!(reached, [id(1), id(3), id(4)]);
+    assert_eq!(store.story(&id(4)).await, "begin cancel");
+    assert_eq!(store.story(&id(2)).await, "begin pass on");
+    assert_eq!(store.story(&id(5)).await, "begin");
+    assert_eq!(store.claim(10, 0).await.unwrap().len(), 3);
+    assert_eq!(store.signal_tree(&id(3), fact("x"), false).await.unwrap(), [id(3)]);
+}

@@ -1,0 +1,169 @@
+//! A database to test on, and the few words the cases are written in.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_store::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
+use callboard_trace::{Event, Fact, Record, RunId};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// One empty database and how nodes open it.
+pub struct Fixture {
+    home: TempDir,
+}
+
+impl Fixture {
+    pub fn sqlite() -> Fixture {
+        Fixture { home: tempfile::tempdir().unwrap() }
+    }
+
+    /// How another process finds the same database.
+    pub fn path(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    pub fn open(&self, node: &str) -> Store {
+        self.open_with(node, |_| {}).unwrap()
+    }
+
+    pub fn open_with(
+        &self,
+        node: &str,
+        change: impl FnOnce(&mut OpenOptions),
+    ) -> Result<Store, StoreError> {
+        open(&self.path(), node, change)
+    }
+
+    /// A node that is taken for dead soon.
+    pub fn open_hasty(&self, node: &str) -> Store {
+        self.open_with(node, hasty).unwrap()
+    }
+}
+
+/// The ttl of hasty nodes.
+pub const TTL: Duration = Duration::from_millis(400);
+
+pub fn hasty(options: &mut OpenOptions) {
+    options.ttl = TTL;
+    options.beat = TTL / 4;
+}
+
+pub fn open(
+    path: &Path,
+    node: &str,
+    change: impl FnOnce(&mut OpenOptions),
+) -> Result<Store, StoreError> {
+    let mut options = OpenOptions::new(path, node, Arc::new(chance));
+    change(&mut options);
+    Store::open(options)
+}
+
+/// Chance from the standard library's own seeds.
+pub fn chance() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}
+
+pub fn id(n: u128) -> RunId {
+    RunId::new(n)
+}
+
+pub fn fact(text: &str) -> Fact {
+    said(text, Value::Null)
+}
+
+pub fn said(text: &str, value: Value) -> Fact {
+    Fact::new("tester", Event::PlanChanged { plan: text.to_owned(), change: value })
+}
+
+/// What was said, as one line: `a b c`.
+pub fn story<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
+    let word = |it: &Record| match &it.event {
+        Event::PlanChanged { plan, .. } => plan.clone(),
+        other => other.kind().to_owned(),
+    };
+    records.into_iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// A root with one record, `begin`.
+pub fn root(n: u128, priority: u16) -> NewRun {
+    NewRun {
+        run: id(n),
+        root: None,
+        parent: None,
+        agent: "coder".to_owned(),
+        workspace: "default".to_owned(),
+        principal: "me".to_owned(),
+        key: None,
+        fingerprint: "same".to_owned(),
+        priority,
+        deadline: 0,
+        facts: vec![fact("begin")],
+        queue_cap: 1_000_000,
+    }
+}
+
+pub fn child(n: u128, parent: &Lease) -> NewRun {
+    let (root_run, parent) = (Some(parent.root.clone()), Some(parent.run.clone()));
+    NewRun { root: root_run, parent, ..root(n, 100) }
+}
+
+/// A step that says these words.
+pub fn step(seen: u64, words: &[&str], next: Next) -> Advance {
+    let facts = words.iter().map(|it| fact(it)).collect();
+    Advance { seen, facts, spawn: Vec::new(), tell: Vec::new(), next }
+}
+
+pub fn park() -> Next {
+    Next::Park { until: None }
+}
+
+pub fn end() -> Next {
+    Next::End { state: "completed".to_owned() }
+}
+
+/// The words of the store that many cases begin with.
+pub trait Words {
+    async fn begin(&self, n: u128) -> RunId;
+    async fn take(&self) -> Lease;
+    async fn all(&self, run: &RunId) -> Vec<Record>;
+    async fn story(&self, run: &RunId) -> String;
+    async fn sweep_at_last(&self) -> Duration;
+}
+
+impl Words for Store {
+    async fn begin(&self, n: u128) -> RunId {
+        self.submit(root(n, 100)).await.unwrap().run
+    }
+
+    async fn take(&self) -> Lease {
+        let mut taken = self.claim(1, 1_000).await.unwrap();
+        taken.pop().expect("a run is ready")
+    }
+
+    async fn all(&self, run: &RunId) -> Vec<Record> {
+        self.journal(run, 0, u32::MAX).await.unwrap()
+    }
+
+    async fn story(&self, run: &RunId) -> String {
+        story(&self.all(run).await)
+    }
+
+    /// Beats until a sweep takes something back; answers how long that took.
+    async fn sweep_at_last(&self) -> Duration {
+        let start = Instant::now();
+        loop {
+            self.beat().await.unwrap();
+            if self.sweep().await.unwrap() > 0 {
+                return start.elapsed();
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "it was never swept");
+            tokio::time::sleep(self.beat_every()).await;
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The queue: who goes first, how many at once, and who is let in.
+
+use std::time::Duration;
+
+use callboard_store::{List, NewRun, Next, RunState, StoreError};
+use tokio::time::Instant;
+
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
+
+async fn order(db: &callboard_store::Store) -> Vec<String> {
+    let taken = db.claim(100, 100).await.unwrap();
+    taken.iter().map(|it| it.run.to_string()).collect()
+}
+
+fn names(all: &[u128]) -> Vec<String> {
+    all.iter().map(|it| id(*it).to_string()).collect()
+}
+
+pub async fn the_most_urgent_goes_first(db: Fixture) {
+    let store = db.open("n_a");
+    for (n, priority) in [(1, 100), (2, 900), (3, 0), (4, 500)] {
+        store.submit(root(n, priority)).await.unwrap();
+    }
+    assert_eq!(order(&store).await, names(&[2, 4, 1, 3]));
+}
+
+pub async fn equals_go_in_order_of_acceptance(db: Fixture) {
+    let store = db.open("n_a");
+    let runs: Vec<u128> = (0..40).map(|it| (it * 7 + 3) % 40).collect();
+    for n in &runs {
+        store.submit(root(*n, 100)).await.unwrap();
+    }
+    assert_eq!(order(&store).await, names(&runs));
+}
+
+pub async fn children_stand_where_their_root_stands(db: Fixture) {
+    let store = db.open("n_a");
+    store.begin(1).await;
+    let first = store.take().await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    store.begin(2).await;
+    let mut write = step(1, &["hand"], park());
+    write.spawn = vec![child(3, &first), child(4, &first)];
+    store.advance(&first, write).await.unwrap();
+    assert_eq!(order(&store).await, names(&[3, 4, 2]));
+}
+
+pub async fn a_point_of_priority_is_a_second(db: Fixture) {
+    let store = db.open("n_a");
+    store.submit(root(1, 100)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    store.submit(root(2, 101)).await.unwrap();
+    store.submit(root(3, 160)).await.unwrap();
+    assert_eq!(order(&store).await, names(&[3, 1, 2]));
+}
+
+pub async fn priority_reaches_open_descendants(db: Fixture) {
+    let store = db.open("n_a");
+    let run = store.begin(1).await;
+    let first = store.take().await;
+    let mut write = step(1, &["hand"], park());
+    write.spawn = vec![child(2, &first), child(3, &first)];
+    store.advance(&first, write).await.unwrap();
+    let second = store.take().await;
+    let mut write = step(1, &["hand"], end());
+    write.spawn = vec![child(4, &second)];
+    store.advance(&second, write).await.unwrap();
+    store.submit(root(5, 800)).await.unwrap();
+    assert!(store.prioritise(&run, 900, fact("hurry")).await.unwrap());
+    assert_eq!(store.story(&run).await, "begin hand hurry");
+    for n in [1, 3, 4] {
+        assert_eq!(store.row(&id(n)).await.unwrap().unwrap().priority, 900, "of {n}");
+    }
+    assert_eq!(store.row(&id(2)).await.unwrap().unwrap().priority, 100, "it has ended");
+    assert_eq!(order(&store).await, names(&[3, 4, 5]));
+    assert!(!store.prioritise(&id(2), 900, fact("late")).await.unwrap());
+    assert!(!store.prioritise(&id(77), 900, fact("whom")).await.unwrap());
+}
+
+pub async fn seats_are_counted_over_all_nodes(db: Fixture) {
+    let (one, two) = (db.open("n_a"), db.open("n_b"));
+    for n in 0..10 {
+        one.begin(n).await;
+    }
+    let mine = one.claim(3, 5).await.unwrap();
+    let others = two.claim(10, 5).await.unwrap();
+    assert_eq!((mine.len(), others.len()), (3, 2));
+    assert!(two.claim(10, 5).await.unwrap().is_empty());
+    one.advance(&mine[0], step(1, &[], park())).await.unwrap();
+    assert_eq!(two.claim(10, 5).await.unwrap().len(), 1);
+    assert!(one.claim(0, 100).await.unwrap().is_empty());
+}
+
+pub async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
+    let store = db.open("n_a");
+    let waiting = store.begin(1).await;
+    let parked = store.take().await;
+    store.advance(&parked, step(1, &[], park())).await.unwrap();
+    store.submit(root(2, 1_000)).await.unwrap();
+    store.begin(3).await;
+    let busy = store.claim(1, 1).await.unwrap();
+    assert!(store.claim(10, 1).await.unwrap().is_empty());
+    store.signal(&waiting, vec![fact("cancel")], true).await.unwrap();
+    let urgent = store.claim(10, 1).await.unwrap();
+    assert_eq!(urgent.len(), 1);
+    assert_eq!((&urgent[0].run, urgent[0].urgent), (&waiting, true));
+    // Who has read the signal is urgent no more.
+    store.advance(&urgent[0], step(2, &["heard"], park())).await.unwrap();
+    store.signal(&waiting, vec![fact("go on")], false).await.unwrap();
+    assert!(store.claim(10, 1).await.unwrap().is_empty());
+    drop(busy);
+}
+
+pub async fn two_nodes_never_take_the_same_run(db: Fixture) {
+    let (one, two) = (db.open("n_a"), db.open("n_b"));
+    for n in 0..100 {
+        one.begin(n).await;
+    }
+    let take = async |store: callboard_store::Store| {
+        let mut mine = Vec::new();
+        loop {
+            let taken = store.claim(3, 1_000).await.unwrap();
+            if taken.is_empty() {
+                return mine;
+            }
+            mine.extend(taken);
+        }
+    };
+    let (a, b) = tokio::join!(take(one), take(two));
+    let mut all: Vec<_> = a.iter().chain(&b).map(|it| it.run.clone()).collect();
+    assert_eq!(all.len(), 100);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 100);
+}
+
+pub async fn a_key_joins_its_run(db: Fixture) {
+    let store = db.open("n_a");
+    let keyed = |n, who: &str, what: &str| NewRun {
+        key: Some("k".to_owned()),
+        principal: who.to_owned(),
+        fingerprint: what.to_owned(),
+        ..root(n, 100)
+    };
+    let first = store.submit(keyed(1, "me", "this")).await.unwrap();
+    assert!(!first.joined);
+    let again = store.submit(keyed(2, "me", "this")).await.unwrap();
+    assert_eq!((again.run, again.joined), (id(1), true));
+    let other = store.submit(keyed(3, "me", "that")).await.unwrap_err();
+    assert_eq!(other, StoreError::Conflict { run: id(1) });
+    let theirs = store.submit(keyed(4, "you", "that")).await.unwrap();
+    assert_eq!((theirs.run, theirs.joined), (id(4), false));
+    assert_eq!(store.story(&id(1)).await, "begin");
+    assert!(store.row(&id(2)).await.unwrap().is_none());
+}
+
+pub async fn the_same_name_joins_its_run(db: Fixture) {
+    let store = db.open("n_a");
+    store.begin(1).await;
+    assert!(store.submit(root(1, 100)).await.unwrap().joined);
+    let other = NewRun { fingerprint: "other".to_owned(), ..root(1, 100) };
+    assert_eq!(store.submit(other).await.unwrap_err(), StoreError::Conflict { run: id(1) });
+    let theirs = NewRun { principal: "you".to_owned(), ..root(1, 100) };
+    assert_eq!(store.submit(theirs).await.unwrap_err(), StoreError::Conflict { run: id(1) });
+    assert_eq!(store.counts().await.unwrap().open_roots, 1);
+}
+
+pub async fn the_queue_has_a_bound(db: Fixture) {
+    let store = db.open("n_a");
+    let small = |n| NewRun { queue_cap: 2, ..root(n, 100) };
+    store.submit(small(1)).await.unwrap();
+    let first = store.take().await;
+    store.submit(small(2)).await.unwrap();
+    let refused = store.submit(small(3)).await.unwrap_err();
+    assert_eq!(refused, StoreError::OverCapacity { open: 2, cap: 2 });
+    assert_eq!(store.journal(&id(3), 0, 10).await.unwrap(), vec![]);
+    // Children are no roots, and an ended root makes room.
+    let mut write = step(1, &[], end());
+    write.spawn = vec![NewRun { queue_cap: 0, ..child(4, &first) }];
+    store.advance(&first, write).await.unwrap();
+    store.submit(small(5)).await.unwrap();
+}
+
+pub async fn rows_lists_and_counts_agree(db: Fixture) {
+    let store = db.open("n_a");
+    for n in 1..=5 {
+        store.submit(NewRun { principal: format!("p{}", n % 2), ..root(n, 100) }).await.unwrap();
+    }
+    let leases = store.claim(3, 100).await.unwrap();
+    let before = store.now().await.unwrap();
+    let until = Some(before + 3_600_000_000);
+    store.advance(&leases[0], step(1, &[], end())).await.unwrap();
+    store.advance(&leases[1], step(1, &["x"], Next::Park { until })).await.unwrap();
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.ready, counts.running, counts.waiting, counts.ended), (2, 1, 1, 1));
+    assert_eq!(counts.open_roots, 4);
+    assert_eq!(counts.oldest_ready, Some(store.row(&id(4)).await.unwrap().unwrap().created));
+    let row = store.row(&id(2)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.wake, row.seq), (RunState::Waiting, until, 2));
+    let row = store.row(&id(5)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.position, row.agent.as_str()), (RunState::Ready, Some(2), "coder"));
+    let row = store.row(&id(1)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.outcome.as_deref()), (RunState::Ended, Some("completed")));
+    assert!(row.ended.is_some() && row.ended <= Some(before + 60_000_000));
+    let listed = async |filter: List| {
+        let rows = store.list(List { limit: 10, ..filter }).await.unwrap();
+        rows.iter().map(|it| it.run.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(List::default()).await, names(&[5, 4, 3, 2, 1]));
+    assert_eq!(listed(List { open: Some(true), ..List::default() }).await, names(&[5, 4, 3, 2]));
+    assert_eq!(listed(List { open: Some(false), ..List::default() }).await, names(&[1]));
+    let state = Some(RunState::Ready);
+    assert_eq!(listed(List { state, ..List::default() }).await, names(&[5, 4]));
+    let principal = Some("p1".to_owned());
+    let theirs = List { principal, ..List::default() };
+    assert_eq!(listed(theirs.clone()).await, names(&[5, 3, 1]));
+    assert_eq!(listed(List { open: Some(true), ..theirs.clone() }).await, names(&[5, 3]));
+    assert_eq!(listed(List { before: Some(row.pos + 4), ..theirs }).await, names(&[3, 1]));
+}
+
+pub async fn pace_is_shared(db: Fixture) {
+    let (one, two) = (db.open("n_a"), db.open("n_b"));
+    let (burst, patience) = (Duration::from_millis(100), Duration::from_millis(300));
+    let start = Instant::now();
+    let mut granted = 0;
+    while start.elapsed() < Duration::from_secs(1) {
+        for store in [&one, &two] {
+            let wait = store.pace("model", 1, 100.0, burst, patience).await.unwrap();
+            granted += u32::from(wait.is_some());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let most = (start.elapsed() + burst + patience).as_secs_f64() * 100.0 + 2.0;
+    assert!(f64::from(granted) <= most, "{granted} of {most}");
+    assert!(granted >= 60, "{granted}");
+    let refused = one.pace("model", 1, 0.0, burst, patience).await;
+    assert!(matches!(refused, Err(StoreError::Db(_))));
+    assert_eq!(one.pace("other", 5, 100.0, burst, patience).await.unwrap(), Some(Duration::ZERO));
+}
