@@ -1,0 +1,109 @@
+//! The command line: what was typed becomes calls of the desk, and answers become text and codes.
+
+mod args;
+mod exit;
+mod fault;
+mod follow;
+mod init;
+mod interrupt;
+mod place;
+mod problems;
+mod run;
+mod say;
+mod screen;
+mod serve;
+mod status;
+mod trace;
+mod tree;
+mod validate;
+mod view;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Command, DemoArgs, Typed};
+use self::fault::Fault;
+use self::say::Say;
+
+/// Does what the command line says and answers with the code of the process.
+pub fn main() -> ExitCode {
+    let typed = match Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { fault::BAD_CALL } else { 0 });
+        }
+    };
+    let say = Say::new(typed.quiet, typed.verbose);
+    log(say);
+    match obey(&typed.command, say) {
+        Ok(code) => ExitCode::from(code),
+        Err(fault) => {
+            complain(&fault, say);
+            fault.code()
+        }
+    }
+}
+
+fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
+    match command {
+        Command::Init(args) => init::init(args, say),
+        Command::Validate(args) => validate::validate(args, say),
+        Command::Serve(args) => wait_for(serve::serve(args)),
+        Command::Run(args) => wait_for(run::run(args, say)),
+        Command::Status(args) => wait_for(status::status(args, say)),
+        Command::Trace(args) => wait_for(trace::trace(args, say)),
+        Command::Demo(args) => wait_for(demo(args, say)),
+    }
+}
+
+async fn demo(args: &DemoArgs, say: Say) -> Result<u8, Fault> {
+    let stage = crate::demo::Stage { keep: args.keep.clone(), paint: say.out_paint };
+    crate::demo::play(&stage).await.map_err(|broken| match broken {
+        crate::demo::Broken::Unread => Fault::Unread,
+        crate::demo::Broken::Said { message, help } => Fault::broken(message, help),
+    })?;
+    Ok(0)
+}
+
+fn wait_for(work: impl Future<Output = Result<u8, Fault>>) -> Result<u8, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::broken(format!("no threads to work with: {error}"), ""))?;
+    let done = runtime.block_on(work);
+    // What still waits on the outside is in the journal and need not hold the process up.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done
+}
+
+fn complain(fault: &Fault, say: Say) {
+    let text = match fault {
+        Fault::Unread => return,
+        Fault::Problems(problems) => problems::shown(problems, say.terminal, say.paint.is_on()),
+        Fault::Call { .. } | Fault::Refused(_) | Fault::Start(_) | Fault::Broken { .. } => {
+            format!("{} {fault}", say.paint.red("error:"))
+        }
+    };
+    say.complain(&text);
+}
+
+/// The engine's own words go to stderr; `CALLBOARD_LOG` says which, as in `callboard=debug`.
+fn log(say: Say) {
+    let asked = callboard_config::environment("CALLBOARD_LOG").filter(|it| !it.is_empty());
+    let level = match (say.quiet, say.verbose) {
+        (true, _) => "error",
+        (_, true) => "warn,callboard=debug,callboard_scheduler=debug,callboard_agents=debug",
+        (false, false) => "warn",
+    };
+    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(level))
+        .unwrap_or_else(|_| EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(say.paint.is_on())
+        .try_init();
+}

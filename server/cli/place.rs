@@ -1,0 +1,106 @@
+//! Where the team is, where its work is, and the node that joins the two.
+
+use std::path::{Path, PathBuf};
+
+use callboard_config::Team;
+use callboard_scheduler::{Node, NodeOptions};
+use callboard_trace::Caller;
+use directories::ProjectDirs;
+
+use super::args::Where;
+use super::fault::Fault;
+
+/// What makes a folder a team's folder.
+const SIGNS: [&str; 6] = [
+    "team.yaml",
+    "agents",
+    ".claude/agents",
+    ".github/agents",
+    ".gemini/agents",
+    ".opencode/agent",
+];
+
+/// Whom every command works for: one data folder belongs to one user.
+pub(crate) fn caller() -> Caller {
+    Caller {
+        principal: "local".to_owned(),
+        client: "callboard".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        transport: "cli".to_owned(),
+    }
+}
+
+/// The folder of the team: the named one, else this one, else the user's own.
+///
+/// # Errors
+/// When there is no team in any of them.
+pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
+    if let Some(named) = named {
+        return if named.is_dir() {
+            Ok(named.to_path_buf())
+        } else {
+            let shown = named.display();
+            Err(Fault::call(
+                format!("there is no folder {shown}"),
+                format!("write a team there with `callboard init {shown}`"),
+            ))
+        };
+    }
+    let user = dirs().map(|it| it.config_dir().to_path_buf());
+    let mut places: Vec<PathBuf> = vec![PathBuf::from(".")];
+    places.extend(user);
+    let found = places.iter().find(|place| SIGNS.iter().any(|it| place.join(it).exists()));
+    found.cloned().ok_or_else(|| {
+        let looked: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
+        Fault::call(
+            format!("there is no team.yaml and no agents/ in {}", looked.join(" or ")),
+            "write a team here with `callboard init`, or name its folder with `--team DIR`",
+        )
+    })
+}
+
+/// The team, checked.
+///
+/// # Errors
+/// When its files do not hold; agents left out are no error and stand in `Team::problems`.
+pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
+    let folder = team_folder(place.team.as_deref())?;
+    callboard_config::load_here(&folder).map_err(Fault::Problems)
+}
+
+/// The folder of the journal, made if it is not there yet.
+///
+/// # Errors
+/// When there is no place for it.
+pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
+    let folder = place
+        .data
+        .clone()
+        .or_else(|| {
+            let said = callboard_config::environment("CALLBOARD_DATA");
+            said.filter(|it| !it.is_empty()).map(PathBuf::from)
+        })
+        .or_else(|| dirs().map(|it| it.data_dir().to_path_buf()))
+        .ok_or_else(|| Fault::call("this user has no data folder", "name one with `--data DIR`"))?;
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        let shown = folder.display();
+        Fault::broken(
+            format!("the data folder {shown} cannot be made: {error}"),
+            "name another one with `--data DIR` or CALLBOARD_DATA",
+        )
+    })?;
+    Ok(folder)
+}
+
+/// Joins the work in the data folder; `work: false` looks and asks only.
+///
+/// # Errors
+/// When the team does not hold or the journal cannot be opened.
+pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
+    let options = NodeOptions { team: team(place)?, data: data(place)?, work };
+    Node::start(options).await.map_err(Fault::Start)
+}
+
+fn dirs() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "callboard")
+}

@@ -1,0 +1,184 @@
+//! `status`: the team's board, or one run.
+
+use std::time::Duration;
+
+use callboard_scheduler::{AgentLine, Board, Desk, RunLine};
+use callboard_trace::{Caller, RunId};
+
+use super::args::StatusArgs;
+use super::exit;
+use super::fault::Fault;
+use super::place;
+use super::say::Say;
+use super::view;
+use crate::paint::one_line;
+
+/// Letters of a whole run name.
+const NAME: usize = 28;
+/// Letters of a run name that people are shown.
+const SHORT: usize = 10;
+
+/// Shows the board or a run, without claiming any work.
+pub(crate) async fn status(args: &StatusArgs, say: Say) -> Result<u8, Fault> {
+    let node = place::node(&args.place, false).await?;
+    let desk = node.desk();
+    let caller = place::caller();
+    let done = match &args.run {
+        Some(run) => one(&desk, run, args, &caller, say).await,
+        None => board(&desk, args, &caller, say).await,
+    };
+    node.stop().await;
+    done
+}
+
+async fn one(
+    desk: &Desk,
+    typed: &str,
+    args: &StatusArgs,
+    caller: &Caller,
+    say: Say,
+) -> Result<u8, Fault> {
+    let run = named(desk, typed, caller).await?;
+    let view = match args.wait {
+        Some(seconds) => desk.wait(&run, caller, Duration::from_secs(seconds)).await?,
+        None => desk.view(&run, caller).await?,
+    };
+    say.data(&if args.json { view::line(&view) } else { view::whole(&view, args.full, say) })?;
+    Ok(exit::code(&view))
+}
+
+async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Result<u8, Fault> {
+    let board = desk.board(caller).await?;
+    let text = if args.json {
+        serde_json::to_string(&board).unwrap_or_default()
+    } else {
+        told(&board, args.full, say)
+    };
+    say.data(&text)?;
+    Ok(0)
+}
+
+/// The run that was meant: a whole name, the first letters of a recent one, or `latest`.
+///
+/// # Errors
+/// When no recent run begins like that, or several do.
+pub(crate) async fn named(desk: &Desk, typed: &str, caller: &Caller) -> Result<RunId, Fault> {
+    if typed.len() >= NAME {
+        return Ok(RunId::from_text(typed));
+    }
+    let runs = desk.board(caller).await?.runs;
+    pick(typed, &runs)
+}
+
+fn pick(typed: &str, runs: &[RunLine]) -> Result<RunId, Fault> {
+    if typed == "latest" {
+        let latest = runs.first().map(|it| it.run.clone());
+        return latest
+            .ok_or_else(|| Fault::call("there is no run yet", "start one with `callboard run`"));
+    }
+    let typed = typed.trim_end_matches('…');
+    let meant: Vec<&RunLine> =
+        runs.iter().filter(|it| it.run.as_str().starts_with(typed)).collect();
+    match meant.as_slice() {
+        [one] => Ok(one.run.clone()),
+        [] => Err(Fault::call(
+            format!("no recent run begins with {typed:?}"),
+            "`callboard status` lists the recent ones; older ones go by their whole name",
+        )),
+        more => Err(Fault::call(
+            format!("{} runs begin with {typed:?}", more.len()),
+            format!("write more of it, such as {}", more[0].run),
+        )),
+    }
+}
+
+fn told(board: &Board, full: bool, say: Say) -> String {
+    let paint = say.out_paint;
+    let mut lines = vec![format!("{} {}", paint.bold("team"), board.team)];
+    let busy: Vec<&AgentLine> =
+        board.agents.iter().filter(|it| full || it.active + it.queued > 0).collect();
+    for it in &busy {
+        let counts = format!("{} at work, {} waiting", it.active, it.queued);
+        lines.push(format!("  {:<20} {:<6} {counts}", it.name.as_str(), it.state));
+    }
+    let idle = board.agents.len() - busy.len();
+    if idle > 0 {
+        lines.push(paint.dim(&format!("  {idle} of {} agents idle", board.agents.len())));
+    }
+    let queue = &board.queue;
+    let oldest = match queue.depth {
+        0 => String::new(),
+        _ => format!(", the oldest for {}", lasting(queue.oldest_s)),
+    };
+    lines.push(format!(
+        "{} {} waiting{oldest}; {} of {} seats taken",
+        paint.bold("queue"),
+        queue.depth,
+        queue.seats_taken,
+        queue.seats
+    ));
+    if board.runs.is_empty() {
+        lines.push(paint.dim("no runs yet; start one with `callboard run AGENT \"...\"`"));
+    } else {
+        lines.push(paint.bold("runs"));
+    }
+    lines.extend(board.runs.iter().map(|it| run_line(it, full, say)));
+    if !board.problems.is_empty() {
+        lines.push(paint.bold("problems"));
+        lines.extend(board.problems.iter().map(|it| format!("  {}", one_line(it, 400))));
+    }
+    lines.join("\n")
+}
+
+fn run_line(it: &RunLine, full: bool, say: Say) -> String {
+    let letters = if full { NAME } else { SHORT };
+    let name: String = it.run.as_str().chars().take(letters).collect();
+    let state = view::state(it.state, say.out_paint);
+    let bare = view::state(it.state, crate::paint::Paint::new(false));
+    let gap = " ".repeat(15_usize.saturating_sub(bare.len()));
+    let age = lasting(it.age_s);
+    format!(
+        "  {name} {state}{gap}{:<20} {age:>5} ago  {}",
+        it.agent.as_str(),
+        one_line(&it.task, 60)
+    )
+}
+
+fn lasting(seconds: f64) -> String {
+    match seconds.max(0.0) as u64 {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3_600 => format!("{}m", s / 60),
+        s @ 3_600..172_800 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_config::AgentName;
+    use callboard_trace::State;
+
+    use super::*;
+
+    fn line(run: &str) -> RunLine {
+        let agent = AgentName::parse("coder").expect("a name");
+        let run = RunId::from_text(run);
+        RunLine { run, agent, state: State::Working, task: "t".into(), age_s: 61.0 }
+    }
+
+    #[test]
+    fn a_run_is_found_by_its_first_letters_if_only_one_begins_so() {
+        let runs = [line("r_abc"), line("r_abd"), line("r_x")];
+        assert_eq!(pick("r_x", &runs).expect("one").as_str(), "r_x");
+        assert_eq!(pick("latest", &runs).expect("one").as_str(), "r_abc");
+        assert!(pick("r_ab", &runs).expect_err("two").to_string().starts_with("2 runs begin"));
+        assert!(pick("r_q", &runs).expect_err("none").to_string().starts_with("no recent run"));
+        assert!(pick("latest", &[]).is_err());
+    }
+
+    #[test]
+    fn ages_are_told_in_one_unit() {
+        let told: Vec<String> = [5.0, 61.0, 7_300.0, 200_000.0].map(lasting).into();
+        assert_eq!(told, ["5s", "1m", "2h", "2d"]);
+    }
+}

@@ -1,0 +1,42 @@
+//! `trace`: the story of a run's whole tree.
+
+use callboard_scheduler::Desk;
+
+use super::args::TraceArgs;
+use super::fault::Fault;
+use super::place;
+use super::say::Say;
+use super::status::named;
+use crate::paint::clean;
+
+/// Records read at once.
+const PAGE: u32 = 200;
+
+/// Tells every record, oldest first, reading page by page.
+pub(crate) async fn trace(args: &TraceArgs, say: Say) -> Result<u8, Fault> {
+    let node = place::node(&args.place, false).await?;
+    let done = tell(&node.desk(), args, say).await;
+    node.stop().await;
+    done.map(|()| 0)
+}
+
+async fn tell(desk: &Desk, args: &TraceArgs, say: Say) -> Result<(), Fault> {
+    let caller = place::caller();
+    let run = named(desk, &args.run, &caller).await?;
+    let mut after = 0;
+    loop {
+        let page = desk.page(&run, &caller, after, PAGE).await?;
+        for (_, record) in &page.records {
+            let line = if args.json {
+                serde_json::to_string(record).unwrap_or_default()
+            } else {
+                clean(&callboard_trace::story_line(record))
+            };
+            say.data(&line)?;
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `validate`: every problem of a team's files at once.
+
+use callboard_config::{Problem, Problems, Severity, Team};
+use serde_json::{Value, json};
+
+use super::args::ValidateArgs;
+use super::fault::{BAD_CALL, Fault};
+use super::place;
+use super::problems;
+use super::say::Say;
+
+/// Loads the team and tells what is wrong with it; errors give the code of a bad call.
+pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
+    let folder = place::team_folder(args.folder.as_deref())?;
+    let (team, found) = match callboard_config::load_here(&folder) {
+        Ok(team) => {
+            let found = Problems(team.problems.clone());
+            (Some(team), found)
+        }
+        Err(found) => (None, found),
+    };
+    if args.json {
+        say.data(&as_json(team.as_ref(), &found).to_string())?;
+    } else {
+        if !found.0.is_empty() {
+            say.complain(&problems::shown(&found, say.terminal, say.paint.is_on()));
+        }
+        if let Some(team) = &team {
+            say.data(&summary(team))?;
+        }
+    }
+    Ok(if problems::any_error(&found.0) { BAD_CALL } else { 0 })
+}
+
+fn summary(team: &Team) -> String {
+    let names: Vec<&str> = team.agents.keys().map(|it| it.as_str()).collect();
+    let count = match names.len() {
+        1 => "1 agent".to_owned(),
+        count => format!("{count} agents"),
+    };
+    format!("team {}: {count}, entry {}: {}", team.name, team.entry, names.join(", "))
+}
+
+fn as_json(team: Option<&Team>, found: &Problems) -> Value {
+    json!({
+        "ok": !problems::any_error(&found.0),
+        "team": team.map(|it| &it.name),
+        "entry": team.map(|it| &it.entry),
+        "agents": team.map(|it| it.agents.keys().collect::<Vec<_>>()).unwrap_or_default(),
+        "problems": found.0.iter().map(problem).collect::<Vec<_>>(),
+    })
+}
+
+fn problem(it: &Problem) -> Value {
+    let severity = match it.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "file": it.file, "line": (it.line > 0).then_some(it.line), "severity": severity,
+        "message": it.message, "help": it.help,
+    })
+}
