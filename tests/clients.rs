@@ -80,7 +80,7 @@ fn drive(era: &str, scenario: &str) {
     let seen = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{era} {scenario}: {}\n{seen}{told}", output.status);
-    println!("{seen}");
+    eprintln!("{seen}");
 }
 
 /// The team that `init` writes, with the rehearsal model for everybody.
