@@ -150,3 +150,146 @@ fn part(part: &Value) -> Option<&str> {
 fn lacks(asked: &Asked<'_>, what: &str) -> String {
     format!("\"{}\" at provider \"{}\" gave a reply with {what}", asked.model, asked.provider)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use callboard_trace::FailureCode;
+
+    use super::*;
+    use crate::model::assembly::Assembly;
+    use crate::model::classify::refused;
+    use crate::model::complaint::Complaint;
+    use crate::model::redact::Secrets;
+
+    /// What came of a payload: text, names and arguments of calls, finish; or the code of a fault.
+    type Got = Result<(String, Vec<String>, Finish), FailureCode>;
+
+    fn on<T>(look: impl FnOnce(&Asked<'_>) -> T) -> T {
+        let secrets = Secrets::default();
+        let secrets = &secrets;
+        look(&Asked { provider: "p", model: "m", key_source: None, has_key: true, secrets })
+    }
+
+    fn got(answer: Result<Reply, Fault>) -> Got {
+        let reply = answer.map_err(|it| it.code)?;
+        assert_eq!(reply.raw["role"], "assistant");
+        let ids: Vec<&Value> =
+            reply.raw["tool_calls"].as_array().into_iter().flatten().map(|it| &it["id"]).collect();
+        assert_eq!(ids, reply.calls.iter().map(|it| it.id.as_str()).collect::<Vec<_>>());
+        let call = |it: &Call| format!("{}{}", it.tool, it.arguments.clone().unwrap());
+        Ok((reply.text, reply.calls.iter().map(call).collect(), reply.finish))
+    }
+
+    fn chat(body: &Value) -> Got {
+        got(on(|asked| read(asked, whole(asked, body.clone())?, 1, 100)))
+    }
+
+    /// The event between another one and the end.
+    fn stream(event: &Value) -> Got {
+        got(on(|asked| {
+            if let Some(error) = found(event) {
+                return Err(told(asked, error));
+            }
+            let mut assembly = Assembly::default();
+            assembly.take(json!({"choices": [{"delta": {"role": "assistant", "content": "-"}}]}));
+            assembly.take(event.clone());
+            read(asked, assembly.whole(), 1, 100)
+        }))
+    }
+
+    fn payloads(kind: &str) -> Vec<(String, Value)> {
+        let all: Vec<Value> =
+            serde_json::from_str(include_str!("../../tests/data/payloads.json")).unwrap();
+        assert_eq!(all.len(), 53);
+        let of_kind = all.into_iter().filter(|it| it["kind"] == kind);
+        of_kind.map(|it| (it["name"].as_str().unwrap().to_owned(), it["body"].clone())).collect()
+    }
+
+    #[test]
+    fn every_recorded_body_means_what_it_means() {
+        let bad = Err(FailureCode::BadReply);
+        for (name, body) in payloads("chat") {
+            let said = |finish| Ok(("hi".to_owned(), vec![], finish));
+            let called = |it: &str| Ok((String::new(), vec![it.to_owned()], Finish::ToolCalls));
+            let expected = match name.as_str() {
+                "200 with error body (openrouter)" | "tool_calls null" => bad.clone(),
+                "finish_reason=\"error\"" | "finish_reason=\"abort\"" => bad.clone(),
+                "finish_reason=\"malformed_function_call\"" => bad.clone(),
+                "finish_reason=\"model_length\"" | "finish_reason=\"max_tokens\"" => {
+                    said(Finish::Length)
+                }
+                "tool_call args object" => called("f{\"x\":1}"),
+                name if name.starts_with("tool_call ") => called("f{}"),
+                _ => said(Finish::Stop),
+            };
+            assert_eq!(chat(&body), expected, "{name}");
+            if expected == said(Finish::Stop) {
+                let mut odd = body.clone();
+                odd["choices"][0]["finish_reason"] = Value::from("novel");
+                assert_eq!(chat(&odd), said(Finish::Other("novel".to_owned())), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_recorded_event_means_what_it_means() {
+        for (name, event) in payloads("stream") {
+            let said = |text: &str| Ok((text.to_owned(), vec![], Finish::Stop));
+            let expected = match name.as_str() {
+                "mid-stream error (openrouter)" => Err(FailureCode::RateLimited),
+                "error only (vllm/llama.cpp mid-stream)" => Err(FailureCode::BadReply),
+                "baseline" | "role empty string" => said("-a"),
+                "finish_reason empty" | "finish_reason eos" => said("-a"),
+                name if name.starts_with("tool_call ") => {
+                    Ok(("-".to_owned(), vec!["f{}".to_owned()], Finish::ToolCalls))
+                }
+                _ => said("-"),
+            };
+            assert_eq!(stream(&event), expected, "{name}");
+            if event.get("error").is_none() {
+                let mut assembly = Assembly::default();
+                assembly.take(event);
+                assert_eq!(assembly.is_complete(false), name == "finish_reason eos", "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_recorded_error_is_one() {
+        for (name, error) in payloads("error") {
+            let inside = on(|asked| told(asked, &error));
+            let body = json!({"error": error});
+            assert_eq!(chat(&body), Err(inside.code), "{name}");
+            let refusal = on(|it| refused(it, 400, &Complaint::of_body(&body.to_string()), None));
+            assert_eq!((refusal.code, refusal.retryable), (FailureCode::BadRequest, false));
+            let words = if name.starts_with("no message") { "INVALID_ARGUMENT" } else { "m" };
+            assert_eq!(refusal.message, format!("provider \"p\" answered 400: {words}"));
+        }
+    }
+
+    #[test]
+    fn counts_are_found_wherever_they_stand() {
+        for place in ["/usage", "/x_groq/usage"] {
+            let counts = json!({"prompt_tokens": 3, "completion_tokens": 2});
+            let mut body = json!({"choices": []});
+            match place {
+                "/usage" => body["usage"] = counts.clone(),
+                _ => body["x_groq"] = json!({"usage": counts}),
+            }
+            assert_eq!(usage_of(&body), Some(counts), "{place}");
+        }
+        assert_eq!(usage_of(&json!({"usage": null})), None);
+    }
+
+    #[test]
+    fn thoughts_are_not_text() {
+        let parts = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "no"}]},
+            {"type": "text", "text": "ye"}, "s", {"type": "image"}]);
+        assert_eq!(spoken(&parts), "yes");
+        for none in [json!(null), json!(7), json!({})] {
+            assert_eq!(spoken(&none), "");
+        }
+    }
+}

@@ -107,7 +107,7 @@ impl Reader<'_> {
                 "say" => say = self.read::<String>(entry),
                 "answer" => alone.extend(self.read(entry).map(Act::Answer)),
                 "handoff" => calls.extend(self.calls(entry, "handoff", &["to"])),
-                "delegate" => calls.extend(self.calls(entry, "delegate", &["to", "task"])),
+                "delegate" => calls.extend(self.calls(entry, "delegate", &["to"])),
                 "refuse" => calls.extend(self.calls(entry, "refuse_handoff", &["reason"])),
                 "note" => calls.extend(self.calls(entry, "note", &["slot"])),
                 "calls" => calls.extend(self.read::<Vec<ToolCall>>(entry).unwrap_or_default()),
@@ -157,7 +157,7 @@ impl Reader<'_> {
                 );
             }
             let arguments = item.as_object().cloned().unwrap_or_default();
-            calls.push(ToolCall { tool: tool.to_owned(), arguments });
+            calls.push(ToolCall { tool: tool.to_owned(), arguments, filled: true });
         }
         calls
     }
@@ -229,5 +229,73 @@ fn json(node: &MarkedYaml<'_>) -> Value {
         | YamlData::Representation(..)
         | YamlData::Alias(_)
         | YamlData::BadValue => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let found = Playbook::parse(Path::new("p.yaml"), text).map(|_| ()).unwrap_err();
+        found.0.iter().map(|it| it.to_string().lines().next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once_with_their_lines() {
+        let text = "\
+- when: {agnet: coder}
+  say: x
+- sya: x
+- answer: {summary: a}
+  say: x
+- fail: {status: 200}
+- fail: soon
+- fail: {status: 500, after: 1}
+- handoff: {task: a}
+- when: {turn: one}
+  times: many
+  say: x
+- when: {purpose: talk}
+  say: x
+- 7
+";
+        let found = problems(text);
+        let starts = [
+            "p.yaml:1: `when`: unknown field `agnet`",
+            "p.yaml:3: a rule has no key `sya`",
+            "p.yaml:4: `answer` and `fail` stand alone in a rule",
+            "p.yaml:6: `fail` takes a status of 300..599",
+            "p.yaml:7: `fail` names no fault",
+            "p.yaml:8: `fail`: unknown field `after`",
+            "p.yaml:9: `handoff` needs the text `to`",
+            "p.yaml:10: `when`: invalid type: string \"one\", expected u32",
+            "p.yaml:11: `times`: invalid type",
+            "p.yaml:13: `when`: unknown variant `talk`",
+            "p.yaml:15: a rule is a map",
+        ];
+        assert_eq!(found.len(), starts.len(), "{found:#?}");
+        for (found, start) in found.iter().zip(starts) {
+            assert!(found.starts_with(start), "{found} is not {start}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_playbook_is_told() {
+        assert_eq!(problems("a: 1"), ["p.yaml:1: a playbook is a list of rules"]);
+        assert!(problems("- say: [\n")[0].contains("is no YAML here"));
+        assert_eq!(problems("- when: {turn: 1}\n"), ["p.yaml:1: the rule does nothing"]);
+        assert!(problems(&"#".repeat(BYTES + 1))[0].contains("longer"));
+        assert!(Playbook::parse(Path::new("p.yaml"), "").is_ok());
+    }
+
+    #[test]
+    fn copies_of_copies_do_not_fill_the_memory() {
+        let mut text = String::from("- calls: &a0 [{tool: t}]\n");
+        for level in 1..40 {
+            let from = level - 1;
+            text.push_str(&format!("- calls: &a{level} [*a{from}, *a{from}]\n"));
+        }
+        assert!(Playbook::parse(Path::new("p.yaml"), &text).is_err());
     }
 }

@@ -57,6 +57,9 @@ pub(crate) struct ToolCall {
     pub(crate) tool: String,
     #[serde(default)]
     pub(crate) arguments: Map<String, Value>,
+    /// Whether a task and a summary are added where a handoff has none.
+    #[serde(skip)]
+    pub(crate) filled: bool,
 }
 
 /// A fault of a provider.
@@ -86,7 +89,7 @@ impl Rule {
             (Act::Fail(_), Some(times)) => request.attempt <= times,
             (Act::Speak { .. } | Act::Answer(_), Some(times)) => given(number, request) < times,
         };
-        let can = !request.tools.is_empty() || !self.calls_tools();
+        let can = !self.calls_tools() || may_call(request);
         left && can && self.when.holds(request)
     }
 
@@ -112,6 +115,11 @@ impl When {
             && within(&self.task, &request.task)
             && within(&self.last, &last())
     }
+}
+
+fn may_call(request: &Request) -> bool {
+    let forbidden = request.tool_choice.as_ref().is_some_and(|it| it == "none");
+    !request.tools.is_empty() && !forbidden
 }
 
 /// The field of an assistant message that tells which rule gave it: what was said is counted by
