@@ -23,8 +23,8 @@ OVER = {"completed", "partial", "failed", "cancelled"}
 OPEN = {"queued", "working"}
 
 CANCEL_S_MAX = 1.0
-# A lease runs out after 30 s, and a node waits as long before it takes over what another one left.
-RESUME_S_MAX = 120
+# A dead process is known by its file lock: the next one need not wait for the lease of 30 s.
+RESUME_S_MAX = 20
 
 
 class Deviation(Exception):
