@@ -27,6 +27,7 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Command, DemoArgs, Typed};
 use self::fault::Fault;
 use self::say::Say;
+use crate::demo::Broken;
 
 /// Does what the command line says and answers with the code of the process.
 pub fn main() -> ExitCode {
@@ -52,7 +53,7 @@ fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
     match command {
         Command::Init(args) => init::init(args, say),
         Command::Validate(args) => validate::validate(args, say),
-        Command::Serve(args) => wait_for(serve::serve(args)),
+        Command::Serve(args) => wait_for(serve::serve(args, say)),
         Command::Run(args) => wait_for(run::run(args, say)),
         Command::Status(args) => wait_for(status::status(args, say)),
         Command::Trace(args) => wait_for(trace::trace(args, say)),
@@ -62,11 +63,16 @@ fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
 
 async fn demo(args: &DemoArgs, say: Say) -> Result<u8, Fault> {
     let stage = crate::demo::Stage { keep: args.keep.clone(), paint: say.out_paint };
-    crate::demo::play(&stage).await.map_err(|broken| match broken {
-        crate::demo::Broken::Unread => Fault::Unread,
-        crate::demo::Broken::Said { message, help } => Fault::broken(message, help),
-    })?;
-    Ok(0)
+    let played = tokio::select! {
+        played = crate::demo::play(&stage) => played,
+        // Its server and its folder go with it.
+        () = interrupt::asked_to_stop() => return Ok(exit::LEFT),
+    };
+    match played {
+        Ok(()) => Ok(0),
+        Err(Broken::Unread) => Err(Fault::Unread),
+        Err(Broken::Said { message, help }) => Err(Fault::broken(message, help)),
+    }
 }
 
 fn wait_for(work: impl Future<Output = Result<u8, Fault>>) -> Result<u8, Fault> {

@@ -30,18 +30,18 @@ pub(crate) fn caller() -> Caller {
     }
 }
 
-/// The folder of the team: the named one, else this one, else the user's own.
+/// Where the team is: the named place (a folder or a file), else this folder, else the user's own.
 ///
 /// # Errors
 /// When there is no team in any of them.
 pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
     if let Some(named) = named {
-        return if named.is_dir() {
+        return if named.exists() {
             Ok(named.to_path_buf())
         } else {
             let shown = named.display();
             Err(Fault::call(
-                format!("there is no folder {shown}"),
+                format!("there is no team at {shown}"),
                 format!("write a team there with `callboard init {shown}`"),
             ))
         };

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use callboard_config::{Problem, Problems, Severity};
+use callboard_config::{Problem, Problems, Severity, Team};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
     SourceSpan,
 };
+
+use super::say::Say;
 
 /// A file larger than this is named and not quoted.
 const QUOTED_BYTES: u64 = 1 << 20;
@@ -32,6 +34,14 @@ pub(crate) fn shown(problems: &Problems, terminal: bool, colour: bool) -> String
     let whole = problems.to_string();
     text.push_str(whole.lines().last().unwrap_or_default());
     text
+}
+
+/// Tells whoever starts the work what is wrong with the team it starts with.
+pub(crate) fn tell(team: &Team, say: Say) {
+    if !team.problems.is_empty() {
+        let problems = Problems(team.problems.clone());
+        say.tell(&shown(&problems, say.terminal, say.paint.is_on()));
+    }
 }
 
 /// Whether any of them is more than a warning.

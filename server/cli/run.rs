@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::follow::{Show, Stayed, stay};
 use super::interrupt::asked_to_stop;
 use super::place;
+use super::problems;
 use super::say::Say;
 use super::view;
 
@@ -22,6 +23,7 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// Starts or joins a run and waits for it, unless it is to be left to others.
 pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let node = place::node(&args.place, !args.detach).await?;
+    problems::tell(node.desk().team(), say);
     let done = with(&node.desk(), args, say).await;
     leave(node, say).await;
     done
@@ -135,10 +137,11 @@ fn detached(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     } else {
         say.data(view.run.as_str())?;
     }
-    say.tell(
+    say.tell(&format!(
         "accepted and on disk; the next `callboard serve` or `callboard run` on this data does it\n\
-         look with: callboard status RUN --wait 60",
-    );
+         look with: callboard status {} --wait 60",
+        view.run
+    ));
     Ok(0)
 }
 
