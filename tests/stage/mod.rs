@@ -11,7 +11,7 @@ use callboard_trace::{Caller, Record, RunId, RunView, story};
 use tempfile::TempDir;
 
 /// A folder with a team and a data folder.
-pub struct Stage {
+pub(crate) struct Stage {
     folder: TempDir,
 }
 
@@ -27,7 +27,7 @@ const AGENTS: &[(&str, &str)] = &[
 
 impl Stage {
     /// The usual team on the rehearsal model, which answers by this playbook.
-    pub fn new(playbook: &str) -> Stage {
+    pub(crate) fn new(playbook: &str) -> Stage {
         let stage = Stage::bare();
         stage.write("playbook.yaml", playbook);
         stage.write(
@@ -39,7 +39,7 @@ impl Stage {
     }
 
     /// The usual team on an OpenAI-compatible endpoint.
-    pub fn at(base_url: &str, more: &str) -> Stage {
+    pub(crate) fn at(base_url: &str, more: &str) -> Stage {
         let stage = Stage::bare();
         stage.write(
             "team.yaml",
@@ -62,26 +62,26 @@ impl Stage {
         stage
     }
 
-    pub fn team(&self) -> std::path::PathBuf {
+    pub(crate) fn team(&self) -> std::path::PathBuf {
         self.folder.path().join("team")
     }
 
-    pub fn data(&self) -> std::path::PathBuf {
+    pub(crate) fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.team().join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
 
     /// A node on the stage's data that works.
-    pub async fn node(&self) -> Node {
+    pub(crate) async fn node(&self) -> Node {
         self.node_with(true).await
     }
 
-    pub async fn node_with(&self, work: bool) -> Node {
+    pub(crate) async fn node_with(&self, work: bool) -> Node {
         let team = match callboard_config::load_here(&self.team()) {
             Ok(team) => team,
             Err(problems) => panic!("{problems}"),
@@ -100,7 +100,7 @@ impl Stage {
 }
 
 /// Who asks in the stories.
-pub fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         principal: "local".into(),
         client: "story".into(),
@@ -110,7 +110,7 @@ pub fn caller() -> Caller {
 }
 
 /// A task for an agent.
-pub fn ask(to: &str, task: &str) -> Ask {
+pub(crate) fn ask(to: &str, task: &str) -> Ask {
     Ask {
         to: AgentName::parse(to).expect("a name"),
         task: task.into(),
@@ -125,23 +125,23 @@ pub fn ask(to: &str, task: &str) -> Ask {
 }
 
 /// Longest time a story may take; far beyond what it needs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Plays a task to its end and answers with the view.
-pub async fn play(desk: &Desk, ask: Ask) -> RunView {
+pub(crate) async fn play(desk: &Desk, ask: Ask) -> RunView {
     let run = desk.submit(ask).await.expect("taken in").run;
     end(desk, &run).await
 }
 
 /// Waits for a run's end.
-pub async fn end(desk: &Desk, run: &RunId) -> RunView {
+pub(crate) async fn end(desk: &Desk, run: &RunId) -> RunView {
     let view = desk.wait(run, &caller(), PATIENCE).await.expect("the run is there");
     assert!(view.state.is_over(), "not over in time: {view:?}\n{}", told(desk, run).await);
     view
 }
 
 /// Every record of a run's tree.
-pub async fn records(desk: &Desk, run: &RunId) -> Vec<Record> {
+pub(crate) async fn records(desk: &Desk, run: &RunId) -> Vec<Record> {
     let (mut records, mut after) = (Vec::new(), 0);
     loop {
         let page = desk.page(run, &caller(), after, 200).await.expect("the run is there");
@@ -154,12 +154,12 @@ pub async fn records(desk: &Desk, run: &RunId) -> Vec<Record> {
 }
 
 /// The story of a run's tree, its runs numbered in the order they began.
-pub async fn told(desk: &Desk, run: &RunId) -> String {
+pub(crate) async fn told(desk: &Desk, run: &RunId) -> String {
     tell(&records(desk, run).await)
 }
 
 /// The records as a story, runs numbered in the order they began, node and artifact names masked.
-pub fn tell(records: &[Record]) -> String {
+pub(crate) fn tell(records: &[Record]) -> String {
     let mut text = story(records);
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for record in records {
