@@ -24,6 +24,8 @@ mod sqlite;
 mod store;
 mod submit;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod verify;
 mod writer;
