@@ -1,0 +1,265 @@
+//! The protocol, in both of its eras: lists the team's tools and answers calls.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use callboard_scheduler::{Desk, Refusal, RefusalCode};
+use callboard_tools::{Call, Outcome, Patience, Published, Toolset, UnknownTool};
+use callboard_trace::{Action, Caller, Control};
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation,
+    InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{RoleServer, ServerHandler};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::deadline::Deadline;
+use crate::open::GivenUp;
+use crate::progress::Progress;
+
+/// A team as an MCP server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Inner>);
+
+struct Inner {
+    desk: Desk,
+    tools: Toolset,
+    listed: Vec<Tool>,
+    /// Fires when the connection ends: every wait is over then.
+    ending: CancellationToken,
+    transport: &'static str,
+}
+
+/// How long a client may keep a list. The team is fixed for the life of the process.
+const TTL_MS: u64 = 300_000;
+/// Where a result says who made it.
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+impl Server {
+    /// The team behind a desk, over a transport of this name.
+    pub(crate) fn new(desk: Desk, ending: CancellationToken, transport: &'static str) -> Server {
+        let tools = Toolset::of(desk.team());
+        let listed = tools.published().iter().map(listed).collect();
+        Server(Arc::new(Inner { desk, tools, listed, ending, transport }))
+    }
+
+    fn identity(&self) -> Implementation {
+        Implementation::new("callboard", env!("CARGO_PKG_VERSION"))
+            .with_title(self.0.desk.team().name.clone())
+    }
+
+    /// What a modern result says about its maker; older clients were told once.
+    fn signed(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
+        if !is_modern(context) {
+            return None;
+        }
+        let mut meta = MetaObject::new();
+        meta.0.insert(SERVER_INFO.to_owned(), json!(self.identity()));
+        Some(meta)
+    }
+
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
+        let client = context.client_info();
+        let (client, version) = client.map_or_else(Default::default, |it| (it.name, it.version));
+        let transport = self.0.transport.to_owned();
+        Caller { principal: "local".to_owned(), client, version, transport }
+    }
+
+    /// Does a call in a task of its own, with news of it going out beside.
+    async fn answer(
+        &self,
+        call: Call,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Outcome, ErrorData> {
+        let caller = self.caller(context);
+        let deadline = Deadline::of(&caller.client, &self.0.desk.team().limits);
+        let left = self.0.ending.child_token();
+        let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
+        let starts_a_run = self.0.tools.starts_a_run(&call.tool);
+        let mut news = JoinSet::new();
+        if let Some(token) = context.meta.get_progress_token() {
+            let (desk, peer) = (self.0.desk.clone(), context.peer.clone());
+            let (caller, named) = (caller.clone(), named.clone());
+            news.spawn(Progress { desk, caller, named, peer, token }.tell());
+        }
+        let mut body = JoinSet::new();
+        let inner = Arc::clone(&self.0);
+        let whose = caller.clone();
+        body.spawn(async move { inner.tools.apply(&inner.desk, &call, &whose, &patience).await });
+        let done = tokio::select! {
+            done = body.join_next() => done,
+            () = context.ct.cancelled() => {
+                left.cancel();
+                let done = body.join_next().await;
+                let run = named.borrow().clone();
+                if let Some(run) = run.filter(|_| starts_a_run && by_user(context)) {
+                    let reason = "the user of the client asked to stop".to_owned();
+                    let cancel = Control { action: Action::Cancel, value: Value::Null, reason };
+                    if let Err(refusal) = self.0.desk.control(&run, cancel, &caller).await {
+                        tracing::debug!(%run, %refusal, "the run goes on");
+                    }
+                }
+                done
+            }
+        };
+        news.shutdown().await;
+        match done {
+            Some(Ok(Ok(outcome))) => Ok(outcome),
+            Some(Ok(Err(UnknownTool(told)))) => Err(ErrorData::invalid_params(told, None)),
+            Some(Err(_)) | None => Ok(broke_down()),
+        }
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(self.identity())
+            .with_instructions(self.0.tools.instructions())
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let agreed = self.negotiate_initialize(&request)?;
+        let mut client = request;
+        client.protocol_version = agreed.protocol_version.clone();
+        context.peer.set_peer_info(client);
+        Ok(agreed)
+    }
+
+    async fn discover(
+        &self,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info())
+            .with_ttl_ms(TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        introduced(&context)?;
+        if request.is_some_and(|it| it.cursor.is_some()) {
+            let told = "the cursor is not known; the list has one page, ask without a cursor";
+            return Err(ErrorData::invalid_params(told, None));
+        }
+        let mut list = ListToolsResult::with_all_items(self.0.listed.clone());
+        list.meta = self.signed(&context);
+        if is_modern(&context) {
+            list = list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
+        }
+        Ok(list)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.0.listed.iter().find(|it| it.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        introduced(&context)?;
+        let call = Call {
+            tool: request.name.into_owned(),
+            arguments: request.arguments.unwrap_or_default(),
+            meta: context.meta.0.0.clone(),
+        };
+        let outcome = self.answer(call, &context).await?;
+        let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text())]);
+        result.structured_content = Some(outcome.body);
+        result.is_error = Some(outcome.is_error);
+        Ok(result.with_meta(self.signed(&context)).into())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        asked: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        // Nothing of ours changes while the process lives; some clients insist on being told so.
+        Some(asked.supported_by(&self.get_info().capabilities))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        tokio::select! {
+            () = context.cancelled() => {}
+            () = self.0.ending.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    /// A method that the library does not know, or knows and could not read the parameters of.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let takes = match request.method.as_str() {
+            "tools/call" => "a name and an object of arguments",
+            "initialize" => "protocolVersion, capabilities and clientInfo",
+            "tools/list" | "ping" | "server/discover" => "an object, or none",
+            method => {
+                let short: String = method.chars().take(64).collect();
+                let told = format!("method \"{}\" is not served here", short.escape_debug());
+                return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, told, None));
+            }
+        };
+        let told = format!("the params of {} do not fit: it takes {takes}", request.method);
+        Err(ErrorData::invalid_params(told, None))
+    }
+}
+
+/// A call that broke down in our own code: the client is answered all the same.
+fn broke_down() -> Outcome {
+    let message = "the call broke down inside the server";
+    let hint = "what it had started goes on; `team_status` without arguments lists recent runs";
+    Outcome::refused(&Refusal::new(RefusalCode::Internal, message, hint))
+}
+
+/// Whoever neither shook hands nor says in each request what it speaks, cannot be answered well.
+fn introduced(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    if context.protocol_version().is_some() {
+        return Ok(());
+    }
+    let told = "send `initialize` first, or `io.modelcontextprotocol/protocolVersion` and \
+                `io.modelcontextprotocol/clientCapabilities` in the request's _meta";
+    Err(ErrorData::invalid_params(told, None))
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28)
+}
+
+fn by_user(context: &RequestContext<RoleServer>) -> bool {
+    context.extensions.get::<GivenUp>().is_some_and(GivenUp::by_user)
+}
+
+fn listed(tool: &Published) -> Tool {
+    let hints = tool.annotations;
+    Tool::new(tool.name.clone(), tool.description.clone(), tool.input_schema.clone())
+        .with_title(tool.title.clone())
+        .with_annotations(ToolAnnotations::from_raw(
+            None,
+            hints.read_only_hint,
+            hints.destructive_hint,
+            hints.idempotent_hint,
+            hints.open_world_hint,
+        ))
+}

@@ -1,0 +1,162 @@
+//! The requests of one connection that are not answered yet.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rmcp::model::{ProgressToken, RequestId};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// Every open request.
+#[derive(Default)]
+pub(crate) struct Open {
+    requests: Mutex<Requests>,
+    n_tickets: AtomicU64,
+    closed: Notify,
+}
+
+/// Open requests in the order they came; an id may be there twice, the first time answered and not
+/// written yet. There are few, so that looking through them all is cheap.
+type Requests = Vec<Request>;
+
+/// One open request, whatever becomes of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// Why a client gave a request up; put into the request before it is known.
+#[derive(Clone, Default)]
+pub(crate) struct GivenUp(Arc<OnceLock<String>>);
+
+struct Request {
+    ticket: Ticket,
+    id: RequestId,
+    progress: Option<ProgressToken>,
+    given_up: GivenUp,
+    is_answered: bool,
+}
+
+impl GivenUp {
+    /// Whether a person asked to stop, other than a client that lost its patience.
+    pub(crate) fn by_user(&self) -> bool {
+        let reason = self.0.get().map(|it| it.to_lowercase()).unwrap_or_default();
+        let words = || reason.split(|it: char| !it.is_alphanumeric());
+        let stops = ["cancel", "abort", "stop", "interrupt"];
+        words().any(|it| it == "user")
+            && words().any(|word| stops.iter().any(|it| word.starts_with(it)))
+            && !words().any(|it| it == "timeout" || it == "timed")
+    }
+}
+
+impl Open {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.requests().len()
+    }
+
+    /// Takes a request in; `None` if one of the same id waits for its answer.
+    pub(crate) fn add(&self, id: RequestId, progress: Option<ProgressToken>) -> Option<GivenUp> {
+        let mut requests = self.requests();
+        if requests.iter().any(|it| it.id == id && !it.is_answered) {
+            return None;
+        }
+        let ticket = Ticket(self.n_tickets.fetch_add(1, Ordering::Relaxed));
+        let given_up = GivenUp::default();
+        let kept = given_up.clone();
+        requests.push(Request { ticket, id, progress, given_up: kept, is_answered: false });
+        Some(given_up)
+    }
+
+    /// The client gives a request up; whether it was waiting for its answer.
+    pub(crate) fn give_up(&self, id: &RequestId, reason: Option<&str>) -> bool {
+        let mut requests = self.requests();
+        let found = requests.iter().position(|it| it.id == *id && !it.is_answered);
+        let Some(at) = found else { return false };
+        let request = requests.remove(at);
+        let _ = request.given_up.0.set(reason.unwrap_or_default().to_owned());
+        self.closed.notify_one();
+        true
+    }
+
+    /// The answer is on its way: from here on nothing more is said about the request, and its id
+    /// is free again. `None` if nobody waits for it.
+    pub(crate) fn answer(&self, id: &RequestId) -> Option<Ticket> {
+        let mut requests = self.requests();
+        let request = requests.iter_mut().find(|it| it.id == *id && !it.is_answered)?;
+        request.is_answered = true;
+        Some(request.ticket)
+    }
+
+    /// The answer is written, or never will be.
+    pub(crate) fn close(&self, ticket: Ticket) {
+        self.requests().retain(|it| it.ticket != ticket);
+        self.closed.notify_one();
+    }
+
+    /// Whether progress under this token is still awaited.
+    pub(crate) fn awaits(&self, token: &ProgressToken) -> bool {
+        self.requests().iter().any(|it| !it.is_answered && it.progress.as_ref() == Some(token))
+    }
+
+    /// Returns when every request is answered, or at `until`.
+    pub(crate) async fn drained(&self, until: Instant) {
+        while self.len() > 0 {
+            if timeout_at(until, self.closed.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_person_stops_a_run() {
+        let by_user = |reason: &str| {
+            let open = Open::default();
+            let given_up = open.add(RequestId::Number(1), None).expect("it is new");
+            assert!(open.give_up(&RequestId::Number(1), Some(reason)));
+            given_up.by_user()
+        };
+        for reason in
+            ["User requested cancellation", "cancelled by user", "The user aborted a request."]
+        {
+            assert!(by_user(reason), "{reason}");
+        }
+        for reason in [
+            "SdkError: Request timed out",
+            "McpError: MCP error -32001: Request timed out",
+            "request timeout",
+            "MCP request cancelled by caller",
+            "AbortError: The operation was aborted.",
+            "user request timed out, cancelled",
+            "",
+        ] {
+            assert!(!by_user(reason), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_open_once_and_hears_no_progress_after_its_answer() {
+        let open = Open::default();
+        let (id, token) = (RequestId::Number(1), ProgressToken(RequestId::Number(9)));
+        assert!(open.add(id.clone(), Some(token.clone())).is_some());
+        assert!(open.add(id.clone(), None).is_none());
+        assert!(open.awaits(&token));
+        let first = open.answer(&id).expect("somebody waits");
+        assert!(!open.awaits(&token));
+        assert!(!open.give_up(&id, None), "it is too late");
+        assert!(open.add(id.clone(), None).is_some(), "the id is free before the line is written");
+        assert_eq!(open.len(), 2);
+        open.close(first);
+        assert_eq!(open.len(), 1);
+        assert!(open.give_up(&id, None));
+        assert_eq!(open.len(), 0);
+        assert_eq!(open.answer(&id), None);
+    }
+}
