@@ -238,8 +238,10 @@ mod tests {
     #[test]
     fn lists_grow_by_index_or_by_arrival() {
         let raw = of(&[
-            json!({"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "a", "format": "f"}]}),
-            json!({"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "b", "format": "f"}]}),
+            json!({"reasoning_details": [
+                {"index": 0, "type": "reasoning.text", "text": "a", "format": "f"}]}),
+            json!({"reasoning_details": [
+                {"index": 0, "type": "reasoning.text", "text": "b", "format": "f"}]}),
             json!({"reasoning_details": [{"index": 1, "type": "reasoning.encrypted", "data": "zz"}]}),
             json!({"annotations": [{"url": "u"}]}),
             json!({"annotations": [{"url": "v"}]}),
@@ -314,7 +316,8 @@ mod tests {
     #[test]
     fn fields_beside_a_call_are_kept_and_its_index_is_not() {
         let raw = of(&[
-            json!({"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""},
+            json!({"tool_calls": [{"index": 0, "id": "a", "type": "function",
+                "function": {"name": "f", "arguments": ""},
                 "extra_content": {"google": {"thought_signature": "zzz=="}}}]}),
             json!({"tool_calls": [{"index": 0, "type": "", "function": {"arguments": "{}"}}]}),
         ]);

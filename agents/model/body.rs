@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(
             body.to_string(),
             json!({"model": "m", "messages": [{"role": "developer", "content": "x", "z": 1, "a": 2}],
-                "tools": [{"type": "function", "function": {"name": "f", "strict": true}}], "tool_choice": "auto",
+                "tools": [{"type": "function", "function": {"name": "f", "strict": true}}],
+                "tool_choice": "auto",
                 "max_tokens": 64, "reasoning_effort": "low",
                 "response_format": {"type": "json_schema", "json_schema": {"strict": true}},
                 "stream": true, "stream_options": {"include_usage": true}})

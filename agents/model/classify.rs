@@ -182,7 +182,8 @@ mod tests {
         use FailureCode::{
             BadRequest, ContextOverflow, ModelUnavailable, RateLimited, Timeout, Unauthorized,
         };
-        let overflow = r#"{"error":{"message":"maximum context length is 8 tokens","code":"context_length_exceeded"}}"#;
+        let overflow =
+            r#"{"error":{"message":"the prompt is too long","code":"context_length_exceeded"}}"#;
         let quota = r#"{"error":{"message":"pay","type":"insufficient_quota"}}"#;
         let cases = [
             (301, "", None, BadRequest, false),

@@ -128,7 +128,8 @@ mod tests {
                 ["40303", "t", "m"],
             ),
             (
-                json!({"error": {"message": "Provider returned error", "code": 502, "metadata": {"raw": "boom"}}}),
+                json!({"error": {"message": "Provider returned error", "code": 502,
+                    "metadata": {"raw": "boom"}}}),
                 ["502", "", "Provider returned error: boom"],
             ),
             (json!(null), ["", "", ""]),

@@ -104,7 +104,8 @@ mod tests {
     use super::*;
 
     fn learned(manners: &mut Manners, refusal: &Value) -> bool {
-        let body = json!({"model": "m", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 9,
+        let body = json!({"model": "m", "stream": true, "stream_options": {"include_usage": true},
+            "max_tokens": 9,
             "temperature": 0.2, "reasoning_effort": "low", "response_format": {"type": "json_schema"},
             "messages": [{"role": "developer", "content": "x"}], "tools": [{}], "tool_choice": "auto"});
         manners.learn(&Complaint::of_body(&refusal.to_string()), &body)
@@ -121,7 +122,8 @@ mod tests {
         for (message, field) in [
             ("Unsupported parameter: 'stream_options'", "stream_options"),
             (
-                "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+                "Unsupported value: 'temperature' does not support 0.2 with this model. \
+                 Only the default (1) value is supported.",
                 "temperature",
             ),
             ("Unrecognized request argument supplied: reasoning_effort", "reasoning_effort"),
@@ -134,7 +136,8 @@ mod tests {
                 "{message}"
             );
         }
-        let swap = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+        let swap = "Unsupported parameter: 'max_tokens' is not supported with this model. \
+                    Use 'max_completion_tokens' instead.";
         assert!(after(swap).swaps_max);
         assert!(after("role 'developer' is not supported").has_no_developer);
         assert!(after("Unknown parameter: 'tools[0].function.strict'").has_no_strict);
@@ -144,7 +147,8 @@ mod tests {
     #[test]
     fn a_field_named_only_by_its_place_is_understood() {
         let mut manners = Manners::default();
-        let refusal = json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]});
+        let refusal = json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"],
+            "msg": "Extra inputs are not permitted"}]});
         assert!(learned(&mut manners, &refusal));
         assert!(manners.dropped.contains("stream_options"));
         let refusal = json!({"error": {"message": "unsupported", "param": "temperature"}});

@@ -12,6 +12,7 @@ mod exchange;
 mod fault;
 mod filter;
 mod manners;
+mod miss;
 mod models;
 mod playbook;
 mod redact;

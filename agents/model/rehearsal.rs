@@ -139,7 +139,8 @@ fn plain(request: &Request, voice: &str) -> Value {
     match &request.purpose {
         Purpose::Summarise { .. } => summary(voice, &request.task),
         Purpose::Turn | Purpose::Finalise | Purpose::Repair { .. } => {
-            json!({"summary": voice, "confidence": 0.8, "findings": [], "artifacts": [], "open_questions": []})
+            json!({"summary": voice, "confidence": 0.8, "findings": [], "artifacts": [],
+                "open_questions": []})
         }
     }
 }

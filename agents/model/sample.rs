@@ -137,7 +137,8 @@ mod tests {
                 "summary": {"type": "string", "minLength": 1, "maxLength": 2000},
                 "confidence": {"type": "number", "minimum": 0, "maximum": 1},
                 "findings": {"type": "array", "minItems": 2, "items": {"$ref": "#/$defs/finding"}}},
-                "$defs": {"finding": {"type": "object", "required": ["key", "severity", "text"], "properties": {
+                "$defs": {"finding": {"type": "object", 
+                    "required": ["key", "severity", "text"], "properties": {
                     "key": {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$"},
                     "severity": {"enum": ["info", "low"]},
                     "text": {"type": "string", "minLength": 40}}}}}),
@@ -145,8 +146,8 @@ mod tests {
             json!({"anyOf": [{"type": "integer", "exclusiveMinimum": 3}, {"type": "null"}]}),
             json!({"required": ["at", "id"], "properties": {
                 "at": {"type": "string", "format": "date-time"}, "id": {"const": 7}}}),
-            json!({"allOf": [{"required": ["a"], "properties": {"a": {"type": "boolean"}}}], "required": ["b"],
-                "properties": {"b": {"type": "number", "maximum": -2}}}),
+            json!({"allOf": [{"required": ["a"], "properties": {"a": {"type": "boolean"}}}],
+                "required": ["b"], "properties": {"b": {"type": "number", "maximum": -2}}}),
             json!({"type": "string", "pattern": "^\\d+\\.\\d+\\.\\d+$"}),
             json!({}),
             json!(true),

@@ -35,8 +35,8 @@ pub(crate) enum Broken {
     Refused { status: u16, body: String, retry_after: Option<Duration> },
     /// No answer began.
     Unreachable(reqwest::Error),
-    /// No byte came in time.
-    Idle,
+    /// No byte came in this time.
+    Idle(Duration),
     /// The connection broke inside the answer.
     Cut(reqwest::Error),
     /// The answer is not one.
@@ -131,7 +131,7 @@ impl Transport {
         let request = factory.build().await?;
         let answer = timeout(self.connect + self.idle, self.http.execute(request)).await;
         let response = match answer {
-            Err(_) => return probe.broke(Broken::Idle).map_err(boxed),
+            Err(_) => return probe.broke(Broken::Idle(self.idle)).map_err(boxed),
             Ok(Err(error)) => return probe.broke(Broken::Unreachable(error)).map_err(boxed),
             Ok(Ok(response)) => response,
         };
@@ -177,7 +177,7 @@ fn cleaned(
         async move {
             let (mut bytes, mut filter) = state?;
             let next = match timeout(idle, bytes.next()).await {
-                Err(_) => return Some((probe.broke(Broken::Idle), None)),
+                Err(_) => return Some((probe.broke(Broken::Idle(idle)), None)),
                 Ok(Some(Err(error))) => return Some((probe.broke(Broken::Cut(error)), None)),
                 Ok(Some(Ok(more))) => more,
                 Ok(None) => return Some((last(filter, &probe), None)),

@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn parts_never_exceed_their_whole() {
         let told = json!({"prompt_tokens": 10, "completion_tokens": 5,
-            "prompt_tokens_details": {"cached_tokens": 99}, "completion_tokens_details": {"reasoning_tokens": 4}});
+            "prompt_tokens_details": {"cached_tokens": 99},
+            "completion_tokens_details": {"reasoning_tokens": 4}});
         let it = usage(Some(&told), 0, 1);
         assert_eq!((it.cached, it.reasoning), (10, 4));
         let told =

@@ -14,15 +14,16 @@ use tokio::time::{Instant, timeout};
 
 use super::assembly::Assembly;
 use super::body::body;
-use super::classify::{Asked, refused, root_cause, told, unreachable};
-use super::complaint::{Complaint, found};
+use super::classify::{Asked, refused, told};
+use super::complaint::found;
 use super::decode::{Whole, read, whole};
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
-use super::filter::{Shape, Stop};
+use super::filter::Shape;
 use super::manners::Manners;
+use super::miss::{Miss, ended, missed};
 use super::redact::Secrets;
-use super::transport::{Broken, Probe, Transport};
+use super::transport::{Door, Probe, Transport};
 
 /// One endpoint: its connections, its secrets, and what was learned about it.
 pub(crate) struct Wire {
@@ -39,18 +40,6 @@ const LESSONS: usize = 2;
 
 /// How long the tail of a stream is waited for after the message was complete.
 const TAIL: Duration = Duration::from_secs(5);
-
-/// Why one try brought nothing; a refusal may teach.
-enum Miss {
-    Fault(Fault),
-    Refused { status: u16, told: Complaint, retry_after: Option<Duration> },
-}
-
-impl From<Fault> for Miss {
-    fn from(fault: Fault) -> Miss {
-        Miss::Fault(fault)
-    }
-}
 
 impl Wire {
     pub(crate) fn new(
@@ -128,7 +117,7 @@ impl Wire {
     ) -> Result<Reply, Miss> {
         let (probe, client) = self.client(asked, request, Shape::Expected)?;
         let opened = client.chat().create_stream_byot::<_, Value>(body).await;
-        let mut events = opened.map_err(|it| self.miss(asked, &probe, &it))?;
+        let mut events = opened.map_err(|it| missed(asked, &probe, &it))?;
         let mut assembly = Assembly::default();
         loop {
             let tail = if assembly.is_complete(false) { TAIL } else { Duration::MAX };
@@ -141,7 +130,7 @@ impl Wire {
                 Err(OpenAIError::JSONDeserialize(_, text)) if text.trim().is_empty() => {}
                 Err(OpenAIError::JSONDeserialize(_, text)) if text.trim() == "[DONE]" => break,
                 Err(_) if assembly.is_complete(probe.seen().done) => break,
-                Err(error) => return Err(self.miss(asked, &probe, &error)),
+                Err(error) => return Err(missed(asked, &probe, &error)),
             }
         }
         drop(events);
@@ -150,8 +139,7 @@ impl Wire {
             tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");
         }
         if !assembly.is_complete(seen.done) {
-            let broken = probe.broken().map(|it| self.fault(asked, it));
-            return Err(broken.unwrap_or_else(|| incomplete(asked, &assembly).into()));
+            return Err(ended(asked, &probe, assembly.is_empty()));
         }
         if assembly.is_silent() && !request.tools.is_empty() {
             return self.unstreamed(asked, request, begun).await;
@@ -184,7 +172,7 @@ impl Wire {
     ) -> Result<Reply, Miss> {
         let (probe, client) = self.client(asked, request, Shape::Body)?;
         let answer = client.chat().create_byot::<_, Value>(body).await;
-        let answer = answer.map_err(|it| self.miss(asked, &probe, &it))?;
+        let answer = answer.map_err(|it| missed(asked, &probe, &it))?;
         self.reply(asked, request, whole(asked, answer)?, (&probe, begun))
     }
 
@@ -206,7 +194,7 @@ impl Wire {
         asked: &Asked<'_>,
         request: &Request,
         shape: Shape,
-    ) -> Result<(Arc<Probe>, async_openai::Client<super::transport::Door>), Fault> {
+    ) -> Result<(Arc<Probe>, async_openai::Client<Door>), Fault> {
         let (transport, headers) = self.ready.as_ref().map_err(|problem| {
             let message = format!("provider \"{}\" {problem}", self.provider);
             asked.fault(FailureCode::Unauthorized, false, &message)
@@ -219,47 +207,6 @@ impl Wire {
         let probe = Arc::new(Probe::default());
         let client = transport.client(headers, shape, &probe);
         Ok((probe, client))
-    }
-
-    /// Why the exchange broke, as the probe knows it; the library's own errors may quote the reply.
-    fn miss(&self, asked: &Asked<'_>, probe: &Probe, error: &OpenAIError) -> Miss {
-        if let Some(broken) = probe.broken() {
-            return self.fault(asked, broken);
-        }
-        let name = asked.provider;
-        let is_json = !matches!(error, OpenAIError::JSONDeserialize(..));
-        let message = match (is_json, probe.seen().torn) {
-            (false, true) => format!("the stream of provider \"{name}\" broke off inside an event"),
-            (false, false) => format!("provider \"{name}\" gave a reply that is no JSON"),
-            (true, _) => {
-                format!("the reply of provider \"{name}\" cannot be read: {}", root_cause(error))
-            }
-        };
-        asked.bad_reply(&message).into()
-    }
-
-    fn fault(&self, asked: &Asked<'_>, broken: Broken) -> Miss {
-        let Endpoint { idle_s, .. } = self.endpoint;
-        let name = asked.provider;
-        let bad = |what: &str| asked.bad_reply(&format!("provider \"{name}\" {what}")).into();
-        match broken {
-            Broken::Refused { status, body, retry_after } => {
-                Miss::Refused { status, told: Complaint::of_body(&body), retry_after }
-            }
-            Broken::Unreachable(error) => unreachable(asked, &error).into(),
-            Broken::Idle => {
-                let message = format!(
-                    "provider \"{name}\" sent no byte for {idle_s} s; raise providers.{name}.idle_s"
-                );
-                asked.fault(FailureCode::Timeout, true, &message).into()
-            }
-            Broken::Cut(error) => bad(&format!("broke off its reply: {}", root_cause(&error))),
-            Broken::Stopped(Stop::Reply) => bad("sent a reply larger than limits.reply_bytes"),
-            Broken::Stopped(Stop::Event) => bad("sent an event larger than limits.event_bytes"),
-            Broken::Stopped(Stop::Page) => {
-                bad("answered with a web page instead of a reply; check its base_url")
-            }
-        }
     }
 
     fn asked<'a>(&'a self, request: &'a Request) -> Asked<'a> {
@@ -283,15 +230,6 @@ impl Wire {
         tracing::debug!(provider = self.provider, model, learned, "a lesson about an endpoint");
         learned
     }
-}
-
-fn incomplete(asked: &Asked<'_>, assembly: &Assembly) -> Fault {
-    let name = asked.provider;
-    let message = match assembly.is_empty() {
-        true => format!("provider \"{name}\" gave an empty reply"),
-        false => format!("the stream of provider \"{name}\" ended before the reply was complete"),
-    };
-    asked.bad_reply(&message)
 }
 
 /// The headers of every request; no key means no `Authorization` at all.

@@ -43,7 +43,7 @@ async fn a_429_says_when_to_come_back() {
         assert_eq!(meaning(&fault), (FailureCode::RateLimited, true), "{wanted}");
         assert_eq!(fault.retry_after, pause.map(Duration::from_secs), "{wanted}");
     }
-    let quota = json!({"error": {"message": "You exceeded your current quota", "type": "insufficient_quota"}});
+    let quota = json!({"error": {"message": "pay first", "type": "insufficient_quota"}});
     let fault = faults(Act::error(429, &quota).header("retry-after", "1")).await;
     assert_eq!((meaning(&fault), fault.retry_after), ((FailureCode::RateLimited, false), None));
     let page = Act::bytes("text/html", vec![b"<html>slow down</html>".to_vec()]);
@@ -79,7 +79,8 @@ async fn requests_that_are_wrong_are_not() {
         let fault = faults(Act::status(status).header("location", "http://127.0.0.1:1/")).await;
         assert_eq!(meaning(&fault), (FailureCode::BadRequest, false), "{status}");
     }
-    let overflow = json!({"error": {"message": "This model's maximum context length is 8192 tokens", "code": "context_length_exceeded"}});
+    let words = "This model's maximum context length is 8192 tokens";
+    let overflow = json!({"error": {"message": words, "code": null}});
     let fault = faults(Act::error(400, &overflow)).await;
     assert_eq!(meaning(&fault), (FailureCode::ContextOverflow, false));
 }
@@ -234,7 +235,8 @@ async fn replies_without_end_are_cut_at_their_caps() {
 
 #[tokio::test]
 async fn a_rate_limit_in_the_middle_of_a_stream_is_one() {
-    let told = json!({"error": {"code": 429, "message": "rate"}, "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]});
+    let told = json!({"error": {"code": 429, "message": "rate"},
+        "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]});
     let act = Act::events(&format!(
         "data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\ndata: {told}\n\n"
     ));

@@ -20,7 +20,8 @@ fn picky(fields: &'static [&'static str]) -> impl Fn(&Ask) -> Act + Send + Sync 
                     format!("Unsupported parameter: '{field}' is not supported with this model.");
                 Act::error(
                     400,
-                    &json!({"error": {"message": message, "type": "invalid_request_error", "param": field, "code": "unsupported_parameter"}}),
+                    &json!({"error": {"message": message, "type": "invalid_request_error",
+                        "param": field, "code": "unsupported_parameter"}}),
                 )
             }
         }

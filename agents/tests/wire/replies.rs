@@ -61,10 +61,12 @@ async fn a_refusal_is_no_empty_success() {
 
 #[tokio::test]
 async fn what_a_provider_wants_back_goes_back_byte_for_byte() {
-    let signed = json!({"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"z\": 1, \"a\":  2}"},
+    let signed = json!({"id": "a", "type": "function",
+        "function": {"name": "f", "arguments": "{\"z\": 1, \"a\":  2}"},
         "extra_content": {"google": {"thought_signature": "CkQB+/zz=="}}});
     let message = json!({"role": "assistant", "reasoning_content": "think, think  and think", "content": null,
-        "reasoning_details": [{"type": "reasoning.encrypted", "data": "xyz", "index": 0}], "tool_calls": [signed]});
+        "reasoning_details": [{"type": "reasoning.encrypted", "data": "xyz", "index": 0}],
+        "tool_calls": [signed]});
     for stream in [true, false] {
         let (first, second) = (Act::message(message.clone()), Act::say("done"));
         let endpoint =
