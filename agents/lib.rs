@@ -4,8 +4,10 @@
 //! starts another agent: it can only say so.
 
 mod answer;
+mod fold;
 pub mod model;
 mod next;
+mod notes;
 mod perform;
 mod prompt;
 mod rules;

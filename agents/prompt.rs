@@ -6,35 +6,7 @@ use serde_json::{Value, json};
 
 use crate::run::Said;
 use crate::toolbox;
-use crate::{Run, words};
-
-/// What the engine says before a step of that purpose; nothing before an ordinary turn.
-pub(crate) fn note(purpose: &Purpose) -> Option<String> {
-    match purpose {
-        Purpose::Turn => None,
-        Purpose::Finalise => Some(
-            "This is your last turn, without tools. Give the best answer you can with what you \
-             have, in the required form; say what is missing."
-                .into(),
-        ),
-        Purpose::Repair { problem } => Some(format!(
-            "Your answer could not be accepted: {problem}. Send the whole answer again as one \
-             JSON object, and nothing else."
-        )),
-        Purpose::Summarise { to, trigger } => Some(format!(
-            "The task goes on with {to} (\"{trigger}\" was asked for). Write the summary of the \
-             handoff as one JSON object and nothing else: {{\"did\": what was done, \
-             \"must_know\": the one thing {to} has to know, \"open_questions\": [..], \
-             \"do_next\": what {to} is to do first}}. It takes 40 to 6,000 characters in all; {to} \
-             sees nothing else of your work."
-        )),
-    }
-}
-
-/// Quotes a message of somebody outside.
-pub(crate) fn message(by: &str, text: &str) -> String {
-    format!("Message from {by}: {}", words::cut(text, 8_000))
-}
+use crate::{Run, notes};
 
 /// The messages of a model step, as the chat completions protocol takes them. The step's own
 /// note is part of the dialogue once the step has begun for the first time.
@@ -52,7 +24,7 @@ pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose) -> Vec<Value> {
         }
     }));
     if run.asking.as_ref().is_none_or(|it| it.step != step) {
-        messages.extend(note(purpose).map(|it| json!({"role": "user", "content": it})));
+        messages.extend(notes::note(purpose).map(|it| json!({"role": "user", "content": it})));
     }
     messages
 }

@@ -1,0 +1,227 @@
+//! How a run changes: one record at a time, and in no other way.
+
+use callboard_trace::{
+    Action, Control, Event, Failure, FailureCode, Handoff, ModelReplied, Purpose, Record,
+    StepBegun, Work,
+};
+use serde_json::Value;
+
+use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
+use crate::{answer, notes};
+
+impl Run {
+    /// Folds a run from its whole journal. `None` if it does not begin with a `run_started`
+    /// (after an optional `task_accepted`).
+    pub fn fold(records: &[Record]) -> Option<Run> {
+        let (at, first) = records.iter().enumerate().find_map(|(at, it)| match &it.event {
+            Event::RunStarted(started) => Some((at, (it, started))),
+            _ => None,
+        })?;
+        let (record, started) = first;
+        let mut run = Run::new(record.run.clone(), (**started).clone());
+        run.now = record.at;
+        for record in &records[at + 1..] {
+            run.apply(&record.by, &record.event);
+        }
+        Some(run)
+    }
+
+    /// Takes in what happened.
+    pub fn apply(&mut self, by: &str, event: &Event) {
+        match event {
+            Event::StepBegun(step) => self.begun(step),
+            Event::ModelReplied(reply) => self.replied(reply),
+            Event::ToolReturned { step, call, ok, result, .. } => {
+                self.steps = self.steps.max(*step);
+                self.returned(call, *ok, result);
+            }
+            Event::StepFailed(failure) => self.failed(failure),
+            Event::HandedOff(handoff) => self.handed_off(handoff),
+            Event::HandoffAccepted { .. } => self.accepted = true,
+            Event::HandoffRefused { handoff, reason, better, .. } => {
+                if let Some(child) = self.child(handoff) {
+                    child.refused =
+                        Some(Declined { reason: reason.clone(), better: better.clone() });
+                }
+            }
+            Event::HandoffFailed { handoff, .. } => {
+                self.tally.failed_handoffs += 1;
+                if let Some(child) = self.child(handoff) {
+                    child.settled = true;
+                }
+            }
+            Event::ChildEnded { child, end, .. } => {
+                let found = self.children.iter_mut().find(|it| it.handoff.run == *child);
+                if let Some(found) = found {
+                    found.end = Some((**end).clone());
+                }
+            }
+            Event::Noted { slot, key, value, artifact, .. } => {
+                self.artifacts.push(answer::artifact(slot, key, value, artifact));
+            }
+            Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
+            Event::QuestionClosed { question, .. } => self.questions.retain(|it| it != question),
+            Event::FuseBlown { .. } => self.tally.refused_creations += 1,
+            Event::Controlled(control) => self.controlled(by, control),
+            Event::RunEnded(end) => self.end = Some((**end).clone()),
+            Event::NodeStarted { .. }
+            | Event::NodeStopped { .. }
+            | Event::TeamLoaded { .. }
+            | Event::AdmissionChanged { .. }
+            | Event::TaskAccepted(_)
+            | Event::Routed { .. }
+            | Event::PlanMade { .. }
+            | Event::PlanChanged { .. }
+            | Event::RunStarted(_)
+            | Event::RankSet { .. }
+            | Event::Embedded { .. }
+            | Event::StepWaiting(_)
+            | Event::StepDecided { .. }
+            | Event::LimitsLearned { .. }
+            | Event::BreakerChanged { .. }
+            | Event::Forgotten { .. }
+            | Event::Checked { .. }
+            | Event::BudgetAlerted { .. }
+            | Event::BudgetSet { .. }
+            | Event::Checkpointed { .. }
+            | Event::Delivered { .. }
+            | Event::CallerLeft { .. }
+            | Event::Exported { .. }
+            | Event::DayClosed { .. } => (),
+        }
+    }
+
+    fn begun(&mut self, step: &StepBegun) {
+        self.steps = self.steps.max(step.step);
+        match &step.work {
+            Work::Model { purpose, provider, model, .. } => {
+                self.asked(step.step, purpose, provider, model);
+            }
+            Work::Tool { call, repeatable, .. } => {
+                if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step.step) {
+                    tool.open = true;
+                } else if let Some(call) = self.calls.iter().find(|it| it.id == *call) {
+                    let (call, repeatable) = (call.clone(), *repeatable);
+                    self.tools.push(OpenTool {
+                        step: step.step,
+                        call,
+                        repeatable,
+                        lost: 0,
+                        open: true,
+                    });
+                }
+            }
+        }
+    }
+
+    fn asked(&mut self, step: u32, purpose: &Purpose, provider: &str, model: &str) {
+        if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
+            asking.open = true;
+            let chain = &self.started.agent.models;
+            let at = chain.iter().position(|it| it.provider == provider && it.model == model);
+            if let Some(at) = at.filter(|at| *at != asking.model) {
+                (asking.model, asking.attempts, asking.rate_limited) = (at, 0, 0);
+            }
+            return;
+        }
+        match purpose {
+            Purpose::Repair { .. } => self.tally.repairs += 1,
+            Purpose::Summarise { .. } => self.tally.summaries += 1,
+            Purpose::Turn | Purpose::Finalise => (),
+        }
+        self.dialogue.extend(notes::note(purpose).map(Said::Note));
+        self.asking = Some(Asking {
+            step,
+            purpose: purpose.clone(),
+            model: 0,
+            attempts: 0,
+            rate_limited: 0,
+            lost: 0,
+            open: true,
+            failure: None,
+        });
+    }
+
+    fn replied(&mut self, reply: &ModelReplied) {
+        let asking = self.asking.take();
+        let purpose = asking.map_or(Purpose::Turn, |it| it.purpose);
+        if purpose == Purpose::Turn {
+            self.turns += 1;
+        }
+        self.dialogue.push(Said::Model(reply.reply.clone()));
+        self.calls = reply.calls.clone();
+        let answers = reply.calls.is_empty() && !matches!(purpose, Purpose::Summarise { .. });
+        if let Some(answer) = answer::read(&reply.text).filter(|_| answers) {
+            self.kept = Some(answer);
+        }
+        self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
+        self.reply = Some(Replied { purpose, reply: reply.clone() });
+    }
+
+    fn returned(&mut self, call: &str, ok: bool, result: &Value) {
+        if ok {
+            self.tally.bad_turns = 0;
+        } else if result.get("field").is_some() {
+            self.tally.bad_summaries += 1;
+        }
+        self.calls.retain(|it| it.id != call);
+        self.tools.retain(|it| it.call.id != call);
+        for child in &mut self.children {
+            if child.handoff.call.as_deref() == Some(call) {
+                child.settled = true;
+            }
+        }
+        self.dialogue.push(Said::Tool { call: call.to_string(), result: result.clone() });
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let lost = failure.code == FailureCode::InDoubt;
+        if let Some(tool) = self.tools.iter_mut().find(|it| it.step == failure.step) {
+            tool.open = false;
+            tool.lost += u32::from(lost);
+        }
+        let Some(asking) = self.asking.as_mut().filter(|it| it.step == failure.step) else {
+            return;
+        };
+        asking.open = false;
+        match failure.code {
+            FailureCode::InDoubt => asking.lost += 1,
+            FailureCode::RateLimited => asking.rate_limited += 1,
+            _ => asking.attempts += 1,
+        }
+        asking.failure = Some(failure.clone());
+    }
+
+    fn handed_off(&mut self, handoff: &Handoff) {
+        self.tally.refused_creations = 0;
+        self.tally.bad_turns = 0;
+        self.control.redirect = None;
+        self.children.push(Child {
+            handoff: handoff.clone(),
+            end: None,
+            refused: None,
+            settled: false,
+        });
+    }
+
+    fn controlled(&mut self, by: &str, control: &Control) {
+        match control.action {
+            Action::Cancel => {
+                self.control.cancelled = Some((by.to_string(), control.reason.clone()));
+            }
+            Action::Pause => self.control.paused = Some(by.to_string()),
+            Action::Resume => self.control.paused = None,
+            Action::FinishNow => self.control.finish = true,
+            Action::Redirect => self.control.redirect = Some(control.value.clone()),
+            Action::Message => {
+                let text = control.value.as_str().unwrap_or_default();
+                self.dialogue.push(Said::Note(notes::message(by, text)));
+            }
+            Action::Retry | Action::SetPriority => (),
+        }
+    }
+
+    fn child(&mut self, handoff: &str) -> Option<&mut Child> {
+        self.children.iter_mut().find(|it| it.handoff.id == handoff)
+    }
+}
