@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::check::refused;
 use crate::fields::{Field, run};
-use crate::follow::{body, whole};
+use crate::follow::{body, tell_next, whole};
 use crate::published::{Annotations, Published, title};
 use crate::{call::Patience, fields};
 
@@ -60,7 +60,8 @@ pub(crate) async fn apply(
     let run = RunId::from_text(text("run"));
     let control = control(text("action"), whole(arguments.get("value")), text("reason"))?;
     patience.names(&run);
-    let view = desk.control(&run, control, caller).await?;
+    let mut view = desk.control(&run, control, caller).await?;
+    tell_next(&mut view, patience);
     Ok(Value::Object(body(&view)))
 }
 

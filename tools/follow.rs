@@ -29,10 +29,15 @@ pub(crate) async fn follow(
             () = patience.left.cancelled() => desk.view(run, caller).await?,
         }
     };
-    if view.next.is_none() {
-        view.next = next(&view, patience);
-    }
+    tell_next(&mut view, patience);
     Ok(view)
+}
+
+/// Names the call to make next, where the run is open and nothing better is said.
+pub(crate) fn tell_next(view: &mut RunView, patience: &Patience) {
+    if view.next.is_none() {
+        view.next = next(view, patience);
+    }
 }
 
 /// A run that was started and cannot be shown now: its name must not be lost.

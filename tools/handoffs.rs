@@ -37,9 +37,12 @@ impl Fold {
             Event::HandoffFailed { handoff, reason, .. } => {
                 self.tell(handoff, "failed", Some(reason));
             }
-            Event::ChildEnded { handoff: Some(handoff), end, .. } => {
+            Event::RunEnded(end) => {
                 let state = json!(end.state);
-                self.tell(handoff, state.as_str().unwrap_or("done"), None);
+                if let Some(entry) = self.made.iter_mut().find(|it| it["run"] == json!(record.run))
+                {
+                    entry["state"] = state;
+                }
             }
             Event::NodeStarted { .. }
             | Event::NodeStopped { .. }
@@ -70,7 +73,6 @@ impl Fold {
             | Event::FuseBlown { .. }
             | Event::Controlled(_)
             | Event::Checkpointed { .. }
-            | Event::RunEnded(_)
             | Event::Delivered { .. }
             | Event::CallerLeft { .. }
             | Event::Exported { .. }
@@ -96,5 +98,77 @@ impl Fold {
         if let Some(why) = why {
             entry["why"] = json!(why);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_trace::{EndState, Finished, MadeBy, RunId, Stop, Summary};
+
+    use super::*;
+
+    fn record(run: &str, event: Event) -> Record {
+        Record {
+            seq: 1,
+            at: 0,
+            v: callboard_trace::FORMAT,
+            workspace: "default".to_owned(),
+            task: RunId::from_text("r_root"),
+            run: RunId::from_text(run),
+            attempt: 1,
+            agent: None,
+            by: "test".to_owned(),
+            prev: String::new(),
+            event,
+        }
+    }
+
+    fn handoff(id: &str, run: &str) -> Event {
+        Event::HandedOff(Box::new(Handoff {
+            id: id.to_owned(),
+            source: "coder".to_owned(),
+            target: callboard_config::AgentName::parse("tester").expect("a name"),
+            run: RunId::from_text(run),
+            call: None,
+            task: "test it".to_owned(),
+            mode: callboard_config::Mode::Transfer,
+            summary: Summary::default(),
+            artifacts: Vec::new(),
+            reason: "model".to_owned(),
+            made_by: MadeBy::Model,
+        }))
+    }
+
+    #[test]
+    fn a_handoff_is_told_once_with_what_became_of_it() {
+        let refused = Event::HandoffRefused {
+            handoff: "h_1".to_owned(),
+            run: RunId::from_text("r_one"),
+            reason: "not mine".to_owned(),
+            better: None,
+        };
+        let ended = Event::RunEnded(Box::new(Finished {
+            state: EndState::Partial,
+            stop: Stop::Turns,
+            answer: None,
+            missing: Vec::new(),
+            recommendations: Vec::new(),
+            error: None,
+        }));
+        let records = [
+            record("r_root", handoff("h_1", "r_one")),
+            record("r_root", refused),
+            record("r_root", handoff("h_2", "r_two")),
+            record("r_two", Event::HandoffAccepted { handoff: "h_2".to_owned() }),
+            record("r_two", ended.clone()),
+            record("r_root", ended),
+        ];
+        let told: Vec<String> = handoffs(&records)
+            .iter()
+            .map(|it| format!("{} {} {}", it["id"], it["state"], it["why"]))
+            .collect();
+        let expected =
+            [r#""h_1" "refused" "not mine""#.to_owned(), r#""h_2" "partial" null"#.to_owned()];
+        assert_eq!(told, expected);
     }
 }

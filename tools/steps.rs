@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use callboard_trace::{Event, Finish, Record, RunId, StepBegun, Work};
+use callboard_trace::{Event, Finish, ModelReplied, Record, RunId, StepBegun, Work};
 use serde_json::{Value, json};
 
 /// One entry a step, in the order in which they began; a repeated step is one entry.
@@ -18,6 +18,8 @@ pub(crate) fn steps(records: &[Record]) -> Vec<Value> {
 struct Fold {
     steps: Vec<Value>,
     at: HashMap<(RunId, u32), usize>,
+    /// The tool behind each call that a model asked for.
+    calls: HashMap<(RunId, String), String>,
 }
 
 impl Fold {
@@ -27,20 +29,9 @@ impl Fold {
             Event::StepWaiting(waiting) => {
                 self.tell(record, waiting.step, &[("waits_for", json!(waiting.resource))]);
             }
-            Event::ModelReplied(reply) => {
-                let tokens = reply.usage.input + reply.usage.output;
-                let calls: Vec<&str> = reply.calls.iter().map(|it| it.tool.as_str()).collect();
-                let mut facts = vec![
-                    ("state", json!(if whole(&reply.finish) { "done" } else { "cut" })),
-                    ("ms", json!(reply.ms)),
-                    ("tokens", json!(tokens)),
-                ];
-                if !calls.is_empty() {
-                    facts.push(("calls", json!(calls)));
-                }
-                self.tell(record, reply.step, &facts);
-            }
-            Event::ToolReturned { step, ok, ms, .. } => {
+            Event::ModelReplied(reply) => self.replied(record, reply),
+            Event::ToolReturned { step, call, ok, ms, .. } => {
+                self.at_once(record, *step, call);
                 let state = if *ok { "done" } else { "failed" };
                 self.tell(record, *step, &[("state", json!(state)), ("ms", json!(ms))]);
             }
@@ -110,6 +101,34 @@ impl Fold {
         }
     }
 
+    fn replied(&mut self, record: &Record, reply: &ModelReplied) {
+        for call in &reply.calls {
+            self.calls.insert((record.run.clone(), call.id.clone()), call.tool.clone());
+        }
+        let mut facts = vec![
+            ("state", json!(if whole(&reply.finish) { "done" } else { "cut" })),
+            ("ms", json!(reply.ms)),
+            ("tokens", json!(reply.usage.input + reply.usage.output)),
+        ];
+        if !reply.calls.is_empty() {
+            let calls: Vec<&str> = reply.calls.iter().map(|it| it.tool.as_str()).collect();
+            facts.push(("calls", json!(calls)));
+        }
+        self.tell(record, reply.step, &facts);
+    }
+
+    /// A tool of our own is done in the write that asks for it, and has no beginning of its own.
+    fn at_once(&mut self, record: &Record, step: u32, call: &str) {
+        if self.at.contains_key(&(record.run.clone(), step)) {
+            return;
+        }
+        let tool = self.calls.get(&(record.run.clone(), call.to_owned()));
+        let tool = tool.map_or("", String::as_str).to_owned();
+        let arguments = Value::Null;
+        let work = Work::Tool { call: call.to_owned(), tool, arguments, repeatable: true };
+        self.begin(record, &StepBegun { step, attempt: 1, work });
+    }
+
     fn tell(&mut self, record: &Record, step: u32, facts: &[(&str, Value)]) {
         let Some(at) = self.at.get(&(record.run.clone(), step)) else { return };
         let Some(Value::Object(entry)) = self.steps.get_mut(*at) else { return };
@@ -121,5 +140,85 @@ fn whole(finish: &Finish) -> bool {
     match finish {
         Finish::Stop | Finish::ToolCalls | Finish::Other(_) => true,
         Finish::Length | Finish::ContentFilter => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_trace::{Call, Failure, FailureCode, Purpose, Usage};
+
+    use super::*;
+
+    fn record(event: Event) -> Record {
+        let run = RunId::from_text("r_a");
+        Record {
+            seq: 1,
+            at: 0,
+            v: callboard_trace::FORMAT,
+            workspace: "default".to_owned(),
+            task: run.clone(),
+            run,
+            attempt: 1,
+            agent: callboard_config::AgentName::parse("coder"),
+            by: "test".to_owned(),
+            prev: String::new(),
+            event,
+        }
+    }
+
+    fn asks(step: u32, attempt: u32) -> Event {
+        let work = Work::Model {
+            provider: "p".to_owned(),
+            model: "m".to_owned(),
+            purpose: Purpose::Turn,
+            messages: 2,
+            prompt: String::new(),
+        };
+        Event::StepBegun(StepBegun { step, attempt, work })
+    }
+
+    #[test]
+    fn a_step_is_told_once_with_what_came_of_it() {
+        let failed = Event::StepFailed(Failure {
+            step: 1,
+            attempt: 1,
+            code: FailureCode::Timeout,
+            message: "no byte in time".to_owned(),
+            retryable: true,
+            retry_at: None,
+            ms: 5,
+        });
+        let call = Call { id: "c1".to_owned(), tool: "note".to_owned(), arguments: Ok(json!({})) };
+        let replied = Event::ModelReplied(Box::new(ModelReplied {
+            step: 1,
+            reply: Value::Null,
+            text: String::new(),
+            calls: vec![call],
+            finish: Finish::ToolCalls,
+            usage: Usage { input: 3, output: 4, ..Usage::default() },
+            model: "p/m".to_owned(),
+            first_token_ms: 1,
+            ms: 9,
+        }));
+        let noted = Event::ToolReturned {
+            step: 2,
+            call: "c1".to_owned(),
+            ok: true,
+            result: Value::Null,
+            ms: 0,
+        };
+        let events = [asks(1, 1), failed, asks(1, 2), replied, noted, asks(3, 1)];
+        let told = steps(&events.map(record));
+        let step = |step: u32, what: &str, attempt: u32, state: &str| {
+            json!({"run": "r_a", "agent": "coder", "step": step, "what": what, "attempt": attempt,
+                "state": state})
+        };
+        let mut asked = step(1, "model p/m", 2, "done");
+        asked["ms"] = json!(9);
+        asked["tokens"] = json!(7);
+        asked["calls"] = json!(["note"]);
+        let mut noted = step(2, "tool note", 1, "done");
+        noted["ms"] = json!(0);
+        assert_eq!(told, [asked, noted, step(3, "model p/m", 1, "working")]);
     }
 }
