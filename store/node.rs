@@ -38,7 +38,7 @@ impl Locks {
                 )));
             }
             Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, "no file locks here: runs of a dead process are taken back by time only");
+                tracing::warn!(%error, "no file locks here: a dead node is known by time only");
                 None
             }
         };

@@ -9,14 +9,14 @@ use callboard_store::{Next, Store, StoreError};
 use crate::fixture::{Words, end, hasty, open, step};
 
 /// A second process, killed when it is dropped.
-pub struct Away {
+pub(crate) struct Away {
     child: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Away {
     /// Starts it on a database: `job` is one of the words of [`obey`].
-    pub fn start(path: &Path, node: &str, job: &str) -> Away {
+    pub(crate) fn start(path: &Path, node: &str, job: &str) -> Away {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["second_process", "--exact", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
@@ -29,12 +29,12 @@ impl Away {
         away
     }
 
-    pub fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// The next thing it says, without the frame of the test runner; `None` when it is gone.
-    pub fn hear(&mut self) -> Option<String> {
+    pub(crate) fn hear(&mut self) -> Option<String> {
         for line in self.lines.by_ref() {
             if let Some((_, said)) = line.ok()?.split_once("> ") {
                 return Some(said.to_owned());
@@ -43,12 +43,12 @@ impl Away {
         None
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// `kill -9`, and the rest of what it said before.
-    pub fn kill(mut self) -> Vec<String> {
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::iter::from_fn(|| self.hear()).collect()
@@ -64,7 +64,7 @@ impl Drop for Away {
 }
 
 /// The other side: `write`, `hold` or `work`, then the node's name and the folder.
-pub async fn obey(order: &str) {
+pub(crate) async fn obey(order: &str) {
     let mut words = order.splitn(3, ' ');
     let (job, node, path) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
     let store = open(Path::new(path), node, hasty).unwrap();
@@ -105,7 +105,7 @@ async fn hold(store: &Store) {
 }
 
 /// Works until nothing is open: each run says its steps and ends.
-pub async fn work(store: &Store) {
+pub(crate) async fn work(store: &Store) {
     let mut done = 0;
     while store.counts().await.unwrap().open_roots > 0 {
         let heard = store.changed();

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, TTL, Words, end, step};
 
-pub async fn what_was_dropped_is_given_back(db: Fixture) {
+pub(crate) async fn what_was_dropped_is_given_back(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -25,7 +25,7 @@ pub async fn what_was_dropped_is_given_back(db: Fixture) {
     assert_eq!(store.take().await.run, run);
 }
 
-pub async fn a_claim_under_way_is_not_given_back(db: Fixture) {
+pub(crate) async fn a_claim_under_way_is_not_given_back(db: Fixture) {
     let store = db.open("n_a");
     for n in 0..200 {
         store.begin(n).await;
@@ -53,7 +53,7 @@ pub async fn a_claim_under_way_is_not_given_back(db: Fixture) {
     assert_eq!(store.beat().await.unwrap(), Beat::default());
 }
 
-pub async fn what_was_taken_is_reported(db: Fixture) {
+pub(crate) async fn what_was_taken_is_reported(db: Fixture) {
     let (sleepy, brisk) = (db.open_hasty("n_a"), db.open_hasty("n_b"));
     let run = sleepy.begin(1).await;
     let lease = sleepy.take().await;
@@ -63,7 +63,7 @@ pub async fn what_was_taken_is_reported(db: Fixture) {
     assert_eq!(sleepy.beat().await.unwrap().lost, []);
 }
 
-pub async fn a_silent_node_is_swept_after_a_ttl(db: Fixture) {
+pub(crate) async fn a_silent_node_is_swept_after_a_ttl(db: Fixture) {
     let (silent, brisk) = (db.open_hasty("n_a"), db.open_hasty("n_b"));
     silent.begin(1).await;
     let stale = silent.take().await;
@@ -79,7 +79,7 @@ pub async fn a_silent_node_is_swept_after_a_ttl(db: Fixture) {
     silent.advance(&again, step(1, &["x"], end())).await.unwrap();
 }
 
-pub async fn only_who_is_well_may_sweep(db: Fixture) {
+pub(crate) async fn only_who_is_well_may_sweep(db: Fixture) {
     let (silent, drowsy) = (db.open_hasty("n_a"), db.open_hasty("n_b"));
     silent.begin(1).await;
     let _held = silent.take().await;
@@ -93,7 +93,7 @@ pub async fn only_who_is_well_may_sweep(db: Fixture) {
     assert!(drowsy.sweep_at_last().await >= TTL);
 }
 
-pub async fn leaving_is_at_once(db: Fixture) {
+pub(crate) async fn leaving_is_at_once(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     one.begin(1).await;
     let lease = one.take().await;
@@ -103,7 +103,7 @@ pub async fn leaving_is_at_once(db: Fixture) {
     assert_eq!(two.take().await.run, lease.run);
 }
 
-pub async fn giving_back_is_at_once(db: Fixture) {
+pub(crate) async fn giving_back_is_at_once(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     let run = one.begin(1).await;
     let lease = one.take().await;

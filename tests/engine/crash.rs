@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::away::{self, Away};
 use crate::fixture::{Fixture, TTL, Words, child, end, id, root, step};
 
-pub async fn what_was_answered_survives_a_kill(db: Fixture) {
+pub(crate) async fn what_was_answered_survives_a_kill(db: Fixture) {
     for round in 0..6 {
         let before = db.open(&format!("n_before{round}"));
         let run = before.begin(round).await;
@@ -34,7 +34,7 @@ pub async fn what_was_answered_survives_a_kill(db: Fixture) {
     }
 }
 
-pub async fn a_dead_process_is_taken_over_at_once(db: Fixture) {
+pub(crate) async fn a_dead_process_is_taken_over_at_once(db: Fixture) {
     let store = db.open("n_here");
     let run = store.begin(1).await;
     let mut far = Away::start(&db.path(), "n_far", "hold");
@@ -49,7 +49,7 @@ pub async fn a_dead_process_is_taken_over_at_once(db: Fixture) {
     assert_eq!(locks, 1, "the dead one's lock is cleared away");
 }
 
-pub async fn a_frozen_process_is_fenced(db: Fixture) {
+pub(crate) async fn a_frozen_process_is_fenced(db: Fixture) {
     let store = db.open_hasty("n_here");
     let run = store.begin(1).await;
     let mut far = Away::start(&db.path(), "n_far", "hold");
@@ -66,7 +66,7 @@ pub async fn a_frozen_process_is_fenced(db: Fixture) {
     assert_eq!(store.story(&run).await, "begin taken");
 }
 
-pub async fn processes_share_the_work(db: Fixture) {
+pub(crate) async fn processes_share_the_work(db: Fixture) {
     let store = db.open("n_here");
     for n in 0..60 {
         store.submit(root(n, 100)).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn processes_share_the_work(db: Fixture) {
     }
 }
 
-pub async fn another_process_is_heard(db: Fixture) {
+pub(crate) async fn another_process_is_heard(db: Fixture) {
     let store = db.open("n_here");
     let mut far = Away::start(&db.path(), "n_far", "beat");
     assert_eq!(far.hear().as_deref(), Some("ready"));
@@ -93,7 +93,7 @@ pub async fn another_process_is_heard(db: Fixture) {
     }
 }
 
-pub async fn writers_of_two_processes_take_turns(db: Fixture) {
+pub(crate) async fn writers_of_two_processes_take_turns(db: Fixture) {
     let store = db.open("n_here");
     let run = store.begin(1).await;
     let mut far = Away::start(&db.path(), "n_far", "write");

@@ -6,7 +6,7 @@ use callboard_store::{NewRun, Next, RunState, StoreError};
 
 use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step, story};
 
-pub async fn a_step_is_whole_or_not_at_all(db: Fixture) {
+pub(crate) async fn a_step_is_whole_or_not_at_all(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -26,7 +26,7 @@ pub async fn a_step_is_whole_or_not_at_all(db: Fixture) {
     assert_eq!(store.row(&id(2)).await.unwrap().unwrap().parent, Some(run));
 }
 
-pub async fn a_stale_lease_writes_nothing(db: Fixture) {
+pub(crate) async fn a_stale_lease_writes_nothing(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     let run = one.begin(1).await;
     let stale = one.take().await;
@@ -42,7 +42,7 @@ pub async fn a_stale_lease_writes_nothing(db: Fixture) {
     assert_eq!(two.story(&run).await, "begin mine theirs");
 }
 
-pub async fn a_shorter_journal_is_fenced(db: Fixture) {
+pub(crate) async fn a_shorter_journal_is_fenced(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -51,7 +51,7 @@ pub async fn a_shorter_journal_is_fenced(db: Fixture) {
     assert_eq!(store.story(&run).await, "begin");
 }
 
-pub async fn tokens_are_not_counted_up(db: Fixture) {
+pub(crate) async fn tokens_are_not_counted_up(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     // The same node takes the same run again and again: an older lease stays worthless.
@@ -68,7 +68,7 @@ pub async fn tokens_are_not_counted_up(db: Fixture) {
     }
 }
 
-pub async fn what_slipped_in_is_told(db: Fixture) {
+pub(crate) async fn what_slipped_in_is_told(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -85,7 +85,7 @@ pub async fn what_slipped_in_is_told(db: Fixture) {
     assert_eq!(store.row(&run).await.unwrap().unwrap().state, RunState::Ended);
 }
 
-pub async fn parking_compares_the_length(db: Fixture) {
+pub(crate) async fn parking_compares_the_length(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -99,7 +99,7 @@ pub async fn parking_compares_the_length(db: Fixture) {
     assert_eq!(store.take().await.seq, 5);
 }
 
-pub async fn a_timer_wakes(db: Fixture) {
+pub(crate) async fn a_timer_wakes(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -117,7 +117,7 @@ pub async fn a_timer_wakes(db: Fixture) {
     assert_eq!(store.take().await.run, run);
 }
 
-pub async fn a_tell_wakes_the_parent(db: Fixture) {
+pub(crate) async fn a_tell_wakes_the_parent(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let parent = store.take().await;
@@ -132,7 +132,7 @@ pub async fn a_tell_wakes_the_parent(db: Fixture) {
     assert_eq!(store.take().await.run, run);
 }
 
-pub async fn the_ended_hear_nothing(db: Fixture) {
+pub(crate) async fn the_ended_hear_nothing(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -147,7 +147,7 @@ pub async fn the_ended_hear_nothing(db: Fixture) {
     assert_eq!(store.story(&run).await, "begin bye");
 }
 
-pub async fn an_ended_run_reopens(db: Fixture) {
+pub(crate) async fn an_ended_run_reopens(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     assert_eq!(store.reopen(&run, vec![fact("early")]).await.unwrap(), None);
@@ -165,7 +165,7 @@ pub async fn an_ended_run_reopens(db: Fixture) {
     assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
 }
 
-pub async fn a_tree_is_told_at_once(db: Fixture) {
+pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let top = store.take().await;

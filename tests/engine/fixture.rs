@@ -13,25 +13,25 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// One empty database and how nodes open it.
-pub struct Fixture {
+pub(crate) struct Fixture {
     home: TempDir,
 }
 
 impl Fixture {
-    pub fn sqlite() -> Fixture {
+    pub(crate) fn sqlite() -> Fixture {
         Fixture { home: tempfile::tempdir().unwrap() }
     }
 
     /// How another process finds the same database.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.home.path().join("data")
     }
 
-    pub fn open(&self, node: &str) -> Store {
+    pub(crate) fn open(&self, node: &str) -> Store {
         self.open_with(node, |_| {}).unwrap()
     }
 
-    pub fn open_with(
+    pub(crate) fn open_with(
         &self,
         node: &str,
         change: impl FnOnce(&mut OpenOptions),
@@ -40,20 +40,20 @@ impl Fixture {
     }
 
     /// A node that is taken for dead soon.
-    pub fn open_hasty(&self, node: &str) -> Store {
+    pub(crate) fn open_hasty(&self, node: &str) -> Store {
         self.open_with(node, hasty).unwrap()
     }
 }
 
 /// The ttl of hasty nodes.
-pub const TTL: Duration = Duration::from_millis(400);
+pub(crate) const TTL: Duration = Duration::from_millis(400);
 
-pub fn hasty(options: &mut OpenOptions) {
+pub(crate) fn hasty(options: &mut OpenOptions) {
     options.ttl = TTL;
     options.beat = TTL / 4;
 }
 
-pub fn open(
+pub(crate) fn open(
     path: &Path,
     node: &str,
     change: impl FnOnce(&mut OpenOptions),
@@ -64,34 +64,36 @@ pub fn open(
 }
 
 /// Chance from the standard library's own seeds.
-pub fn chance() -> u128 {
+pub(crate) fn chance() -> u128 {
     let half = || u128::from(RandomState::new().build_hasher().finish());
     half() << 64 | half()
 }
 
-pub fn id(n: u128) -> RunId {
+pub(crate) fn id(n: u128) -> RunId {
     RunId::new(n)
 }
 
-pub fn fact(text: &str) -> Fact {
+pub(crate) fn fact(text: &str) -> Fact {
     said(text, Value::Null)
 }
 
-pub fn said(text: &str, value: Value) -> Fact {
+pub(crate) fn said(text: &str, value: Value) -> Fact {
     Fact::new("tester", Event::PlanChanged { plan: text.to_owned(), change: value })
 }
 
 /// What was said, as one line: `a b c`.
-pub fn story<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
-    let word = |it: &Record| match &it.event {
-        Event::PlanChanged { plan, .. } => plan.clone(),
-        other => other.kind().to_owned(),
+pub(crate) fn story<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
+    let word = |it: &Record| {
+        if let Event::PlanChanged { plan, .. } = &it.event {
+            return plan.clone();
+        }
+        it.event.kind().to_owned()
     };
     records.into_iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A root with one record, `begin`.
-pub fn root(n: u128, priority: u16) -> NewRun {
+pub(crate) fn root(n: u128, priority: u16) -> NewRun {
     NewRun {
         run: id(n),
         root: None,
@@ -108,27 +110,27 @@ pub fn root(n: u128, priority: u16) -> NewRun {
     }
 }
 
-pub fn child(n: u128, parent: &Lease) -> NewRun {
+pub(crate) fn child(n: u128, parent: &Lease) -> NewRun {
     let (root_run, parent) = (Some(parent.root.clone()), Some(parent.run.clone()));
     NewRun { root: root_run, parent, ..root(n, 100) }
 }
 
 /// A step that says these words.
-pub fn step(seen: u64, words: &[&str], next: Next) -> Advance {
+pub(crate) fn step(seen: u64, words: &[&str], next: Next) -> Advance {
     let facts = words.iter().map(|it| fact(it)).collect();
     Advance { seen, facts, spawn: Vec::new(), tell: Vec::new(), next }
 }
 
-pub fn park() -> Next {
+pub(crate) fn park() -> Next {
     Next::Park { until: None }
 }
 
-pub fn end() -> Next {
+pub(crate) fn end() -> Next {
     Next::End { state: "completed".to_owned() }
 }
 
 /// The words of the store that many cases begin with.
-pub trait Words {
+pub(crate) trait Words {
     async fn begin(&self, n: u128) -> RunId;
     async fn take(&self) -> Lease;
     async fn all(&self, run: &RunId) -> Vec<Record>;

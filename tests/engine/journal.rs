@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, step, story};
 
-pub async fn records_come_back_as_written(db: Fixture) {
+pub(crate) async fn records_come_back_as_written(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let lease = store.take().await;
@@ -30,7 +30,7 @@ pub async fn records_come_back_as_written(db: Fixture) {
     assert!(store.journal(&id(9), 0, 10).await.unwrap().is_empty());
 }
 
-pub async fn a_tree_is_in_order_of_writing(db: Fixture) {
+pub(crate) async fn a_tree_is_in_order_of_writing(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let top = store.take().await;
@@ -50,7 +50,7 @@ pub async fn a_tree_is_in_order_of_writing(db: Fixture) {
     assert_eq!(store.log(everything[2].0, 100).await.unwrap(), everything[3..]);
 }
 
-pub async fn long_text_comes_back(db: Fixture) {
+pub(crate) async fn long_text_comes_back(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     for length in [1_023, 1_024, 1_025, 1_000_000] {
@@ -88,7 +88,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-pub async fn any_json_comes_back(db: Fixture) {
+pub(crate) async fn any_json_comes_back(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let mut runner =
@@ -120,7 +120,7 @@ pub async fn any_json_comes_back(db: Fixture) {
     assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
 }
 
-pub async fn secrets_are_not_in_the_records(db: Fixture) {
+pub(crate) async fn secrets_are_not_in_the_records(db: Fixture) {
     let secret = "s3cr\"t\\k\u{e9}y-0123456789";
     let short = "tiny";
     let store = db
@@ -153,7 +153,7 @@ pub async fn secrets_are_not_in_the_records(db: Fixture) {
     }
 }
 
-pub async fn chains_hold_over_a_tree(db: Fixture) {
+pub(crate) async fn chains_hold_over_a_tree(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let top = store.take().await;
@@ -177,7 +177,7 @@ pub async fn chains_hold_over_a_tree(db: Fixture) {
     assert_eq!((nothing.runs, nothing.records), (0, 0));
 }
 
-pub async fn notes_have_a_stream_of_their_own(db: Fixture) {
+pub(crate) async fn notes_have_a_stream_of_their_own(db: Fixture) {
     let store = db.open("n_a");
     store.note("n_a", vec![fact("up")]).await.unwrap();
     store.note("n_a", vec![fact("down")]).await.unwrap();
@@ -196,7 +196,7 @@ pub async fn notes_have_a_stream_of_their_own(db: Fixture) {
     assert!(store.note(run.as_str(), vec![fact("x")]).await.is_err());
 }
 
-pub async fn a_change_is_heard(db: Fixture) {
+pub(crate) async fn a_change_is_heard(db: Fixture) {
     let store: Arc<Store> = Arc::new(db.open("n_a"));
     let heard = store.changed();
     store.begin(1).await;

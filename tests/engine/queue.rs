@@ -16,7 +16,7 @@ fn names(all: &[u128]) -> Vec<String> {
     all.iter().map(|it| id(*it).to_string()).collect()
 }
 
-pub async fn the_most_urgent_goes_first(db: Fixture) {
+pub(crate) async fn the_most_urgent_goes_first(db: Fixture) {
     let store = db.open("n_a");
     for (n, priority) in [(1, 100), (2, 900), (3, 0), (4, 500)] {
         store.submit(root(n, priority)).await.unwrap();
@@ -24,7 +24,7 @@ pub async fn the_most_urgent_goes_first(db: Fixture) {
     assert_eq!(order(&store).await, names(&[2, 4, 1, 3]));
 }
 
-pub async fn equals_go_in_order_of_acceptance(db: Fixture) {
+pub(crate) async fn equals_go_in_order_of_acceptance(db: Fixture) {
     let store = db.open("n_a");
     let runs: Vec<u128> = (0..40).map(|it| (it * 7 + 3) % 40).collect();
     for n in &runs {
@@ -33,7 +33,7 @@ pub async fn equals_go_in_order_of_acceptance(db: Fixture) {
     assert_eq!(order(&store).await, names(&runs));
 }
 
-pub async fn children_stand_where_their_root_stands(db: Fixture) {
+pub(crate) async fn children_stand_where_their_root_stands(db: Fixture) {
     let store = db.open("n_a");
     store.begin(1).await;
     let first = store.take().await;
@@ -45,7 +45,7 @@ pub async fn children_stand_where_their_root_stands(db: Fixture) {
     assert_eq!(order(&store).await, names(&[3, 4, 2]));
 }
 
-pub async fn a_point_of_priority_is_a_second(db: Fixture) {
+pub(crate) async fn a_point_of_priority_is_a_second(db: Fixture) {
     let store = db.open("n_a");
     store.submit(root(1, 100)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -54,7 +54,7 @@ pub async fn a_point_of_priority_is_a_second(db: Fixture) {
     assert_eq!(order(&store).await, names(&[3, 1, 2]));
 }
 
-pub async fn priority_reaches_open_descendants(db: Fixture) {
+pub(crate) async fn priority_reaches_open_descendants(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
     let first = store.take().await;
@@ -77,7 +77,7 @@ pub async fn priority_reaches_open_descendants(db: Fixture) {
     assert!(!store.prioritise(&id(77), 900, fact("whom")).await.unwrap());
 }
 
-pub async fn seats_are_counted_over_all_nodes(db: Fixture) {
+pub(crate) async fn seats_are_counted_over_all_nodes(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     for n in 0..10 {
         one.begin(n).await;
@@ -91,7 +91,7 @@ pub async fn seats_are_counted_over_all_nodes(db: Fixture) {
     assert!(one.claim(0, 100).await.unwrap().is_empty());
 }
 
-pub async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
+pub(crate) async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
     let store = db.open("n_a");
     let waiting = store.begin(1).await;
     let parked = store.take().await;
@@ -111,7 +111,7 @@ pub async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
     drop(busy);
 }
 
-pub async fn two_nodes_never_take_the_same_run(db: Fixture) {
+pub(crate) async fn two_nodes_never_take_the_same_run(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     for n in 0..100 {
         one.begin(n).await;
@@ -134,7 +134,7 @@ pub async fn two_nodes_never_take_the_same_run(db: Fixture) {
     assert_eq!(all.len(), 100);
 }
 
-pub async fn a_key_joins_its_run(db: Fixture) {
+pub(crate) async fn a_key_joins_its_run(db: Fixture) {
     let store = db.open("n_a");
     let keyed = |n, who: &str, what: &str| NewRun {
         key: Some("k".to_owned()),
@@ -154,7 +154,7 @@ pub async fn a_key_joins_its_run(db: Fixture) {
     assert!(store.row(&id(2)).await.unwrap().is_none());
 }
 
-pub async fn the_same_name_joins_its_run(db: Fixture) {
+pub(crate) async fn the_same_name_joins_its_run(db: Fixture) {
     let store = db.open("n_a");
     store.begin(1).await;
     assert!(store.submit(root(1, 100)).await.unwrap().joined);
@@ -165,7 +165,7 @@ pub async fn the_same_name_joins_its_run(db: Fixture) {
     assert_eq!(store.counts().await.unwrap().open_roots, 1);
 }
 
-pub async fn the_queue_has_a_bound(db: Fixture) {
+pub(crate) async fn the_queue_has_a_bound(db: Fixture) {
     let store = db.open("n_a");
     let small = |n| NewRun { queue_cap: 2, ..root(n, 100) };
     store.submit(small(1)).await.unwrap();
@@ -181,7 +181,7 @@ pub async fn the_queue_has_a_bound(db: Fixture) {
     store.submit(small(5)).await.unwrap();
 }
 
-pub async fn rows_lists_and_counts_agree(db: Fixture) {
+pub(crate) async fn rows_lists_and_counts_agree(db: Fixture) {
     let store = db.open("n_a");
     for n in 1..=5 {
         store.submit(NewRun { principal: format!("p{}", n % 2), ..root(n, 100) }).await.unwrap();
@@ -218,7 +218,7 @@ pub async fn rows_lists_and_counts_agree(db: Fixture) {
     assert_eq!(listed(List { before: Some(row.pos + 4), ..theirs }).await, names(&[3, 1]));
 }
 
-pub async fn pace_is_shared(db: Fixture) {
+pub(crate) async fn pace_is_shared(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     let (burst, patience) = (Duration::from_millis(100), Duration::from_millis(300));
     let start = Instant::now();

@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, Words, chance, child, fact, root, step, story};
 const ROOTS: u128 = 40;
 const STEPS: usize = 6;
 
-pub async fn nothing_is_lost_or_done_twice(db: Fixture) {
+pub(crate) async fn nothing_is_lost_or_done_twice(db: Fixture) {
     let nodes = [db.open("n_a"), db.open("n_b")];
     for n in 0..ROOTS {
         nodes[0].submit(root(n, (n * 37 % 1_000) as u16)).await.unwrap();
@@ -45,7 +45,10 @@ async fn run(store: Store, lease: Lease) {
         match chance() % 16 {
             0 => return,
             1 => {
-                store.signal(&lease.run, vec![fact("poke")], chance() % 2 == 0).await.unwrap();
+                store
+                    .signal(&lease.run, vec![fact("poke")], chance().is_multiple_of(2))
+                    .await
+                    .unwrap();
             }
             2 => {
                 // The caller goes away; whether the step was kept is found out later.
@@ -60,7 +63,7 @@ async fn run(store: Store, lease: Lease) {
             Err(StoreError::Fenced) => return,
             Err(other) => panic!("{other}"),
         }
-        if chance() % 16 == 0 {
+        if chance().is_multiple_of(16) {
             let parked = Next::Park { until: Some(store.now().await.unwrap() + 3_000) };
             return match store.advance(&lease, step(seen.len() as u64, &[], parked)).await {
                 Ok(_) | Err(StoreError::Fenced) => {}
