@@ -55,6 +55,10 @@ pub(crate) fn refused(
             let hint = "check the model's name and the provider's base_url";
             (FailureCode::BadRequest, false, format!("{answered}, asked for \"{model}\"; {hint}"))
         }
+        300..=399 => {
+            let hint = format!("set providers.{name}.base_url to where it leads");
+            (FailureCode::BadRequest, false, format!("{answered}; {hint}"))
+        }
         _ => (FailureCode::BadRequest, false, answered),
     };
     let mut fault = asked.fault(code, retryable, &message);
@@ -67,7 +71,7 @@ pub(crate) fn told(asked: &Asked<'_>, error: &Value) -> Fault {
     let told = Complaint::of(error);
     let limited = told.says(&["rate_limit", "rate limit", "too many requests"]);
     let refused = match told.status() {
-        Some(status @ (400..=403 | 413 | 422 | 429)) => refused(asked, status, &told, None),
+        Some(status @ (400..=404 | 413 | 422 | 429)) => refused(asked, status, &told, None),
         Some(_) | None if is_overflow(&told) => refused(asked, 400, &told, None),
         Some(_) | None if limited || is_spent(&told) => refused(asked, 429, &told, None),
         Some(_) | None => {

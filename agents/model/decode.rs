@@ -73,6 +73,12 @@ pub(crate) fn read(
     Ok(Reply { raw, text, calls, finish, usage, first_token_ms: 0, ms: 0 })
 }
 
+/// Whether the model was stopped before it could say anything, which asking again does not mend.
+pub(crate) fn is_held_back(asked: &Asked<'_>, whole: &Whole) -> bool {
+    let finish = meaning(asked, whole.finish.as_deref());
+    matches!(finish, Err(_) | Ok(Finish::Length | Finish::ContentFilter))
+}
+
 /// Whether the stop, the text and the calls fit together, and which of them wins.
 fn settled(
     asked: &Asked<'_>,
@@ -109,6 +115,7 @@ fn settled(
     }
 }
 
+/// What a provider's word for the stop means; some say that the reply failed.
 fn meaning(asked: &Asked<'_>, reason: Option<&str>) -> Result<Finish, Fault> {
     let Some(reason) = reason else { return Ok(Finish::Stop) };
     Ok(match reason.to_lowercase().as_str() {
@@ -281,6 +288,72 @@ mod tests {
             assert_eq!(usage_of(&body), Some(counts), "{place}");
         }
         assert_eq!(usage_of(&json!({"usage": null})), None);
+    }
+
+    /// Any JSON, with the keys of a reply in any place.
+    fn anything() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z{}\":é]{0,6}".prop_map(Value::from),
+            Just(json!("{}")),
+        ];
+        let key = prop::sample::select(vec![
+            "choices",
+            "delta",
+            "message",
+            "tool_calls",
+            "function",
+            "name",
+            "arguments",
+            "id",
+            "index",
+            "content",
+            "role",
+            "finish_reason",
+            "usage",
+            "prompt_tokens",
+            "refusal",
+            "function_call",
+            "x",
+        ]);
+        leaf.prop_recursive(6, 64, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(key.clone(), inner, 0..6).prop_map(|it| {
+                    Value::Object(it.into_iter().map(|(key, it)| (key.to_owned(), it)).collect())
+                }),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_reply_however_odd_breaks_the_reading(
+            message in anything(), body in anything(), deltas in proptest::collection::vec(anything(), 0..5),
+        ) {
+            let _ = chat(&body);
+            let choices = json!({"choices": [{"message": message, "finish_reason": "stop"}]});
+            let unparsed = |it: &Reply| it.calls.iter().all(|it| it.arguments.is_ok());
+            let reply = on(|asked| read(asked, whole(asked, choices)?, 1, 9));
+            if let Ok(reply) = reply.as_ref() {
+                let ids: std::collections::BTreeSet<&str> = reply.calls.iter().map(|it| &*it.id).collect();
+                proptest::prop_assert_eq!(ids.len(), reply.calls.len());
+                let again = json!({"choices": [{"message": reply.raw, "finish_reason": "stop"}]});
+                let again = on(|asked| read(asked, whole(asked, again)?, 2, 9)).unwrap();
+                proptest::prop_assert_eq!(&again.raw, &reply.raw, "read once, read for ever");
+                proptest::prop_assert_eq!(unparsed(&again), unparsed(reply));
+            }
+            let mut assembly = Assembly::default();
+            for delta in deltas {
+                assembly.take(json!({"choices": [{"delta": delta}]}));
+                assembly.take(delta);
+            }
+            let _ = on(|asked| read(asked, assembly.whole(), 1, 9).map(drop));
+        }
     }
 
     #[test]

@@ -265,4 +265,24 @@ mod tests {
         assert!(seen.is_json && !seen.done);
         assert_eq!(through(&[]).unwrap().0, "");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn however_the_bytes_are_cut_they_come_out_the_same(
+            text in "(data: ?[a-zé€{}\\[\\]DONE]{0,9}|:|\r|\n|\n\n|\r\n){0,9}",
+            junk in proptest::collection::vec(proptest::num::u8::ANY, 0..4),
+            at in proptest::collection::vec(proptest::num::usize::ANY, 3),
+        ) {
+            let mut bytes = text.into_bytes();
+            let place = at[0] % (bytes.len() + 1);
+            bytes.splice(place..place, junk);
+            let mut cuts: Vec<usize> = at.iter().map(|it| it % (bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let (first, rest) = bytes.split_at(cuts[0]);
+            let (second, rest) = rest.split_at(cuts[1] - cuts[0]);
+            let (third, fourth) = rest.split_at(cuts[2] - cuts[1]);
+            let pieces = through(&[first, second, third, fourth]);
+            proptest::prop_assert_eq!(pieces, through(&[&bytes]));
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::assembly::Assembly;
 use super::body::body;
 use super::classify::{Asked, refused, told};
 use super::complaint::found;
-use super::decode::{Whole, read, whole};
+use super::decode::{Whole, is_held_back, read, whole};
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
 use super::filter::Shape;
@@ -30,7 +30,7 @@ pub(crate) struct Wire {
     provider: String,
     endpoint: Endpoint,
     /// The connections and the headers, or what is wrong with the endpoint.
-    ready: Result<(Arc<Transport>, HeaderMap), String>,
+    ready: Result<(Arc<Transport>, HeaderMap), Fault>,
     secrets: Secrets,
     manners: Mutex<BTreeMap<String, Manners>>,
 }
@@ -49,8 +49,10 @@ impl Wire {
         clock: fn() -> i64,
     ) -> Wire {
         let ready = headers(provider, endpoint).and_then(|headers| {
-            let transport = Transport::new(endpoint, limits, clock);
-            let transport = transport.map_err(|it| format!("cannot be used: {it}"))?;
+            let transport = Transport::new(endpoint, limits, clock).map_err(|problem| {
+                let message = format!("provider \"{provider}\" cannot be used: {problem}");
+                Fault::new(FailureCode::BadRequest, false, message)
+            })?;
             Ok((Arc::new(transport), headers))
         });
         Wire {
@@ -115,7 +117,7 @@ impl Wire {
         body: &Value,
         begun: Instant,
     ) -> Result<Reply, Miss> {
-        let (probe, client) = self.client(asked, request, Shape::Expected)?;
+        let (probe, client) = self.client(request, Shape::Expected)?;
         let opened = client.chat().create_stream_byot::<_, Value>(body).await;
         let mut events = opened.map_err(|it| missed(asked, &probe, &it))?;
         let mut assembly = Assembly::default();
@@ -134,17 +136,15 @@ impl Wire {
             }
         }
         drop(events);
-        let seen = probe.seen();
-        if seen.replaced {
-            tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");
-        }
-        if !assembly.is_complete(seen.done) {
+        if !assembly.is_complete(probe.seen().done) {
             return Err(ended(asked, &probe, assembly.is_empty()));
         }
-        if assembly.is_silent() && !request.tools.is_empty() {
+        let is_silent = assembly.is_silent() && !request.tools.is_empty();
+        let whole = assembly.whole();
+        if is_silent && !is_held_back(asked, &whole) {
             return self.unstreamed(asked, request, begun).await;
         }
-        self.reply(asked, request, assembly.whole(), (&probe, begun))
+        self.reply(asked, request, whole, (&probe, begun))
     }
 
     /// Asks again without streaming, after a stream that was complete and said nothing.
@@ -170,7 +170,7 @@ impl Wire {
         body: &Value,
         begun: Instant,
     ) -> Result<Reply, Miss> {
-        let (probe, client) = self.client(asked, request, Shape::Body)?;
+        let (probe, client) = self.client(request, Shape::Body)?;
         let answer = client.chat().create_byot::<_, Value>(body).await;
         let answer = answer.map_err(|it| missed(asked, &probe, &it))?;
         self.reply(asked, request, whole(asked, answer)?, (&probe, begun))
@@ -185,20 +185,19 @@ impl Wire {
     ) -> Result<Reply, Miss> {
         let sent = request.messages.iter().chain(&request.tools).map(|it| it.to_string().len());
         let reply = read(asked, whole, request.turn, sent.sum())?;
+        if probe.seen().replaced {
+            tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");
+        }
         let first = probe.first_byte().map_or(Duration::ZERO, |it| it.duration_since(begun));
         Ok(Reply { first_token_ms: first.as_millis() as u64, ..reply })
     }
 
     fn client(
         &self,
-        asked: &Asked<'_>,
         request: &Request,
         shape: Shape,
     ) -> Result<(Arc<Probe>, async_openai::Client<Door>), Fault> {
-        let (transport, headers) = self.ready.as_ref().map_err(|problem| {
-            let message = format!("provider \"{}\" {problem}", self.provider);
-            asked.fault(FailureCode::Unauthorized, false, &message)
-        })?;
+        let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
         let mut headers = headers.clone();
         let trace = request.traceparent.as_deref().map(HeaderValue::from_str);
         if let Some(Ok(trace)) = trace {
@@ -233,27 +232,34 @@ impl Wire {
 }
 
 /// The headers of every request; no key means no `Authorization` at all.
-fn headers(provider: &str, endpoint: &Endpoint) -> Result<HeaderMap, String> {
+fn headers(provider: &str, endpoint: &Endpoint) -> Result<HeaderMap, Fault> {
     let mut headers = HeaderMap::new();
     for (name, value) in &endpoint.headers {
-        let problem = |_| format!("has a header \"{name}\" that cannot be sent");
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| problem(()))?;
-        let value = secret(value.expose_secret()).map_err(|_| problem(()))?;
+        let sendable =
+            HeaderName::from_bytes(name.as_bytes()).ok().zip(secret(value.expose_secret()));
+        let (name, value) = sendable.ok_or_else(|| {
+            let message =
+                format!("provider \"{provider}\" has a header \"{name}\" that cannot be sent");
+            Fault::new(FailureCode::BadRequest, false, message)
+        })?;
         headers.insert(name, value);
     }
     if let Some(key) = endpoint.api_key.as_ref().map(SecretString::expose_secret) {
         let place = format!("providers.{provider}.api_key");
         let place = endpoint.key_source.as_ref().unwrap_or(&place);
-        let bearer = secret(&format!("Bearer {}", key.trim()));
-        let bearer =
-            bearer.map_err(|_| format!("has a key that no header can carry; check {place}"))?;
+        let bearer = secret(&format!("Bearer {}", key.trim())).ok_or_else(|| {
+            let message = format!(
+                "provider \"{provider}\" has a key that no header can carry; check {place}"
+            );
+            Fault::new(FailureCode::Unauthorized, false, message)
+        })?;
         headers.insert(AUTHORIZATION, bearer);
     }
     Ok(headers)
 }
 
-fn secret(text: &str) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-    let mut value = HeaderValue::from_str(text)?;
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
-    Ok(value)
+    Some(value)
 }

@@ -46,7 +46,7 @@ fn request(agent: &str, task: &str) -> Request {
 }
 
 fn calls(reply: &Reply) -> Vec<(&str, &Value)> {
-    reply.calls.iter().map(|it| (&*it.tool, it.arguments.as_ref().unwrap())).collect()
+    reply.calls.iter().map(|it| (&*it.tool, it.arguments.as_ref().expect("an object"))).collect()
 }
 
 #[test]
