@@ -117,6 +117,7 @@ impl Run {
     fn asked(&mut self, step: u32, purpose: &Purpose, provider: &str, model: &str) {
         if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
             asking.open = true;
+            asking.begun += 1;
             let chain = &self.started.agent.models;
             let at = chain.iter().position(|it| it.provider == provider && it.model == model);
             if let Some(at) = at.filter(|at| *at != asking.model) {
@@ -134,6 +135,7 @@ impl Run {
             step,
             purpose: purpose.clone(),
             model: 0,
+            begun: 1,
             attempts: 0,
             rate_limited: 0,
             lost: 0,
@@ -187,6 +189,8 @@ impl Run {
         match failure.code {
             FailureCode::InDoubt => asking.lost += 1,
             FailureCode::RateLimited => asking.rate_limited += 1,
+            // Its process was asked to stop: no fault of the step.
+            FailureCode::Cancelled => (),
             _ => asking.attempts += 1,
         }
         asking.failure = Some(failure.clone());

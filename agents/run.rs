@@ -67,6 +67,8 @@ pub struct Asking {
     pub purpose: Purpose,
     /// Which model of the agent's chain.
     pub model: usize,
+    /// Attempts begun, on any model.
+    pub begun: u32,
     /// Attempts on this model that counted.
     pub attempts: u32,
     /// Attempts that were rate-limited.

@@ -148,11 +148,11 @@ impl Batch {
 
 /// The steps that the end cuts off.
 fn unfinished(run: &Run) -> Vec<Failure> {
-    let model = run.asking.as_ref().filter(|it| it.open).map(|it| it.step);
-    let tools = run.tools.iter().filter(|it| it.open).map(|it| it.step);
-    let cut_off = |step| Failure {
+    let model = run.asking.as_ref().filter(|it| it.open).map(|it| (it.step, it.begun));
+    let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
+    let cut_off = |(step, attempt)| Failure {
         step,
-        attempt: 0,
+        attempt,
         code: FailureCode::Cancelled,
         message: "cut off by the end of the run".into(),
         retryable: false,

@@ -56,10 +56,35 @@ impl Drive {
                 After::On(until) => until,
             };
             if !self.listen(&mut run, &mut batch, until).await? {
-                self.inside.shutdown().await;
-                return self.house.store.give_back(self.lease).await;
+                return self.hand_back(&mut run, batch).await;
             }
         }
+    }
+
+    /// An orderly leave: a model step cut off here is no lost one, and is simply asked again.
+    async fn hand_back(mut self, run: &mut Run, mut batch: Batch) -> Result<(), StoreError> {
+        self.inside.shutdown().await;
+        if let Some(asking) = run.asking.clone().filter(|it| it.open) {
+            let failure = Failure {
+                step: asking.step,
+                attempt: asking.begun,
+                code: FailureCode::Cancelled,
+                message: "cut off: the process was asked to stop".into(),
+                retryable: true,
+                retry_at: None,
+                ms: 0,
+            };
+            batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
+            let advance = Advance {
+                seen: self.seen,
+                facts: batch.facts,
+                spawn: Vec::new(),
+                tell: Vec::new(),
+                next: Next::Go,
+            };
+            self.house.store.advance(&self.lease, advance).await?;
+        }
+        self.house.store.give_back(self.lease).await
     }
 
     /// Folds the run from its whole journal.
@@ -74,12 +99,12 @@ impl Drive {
 
     /// Steps that an earlier holder began and nobody finished.
     fn doubt(&self, run: &mut Run, batch: &mut Batch) {
-        let model = run.asking.iter().filter(|it| it.open).map(|it| it.step);
-        let tools = run.tools.iter().filter(|it| it.open).map(|it| it.step);
-        for step in model.chain(tools).collect::<Vec<_>>() {
+        let model = run.asking.iter().filter(|it| it.open).map(|it| (it.step, it.begun));
+        let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
+        for (step, attempt) in model.chain(tools).collect::<Vec<_>>() {
             let failure = Failure {
                 step,
-                attempt: 0,
+                attempt,
                 code: FailureCode::InDoubt,
                 message: "the process that took this step went away".into(),
                 retryable: true,

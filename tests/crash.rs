@@ -3,11 +3,10 @@
 
 mod stage;
 
-use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use callboard_trace::{Event, Record, RunId, State};
-use stage::{Stage, caller, end, records};
+use callboard_trace::State;
+use stage::{Stage, caller, end, no_finished_step_is_taken_again, records};
 
 const SUMMARY: &str =
     "summary: {did: looked at the task and at what is there, must_know: use tokio, do_next: go on}";
@@ -83,24 +82,5 @@ async fn goes_on(stage: &Stage, sync: u32) {
     for (what, count) in [("started", 4), ("ended completed", 4), ("noted findings", 1)] {
         let found = told.lines().filter(|it| it.contains(&format!(": {what}"))).count();
         assert_eq!(found, count, "`{what}`, cut at sync {sync}:\n{told}");
-    }
-}
-
-fn no_finished_step_is_taken_again(records: &[Record], told: &str) {
-    let mut finished: BTreeSet<(RunId, u32)> = BTreeSet::new();
-    for record in records {
-        match &record.event {
-            Event::StepBegun(begun) => {
-                let step = (record.run.clone(), begun.step);
-                assert!(!finished.contains(&step), "{step:?} was taken again:\n{told}");
-            }
-            Event::ModelReplied(reply) => {
-                assert!(finished.insert((record.run.clone(), reply.step)), "twice:\n{told}");
-            }
-            Event::ToolReturned { step, .. } => {
-                assert!(finished.insert((record.run.clone(), *step)), "twice:\n{told}");
-            }
-            _ => (),
-        }
     }
 }

@@ -26,13 +26,13 @@ pub(crate) fn failed(run: &Run) -> Option<Step> {
     let asking = run.asking.as_ref()?;
     let failure = asking.failure.as_ref()?;
     let fuses = run.started.fuses;
-    let attempt = asking.attempts + asking.rate_limited + asking.lost + 1;
+    let attempt = asking.begun + 1;
     let again = |model, not_before| {
         let (step, purpose) = (asking.step, asking.purpose.clone());
         Some(Step::Ask(Asked { step, attempt, purpose, model, not_before }))
     };
     let has_tries = asking.attempts < fuses.attempts && asking.rate_limited < fuses.rate_limited;
-    if failure.code == FailureCode::InDoubt || (failure.retryable && has_tries) {
+    if is_cut_off(failure.code) || (failure.retryable && has_tries) {
         return again(asking.model, failure.retry_at);
     }
     let another = asking.model + 1 < run.started.agent.models.len();
@@ -40,6 +40,11 @@ pub(crate) fn failed(run: &Run) -> Option<Step> {
         return again(asking.model + 1, None);
     }
     Some(give_up(run, asking))
+}
+
+/// Whether the attempt ended with its process, not by itself.
+fn is_cut_off(code: FailureCode) -> bool {
+    code == FailureCode::InDoubt || code == FailureCode::Cancelled
 }
 
 fn give_up(run: &Run, asking: &Asking) -> Step {

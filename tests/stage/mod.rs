@@ -1,13 +1,13 @@
 //! A team in a folder of its own, a node on it, and the story of what it did.
 #![allow(dead_code, reason = "each test binary uses its part of the stage")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use callboard_config::AgentName;
 use callboard_scheduler::{Ask, Desk, Node, NodeOptions};
-use callboard_trace::{Caller, Record, RunId, RunView, story};
+use callboard_trace::{Caller, Event, Record, RunId, RunView, story};
 use tempfile::TempDir;
 
 /// A folder with a team and a data folder.
@@ -18,7 +18,10 @@ pub(crate) struct Stage {
 /// The team every story is played with: five agents that may pass work around.
 const AGENTS: &[(&str, &str)] = &[
     ("researcher", "handoffs:\n  - {to: coder, triggers: [implement]}\n  - {to: writer}\n"),
-    ("coder", "handoffs:\n  - {to: tester, triggers: [test]}\n  - {to: reviewer}\ncapabilities: [code, implement]\n"),
+    (
+        "coder",
+        "handoffs:\n  - {to: tester, triggers: [test]}\n  - {to: reviewer}\ncapabilities: [code, implement]\n",
+    ),
     ("tester", "handoffs: [reviewer, coder]\ncapabilities: [test, verify]\n"),
     ("reviewer", "handoffs: [coder]\ncapabilities: [review]\n"),
     ("writer", "maxTurns: 3\n"),
@@ -175,4 +178,24 @@ pub(crate) fn tell(records: &[Record]) -> String {
     text.lines()
         .map(|line| line.split(' ').map(mask).collect::<Vec<_>>().join(" ") + "\n")
         .collect()
+}
+
+/// Fails if a step with an outcome was ever begun again, or has two outcomes.
+pub(crate) fn no_finished_step_is_taken_again(records: &[Record], told: &str) {
+    let mut finished: BTreeSet<(RunId, u32)> = BTreeSet::new();
+    for record in records {
+        match &record.event {
+            Event::StepBegun(begun) => {
+                let step = (record.run.clone(), begun.step);
+                assert!(!finished.contains(&step), "{step:?} was taken again:\n{told}");
+            }
+            Event::ModelReplied(reply) => {
+                assert!(finished.insert((record.run.clone(), reply.step)), "twice:\n{told}");
+            }
+            Event::ToolReturned { step, .. } => {
+                assert!(finished.insert((record.run.clone(), *step)), "twice:\n{told}");
+            }
+            _ => (),
+        }
+    }
 }

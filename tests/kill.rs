@@ -1,0 +1,140 @@
+//! The built binary killed with `kill -9` again and again while its agents work: nothing that was
+//! accepted is lost, nothing that was finished is done again.
+
+mod endpoint;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use callboard_trace::{Event, RunId, State};
+use endpoint::{Act, Ask, Endpoint};
+use serde_json::{Value, json};
+use stage::{Stage, ask, caller, no_finished_step_is_taken_again, records};
+
+/// Times a worker is killed.
+const KILLS: u32 = 12;
+/// Tasks given before each kill.
+const TASKS: u32 = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_worker_killed_again_and_again_loses_nothing() {
+    storm(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_on_one_file_take_over_from_each_other() {
+    storm(2).await;
+}
+
+async fn storm(n_workers: usize) {
+    let endpoint = Endpoint::start(script).await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let front = stage.node_with(false).await;
+    let desk = front.desk();
+    let mut runs = Vec::new();
+    let mut workers: Vec<Worker> = (0..n_workers).map(|_| Worker::start(&stage)).collect();
+    for kill in 0..KILLS {
+        for number in 0..TASKS {
+            let task = format!("task {kill}.{number}");
+            runs.push(desk.submit(ask("coordinator", &task)).await.expect("accepted").run);
+        }
+        // Long enough for a step to be finished in between: what never is, halts by design.
+        tokio::time::sleep(Duration::from_millis(350 + u64::from(kill * 37 % 11) * 40)).await;
+        let victim = kill as usize % n_workers;
+        workers[victim] = Worker::start(&stage);
+    }
+    for run in &runs {
+        let view = stage::end(&desk, run).await;
+        let story = stage::told(&desk, run).await;
+        assert_eq!(view.state, State::Completed, "{story}");
+        assert_eq!(view.result.as_deref(), Some("put together"), "{story}");
+        no_finished_step_is_taken_again(&records(&desk, run).await, &story);
+    }
+    drop(workers);
+    asked_no_more_than_told(&desk, &runs, &endpoint).await;
+    front.stop().await;
+}
+
+/// The endpoint never saw a call that the journal does not know.
+async fn asked_no_more_than_told(
+    desk: &callboard_scheduler::Desk,
+    runs: &[RunId],
+    endpoint: &Endpoint,
+) {
+    let mut begun: BTreeMap<String, usize> = BTreeMap::new();
+    for run in runs {
+        for record in records(desk, run).await {
+            if let Event::StepBegun(step) = &record.event
+                && let callboard_trace::Work::Model { prompt, .. } = &step.work
+            {
+                *begun.entry(prompt.clone()).or_default() += 1;
+            }
+        }
+    }
+    let requests = endpoint.requests();
+    let told: usize = begun.values().sum();
+    assert!(
+        requests.len() <= told,
+        "the endpoint saw {} calls, the journal knows {told}",
+        requests.len()
+    );
+    println!("{told} model steps begun for {} calls seen by the endpoint", requests.len());
+}
+
+/// A coordinator that asks two others side by side, each of which thinks for a while.
+fn script(ask: &Ask) -> Act {
+    let pause = Duration::from_millis(60);
+    let summary = json!({
+        "did": "looked at the task and split it", "must_know": "be brief", "do_next": "your part",
+    });
+    let delegate = |to: &str| ("delegate", json!({"to": to, "task": "a part", "summary": summary}));
+    let answer = |text: &str| Act::answer(&json!({"summary": text, "confidence": 0.9}));
+    let act = if !ask.system().contains("You are the coordinator") {
+        answer("a part is done")
+    } else if ask.turn() == 1 {
+        let calls: Vec<(&str, Value)> = vec![delegate("writer"), delegate("researcher")];
+        Act::calls(&calls)
+    } else {
+        answer("put together")
+    };
+    act.after(pause)
+}
+
+/// `callboard serve` as a child process; dropping it is `kill -9`.
+struct Worker(Child);
+
+impl Worker {
+    fn start(stage: &Stage) -> Worker {
+        let child = Command::new(env!("CARGO_BIN_EXE_callboard"))
+            .args(["serve", "--quiet", "--team"])
+            .arg(stage.team())
+            .arg("--data")
+            .arg(stage.data())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn();
+        Worker(child.expect("the binary starts"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("gone");
+    }
+}
+
+#[tokio::test]
+async fn a_view_of_a_run_that_nobody_drives_says_what_it_waits_for() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let front = stage.node_with(false).await;
+    let desk = front.desk();
+    let run = desk.submit(ask("writer", "later")).await.expect("accepted").run;
+    let view = desk.view(&run, &caller()).await.expect("there");
+    assert_eq!(view.state, State::Queued);
+    assert_eq!(view.queue.expect("a reason").waiting_for, "a seat");
+    front.stop().await;
+}
