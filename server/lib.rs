@@ -1,1 +1,21 @@
 //! How do they reach us? Transports, the protocol, the command line.
+//!
+//! Decides nothing: bytes and words become calls of the desk, and answers become bytes and words.
+
+mod cli;
+mod deadline;
+mod demo;
+mod ending;
+mod line;
+mod mcp;
+mod open;
+mod paint;
+mod pipe;
+mod progress;
+mod scan;
+mod serve;
+mod stdout;
+mod wire;
+
+pub use cli::main;
+pub use serve::serve_stream;
