@@ -156,6 +156,7 @@ fn lasting(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use callboard_config::AgentName;
+    use callboard_scheduler::QueueLine;
     use callboard_trace::State;
 
     use super::*;
@@ -174,6 +175,42 @@ mod tests {
         assert!(pick("r_ab", &runs).expect_err("two").to_string().starts_with("2 runs begin"));
         assert!(pick("r_q", &runs).expect_err("none").to_string().starts_with("no recent run"));
         assert!(pick("latest", &[]).is_err());
+    }
+
+    #[test]
+    fn the_board_names_who_is_busy_and_counts_the_rest() {
+        let agent = |name: &str, active| AgentLine {
+            name: AgentName::parse(name).expect("a name"),
+            state: if active > 0 { "busy" } else { "idle" },
+            active,
+            queued: 0,
+        };
+        let board = Board {
+            team: "engineering".into(),
+            agents: vec![agent("coder", 2), agent("tester", 0)],
+            queue: QueueLine { depth: 3, seats_taken: 2, seats: 50, oldest_s: 75.0 },
+            runs: vec![line("r_abcdefghijklmnopqrstuvwxyz")],
+            problems: vec!["agents/lost.md:1: has no description".into()],
+        };
+        let paint = crate::paint::Paint::new(false);
+        let say = Say {
+            quiet: false,
+            verbose: false,
+            out_paint: paint,
+            paint,
+            out_terminal: false,
+            terminal: false,
+        };
+        insta::assert_snapshot!(told(&board, false, say), @"
+        team engineering
+          coder                busy   2 at work, 0 waiting
+          1 of 2 agents idle
+        queue 3 waiting, the oldest for 1m; 2 of 50 seats taken
+        runs
+          r_abcdefgh working        coder                   1m ago  t
+        problems
+          agents/lost.md:1: has no description
+        ");
     }
 
     #[test]

@@ -123,3 +123,69 @@ pub(crate) fn whole(view: &RunView, full: bool, say: Say) -> String {
     lines.extend(result.map(|it| format!("\n{it}")));
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plain() -> Say {
+        let paint = Paint::new(false);
+        Say {
+            quiet: false,
+            verbose: false,
+            out_paint: paint,
+            paint,
+            out_terminal: true,
+            terminal: false,
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_not_whole_says_what_is_missing_and_what_to_do() {
+        let view: RunView = serde_json::from_value(json!({
+            "run": "r_7k2m", "state": "partial", "stop": "turns", "agent": "reviewer",
+            "result": "half\u{1b}[2J of it", "answer": {"items": [], "verdict": "changes"},
+            "error": {"code": "fuse", "message": "20 turns are over", "retryable": true,
+                "hint": "raise max_turns"},
+            "missing": [{"agent": "tester", "error": "declined", "impact": "nobody tested it"}],
+            "recommendations": ["ask again with less"],
+            "questions": [{"id": "q_a", "kind": "choice", "prompt": "go on?", "options": ["yes", "no"]}],
+            "cost": {"usd": 0.0412, "tokens": 18230}, "handoffs": 1, "elapsed_s": 71.23,
+            "notices": ["r_x completed, unread"]
+        }))
+        .expect("a view");
+        insta::assert_snapshot!(whole(&view, true, plain()), @r#"
+        partial (turns)  reviewer  71.2s, 1 handoff, 18230 tokens, $0.0412  r_7k2m
+          error: 20 turns are over
+          help: raise max_turns
+          missing: tester: declined; nobody tested it
+          recommended: ask again with less
+          asks q_a: go on? (yes | no)
+          note: r_x completed, unread
+
+        half[2J of it
+
+        {
+          "verdict": "changes"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_queued_run_says_what_it_waits_for() {
+        let view: RunView = serde_json::from_value(json!({
+            "run": "r_7k2m", "state": "queued", "agent": "coder", "step": "3: note",
+            "queue": {"pos": 4, "waiting_for": "a seat"}, "next": "team_status {\"run\":\"r_7k2m\"}",
+            "cost": {"tokens": 1}, "handoffs": 0, "elapsed_s": 0.5
+        }))
+        .expect("a view");
+        insta::assert_snapshot!(whole(&view, false, plain()), @r#"
+        queued  coder  0.5s, 1 token  r_7k2m
+          step 3: note
+          waits for a seat, 4 before it
+          next: team_status {"run":"r_7k2m"}
+        "#);
+    }
+}

@@ -1,0 +1,352 @@
+//! The command line from outside: the built binary, its two ways out, and its exit codes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use callboard_trace::{Record, RunView, State};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TEAM: &str = "\
+entry: coder
+providers:
+  rehearsal: {kind: rehearsal, playbook: playbook.yaml}
+models:
+  default: rehearsal/rehearsal
+";
+
+const PLAYBOOK: &str = "\
+- when: {agent: coder, task: give it away}
+  handoff:
+    to: tester
+    task: try it out
+    summary:
+      did: wrote the whole thing in one sitting
+      must_know: it has not been tried yet
+      do_next: try it with an empty file
+- when: {agent: coder, task: goes wrong}
+  fail: {status: 400, message: as rehearsed}
+- when: {agent: coder, task: takes long}
+  after_ms: 60000
+  answer: {summary: late}
+- when: {agent: tester}
+  answer: {summary: it holds, confidence: 0.9}
+- when: {agent: coder}
+  answer: {summary: done as asked, confidence: 0.8}
+";
+
+/// A team of two on the rehearsal model, with a journal of its own.
+struct House(TempDir);
+
+impl House {
+    fn new() -> House {
+        let house = House(tempfile::tempdir().expect("a folder"));
+        house.write("team/team.yaml", TEAM);
+        house.write("team/playbook.yaml", PLAYBOOK);
+        house.write(
+            "team/agents/coder.md",
+            "---\ndescription: Writes code.\nhandoffs: [tester]\n---\nWrite code.\n",
+        );
+        house.write(
+            "team/agents/tester.md",
+            "---\ndescription: Tests code.\n---\nTest what you are given.\n",
+        );
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(arguments).arg("--team").arg(self.path("team"));
+        command.arg("--data").arg(self.path("data"));
+        command
+    }
+
+    fn does(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().expect("it runs"))
+    }
+}
+
+/// What a process said, and its code.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Said {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        let code = output.status.code().expect("it ended by itself");
+        Said { code, out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The one line of JSON that stdout has to be.
+    fn view(&self) -> RunView {
+        assert_eq!(self.out.lines().count(), 1, "{}\n{}", self.out, self.err);
+        serde_json::from_str(&self.out).expect("a RunView")
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+    command.stdin(Stdio::null()).env_remove("OPENAI_API_KEY").env_remove("OPENAI_BASE_URL");
+    command
+}
+
+fn does(arguments: &[&str]) -> Said {
+    Said::of(program().args(arguments).output().expect("it runs"))
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn the_shipped_team_is_written_once_and_holds() {
+    let house = House(tempfile::tempdir().expect("a folder"));
+    let team = house.path("mine");
+    let said = does(&["init", shown(&team)]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("team.yaml"), "{}", said.err);
+    assert!(said.out.contains("claude mcp add"), "{}", said.out);
+    assert!(said.out.contains(env!("CARGO_BIN_EXE_callboard")), "{}", said.out);
+
+    let said = does(&["validate", shown(&team)]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("15 agents"), "{}", said.out);
+    assert!(said.err.contains("0 errors, 1 warning"), "no endpoint is set: {}", said.err);
+
+    std::fs::write(team.join("agents/coder.md"), "mine").expect("a file");
+    let said = does(&["init", shown(&team)]);
+    assert_eq!(said.code, 2, "{}", said.out);
+    assert!(said.err.contains("coder.md: is there already"), "{}", said.err);
+    let kept = std::fs::read_to_string(team.join("agents/coder.md")).expect("a file");
+    assert_eq!(kept, "mine");
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_line() {
+    let house = House::new();
+    house.write("team/team.yaml", "entri: coder\nlimits:\n  concurent: 5\n  turns: many\n");
+    let said = does(&["validate", shown(&house.path("team"))]);
+    assert_eq!(said.code, 2);
+    assert_eq!(said.out, "");
+    for place in ["team.yaml:1: ", "team.yaml:3: ", "team.yaml:4: "] {
+        assert!(said.err.contains(place), "{place} is missing in\n{}", said.err);
+    }
+    assert!(said.err.contains("entry"), "{}", said.err);
+
+    let said = does(&["validate", "--json", shown(&house.path("team"))]);
+    assert_eq!(said.code, 2);
+    let told: Value = serde_json::from_str(&said.out).expect("one JSON object");
+    assert_eq!(told["ok"], json!(false));
+    let lines: Vec<&Value> =
+        told["problems"].as_array().expect("a list").iter().map(|it| &it["line"]).collect();
+    assert!([1, 3, 4].iter().all(|it| lines.contains(&&json!(it))), "{lines:?}");
+
+    let said = house.does(&["run", "coder", "x"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+    assert!(said.err.contains("team.yaml:1: "), "{}", said.err);
+}
+
+#[test]
+fn a_broken_agent_is_left_out_and_the_rest_validates_with_an_error() {
+    let house = House::new();
+    house.write("team/agents/lost.md", "---\nname: lost\n---\nNobody knows what for.\n");
+    let said = does(&["validate", shown(&house.path("team"))]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("lost.md"), "{}", said.err);
+    assert!(said.out.contains("2 agents"), "{}", said.out);
+    assert_eq!(house.does(&["run", "coder", "do it", "--quiet"]).code, 0);
+}
+
+#[test]
+fn a_run_answers_with_one_line_of_json() {
+    let house = House::new();
+    let said = house.does(&["run", "coder", "write it", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let view = said.view();
+    assert_eq!(view.state, State::Completed);
+    assert_eq!(view.result.as_deref(), Some("done as asked"));
+    let said = house.does(&["run", "coder", "write it again", "--quiet"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(said.out.starts_with("done as asked"), "{}", said.out);
+}
+
+#[test]
+fn a_task_may_come_from_stdin() {
+    let house = House::new();
+    let mut child = house
+        .command(&["run", "coder", "-", "--json", "--quiet"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut input = child.stdin.take().expect("stdin");
+    input.write_all(b"please give it away\n").expect("it reads");
+    drop(input);
+    let view = Said::of(child.wait_with_output().expect("it ends")).view();
+    assert_eq!((view.state, view.handoffs), (State::Completed, 1));
+    assert_eq!(view.agent.as_str(), "tester");
+
+    let too_long = "x".repeat(40_000);
+    let said = house.does(&["run", "coder", &too_long]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("32000") || said.err.contains("32,000"), "{}", said.err);
+}
+
+#[test]
+fn a_failed_run_is_one_and_a_wrong_call_is_two() {
+    let house = House::new();
+    let said = house.does(&["run", "coder", "this goes wrong", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(said.view().state, State::Failed);
+
+    let said = house.does(&["run", "codre", "x"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("\"codre\"") && said.err.contains("coder"), "{}", said.err);
+    assert_eq!(house.does(&["run", "Co der", "x"]).code, 2);
+    assert_eq!(house.does(&["run", "coder", "x", "--priority", "2000"]).code, 2);
+    assert_eq!(house.does(&["status", "r_aaaaaaaaaaaaaaaaaaaaaaaaaa"]).code, 2);
+    let said = house.does(&["run", "coder", "it takes long", "--deadline", "1", "--json"]);
+    assert_eq!(said.code, 14, "{}{}", said.out, said.err);
+}
+
+#[test]
+fn a_detached_run_is_done_by_the_next_process() {
+    let house = House::new();
+    let said = house.does(&["run", "coder", "write it", "--detach", "--key", "once"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let run = said.out.trim().to_owned();
+    assert!(run.starts_with("r_"), "{run}");
+
+    let said = house.does(&["status", &run, "--json"]);
+    assert_eq!((said.code, said.view().state), (0, State::Queued));
+    let said = house.does(&["run", "coder", "write it", "--key", "once", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.view().run.as_str(), run);
+    let said = house.does(&["status", &run[..8], "--json"]);
+    assert_eq!((said.code, said.view().state), (0, State::Completed));
+    assert_eq!(house.does(&["run", "coder", "other", "--key", "once"]).code, 2);
+}
+
+#[test]
+fn a_trace_tells_the_whole_tree_and_reads_back() {
+    let house = House::new();
+    let view = house.does(&["run", "coder", "give it away", "--json"]).view();
+    let run = view.run.as_str();
+    let told = house.does(&["trace", run]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    let short = &run[..6];
+    let own: Vec<&str> =
+        told.out.lines().filter_map(|it| it.strip_prefix(short)).map(str::trim).collect();
+    assert!(own[0].starts_with("coder: accepted"), "{}", told.out);
+    assert!(told.out.contains("handed off to tester"), "{}", told.out);
+    assert!(told.out.contains("accepted the handoff"), "{}", told.out);
+    assert!(told.out.contains("ended completed (done): it holds"), "{}", told.out);
+
+    let exact = house.does(&["trace", "latest", "--json"]);
+    let records: Vec<Record> =
+        exact.out.lines().map(|it| serde_json::from_str(it).expect("a record")).collect();
+    assert_eq!(records.len(), told.out.lines().count());
+    for (line, record) in exact.out.lines().zip(&records) {
+        assert_eq!(serde_json::to_string(record).expect("JSON"), line);
+    }
+}
+
+#[test]
+fn the_board_shows_agents_and_recent_runs() {
+    let house = House::new();
+    let said = house.does(&["status"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("no runs yet"), "{}", said.out);
+    let run = house.does(&["run", "coder", "write it", "--json"]).view().run;
+    let said = house.does(&["status", "--full"]);
+    assert!(said.out.contains(run.as_str()), "{}", said.out);
+    assert!(said.out.contains("tester"), "{}", said.out);
+    let board: Value =
+        serde_json::from_str(&house.does(&["status", "--json"]).out).expect("one JSON object");
+    assert_eq!(board["runs"][0]["run"], json!(run));
+    assert_eq!(board["runs"][0]["state"], json!("completed"));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_fault() {
+    let house = House::new();
+    house.does(&["run", "coder", "give it away", "--quiet"]);
+    let mut child = house
+        .command(&["trace", "latest", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdout.take());
+    let said = Said::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+}
+
+#[test]
+fn without_a_team_the_way_out_is_named() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let said = program()
+        .args(["run", "coder", "x"])
+        .current_dir(empty.path())
+        .env("HOME", empty.path())
+        .env("XDG_CONFIG_HOME", empty.path())
+        .env("CALLBOARD_DATA", empty.path().join("data"))
+        .output();
+    let said = Said::of(said.expect("it runs"));
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("callboard init"), "{}", said.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_the_run_to_the_next_process() {
+    let house = House::new();
+    let child = house
+        .command(&["run", "coder", "it takes long", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let working = || house.does(&["status", "--json"]).out.contains("\"working\"");
+    while !working() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is there");
+    let said = Said::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((said.code, said.out.as_str()), (130, ""), "{}", said.err);
+    assert!(said.err.contains("callboard status r_"), "{}", said.err);
+    let board: Value =
+        serde_json::from_str(&house.does(&["status", "--json"]).out).expect("one JSON object");
+    assert_eq!(board["runs"].as_array().map(Vec::len), Some(1), "{board}");
+}
+
+#[test]
+fn the_demo_does_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = Said::of(
+        program()
+            .args(["demo", "--keep"])
+            .arg(folder.path().join("kept"))
+            .output()
+            .expect("it runs"),
+    );
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    assert!(said.out.contains("Everything happened as said"), "{}", said.out);
+    assert!(said.out.contains("scripted"), "{}", said.out);
+}
