@@ -38,7 +38,11 @@ struct Drive {
 
 /// What comes after a write.
 enum After {
+    /// The run ended or was parked.
     Gone,
+    /// Somebody wrote in between: the rules are asked again before anything is waited for.
+    Again,
+    /// The run waits for what is performed, or until a time.
     On(Option<i64>),
 }
 
@@ -53,6 +57,7 @@ impl Drive {
             let rest = batch.decide(&self.house, &root, &mut run);
             let until = match self.write(&mut run, std::mem::take(&mut batch), rest).await? {
                 After::Gone => return Ok(()),
+                After::Again => continue,
                 After::On(until) => until,
             };
             if !self.listen(&mut run, &mut batch, until).await? {
@@ -160,20 +165,15 @@ impl Drive {
             }
             return Ok(After::Gone);
         }
-        if advanced.records.len() != own {
-            self.refold(run).await?;
-        }
         for prepared in batch.perform {
             let hands = self.house.hands.clone();
             self.inside.spawn(async move { perform(&hands, prepared).await });
         }
-        Ok(after)
-    }
-
-    /// Somebody wrote into this run's journal between two of our writes.
-    async fn refold(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        if advanced.records.len() == own {
+            return Ok(after);
+        }
         *run = self.load().await?;
-        Ok(())
+        Ok(After::Again)
     }
 
     /// Waits for an outcome, a signal or a time. `false` when the process is to go.
