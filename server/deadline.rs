@@ -15,7 +15,7 @@ pub(crate) struct Deadline {
 
 /// What a client's name begins with, and how many seconds its calls may take: a tenth under its
 /// own limit, where that was measured. The first that fits counts.
-const KNOWN: [(&str, u64); 9] = [
+const KNOWN: [(&str, u64); 7] = [
     // No limit in practice; after 120 s an interactive call is put into the background.
     ("claude-code", 108),
     // About 60 s in some of its versions, and not to be configured.
@@ -30,10 +30,6 @@ const KNOWN: [(&str, u64); 9] = [
     ("goose", 270),
     // 30 s.
     ("jan", 27),
-    // Our own, which waits as long as it says.
-    ("callboard", 3_600),
-    // 60 s in the official TypeScript library, unless its user says otherwise.
-    ("mcp-client", 45),
 ];
 
 impl Deadline {

@@ -48,8 +48,15 @@ impl GivenUp {
 }
 
 impl Open {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    /// Whether there are as many as there may be. Answers that the client does not read count too,
+    /// but not before there are as many of them again: the last one may just have been written.
+    pub(crate) fn is_full(&self, most: usize) -> bool {
+        let requests = self.requests();
+        requests.len() >= most.saturating_mul(2)
+            || requests.iter().filter(|it| !it.is_answered).count() >= most
+    }
+
+    fn len(&self) -> usize {
         self.requests().len()
     }
 
@@ -158,5 +165,23 @@ mod tests {
         assert!(open.give_up(&id, None));
         assert_eq!(open.len(), 0);
         assert_eq!(open.answer(&id), None);
+    }
+
+    #[test]
+    fn it_is_full_of_calls_that_wait_or_of_answers_that_nobody_reads() {
+        let open = Open::default();
+        let add = |id: i64| open.add(RequestId::Number(id), None).expect("it is new");
+        add(1);
+        add(2);
+        assert!(open.is_full(2) && !open.is_full(3));
+        let unread = [1, 2].map(|id| open.answer(&RequestId::Number(id)).expect("it waits"));
+        assert!(!open.is_full(2));
+        add(3);
+        assert!(!open.is_full(2));
+        open.answer(&RequestId::Number(3));
+        add(4);
+        assert!(open.is_full(2), "three answers are not read, and one call waits");
+        unread.into_iter().for_each(|it| open.close(it));
+        assert!(!open.is_full(2));
     }
 }

@@ -91,7 +91,7 @@ impl Wire {
     fn request(&mut self, mut request: Request) -> Option<Request> {
         let id = request.id.clone();
         let refused = |code, message| Refused { id: Some(id.clone()), code, message };
-        if self.open.len() >= self.limits.in_flight {
+        if self.open.is_full(self.limits.in_flight) {
             let message = format!(
                 "{} requests are open on this connection, the most there may be; \
                  wait for an answer and send this one again",

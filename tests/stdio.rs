@@ -381,6 +381,25 @@ fn the_shipped_team_fits_a_clients_context() {
     assert!(instructions.len().div_ceil(4) <= 150);
 }
 
+#[test]
+fn a_large_team_is_one_tool() {
+    let names: Vec<String> = (0..40).map(|at| format!("specialist_{at}")).collect();
+    let house = House::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut server = house.legacy();
+    server.ask(1, "tools/list", json!({}));
+    let list = server.answer(1)["result"].clone();
+    assert_eq!(list["tools"].as_array().map(Vec::len), Some(4));
+    assert_eq!(list["tools"][0]["name"], "ask_agent");
+    let n_tokens = list.to_string().len().div_ceil(4);
+    assert!(n_tokens < 2_000, "{n_tokens} tokens");
+    server.call(2, "ask_agent", json!({"agent": "specialist_7", "task": "t", "wait_s": 0}));
+    assert_eq!(server.body(2)["agent"], "specialist_7");
+    server.call(3, "ask_agent", json!({"agent": "specialist_4o", "task": "t"}));
+    let refused = server.answer(3)["result"].clone();
+    let problem = refused["structuredContent"]["problems"][0].as_str().expect("a problem");
+    assert!(problem.contains("did you mean \"specialist_"), "{problem}");
+}
+
 /// The most memory a process has had, KiB; 0 where the system does not tell.
 fn most_memory(id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A folder with a team of two and an empty journal, whose model never says a word.
+/// A folder with a team and an empty journal, whose model never says a word.
 pub(crate) struct House {
     folder: TempDir,
     _endpoint: TcpListener,
@@ -30,17 +30,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl House {
     pub(crate) fn new() -> House {
+        House::of(&["coder", "reviewer"])
+    }
+
+    /// A team of these agents.
+    pub(crate) fn of(agents: &[&str]) -> House {
         // Nobody accepts: a step that asks this endpoint waits until it is given up.
         let endpoint = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = endpoint.local_addr().expect("an address");
         let folder = tempfile::tempdir().expect("a folder");
         let team = format!(
-            "team: stdio\nentry: coder\nproviders:\n  silent: {{base_url: \"http://{address}/v1\"}}\n\
-             models:\n  default: silent/none\n"
+            "team: stdio\nentry: {}\nproviders:\n  silent: {{base_url: \"http://{address}/v1\"}}\n\
+             models:\n  default: silent/none\n",
+            agents[0]
         );
         fs::create_dir_all(folder.path().join("team/agents")).expect("a folder");
         fs::write(folder.path().join("team/team.yaml"), team).expect("a file");
-        for name in ["coder", "reviewer"] {
+        for name in agents {
             let agent =
                 format!("---\nname: {name}\ndescription: Does its part.\n---\nDo your part.\n");
             let path = folder.path().join(format!("team/agents/{name}.md"));
