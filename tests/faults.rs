@@ -38,7 +38,6 @@ async fn what_a_provider_breaks_once_is_tried_again() {
         ("529", Act::status(529), "model_unavailable"),
         ("page", Act::page(), "bad_reply"),
         ("empty", Act::empty(), "bad_reply"),
-        ("garbage", Act::garbage(), "bad_reply"),
         ("cut text", fine().cut_after(1), ""),
         ("cut call", half_a_call.cut_after(2), ""),
     ] {
@@ -47,6 +46,12 @@ async fn what_a_provider_breaks_once_is_tried_again() {
         assert!(story.contains(words), "{what}: {story}");
         assert!(!story.contains("noted"), "{what}, half a call was executed: {story}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_with_nothing_readable_in_it_is_asked_for_again_in_one_piece() {
+    let story = recovers_from(Act::garbage()).await;
+    assert!(story.contains("model said"), "{story}");
 }
 
 #[tokio::test]
