@@ -3,9 +3,14 @@
 use serde_json::Value;
 
 use crate::{
-    Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record, RunId, Started,
-    StepBegun, Work,
+    Control, Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record, RunId,
+    Started, StepBegun, Work,
 };
+
+/// Characters of one line of the story.
+const LINE_MAX: usize = 400;
+/// Characters of one part of it.
+const PART_MAX: usize = 100;
 
 /// The records as lines, in the order given.
 pub fn story(records: &[Record]) -> String {
@@ -17,20 +22,21 @@ pub fn story(records: &[Record]) -> String {
     text
 }
 
-/// One record as one line: the short run name, the agent, and what happened.
+/// One record as one line of at most 400 characters: the short run name, the agent, and what
+/// happened.
 pub fn story_line(record: &Record) -> String {
     let who = record.agent.as_ref().map_or("-", |it| it.as_str());
-    format!("{} {who}: {}", short(&record.run), told(&record.event, &record.by))
+    flat(&format!("{} {who}: {}", short(&record.run), told(&record.event, &record.by)), LINE_MAX)
 }
 
 /// A run's name, short enough for people: `r_7k2m`.
 pub fn short(run: &RunId) -> &str {
-    run.as_str().get(..6).unwrap_or(run.as_str())
+    head(run.as_str())
 }
 
 fn told(event: &Event, by: &str) -> String {
     match event {
-        Event::TaskAccepted(task) => format!("accepted from {by}: {}", line(&task.text)),
+        Event::TaskAccepted(task) => format!("accepted from {}: {}", line(by), line(&task.text)),
         Event::RunStarted(started) => begun(started),
         Event::StepBegun(step) => step_begun(step),
         Event::ModelReplied(reply) => replied(reply),
@@ -51,25 +57,21 @@ fn told(event: &Event, by: &str) -> String {
             format!("told that {agent} ({}) ended {}", short(child), tag(&end.state))
         }
         Event::Noted { slot, key, artifact, .. } => {
-            let id = artifact.get(..6).unwrap_or(artifact);
-            format!("noted {slot}/{key} ({id})")
+            format!("noted {} ({})", line(&format!("{slot}/{key}")), head(artifact))
         }
         Event::QuestionAsked { prompt, options, .. } => {
-            format!("asks: {} [{}]", line(prompt), options.join(", "))
+            format!("asks: {} [{}]", line(prompt), line(&options.join(", ")))
         }
         Event::QuestionClosed { answer, .. } => {
-            format!("question closed: {}", answer.as_deref().unwrap_or("expired"))
+            format!("question closed: {}", line(answer.as_deref().unwrap_or("expired")))
         }
         Event::FuseBlown { fuse, value, limit, .. } => {
-            format!("fuse {fuse} blown: {value} over {limit}")
+            format!("fuse {} blown: {value} over {limit}", line(fuse))
         }
-        Event::Controlled(control) => {
-            let why = if control.reason.is_empty() { "" } else { ": " };
-            format!("{} by {by}{why}{}", tag(&control.action), line(&control.reason))
-        }
+        Event::Controlled(control) => controlled(control, by),
         Event::RunEnded(end) => ended(end),
-        Event::NodeStarted { version, .. } => format!("process started, version {version}"),
-        Event::NodeStopped { reason, .. } => format!("process stopped: {reason}"),
+        Event::NodeStarted { version, .. } => format!("process started, version {}", line(version)),
+        Event::NodeStopped { reason, .. } => format!("process stopped: {}", line(reason)),
         Event::TeamLoaded { agents, problems, .. } => {
             format!("team loaded: {} agents, {} problems", agents.len(), problems.len())
         }
@@ -107,9 +109,20 @@ fn plainly(event: &Event) -> String {
 fn begun(started: &Started) -> String {
     let task = line(&started.task);
     match &started.handoff {
-        Some(handoff) => format!("started, handed over by {}: {task}", handoff.source),
+        Some(handoff) => format!("started, handed over by {}: {task}", line(&handoff.source)),
         None => format!("started: {task}"),
     }
+}
+
+fn controlled(control: &Control, by: &str) -> String {
+    let mut text = format!("{} by {}", tag(&control.action), line(by));
+    if !control.value.is_null() {
+        text.push_str(&format!(", {}", value(&control.value)));
+    }
+    if !control.reason.is_empty() {
+        text.push_str(&format!(": {}", line(&control.reason)));
+    }
+    text
 }
 
 fn step_begun(begun: &StepBegun) -> String {
@@ -122,12 +135,12 @@ fn step_begun(begun: &StepBegun) -> String {
                 Purpose::Finalise => " for its last turn".into(),
                 Purpose::Repair { problem } => format!(" to mend its answer: {}", line(problem)),
                 Purpose::Summarise { to, trigger } => {
-                    format!(" for a summary to {to} (trigger: {trigger})")
+                    format!(" for a summary to {to} (trigger: {})", line(trigger))
                 }
             };
-            format!("asks {provider}/{model}{why}")
+            format!("asks {}{why}", line(&format!("{provider}/{model}")))
         }
-        Work::Tool { tool, arguments, .. } => format!("calls {tool} {}", value(arguments)),
+        Work::Tool { tool, arguments, .. } => format!("calls {} {}", line(tool), value(arguments)),
     };
     format!("step {} {what}{again}", begun.step)
 }
@@ -136,7 +149,7 @@ fn replied(reply: &ModelReplied) -> String {
     let step = reply.step;
     if !reply.calls.is_empty() {
         let names: Vec<&str> = reply.calls.iter().map(|it| it.tool.as_str()).collect();
-        return format!("step {step} model wants {}", names.join(", "));
+        return format!("step {step} model wants {}", line(&names.join(", ")));
     }
     let cut = match &reply.finish {
         Finish::Stop | Finish::ToolCalls => String::new(),
@@ -167,7 +180,7 @@ fn ended(end: &Finished) -> String {
 }
 
 /// The word a value is written as.
-fn tag(value: &impl serde::Serialize) -> String {
+pub(crate) fn tag(value: &impl serde::Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
@@ -180,12 +193,25 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// A text on one line, at most 100 characters, without control characters.
-fn line(text: &str) -> String {
-    let flat: String =
-        text.chars().map(|it| if it.is_control() { ' ' } else { it }).take(101).collect();
-    match flat.char_indices().nth(100) {
-        Some((at, _)) => format!("{}…", &flat[..at]),
-        None => flat,
+/// The first six bytes of a name, or less where that would cut a letter.
+fn head(name: &str) -> &str {
+    &name[..name.floor_char_boundary(6)]
+}
+
+/// A text on one line, at most 100 characters.
+pub(crate) fn line(text: &str) -> String {
+    flat(text, PART_MAX)
+}
+
+/// A text without what breaks a line, moves a cursor or turns the direction of reading.
+fn flat(text: &str, most: usize) -> String {
+    let breaks = |it: char| {
+        it.is_control() || matches!(it, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut plain = text.chars().map(|it| if breaks(it) { ' ' } else { it });
+    let mut flat: String = plain.by_ref().take(most).collect();
+    if plain.next().is_some() {
+        flat.push('…');
     }
+    flat
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use callboard_config::AgentName;
+use callboard_config::{AgentName, Mode};
 
+use crate::story::{line, short, tag};
 use crate::{
-    Action, Cost, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView, State,
-    StepBegun, Trouble, Work, short,
+    Action, Cost, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView,
+    State, StepBegun, Trouble, Work,
 };
 
 /// A root and everything under it.
@@ -43,7 +44,7 @@ pub struct Branch {
     pub handoffs: Vec<Handoff>,
     /// Who paused it.
     pub paused: Option<String>,
-    /// What it waits for, by the last failure.
+    /// What it waits for, by the last failure or the last gate.
     pub waits: Option<String>,
     /// Its open questions.
     pub questions: Vec<Question>,
@@ -87,83 +88,74 @@ impl Tree {
     /// How one run of the tree stands, its children included. `None` if it is not in the tree.
     pub fn view(&self, run: &RunId, now: i64) -> Option<RunView> {
         let branch = self.runs.get(run)?;
-        let at_work = self.at_work(run);
-        let below: Vec<&Branch> = self.below(run);
-        let tokens = below.iter().map(|it| it.tokens).sum();
+        let is_open = branch.end.is_none();
+        let at_work = self.at_work(branch);
+        let below = self.below(run);
+        let tokens = below.iter().fold(0, |sum: u64, it| sum.saturating_add(it.tokens));
         let handoffs = below.iter().map(|it| it.handoffs.len()).sum::<usize>();
+        let questions: Vec<Question> =
+            below.iter().filter(|_| is_open).flat_map(|it| it.questions.clone()).collect();
+        let held = self.held(branch, &below);
+        let state = branch.state(questions.first(), held.is_some());
+        let queue = held.filter(|_| state == State::Queued);
         let until = branch.ended.unwrap_or(now.max(branch.began));
         let mut view = RunView {
             run: run.clone(),
-            state: self.state(run),
+            state,
             stop: branch.end.as_ref().map(|it| it.stop),
-            agent: at_work.map_or_else(|| branch.agent.clone(), |it| it.agent.clone()),
+            agent: at_work.agent.clone(),
             result: None,
             answer: None,
             confidence: None,
-            step: at_work.filter(|_| branch.end.is_none()).and_then(|it| it.step.clone()),
-            queue: None,
-            questions: below.iter().flat_map(|it| it.questions.clone()).collect(),
+            step: at_work.step.clone().filter(|_| is_open),
+            queue: queue.map(|waiting_for| Queued { pos: None, waiting_for }),
+            questions,
             missing: Vec::new(),
             recommendations: Vec::new(),
             error: None,
             cost: Cost { usd: None, tokens },
             handoffs: u32::try_from(handoffs).unwrap_or(u32::MAX),
-            elapsed_s: seconds(until - branch.began),
+            elapsed_s: seconds(until.saturating_sub(branch.began)),
             next: None,
             notices: Vec::new(),
         };
-        match &branch.end {
-            Some(end) => finish(&mut view, end),
-            None => view.queue = self.waits(run),
+        if let Some(end) = &branch.end {
+            finish(&mut view, end);
         }
         Some(view)
     }
 
-    /// The run that has the work now: down the last open or deciding transfer.
-    fn at_work(&self, run: &RunId) -> Option<&Branch> {
-        let mut branch = self.runs.get(run)?;
-        loop {
-            let last = branch.handoffs.iter().rev().find(|it| {
-                let is_transfer = it.mode == callboard_config::Mode::Transfer;
-                let end = self.runs.get(&it.run).and_then(|it| it.end.as_ref());
-                is_transfer
-                    && (end.is_none() || (branch.end.is_some() && end == branch.end.as_ref()))
-            });
-            match last.and_then(|it| self.runs.get(&it.run)) {
+    /// The run that has the work, or that finished it: down the transfers whose end decides.
+    fn at_work<'a>(&'a self, run: &'a Branch) -> &'a Branch {
+        let mut branch = run;
+        // A transfer each, so that a journal that names a run twice cannot hold us here.
+        for _ in 0..self.runs.len() {
+            let decides = |child: &Branch| match (&branch.end, &child.end) {
+                (None, None) => true,
+                (None, Some(end)) => end.state != EndState::Failed,
+                (Some(own), end) => end.as_ref() == Some(own),
+            };
+            let transfers = branch.handoffs.iter().rev().filter(|it| it.mode == Mode::Transfer);
+            let next = transfers.filter_map(|it| self.runs.get(&it.run)).find(|it| decides(it));
+            match next {
                 Some(next) => branch = next,
-                None => return Some(branch),
+                None => break,
             }
         }
+        branch
     }
 
-    fn state(&self, run: &RunId) -> State {
-        let Some(branch) = self.runs.get(run) else { return State::Queued };
-        if let Some(end) = &branch.end {
-            return match end.state {
-                crate::EndState::Completed => State::Completed,
-                crate::EndState::Partial => State::Partial,
-                crate::EndState::Failed => State::Failed,
-                crate::EndState::Cancelled => State::Cancelled,
-            };
-        }
-        let below = self.below(run);
-        let open = |it: &&&Branch| it.end.is_none();
-        if let Some(asks) = below.iter().filter(open).find_map(|it| it.questions.first()) {
-            return if asks.kind == "rerun" { State::Halted } else { State::InputRequired };
-        }
-        let paused = branch.paused.is_some();
-        let begun = below.iter().filter(open).any(|it| it.steps > 0 && it.waits.is_none());
-        if begun && !paused { State::Working } else { State::Queued }
-    }
-
-    fn waits(&self, run: &RunId) -> Option<Queued> {
-        let open: Vec<&Branch> =
-            self.below(run).into_iter().filter(|it| it.end.is_none()).collect();
-        let paused = open.iter().find_map(|it| it.paused.as_ref());
-        let waits = paused.map(|it| format!("paused by {it}"));
-        let waits = waits.or_else(|| open.iter().find_map(|it| it.waits.clone()));
-        let seat = || open.iter().all(|it| it.steps == 0).then(|| "a seat".to_string());
-        waits.or_else(seat).map(|waiting_for| Queued { pos: None, waiting_for })
+    /// Why nobody is at work for an open run: what holds up the first of those that wait for no
+    /// other run. `None` if one of them is at work.
+    fn held(&self, branch: &Branch, below: &[&Branch]) -> Option<String> {
+        let is_open = |it: &Branch| it.end.is_none();
+        let hands = below.iter().filter(|it| {
+            let mut children = it.handoffs.iter().filter_map(|to| self.runs.get(&to.run));
+            is_open(it) && !children.any(is_open)
+        });
+        let held: Option<Vec<String>> = hands.map(|it| it.held()).collect();
+        let paused = branch.paused.as_ref().and(branch.held());
+        paused.or_else(|| held?.into_iter().next())
     }
 
     /// The names of the run and of all its descendants.
@@ -175,13 +167,14 @@ impl Tree {
         names
     }
 
-    /// The run and all its descendants.
+    /// The run and all its descendants, each once.
     pub fn below(&self, run: &RunId) -> Vec<&Branch> {
-        let Some(branch) = self.runs.get(run) else { return Vec::new() };
-        let mut found = vec![branch];
+        let mut seen = BTreeSet::from([run]);
+        let mut found: Vec<&Branch> = self.runs.get(run).into_iter().collect();
         let mut at = 0;
         while let Some(branch) = found.get(at).copied() {
-            found.extend(branch.handoffs.iter().filter_map(|it| self.runs.get(&it.run)));
+            let names = branch.handoffs.iter().map(|it| &it.run).filter(|it| seen.insert(it));
+            found.extend(names.filter_map(|it| self.runs.get(it)));
             at += 1;
         }
         found
@@ -189,13 +182,36 @@ impl Tree {
 }
 
 impl Branch {
+    /// Where the run stands, given what a person is asked below it and whether anything moves.
+    fn state(&self, asks: Option<&Question>, is_held: bool) -> State {
+        match (self.end.as_ref().map(|it| it.state), asks) {
+            (Some(EndState::Completed), _) => State::Completed,
+            (Some(EndState::Partial), _) => State::Partial,
+            (Some(EndState::Failed), _) => State::Failed,
+            (Some(EndState::Cancelled), _) => State::Cancelled,
+            (None, Some(asks)) if asks.kind == "rerun" => State::Halted,
+            (None, Some(_)) => State::InputRequired,
+            (None, None) if is_held => State::Queued,
+            (None, None) => State::Working,
+        }
+    }
+
+    /// What the run itself waits for, if it is not at work.
+    fn held(&self) -> Option<String> {
+        let paused = self.paused.as_ref().map(|by| format!("paused by {by}"));
+        let waits = paused.or_else(|| self.waits.clone()).map(|it| line(&it));
+        waits.or_else(|| (self.steps == 0).then(|| "a seat".to_string()))
+    }
+
     fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => {
                 self.replies += 1;
-                self.tokens += reply.usage.input + reply.usage.output;
+                let used = reply.usage.input.saturating_add(reply.usage.output);
+                self.tokens = self.tokens.saturating_add(used);
             }
+            Event::StepWaiting(waiting) => self.waits = Some(waiting.resource.clone()),
             Event::StepFailed(failure) => {
                 self.waits = failure.retry_at.map(|_| failure.message.clone());
             }
@@ -228,7 +244,6 @@ impl Branch {
             | Event::RunStarted(_)
             | Event::RankSet { .. }
             | Event::Embedded { .. }
-            | Event::StepWaiting(_)
             | Event::ToolReturned { .. }
             | Event::StepDecided { .. }
             | Event::LimitsLearned { .. }
@@ -289,19 +304,22 @@ fn finish(view: &mut RunView, end: &Finished) {
     view.error.clone_from(&end.error);
 }
 
+/// To the millisecond. Whole milliseconds stay exact for longer than clocks have run.
 fn seconds(micros: i64) -> f64 {
-    let millis = u32::try_from(micros.max(0) / 1_000).unwrap_or(u32::MAX);
-    f64::from(millis) / 1_000.0
+    (micros.max(0) / 1_000) as f64 / 1_000.0
 }
 
-/// One line about a run in progress, for progress notices: `r_7k2m reviewer: 3: note`.
+/// One line about a run, for progress notices: `r_7k2m reviewer: 3: note`.
 pub fn progress_line(view: &RunView) -> String {
-    let what = match (&view.step, &view.queue) {
-        (_, Some(queued)) => format!("waiting for {}", queued.waiting_for),
-        (Some(step), None) => step.clone(),
-        (None, None) => "starting".into(),
+    let what = match (view.questions.first(), &view.queue, &view.step) {
+        _ if view.state.is_over() => tag(&view.state),
+        (Some(asks), _, _) => format!("asks: {}", asks.prompt),
+        (None, Some(held), _) if held.waiting_for.starts_with("paused") => held.waiting_for.clone(),
+        (None, Some(held), _) => format!("waiting for {}", held.waiting_for),
+        (None, None, Some(step)) => step.clone(),
+        (None, None, None) => "starting".into(),
     };
-    format!("{} {}: {what}", short(&view.run), view.agent)
+    line(&format!("{} {}: {what}", short(&view.run), view.agent))
 }
 
 impl Trouble {

@@ -63,9 +63,10 @@ pub struct RunView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Not at work: nobody has begun, or it is paused or waits at a gate.
+    /// Nobody is at work for it: the run that has the work waits for a seat or at a gate, or is
+    /// paused.
     Queued,
-    /// A step is in progress, or a child works.
+    /// A step is in progress, here or below.
     Working,
     /// It asked a person.
     InputRequired,

@@ -1,0 +1,317 @@
+//! Values as hostile as a journal has to hold: text, numbers, nesting, and what is built of them.
+
+use std::collections::BTreeMap;
+
+use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, Verdict};
+use callboard_trace::{ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary};
+use callboard_trace::{EndState, FailureCode, Missing, Stop, Trouble};
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// What has broken readers and writers of JSON before.
+const HOSTILE: &[&str] = &[
+    "",
+    "\0",
+    "a\r\nb\tc\u{b}\u{c}\u{1b}[2J\u{7f}\u{85}",
+    r"\ud800 \u0000 \x \",
+    "\"}]}{\\\"",
+    "\u{feff}\u{2028}\u{2029}\u{202e}\u{200d}",
+    "\u{fffd}\u{ffff}\u{10ffff}",
+    "null",
+    "{\"kind\":\"run_ended\"}",
+    "👩‍👩‍👧 ﷽ e\u{301}",
+];
+
+pub(crate) fn text() -> BoxedStrategy<String> {
+    let letters = vec(any::<char>(), 0..24).prop_map(String::from_iter);
+    let hostile = proptest::sample::select(HOSTILE).prop_map(str::to_owned);
+    let long = any::<char>().prop_map(|it| String::from_iter([it; 20_000]));
+    prop_oneof![30 => letters, 30 => hostile, 1 => long].boxed()
+}
+
+pub(crate) fn texts() -> BoxedStrategy<Vec<String>> {
+    vec(text(), 0..3).boxed()
+}
+
+pub(crate) fn name() -> BoxedStrategy<AgentName> {
+    "[a-z][a-z0-9_]{1,31}".prop_filter_map("a name", |it| AgentName::parse(&it)).boxed()
+}
+
+pub(crate) fn names() -> BoxedStrategy<Vec<AgentName>> {
+    vec(name(), 0..3).boxed()
+}
+
+pub(crate) fn run() -> BoxedStrategy<RunId> {
+    let named = any::<u128>().prop_map(RunId::new);
+    prop_oneof![named, text().prop_map(RunId::from_text)].boxed()
+}
+
+/// Every number but those that JSON has no word for.
+pub(crate) fn float() -> BoxedStrategy<f64> {
+    use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
+    let odd = proptest::sample::select(&[0.1, 1e21, 5e-324, f64::MAX, f64::MIN, 0.1 + 0.2][..]);
+    prop_oneof![NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE, odd].boxed()
+}
+
+pub(crate) fn json() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        float().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    let wide = leaf.prop_recursive(5, 32, 6, |inner| {
+        let list = vec(inner.clone(), 0..6).prop_map(Value::from);
+        prop_oneof![list, fields(inner)]
+    });
+    let deep = (0usize..100).prop_map(|it| (0..it).fold(json!(1), |inner, _| json!([inner])));
+    prop_oneof![8 => wide, 1 => deep].boxed()
+}
+
+/// An object, as answers and arguments are.
+pub(crate) fn object() -> BoxedStrategy<Value> {
+    fields(json()).boxed()
+}
+
+fn fields(of: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
+    let pairs = vec((text(), of), 0..4);
+    pairs.prop_map(|it| Value::Object(Map::from_iter(it))).boxed()
+}
+
+pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
+    let who = (text(), text(), name(), run(), of(text()), text());
+    let artifact = (text(), text(), text(), any::<usize>(), text());
+    let artifact = artifact.prop_map(|(id, why, name, bytes, head)| ArtifactRef {
+        id,
+        why,
+        name,
+        bytes,
+        head,
+    });
+    let by = prop_oneof![Just(MadeBy::Model), Just(MadeBy::Engine), Just(MadeBy::Outside)];
+    let what = (mode(), summary(), vec(artifact, 0..3), text(), by);
+    (who, what)
+        .prop_map(|(who, what)| {
+            let (id, source, target, run, call, task) = who;
+            let (mode, summary, artifacts, reason, made_by) = what;
+            Handoff {
+                id,
+                source,
+                target,
+                run,
+                call,
+                task,
+                mode,
+                summary,
+                artifacts,
+                reason,
+                made_by,
+            }
+        })
+        .boxed()
+}
+
+fn summary() -> BoxedStrategy<Summary> {
+    let fields = (text(), text(), texts(), text());
+    fields
+        .prop_map(|(did, must_know, open_questions, do_next)| Summary {
+            did,
+            must_know,
+            open_questions,
+            do_next,
+        })
+        .boxed()
+}
+
+pub(crate) fn mode() -> BoxedStrategy<Mode> {
+    prop_oneof![Just(Mode::Transfer), Just(Mode::Delegate)].boxed()
+}
+
+pub(crate) fn finished() -> BoxedStrategy<Finished> {
+    let state = proptest::sample::select(
+        &[EndState::Completed, EndState::Partial, EndState::Failed, EndState::Cancelled][..],
+    );
+    let stop = proptest::sample::select(
+        &[
+            Stop::Done,
+            Stop::Budget,
+            Stop::Turns,
+            Stop::Deadline,
+            Stop::Loop,
+            Stop::Guardrail,
+            Stop::Breaker,
+            Stop::Error,
+            Stop::Cancelled,
+            Stop::Refused,
+        ][..],
+    );
+    let missing = (name(), text(), text());
+    let missing = missing.prop_map(|(agent, error, impact)| Missing { agent, error, impact });
+    let error = (code(), text(), any::<bool>(), text());
+    let error = error.prop_map(|(code, message, retryable, hint)| Trouble {
+        code,
+        message,
+        retryable,
+        hint,
+    });
+    (state, stop, of(object()), vec(missing, 0..2), texts(), of(error))
+        .prop_map(|(state, stop, answer, missing, recommendations, error)| Finished {
+            state,
+            stop,
+            answer,
+            missing,
+            recommendations,
+            error,
+        })
+        .boxed()
+}
+
+pub(crate) fn code() -> BoxedStrategy<FailureCode> {
+    use FailureCode as It;
+    let all = [
+        It::ModelUnavailable,
+        It::RateLimited,
+        It::Timeout,
+        It::BadReply,
+        It::ContextOverflow,
+        It::Unauthorized,
+        It::BadRequest,
+        It::ToolFailed,
+        It::ToolUnavailable,
+        It::BreakerOpen,
+        It::HandoffFailed,
+        It::Refused,
+        It::CheckBlocked,
+        It::Loop,
+        It::Fuse,
+        It::InDoubt,
+        It::Budget,
+        It::Deadline,
+        It::Cancelled,
+        It::Internal,
+    ];
+    proptest::sample::select(all.to_vec()).boxed()
+}
+
+pub(crate) fn started() -> BoxedStrategy<Started> {
+    let asked = (agent(), text(), text(), text(), of(run()), of(handoff()));
+    let place = (any::<u32>(), any::<u32>(), names(), any::<u16>(), any::<i64>(), fuses());
+    let rest = (text(), text(), any::<bool>(), name());
+    (asked, place, rest)
+        .prop_map(|(asked, place, rest)| {
+            let (agent, task, root_task, context, parent, handoff) = asked;
+            let (depth, hops, path, priority, deadline, fuses) = place;
+            let (principal, trace, triggers, entry) = rest;
+            Started {
+                agent,
+                task,
+                root_task,
+                context,
+                parent,
+                handoff,
+                depth,
+                hops,
+                path,
+                priority,
+                deadline,
+                fuses,
+                principal,
+                trace,
+                triggers,
+                entry,
+            }
+        })
+        .boxed()
+}
+
+fn fuses() -> BoxedStrategy<Fuses> {
+    any::<[u32; 7]>()
+        .prop_map(|it| Fuses {
+            depth: it[0],
+            hops: it[1],
+            fan_out: it[2],
+            turns: it[3],
+            parallel_calls: it[4],
+            attempts: it[5],
+            rate_limited: it[6],
+        })
+        .boxed()
+}
+
+fn agent() -> BoxedStrategy<Agent> {
+    let model = (text(), text(), any::<u32>(), any::<u32>());
+    let model = model.prop_map(|(provider, model, max_output, context)| Model {
+        provider,
+        model,
+        max_output,
+        context,
+    });
+    let who = (name(), text(), text(), vec(model, 1..3), of(float()), of(text()));
+    let tools = (of(texts()), texts(), any::<u32>(), texts(), vec(edge(), 0..3));
+    let rights = (class(), float(), object(), permissions(), grants(), any::<bool>());
+    (who, tools, rights)
+        .prop_map(|(who, has, rights)| {
+            let (name, description, instructions, models, temperature, effort) = who;
+            let (tools, disallowed_tools, max_turns, capabilities, handoffs) = has;
+            let (class, authority, output, permissions, grants, publish) = rights;
+            Agent {
+                name,
+                description,
+                instructions,
+                models,
+                temperature,
+                effort,
+                tools,
+                disallowed_tools,
+                max_turns,
+                capabilities,
+                handoffs,
+                class,
+                authority,
+                output,
+                permissions,
+                grants,
+                publish,
+            }
+        })
+        .boxed()
+}
+
+fn edge() -> BoxedStrategy<Edge> {
+    (name(), texts(), of(text()), of(text()), mode(), text(), texts())
+        .prop_map(|(to, triggers, when, task, mode, description, capabilities)| Edge {
+            to,
+            triggers,
+            when,
+            task,
+            mode,
+            description,
+            capabilities,
+        })
+        .boxed()
+}
+
+fn class() -> BoxedStrategy<Class> {
+    use Class as It;
+    let all = [It::Critical, It::High, It::Quality, It::Normal, It::Low, It::Background];
+    proptest::sample::select(all.to_vec()).boxed()
+}
+
+fn act() -> BoxedStrategy<Act> {
+    let all = [Act::Read, Act::Write, Act::Run, Act::Fetch, Act::External];
+    proptest::sample::select(all.to_vec()).boxed()
+}
+
+fn permissions() -> BoxedStrategy<BTreeMap<Act, Verdict>> {
+    let all = [Verdict::Deny, Verdict::Ask, Verdict::Allow];
+    btree_map(act(), proptest::sample::select(all.to_vec()), 0..5).boxed()
+}
+
+fn grants() -> BoxedStrategy<Grants> {
+    prop_oneof![Just(Grants::Own), Just(Grants::Team), vec(act(), 0..3).prop_map(Grants::Only)]
+        .boxed()
+}

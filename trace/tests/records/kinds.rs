@@ -1,0 +1,230 @@
+//! One strategy a kind of event, in a list that the compiler keeps whole.
+
+use callboard_config::SourceFile;
+use callboard_trace::{
+    Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, StepBegun, Task,
+    Usage, Waiting, Work,
+};
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use crate::any::{
+    code, finished, float, handoff, json, name, names, object, run, started, text, texts,
+};
+
+/// Writes both the list of strategies and a `match` without a wildcard out of the same lines, so
+/// that a new kind does not compile before it has a strategy.
+macro_rules! kinds {
+    ($($kind:pat => $strategy:expr,)*) => {
+        /// Every kind's pattern, with a strategy that makes events of that kind.
+        pub(crate) fn kinds() -> Vec<(&'static str, BoxedStrategy<Event>)> {
+            vec![$((stringify!($kind), $strategy.boxed())),*]
+        }
+
+        /// The pattern an event falls under.
+        pub(crate) fn kind_of(event: &Event) -> &'static str {
+            match event {
+                $($kind => stringify!($kind)),*
+            }
+        }
+    };
+}
+
+kinds! {
+    Event::NodeStarted { .. } => (text(), text())
+        .prop_map(|(node, version)| Event::NodeStarted { node, version }),
+    Event::NodeStopped { .. } => (text(), text())
+        .prop_map(|(node, reason)| Event::NodeStopped { node, reason }),
+    Event::TeamLoaded { .. } => (vec(source_file(), 0..3), names(), texts())
+        .prop_map(|(files, agents, problems)| Event::TeamLoaded { files, agents, problems }),
+    Event::AdmissionChanged { .. } => (any::<bool>(), float(), text())
+        .prop_map(|(open, load_pct, reason)| Event::AdmissionChanged { open, load_pct, reason }),
+    Event::TaskAccepted(_) => task().prop_map(Event::TaskAccepted),
+    Event::Routed { .. } => (text(), name(), float(), text(), names())
+        .prop_map(|(mode, to, score, arm, candidates)| {
+            Event::Routed { mode, to, score, arm, candidates }
+        }),
+    Event::PlanMade { .. } => (text(), text(), json())
+        .prop_map(|(plan, source, steps)| Event::PlanMade { plan, source, steps }),
+    Event::PlanChanged { .. } => (text(), json())
+        .prop_map(|(plan, change)| Event::PlanChanged { plan, change }),
+    Event::RunStarted(_) => started().prop_map(|it| Event::RunStarted(Box::new(it))),
+    Event::RankSet { .. } => (any::<u16>(), text(), of(text()))
+        .prop_map(|(base, source, key)| Event::RankSet { base, source, key }),
+    Event::Embedded { .. } => (text(), text(), text())
+        .prop_map(|(subject, model, vector)| Event::Embedded { subject, model, vector }),
+    Event::StepWaiting(_) => (any::<u32>(), text(), any::<u64>(), of(float()))
+        .prop_map(|(step, resource, ahead, eta_s)| {
+            Event::StepWaiting(Waiting { step, resource, ahead, eta_s })
+        }),
+    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work())
+        .prop_map(|(step, attempt, work)| Event::StepBegun(StepBegun { step, attempt, work })),
+    Event::ModelReplied(_) => replied().prop_map(|it| Event::ModelReplied(Box::new(it))),
+    Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
+        .prop_map(|(step, call, ok, result, ms)| {
+            Event::ToolReturned { step, call, ok, result, ms }
+        }),
+    Event::StepFailed(_) => failure().prop_map(Event::StepFailed),
+    Event::StepDecided { .. } => (any::<u32>(), text())
+        .prop_map(|(step, decision)| Event::StepDecided { step, decision }),
+    Event::LimitsLearned { .. } => (text(), of(float()), of(float()), text())
+        .prop_map(|(resource, limit, remaining, header)| {
+            Event::LimitsLearned { resource, limit, remaining, header }
+        }),
+    Event::BreakerChanged { .. } => (text(), text(), text(), any::<u32>())
+        .prop_map(|(resource, from, to, failures)| {
+            Event::BreakerChanged { resource, from, to, failures }
+        }),
+    Event::HandedOff(_) => handoff().prop_map(|it| Event::HandedOff(Box::new(it))),
+    Event::HandoffAccepted { .. } => text()
+        .prop_map(|handoff| Event::HandoffAccepted { handoff }),
+    Event::HandoffRefused { .. } => (text(), run(), text(), of(name()))
+        .prop_map(|(handoff, run, reason, better)| {
+            Event::HandoffRefused { handoff, run, reason, better }
+        }),
+    Event::HandoffFailed { .. } => (text(), name(), any::<u8>(), text())
+        .prop_map(|(handoff, to, stage, reason)| {
+            Event::HandoffFailed { handoff, to, stage, reason }
+        }),
+    Event::ChildEnded { .. } => (run(), name(), of(text()), finished())
+        .prop_map(|(child, agent, handoff, end)| {
+            Event::ChildEnded { child, agent, handoff, end: Box::new(end) }
+        }),
+    Event::Noted { .. } => (text(), text(), json(), text(), of(float()))
+        .prop_map(|(slot, key, value, artifact, confidence)| {
+            Event::Noted { slot, key, value, artifact, confidence }
+        }),
+    Event::Forgotten { .. } => text().prop_map(|key| Event::Forgotten { key }),
+    Event::Checked { .. } => (text(), text(), text(), texts(), any::<u32>())
+        .prop_map(|(check, place, verdict, reasons, round)| {
+            Event::Checked { check, place, verdict, reasons, round }
+        }),
+    Event::QuestionAsked { .. } => (text(), text(), text(), texts())
+        .prop_map(|(question, form, prompt, options)| {
+            Event::QuestionAsked { question, form, prompt, options }
+        }),
+    Event::QuestionClosed { .. } => (text(), of(text()))
+        .prop_map(|(question, answer)| Event::QuestionClosed { question, answer }),
+    Event::BudgetAlerted { .. } => (text(), text(), float(), float(), float())
+        .prop_map(|(node, dimension, used, limit, pct)| {
+            Event::BudgetAlerted { node, dimension, used, limit, pct }
+        }),
+    Event::BudgetSet { .. } => (text(), json(), json())
+        .prop_map(|(node, from, to)| Event::BudgetSet { node, from, to }),
+    Event::FuseBlown { .. } => (text(), any::<u64>(), any::<u64>(), names())
+        .prop_map(|(fuse, value, limit, chain)| Event::FuseBlown { fuse, value, limit, chain }),
+    Event::Controlled(_) => control().prop_map(Event::Controlled),
+    Event::Checkpointed { .. } => (text(), vec(any::<u32>(), 0..4), texts())
+        .prop_map(|(summary, done, next)| Event::Checkpointed { summary, done, next }),
+    Event::RunEnded(_) => finished().prop_map(|it| Event::RunEnded(Box::new(it))),
+    Event::Delivered { .. } => (text(), text())
+        .prop_map(|(to, form)| Event::Delivered { to, form }),
+    Event::CallerLeft { .. } => float().prop_map(|after_s| Event::CallerLeft { after_s }),
+    Event::Exported { .. } => (text(), any::<u64>())
+        .prop_map(|(destination, up_to)| Event::Exported { destination, up_to }),
+    Event::DayClosed { .. } => (text(), json())
+        .prop_map(|(day, totals)| Event::DayClosed { day, totals }),
+}
+
+fn source_file() -> impl Strategy<Value = SourceFile> {
+    (text(), text()).prop_map(|(path, hash)| SourceFile { path: path.into(), hash })
+}
+
+fn task() -> impl Strategy<Value = Task> {
+    let caller = (text(), text(), text(), text());
+    let caller = caller.prop_map(|(principal, client, version, transport)| Caller {
+        principal,
+        client,
+        version,
+        transport,
+    });
+    let said = (text(), text(), caller, of(text()), of(any::<u16>()));
+    (said, any::<i64>(), text(), of(text())).prop_map(|(said, deadline, trace, parent_span)| {
+        let (text, context, caller, key, priority) = said;
+        Task { text, context, caller, key, priority, deadline, trace, parent_span }
+    })
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    let purpose = prop_oneof![
+        Just(Purpose::Turn),
+        Just(Purpose::Finalise),
+        text().prop_map(|problem| Purpose::Repair { problem }),
+        (name(), text()).prop_map(|(to, trigger)| Purpose::Summarise { to, trigger }),
+    ];
+    let model = (text(), text(), purpose, any::<usize>(), text());
+    let tool = (text(), text(), json(), any::<bool>());
+    prop_oneof![
+        model.prop_map(|(provider, model, purpose, messages, prompt)| {
+            Work::Model { provider, model, purpose, messages, prompt }
+        }),
+        tool.prop_map(|(call, tool, arguments, repeatable)| {
+            Work::Tool { call, tool, arguments, repeatable }
+        }),
+    ]
+}
+
+fn replied() -> impl Strategy<Value = ModelReplied> {
+    let arguments = prop_oneof![object().prop_map(Ok), text().prop_map(Err)];
+    let call = (text(), text(), arguments);
+    let call = call.prop_map(|(id, tool, arguments)| Call { id, tool, arguments });
+    let finish = prop_oneof![
+        Just(Finish::Stop),
+        Just(Finish::Length),
+        Just(Finish::ToolCalls),
+        Just(Finish::ContentFilter),
+        text().prop_map(Finish::Other),
+    ];
+    let usage = any::<([u64; 4], bool)>().prop_map(|(it, estimated)| Usage {
+        input: it[0],
+        cached: it[1],
+        output: it[2],
+        reasoning: it[3],
+        estimated,
+    });
+    let said = (object(), text(), vec(call, 0..3), finish);
+    (said, any::<u32>(), usage, text(), any::<[u64; 2]>()).prop_map(
+        |((reply, text, calls, finish), step, usage, model, [first_token_ms, ms])| ModelReplied {
+            step,
+            reply,
+            text,
+            calls,
+            finish,
+            usage,
+            model,
+            first_token_ms,
+            ms,
+        },
+    )
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    let which = (any::<u32>(), any::<u32>(), any::<u64>());
+    (which, code(), text(), any::<bool>(), of(any::<i64>())).prop_map(
+        |((step, attempt, ms), code, message, retryable, retry_at)| Failure {
+            step,
+            attempt,
+            code,
+            message,
+            retryable,
+            retry_at,
+            ms,
+        },
+    )
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    let all = [
+        Action::Cancel,
+        Action::Pause,
+        Action::Resume,
+        Action::FinishNow,
+        Action::Retry,
+        Action::SetPriority,
+        Action::Message,
+        Action::Redirect,
+    ];
+    (proptest::sample::select(all.to_vec()), json(), text())
+        .prop_map(|(action, value, reason)| Control { action, value, reason })
+}

@@ -1,0 +1,227 @@
+//! A journal in the making: runs begin, things happen to them, and a tree is folded of it.
+
+use callboard_config::{Agent, AgentName, Class, Grants, Mode, Model};
+use callboard_trace::{
+    Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
+    MadeBy, ModelReplied, Purpose, Record, RunId, RunView, Started, StepBegun, Stop, Summary, Tree,
+    Trouble, Usage, Work,
+};
+use serde_json::{Value, json};
+
+/// Microseconds in a second; each record comes one second after the last.
+pub(crate) const SECOND: i64 = 1_000_000;
+
+/// Records of one root, `a`; runs are named by one letter and begin where they are handed work.
+pub(crate) struct Stage {
+    pub(crate) records: Vec<Record>,
+}
+
+pub(crate) fn id(run: &str) -> RunId {
+    RunId::from_text(format!("r_{run}"))
+}
+
+pub(crate) fn agent(name: &str) -> AgentName {
+    AgentName::parse(name).expect("a name")
+}
+
+impl Stage {
+    /// The root `a` of the coder, which has only begun.
+    pub(crate) fn new() -> Stage {
+        let mut stage = Stage { records: Vec::new() };
+        stage.happens("a", started("coder", None));
+        stage
+    }
+
+    /// Something happens to a run.
+    pub(crate) fn happens(&mut self, run: &str, event: Event) -> &mut Stage {
+        self.records.push(Record {
+            seq: self.records.len() as u64 + 1,
+            at: self.records.len() as i64 * SECOND,
+            v: 1,
+            workspace: "default".into(),
+            task: id("a"),
+            run: id(run),
+            attempt: 1,
+            agent: None,
+            by: "local".into(),
+            prev: String::new(),
+            event,
+        });
+        self
+    }
+
+    /// The model of a run is asked.
+    pub(crate) fn asks(&mut self, run: &str, step: u32) -> &mut Stage {
+        let work = Work::Model {
+            provider: "local".into(),
+            model: "small".into(),
+            purpose: Purpose::Turn,
+            messages: 2,
+            prompt: String::new(),
+        };
+        self.happens(run, Event::StepBegun(StepBegun { step, attempt: 1, work }))
+    }
+
+    /// It answers, and these tokens are used.
+    pub(crate) fn hears(&mut self, run: &str, step: u32, input: u64, output: u64) -> &mut Stage {
+        let reply = ModelReplied {
+            step,
+            reply: json!({}),
+            text: "so".into(),
+            calls: Vec::new(),
+            finish: Finish::Stop,
+            usage: Usage { input, output, ..Usage::default() },
+            model: "local/small".into(),
+            first_token_ms: 1,
+            ms: 2,
+        };
+        self.happens(run, Event::ModelReplied(Box::new(reply)))
+    }
+
+    /// A run hands work to another, which begins.
+    pub(crate) fn hands(&mut self, from: &str, to: &str, who: &str, mode: Mode) -> &mut Stage {
+        self.passes(from, to, who, mode).happens(to, started(who, Some(from)))
+    }
+
+    /// A run hands work to another, whose beginning is not told here.
+    pub(crate) fn passes(&mut self, from: &str, to: &str, who: &str, mode: Mode) -> &mut Stage {
+        let handoff = Handoff {
+            id: format!("h_{to}"),
+            source: from.into(),
+            target: agent(who),
+            run: id(to),
+            call: None,
+            task: "the rest".into(),
+            mode,
+            summary: Summary::default(),
+            artifacts: Vec::new(),
+            reason: "model".into(),
+            made_by: MadeBy::Model,
+        };
+        self.happens(from, Event::HandedOff(Box::new(handoff)))
+    }
+
+    /// A step fails, and is tried again later or not.
+    pub(crate) fn fails(&mut self, run: &str, step: u32, retry_at: Option<i64>) -> &mut Stage {
+        self.happens(
+            run,
+            Event::StepFailed(Failure {
+                step,
+                attempt: 1,
+                code: FailureCode::RateLimited,
+                message: "provider \"local\" answered 429".into(),
+                retryable: retry_at.is_some(),
+                retry_at,
+                ms: 5,
+            }),
+        )
+    }
+
+    /// Somebody outside acts on a run.
+    pub(crate) fn controls(&mut self, run: &str, action: Action) -> &mut Stage {
+        let control = Control { action, value: Value::Null, reason: String::new() };
+        self.happens(run, Event::Controlled(control))
+    }
+
+    /// A run asks a person.
+    pub(crate) fn wonders(&mut self, run: &str, question: &str, form: &str) -> &mut Stage {
+        self.happens(
+            run,
+            Event::QuestionAsked {
+                question: question.into(),
+                form: form.into(),
+                prompt: "may I?".into(),
+                options: vec!["yes".into()],
+            },
+        )
+    }
+
+    /// A run ends.
+    pub(crate) fn ends(&mut self, run: &str, end: Finished) -> &mut Stage {
+        self.happens(run, Event::RunEnded(Box::new(end)))
+    }
+
+    pub(crate) fn tree(&self) -> Tree {
+        Tree::fold(&self.records)
+    }
+
+    /// How a run stands one second after the last record.
+    pub(crate) fn view(&self, run: &str) -> RunView {
+        let now = self.records.len() as i64 * SECOND;
+        self.tree().view(&id(run), now).expect("the run is in the tree")
+    }
+}
+
+pub(crate) fn done() -> Finished {
+    Finished::done(json!({"summary": "it is done", "confidence": 0.75}))
+}
+
+pub(crate) fn end(state: EndState) -> Finished {
+    Finished {
+        state,
+        stop: Stop::Error,
+        answer: None,
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: Some(Trouble {
+            code: FailureCode::Internal,
+            message: "it went wrong".into(),
+            retryable: false,
+            hint: "look at it".into(),
+        }),
+    }
+}
+
+pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
+    let name = agent(name);
+    let agent = Agent {
+        name: name.clone(),
+        description: String::new(),
+        instructions: String::new(),
+        models: vec![Model {
+            provider: "local".into(),
+            model: "small".into(),
+            max_output: 1_000,
+            context: 8_000,
+        }],
+        temperature: None,
+        effort: None,
+        tools: None,
+        disallowed_tools: Vec::new(),
+        max_turns: 20,
+        capabilities: Vec::new(),
+        handoffs: Vec::new(),
+        class: Class::Normal,
+        authority: 0.6,
+        output: json!({}),
+        permissions: std::collections::BTreeMap::new(),
+        grants: Grants::Own,
+        publish: true,
+    };
+    Event::RunStarted(Box::new(Started {
+        agent,
+        task: "the task".into(),
+        root_task: "the task".into(),
+        context: String::new(),
+        parent: parent.map(id),
+        handoff: None,
+        depth: 0,
+        hops: 0,
+        path: vec![name.clone()],
+        priority: 100,
+        deadline: i64::MAX,
+        fuses: Fuses {
+            depth: 5,
+            hops: 10,
+            fan_out: 20,
+            turns: 20,
+            parallel_calls: 32,
+            attempts: 3,
+            rate_limited: 10,
+        },
+        principal: "local".into(),
+        trace: String::new(),
+        triggers: true,
+        entry: name,
+    }))
+}
