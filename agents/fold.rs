@@ -13,13 +13,10 @@ impl Run {
     /// Folds a run from its whole journal. `None` if it does not begin with a `run_started`
     /// (after an optional `task_accepted`).
     pub fn fold(records: &[Record]) -> Option<Run> {
-        let (at, first) = records.iter().enumerate().find_map(|(at, it)| match &it.event {
-            Event::RunStarted(started) => Some((at, (it, started))),
-            _ => None,
-        })?;
-        let (record, started) = first;
-        let mut run = Run::new(record.run.clone(), (**started).clone());
-        run.now = record.at;
+        let at = records.iter().position(|it| matches!(it.event, Event::RunStarted(_)))?;
+        let Event::RunStarted(started) = &records[at].event else { return None };
+        let mut run = Run::new(records[at].run.clone(), (**started).clone());
+        run.now = records[at].at;
         for record in &records[at + 1..] {
             run.apply(&record.by, &record.event);
         }
@@ -186,12 +183,14 @@ impl Run {
             return;
         };
         asking.open = false;
-        match failure.code {
-            FailureCode::InDoubt => asking.lost += 1,
-            FailureCode::RateLimited => asking.rate_limited += 1,
-            // Its process was asked to stop: no fault of the step.
-            FailureCode::Cancelled => (),
-            _ => asking.attempts += 1,
+        let code = failure.code;
+        if lost {
+            asking.lost += 1;
+        } else if code == FailureCode::RateLimited {
+            asking.rate_limited += 1;
+        } else if code != FailureCode::Cancelled {
+            // Cancelled: its process was asked to stop, which is no fault of the step.
+            asking.attempts += 1;
         }
         asking.failure = Some(failure.clone());
     }

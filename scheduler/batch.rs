@@ -36,16 +36,8 @@ impl Batch {
     /// Takes steps until the rules say wait: each is folded into the run at once.
     pub(crate) fn decide(&mut self, house: &House, root: &RunId, run: &mut Run) -> Rest {
         for _ in 0..STEPS_MAX {
-            match callboard_agents::next(run) {
-                Step::Wait(until) => return Rest::Wait(until),
-                Step::Ask(asked) if asked.not_before.is_some_and(|it| it > run.now) => {
-                    return Rest::Wait(asked.not_before);
-                }
-                Step::End(end) => {
-                    self.end(run, end);
-                    return Rest::Over;
-                }
-                step => self.take(house, root, run, step),
+            if let Some(rest) = self.take(house, root, run, callboard_agents::next(run)) {
+                return rest;
             }
         }
         self.end(run, restless());
@@ -64,8 +56,17 @@ impl Batch {
         self.facts.push(Fact::new(by, event));
     }
 
-    fn take(&mut self, house: &House, root: &RunId, run: &mut Run, step: Step) {
+    /// Takes one step; says so when the run rests.
+    fn take(&mut self, house: &House, root: &RunId, run: &mut Run, step: Step) -> Option<Rest> {
         match step {
+            Step::Wait(until) => return Some(Rest::Wait(until)),
+            Step::End(end) => {
+                self.end(run, end);
+                return Some(Rest::Over);
+            }
+            Step::Ask(asked) if asked.not_before.is_some_and(|it| it > run.now) => {
+                return Some(Rest::Wait(asked.not_before));
+            }
             Step::Ask(asked) => {
                 let prepared = prepare_model(run, &asked);
                 self.fact(run, Event::StepBegun(prepared.begun().clone()));
@@ -88,8 +89,8 @@ impl Batch {
             }
             Step::HandOff(draft) => self.hand_off(house, root, run, draft),
             Step::Record(event) => self.fact(run, event),
-            Step::End(_) | Step::Wait(_) => unreachable!("decided by the caller"),
         }
+        self.state.map(|_| Rest::Over)
     }
 
     fn hand_off(&mut self, house: &House, root: &RunId, run: &mut Run, mut draft: Draft) {

@@ -44,9 +44,9 @@ impl Desk {
     async fn line(&self, row: &RunRow, now: i64) -> Result<RunLine, Refusal> {
         let first = self.house.store.journal(&row.run, 0, 1).await;
         let first = first.map_err(|it| unavailable(&it))?;
-        let task = first.first().and_then(|it| match &it.event {
-            Event::TaskAccepted(task) => Some(task.text.chars().take(80).collect()),
-            _ => None,
+        let task = first.first().and_then(|it| {
+            let Event::TaskAccepted(task) = &it.event else { return None };
+            Some(task.text.chars().take(80).collect())
         });
         Ok(RunLine {
             run: row.run.clone(),

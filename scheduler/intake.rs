@@ -68,9 +68,11 @@ impl Desk {
     fn agent(&self, name: &AgentName) -> Result<&Agent, Refusal> {
         self.team().agents.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.team().agents.keys().map(AgentName::as_str).collect();
+            let near = self.team().nearest(name.as_str());
+            let near = near.map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
             Refusal::new(
                 RefusalCode::UnknownAgent,
-                format!("agent \"{name}\" is not in this team"),
+                format!("agent \"{name}\" is not in this team{near}"),
                 format!("there are: {}", names.join(", ")),
             )
         })

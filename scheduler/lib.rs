@@ -17,9 +17,11 @@ mod journal;
 mod look;
 mod node;
 mod refusal;
+mod rehearsal;
 mod sight;
 
 pub use ask::{AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, QueueLine, RunLine, Submitted};
 pub use desk::Desk;
 pub use node::{Node, NodeOptions, StartError};
 pub use refusal::{Refusal, RefusalCode};
+pub use rehearsal::playbook_problems;

@@ -17,7 +17,7 @@ use crate::desk::Desk;
 use crate::drive::drive;
 use crate::house::{Alarm, Driven, House, Waiters, Wheel};
 use crate::sight::Sight;
-use crate::{chance, clock};
+use crate::{chance, clock, playbook_problems};
 
 /// Between two looks at the queue when nothing hints at news; half of it again at random.
 const POLL: Duration = Duration::from_millis(1_000);
@@ -100,7 +100,9 @@ impl Node {
     }
 }
 
-fn house(team: Team, store: Store, node: String) -> House {
+fn house(mut team: Team, store: Store, node: String) -> House {
+    let problems = playbook_problems(&team);
+    team.problems.extend(problems);
     let hands = Hands {
         models: Models::new(&team.providers, &team.limits, clock::now),
         board: Arc::new(Sight(store.clone())),

@@ -47,18 +47,17 @@ impl Sight {
 fn found(records: &[Record], uri: &str) -> Option<String> {
     let name = uri.rsplit('/').next().unwrap_or(uri);
     if name.starts_with("a_") {
-        return records.iter().rev().find_map(|it| match &it.event {
-            Event::Noted { artifact, value, .. } if artifact == name => {
-                Some(value.as_str().map_or_else(|| value.to_string(), str::to_string))
-            }
-            _ => None,
+        return records.iter().rev().find_map(|it| {
+            let Event::Noted { artifact, value, .. } = &it.event else { return None };
+            let text = || value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            (artifact == name).then(text)
         });
     }
     let of_run: Vec<Record> =
         records.iter().filter(|it| it.run.as_str() == name).cloned().collect();
-    let answer = of_run.iter().rev().find_map(|it| match &it.event {
-        Event::RunEnded(end) => end.answer.as_ref().map(Value::to_string),
-        _ => None,
+    let answer = of_run.iter().rev().find_map(|it| {
+        let Event::RunEnded(end) = &it.event else { return None };
+        end.answer.as_ref().map(Value::to_string)
     });
     (!of_run.is_empty()).then(|| match answer {
         Some(answer) => format!("{answer}\n\n{}", story(&of_run)),

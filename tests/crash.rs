@@ -33,7 +33,6 @@ async fn a_run_cut_after_any_write_comes_to_the_same_end() {
         let output = run_killed_at(&stage, sync);
         if output.status.success() {
             assert!(cuts >= 10, "only {cuts} syncs before the end: was every step written?");
-            println!("cut after each of {cuts} syncs");
             return;
         }
         cuts = sync;

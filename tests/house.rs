@@ -24,13 +24,13 @@ async fn an_answer_ends_the_run() {
 
 #[tokio::test]
 async fn triggers_carry_a_task_through_three_agents() {
-    let stage = Stage::new(&format!(
-        "- {{when: {{purpose: summarise}}, say: '{{\"did\": \"my part of the work was done\", \
-         \"must_know\": \"the pattern is a channel\", \"do_next\": \"go on from here\"}}'}}\n\
-         - {{when: {{agent: researcher}}, answer: {{summary: channels it is, confidence: 0.8}}}}\n\
-         - {{when: {{agent: coder}}, answer: {{summary: code is written, confidence: 0.8}}}}\n\
-         - {{when: {{agent: tester}}, answer: {{summary: all tests pass, confidence: 0.9}}}}\n"
-    ));
+    let stage = Stage::new(
+        "- {when: {purpose: summarise}, say: '{\"did\": \"my part of the work was done\", \
+         \"must_know\": \"the pattern is a channel\", \"do_next\": \"go on from here\"}'}\n\
+         - {when: {agent: researcher}, answer: {summary: channels it is, confidence: 0.8}}\n\
+         - {when: {agent: coder}, answer: {summary: code is written, confidence: 0.8}}\n\
+         - {when: {agent: tester}, answer: {summary: all tests pass, confidence: 0.9}}\n",
+    );
     let node = stage.node().await;
     let task = "Research async patterns, implement an example, test it";
     let view = play(&node.desk(), ask("researcher", task)).await;

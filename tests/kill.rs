@@ -80,7 +80,6 @@ async fn asked_no_more_than_told(
         "the endpoint saw {} calls, the journal knows {told}",
         requests.len()
     );
-    println!("{told} model steps begun for {} calls seen by the endpoint", requests.len());
 }
 
 /// A coordinator that asks two others side by side, each of which thinks for a while.

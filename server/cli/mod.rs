@@ -105,8 +105,12 @@ fn log(say: Say) {
         (_, true) => "warn,callboard=debug,callboard_scheduler=debug,callboard_agents=debug",
         (false, false) => "warn",
     };
-    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(level))
+    let mut filter = EnvFilter::try_new(asked.as_deref().unwrap_or(level))
         .unwrap_or_else(|_| EnvFilter::new(level));
+    // At lower levels these libraries write whole requests and replies.
+    for floor in ["rmcp=warn", "async_openai=off"] {
+        filter = floor.parse().map_or(filter.clone(), |it| filter.clone().add_directive(it));
+    }
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -14,7 +14,8 @@ pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
     let folder = place::team_folder(args.folder.as_deref())?;
     let (team, found) = match callboard_config::load_here(&folder) {
         Ok(team) => {
-            let found = Problems(team.problems.clone());
+            let mut found = Problems(team.problems.clone());
+            found.0.extend(callboard_scheduler::playbook_problems(&team));
             (Some(team), found)
         }
         Err(found) => (None, found),
