@@ -215,10 +215,9 @@ async fn the_same_long_text_is_kept_once() {
 #[tokio::test]
 async fn a_panic_undoes_one_write_only() {
     let (_home, store) = fresh();
-    let bad = store.inner.db.write(|tx| {
+    let bad = store.inner.db.write::<u64, _>(|tx| {
         tx.exec("INSERT INTO pace(name, tat, at) VALUES('bad', 0, 0)", &[])?;
-        let none: Option<()> = None;
-        Ok(none.unwrap())
+        panic!("as asked");
     });
     let good = store
         .inner
