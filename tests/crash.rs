@@ -6,7 +6,7 @@ mod stage;
 use std::process::{Command, Output};
 
 use callboard_trace::State;
-use stage::{Stage, caller, end, no_finished_step_is_taken_again, records};
+use stage::{Stage, ask, caller, end, no_finished_step_is_taken_again, records};
 
 const SUMMARY: &str =
     "summary: {did: looked at the task and at what is there, must_know: use tokio, do_next: go on}";
@@ -82,4 +82,52 @@ async fn goes_on(stage: &Stage, sync: u32) {
         let found = told.lines().filter(|it| it.contains(&format!(": {what}"))).count();
         assert_eq!(found, count, "`{what}`, cut at sync {sync}:\n{told}");
     }
+}
+
+/// From its n-th write on, the disk of the traced process is full.
+fn on_a_full_disk(from: u32, arguments: &[&str], stage: &Stage) -> Command {
+    let inject = format!("inject=pwrite64:error=ENOSPC:when={from}+");
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", &inject])
+        .arg(env!("CARGO_BIN_EXE_callboard"))
+        .args(arguments)
+        .arg("--team")
+        .arg(stage.team())
+        .arg("--data")
+        .arg(stage.data());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_takes_nothing_in_and_loses_nothing() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let front = stage.node_with(false).await;
+    let run = front.desk().submit(ask("writer", "before the disk was full")).await;
+    let run = run.expect("accepted").run;
+
+    let refused = on_a_full_disk(1, &["run", "writer", "too late", "--json"], &stage)
+        .output()
+        .expect("strace is there: `./check` installs it");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("the disk of the data folder is full"), "{said}");
+    assert!(refused.stdout.is_empty(), "no run id for what was not accepted");
+
+    let mut worker = on_a_full_disk(1, &["serve"], &stage)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    drop(worker.stdin.take());
+    worker.wait().expect("it ends");
+
+    let view = front.desk().view(&run, &caller()).await.expect("still there");
+    assert_eq!(view.state, State::Queued, "nobody could write a step: {view:?}");
+    front.stop().await;
+    let node = stage.node().await;
+    assert_eq!(end(&node.desk(), &run).await.state, State::Completed);
+    node.stop().await;
 }

@@ -67,6 +67,7 @@ pub(crate) async fn long_text_comes_back(db: Fixture) {
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![
         "\\$+blob",
+        "\\$+deep",
         Just("blob".to_owned()),
         Just("$blobs".to_owned()),
         "[a-z$\\\\\"\u{e9}]{0,6}",
@@ -101,6 +102,13 @@ pub(crate) async fn any_json_comes_back(db: Fixture) {
             Ok(())
         })
         .unwrap();
+    let mut deep = json!("x".repeat(2_000));
+    for level in 0..300 {
+        deep = if level % 2 == 0 { json!([deep]) } else { json!({"$deep": deep, "$blob": "y"}) };
+        if level % 50 == 49 {
+            given.push(deep.clone());
+        }
+    }
     let hash = "0".repeat(64);
     given.extend([
         json!({"$blob": hash}),

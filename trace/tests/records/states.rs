@@ -53,6 +53,16 @@ fn one_run_alone() {
             },
             (State::Queued, "coder", ASKS, Some("local/requests")),
         ),
+    ];
+    for (case, play, expected) in cases {
+        check(case, play(&mut Stage::new()), *expected);
+    }
+}
+
+#[test]
+fn one_run_that_somebody_stopped() {
+    type Play = fn(&mut Stage) -> &mut Stage;
+    let cases: &[(&str, Play, Said<'_>)] = &[
         (
             "it is paused",
             |it| it.asks("a", 1).controls("a", Action::Pause),
