@@ -1,4 +1,4 @@
-//! Long strings of a body live apart, by their hash, once.
+//! How a body is kept: long strings apart, by their hash, once; deep nesting folded into text.
 
 use serde_json::{Map, Value};
 
@@ -9,8 +9,15 @@ use crate::db::Tx;
 /// A string longer than this is a blob.
 pub(crate) const BLOB_OVER: usize = 1024;
 
-/// The key of an object that stands for a blob. Keys of the body that look like it get one more `$`.
-const MARK: &str = "$blob";
+/// Deeper nesting is kept as text: a reader of JSON gives up at 128 levels, and what cannot be read
+/// back must not be written.
+const LEVELS: usize = 64;
+
+/// The key of an object that stands for a blob, and of one that stands for nested JSON as text.
+/// Keys of the body that look like these get one more `$`.
+const MARKS: [&str; 2] = [BLOB, DEEP];
+const BLOB: &str = "$blob";
+const DEEP: &str = "$deep";
 
 /// A long string with its hash.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,32 +28,56 @@ pub(crate) struct Blob {
 
 /// Takes the long strings out of a body and leaves their hashes.
 pub(crate) fn pack(body: Value, blobs: &mut Vec<Blob>) -> Value {
+    pack_at(body, 0, blobs)
+}
+
+fn pack_at(body: Value, level: usize, blobs: &mut Vec<Blob>) -> Value {
     match body {
         Value::String(text) if text.len() > BLOB_OVER => {
             let hash = digest(text.as_bytes());
-            let mark = Map::from_iter([(MARK.to_owned(), Value::String(hash.clone()))]);
-            blobs.push(Blob { hash, text });
-            Value::Object(mark)
+            blobs.push(Blob { hash: hash.clone(), text });
+            mark(BLOB, Value::String(hash))
         }
-        Value::Array(items) => items.into_iter().map(|it| pack(it, blobs)).collect(),
+        Value::Array(_) | Value::Object(_) if level == LEVELS => {
+            let text = pack_at(body, 0, blobs).to_string();
+            mark(DEEP, pack_at(Value::String(text), 0, blobs))
+        }
+        Value::Array(items) => items.into_iter().map(|it| pack_at(it, level + 1, blobs)).collect(),
         Value::Object(map) => {
-            let packed = map.into_iter().map(|(key, it)| (escape(key), pack(it, blobs)));
+            let packed =
+                map.into_iter().map(|(key, it)| (escape(key), pack_at(it, level + 1, blobs)));
             Value::Object(packed.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => body,
     }
 }
 
-/// Puts the long strings back; `fetch` finds one by its hash.
+fn mark(key: &str, value: Value) -> Value {
+    Value::Object(Map::from_iter([(key.to_owned(), value)]))
+}
+
+/// How many levels of lists and objects a body has.
+pub(crate) fn depth(body: &Value) -> usize {
+    match body {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// Puts everything back; `fetch` finds a blob by its hash.
 pub(crate) fn unpack(
     body: Value,
     fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
 ) -> Result<Value, StoreError> {
     match body {
         Value::Array(items) => items.into_iter().map(|it| unpack(it, fetch)).collect(),
-        Value::Object(map) => {
-            if let Some(hash) = map.get(MARK).and_then(Value::as_str) {
+        Value::Object(mut map) => {
+            if let Some(hash) = map.get(BLOB).and_then(Value::as_str) {
                 return fetch(hash).map(Value::String);
+            }
+            if let Some(deep) = map.remove(DEEP) {
+                return unfold(unpack(deep, fetch)?, fetch);
             }
             let opened = map.into_iter().map(|(key, it)| Ok((unescape(key), unpack(it, fetch)?)));
             opened.collect::<Result<_, _>>().map(Value::Object)
@@ -55,9 +86,18 @@ pub(crate) fn unpack(
     }
 }
 
+fn unfold(
+    text: Value,
+    fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
+) -> Result<Value, StoreError> {
+    let parsed = serde_json::from_str(text.as_str().unwrap_or_default());
+    let damaged = |it| StoreError::Corrupt(format!("nested text of a record is no JSON: {it}"));
+    unpack(parsed.map_err(damaged)?, fetch)
+}
+
 /// Whether a stored body may hold a mark or an escaped key.
 pub(crate) fn is_packed(body: &str) -> bool {
-    body.contains(MARK)
+    MARKS.iter().any(|it| body.contains(it))
 }
 
 /// Keeps a blob, unless it is there.
@@ -81,9 +121,10 @@ fn escape(key: String) -> String {
 }
 
 fn unescape(key: String) -> String {
-    if key != MARK && is_mark(&key) { key[1..].to_owned() } else { key }
+    if is_mark(&key) { key[1..].to_owned() } else { key }
 }
 
+/// `$blob`, `$$blob`, … and the same of the other mark.
 fn is_mark(key: &str) -> bool {
-    key.strip_suffix("blob").is_some_and(|it| !it.is_empty() && it.bytes().all(|it| it == b'$'))
+    MARKS.iter().any(|it| key.trim_start_matches('$') == &it[1..] && key.starts_with('$'))
 }

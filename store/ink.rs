@@ -4,11 +4,14 @@ use callboard_trace::{Event, Fact};
 use serde_json::Value;
 
 use crate::StoreError;
-use crate::blob::{Blob, pack};
+use crate::blob::{Blob, depth, pack};
 use crate::chain::digest;
 
 /// The most bytes a record may have, its blobs included.
 const BODY_MAX: usize = 32 << 20;
+
+/// The most levels of nesting a record may have. JSON from outside has at most 128.
+const DEPTH_MAX: usize = 200;
 
 /// Shorter values are no secrets: taking them out would blacken ordinary text.
 const SECRET_MIN: usize = 8;
@@ -52,6 +55,12 @@ impl Ink {
         let Fact { by, event } = fact;
         let kind = event.kind();
         let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
+        let levels = depth(&body);
+        if levels > DEPTH_MAX {
+            let text =
+                format!("a {kind} record is {levels} levels deep, over the limit of {DEPTH_MAX}");
+            return Err(StoreError::Db(text));
+        }
         let (event, body) = self.redact(event, body)?;
         let mut blobs = Vec::new();
         let body = pack(body, &mut blobs).to_string();

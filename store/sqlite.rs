@@ -102,6 +102,8 @@ pub(crate) fn told(error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::Db(format!("the store is read-only here ({text}); choose another data folder"))
         }
+        _ if no_room(error) => StoreError::Full,
+        _ if is_io(error) => StoreError::Db(format!("the disk failed ({text}); check it and try again")),
         _ if is_busy(error) => StoreError::Db(
             "another process has kept the store locked for too long; stop that process, or try again"
                 .to_owned(),
@@ -114,6 +116,12 @@ pub(crate) fn told(error: &rusqlite::Error) -> StoreError {
 pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// The file that processes share beside the database could not grow.
+fn no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|it| it.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// Whether the disk itself failed: what was handed to it may or may not be there.

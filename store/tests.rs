@@ -297,6 +297,10 @@ async fn a_full_store_says_so_and_loses_nothing() {
 async fn a_giant_record_is_refused() {
     let (_home, store) = fresh();
     let run = store.submit(root(1)).await.unwrap().run;
+    let change = (0..300).fold(Value::Null, |it, _| Value::from(vec![it]));
+    let deep = Fact::new("me", Event::PlanChanged { plan: String::new(), change });
+    let error = store.signal(&run, vec![deep], false).await.unwrap_err();
+    assert!(error.to_string().contains("301 levels deep"), "{error}");
     let error = store.signal(&run, vec![fact(&"x".repeat(33 << 20))], false).await.unwrap_err();
     assert!(error.to_string().contains("over the limit"), "{error}");
     assert_eq!(store.journal(&run, 0, 10).await.unwrap().len(), 1);

@@ -15,12 +15,16 @@ use crate::open::{Use, connect};
 use crate::sqlite::{Memo, told};
 use crate::writer::{Chance, Writer, attempt, step};
 
-/// How often the watcher looks for other processes' commits.
+/// How often the watcher looks for other processes' commits while runs are ready or running.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How often it looks while all is quiet: an idle process must cost next to nothing.
+const GLANCE_EVERY: Duration = Duration::from_millis(100);
 
 const READERS: usize = 2;
 
-const STACK: usize = 1 << 20;
+/// Deeply nested records are read here; what is not used is not taken.
+const STACK: usize = 4 << 20;
 
 /// The running threads. Dropping it waits for them; drop every [`Db`] first.
 pub(crate) struct Threads {
@@ -95,16 +99,22 @@ fn within(
 
 /// Other processes' commits move a counter that SQLite keeps; ours do too.
 fn watch(conn: &Connection, stop: &AtomicBool, hint: &Notify) {
-    let mut seen = None;
+    let (mut seen, mut pause) = (None, LOOK_EVERY);
     while !stop.load(Ordering::Relaxed) {
-        let version: Option<i64> = conn
-            .prepare_cached("PRAGMA data_version")
-            .and_then(|mut it| it.query_row([], |row| row.get(0)))
-            .ok();
+        let version = number(conn, "PRAGMA data_version");
         if version != seen {
             seen = version;
             hint.notify_waiters();
+            let sql = "SELECT EXISTS (SELECT 1 FROM run WHERE state = 'running')
+                OR EXISTS (SELECT 1 FROM run WHERE state = 'ready')";
+            let busy = number(conn, sql) != Some(0);
+            pause = if busy { LOOK_EVERY } else { GLANCE_EVERY };
         }
-        thread::park_timeout(LOOK_EVERY);
+        thread::park_timeout(pause);
     }
+}
+
+/// `None` when another process is in the way; the next look will tell.
+fn number(conn: &Connection, sql: &str) -> Option<i64> {
+    conn.prepare_cached(sql).and_then(|mut it| it.query_row([], |row| row.get(0))).ok()
 }

@@ -166,13 +166,12 @@ fn bodies(tx: &mut dyn Tx, body: &str) -> Result<Option<String>, StoreError> {
         return Ok(Some("its body is no JSON".to_owned()));
     };
     let mut wrong = None;
-    blob::unpack(packed, &mut |hash| {
-        match blob::fetch(tx, hash) {
-            Ok(text) if digest(text.as_bytes()) == hash => {}
-            Ok(_) => wrong = Some(format!("blob {hash} was changed")),
-            Err(error) => wrong = Some(error.to_string()),
+    let opened = blob::unpack(packed, &mut |hash| {
+        let text = blob::fetch(tx, hash)?;
+        if digest(text.as_bytes()) != hash {
+            wrong = Some(format!("blob {hash} was changed"));
         }
-        Ok(String::new())
-    })?;
-    Ok(wrong)
+        Ok(text)
+    });
+    Ok(wrong.or_else(|| opened.err().map(|it| it.to_string())))
 }
