@@ -374,3 +374,46 @@ async fn counters_can_be_counted_again() {
     assert_eq!(number("SELECT n FROM tally WHERE name = 'ended'"), 3);
     assert_eq!(recount, 6);
 }
+
+/// A store of the first format, written once and opened by every later program.
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/samples/store-v1.sqlite");
+
+#[tokio::test]
+async fn a_store_of_the_first_format_opens() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    std::fs::copy(SAMPLE, file(&home)).unwrap();
+    let store = Store::open(options(&home.path().join("data"), "n_new")).unwrap();
+    let run = RunId::new(1);
+    let tree = store.tree(&run, 0, 100).await.unwrap();
+    let kinds: Vec<_> = tree.iter().map(|it| (it.1.seq, it.1.event.kind())).collect();
+    let kind = "plan_changed";
+    assert_eq!(kinds, [(1, kind), (2, kind), (1, kind), (3, kind)]);
+    assert_eq!(tree[1].1.event, fact(&"long ".repeat(500)).event);
+    assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
+    assert_eq!(store.journal(&RunId::from_text("n_old"), 0, 9).await.unwrap().len(), 1);
+    let lease = store.claim(1, 9).await.unwrap().remove(0);
+    assert_eq!((lease.run.clone(), lease.seq), (RunId::new(2), 1));
+    say(&store, &lease, 1, "new").await.unwrap();
+    assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
+}
+
+/// Writes the sample anew, which only a format that was never shipped may need.
+#[tokio::test]
+#[ignore = "writes tests/samples/store-v1.sqlite"]
+async fn write_the_sample() {
+    let (home, store) = fresh();
+    store.note("n_old", vec![fact("up")]).await.unwrap();
+    let run = store.submit(root(1)).await.unwrap().run;
+    let lease = store.claim(1, 9).await.unwrap().remove(0);
+    let child = NewRun { root: Some(run.clone()), parent: Some(run.clone()), ..root(2) };
+    let (facts, next) = (vec![fact(&"long ".repeat(500))], Next::Park { until: None });
+    let write = Advance { seen: 1, facts, spawn: vec![child], tell: vec![], next };
+    store.advance(&lease, write).await.unwrap();
+    store.prioritise(&run, 50, fact("slower")).await.unwrap();
+    store.leave().await.unwrap();
+    drop((lease, store));
+    raw(&home).execute_batch("VACUUM").unwrap();
+    std::fs::create_dir_all(Path::new(SAMPLE).parent().unwrap()).unwrap();
+    std::fs::copy(file(&home), SAMPLE).unwrap();
+}
