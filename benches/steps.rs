@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for producers in [1, 16, 64] {
         let steps = runtime.block_on(steps(&home.path().join(producers.to_string()), producers))?;
         let ratio = steps / disk;
-        say(&format!("{producers:>2} producers: {steps:.0} durable steps/s, {ratio:.1} x the disk"));
+        say(&format!(
+            "{producers:>2} producers: {steps:.0} durable steps/s, {ratio:.1} x the disk"
+        ));
     }
     Ok(())
 }
