@@ -8,6 +8,8 @@ mod blob;
 mod busy;
 mod chain;
 mod claim;
+#[cfg(test)]
+mod damage;
 mod db;
 mod error;
 mod held;
