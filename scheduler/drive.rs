@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callboard_agents::{Outcome, Run, perform};
 use callboard_store::{Advance, Lease, Next, StoreError};
-use callboard_trace::{Event, Failure, FailureCode, Record};
+use callboard_trace::{Event, Failure, FailureCode, Record, RunId};
 use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
@@ -16,14 +16,26 @@ use crate::{chance, clock, journal};
 pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
     let run = lease.run.clone();
     house.driven.add(&run, wheel.clone());
-    let driven = Drive { house: house.clone(), lease, wheel, seen: 0, inside: JoinSet::new() };
+    let _seat = Seat { house: house.clone(), run: run.clone() };
+    let driven = Drive { house, lease, wheel, seen: 0, inside: JoinSet::new() };
     match driven.go().await {
         Ok(()) | Err(StoreError::Fenced) => (),
         Err(error) => tracing::warn!(%run, %error, "dropped a run; it goes on from its journal"),
     }
-    house.driven.remove(&run);
-    house.waiters.ring(&run);
-    house.ready.notify_one();
+}
+
+/// A run under way here. Dropping it, by an end or by a panic, tells everybody who waits.
+struct Seat {
+    house: Arc<House>,
+    run: RunId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.house.driven.remove(&self.run);
+        self.house.waiters.ring(&self.run);
+        self.house.ready.notify_one();
+    }
 }
 
 struct Drive {
@@ -224,7 +236,8 @@ impl Drive {
                 failure.retry_at = failure.retryable.then(|| retry_at(run, retry_after));
                 batch.fact(run, Event::StepFailed(failure));
             }
-            // A panic in a step is a broken invariant: the run is dropped and folded anew.
+            // A broken invariant: this run is dropped, folded anew by whoever claims it, and its
+            // step counts as lost; after three times it halts.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => (),
         }

@@ -94,7 +94,11 @@ impl Node {
         if tokio::time::timeout(GRACE, all).await.is_err() {
             self.tasks.shutdown().await;
         }
-        if let Err(error) = self.house.store.leave().await {
+        let stopped =
+            Event::NodeStopped { node: self.house.node.clone(), reason: "asked to stop".into() };
+        let fact = Fact::new(self.house.node.as_str(), stopped);
+        let told = self.house.store.note(&self.house.node, vec![fact]).await;
+        if let Err(error) = told.and(self.house.store.leave().await) {
             tracing::debug!(%error, "left without a word; the others will notice");
         }
     }
@@ -187,12 +191,13 @@ async fn claim(house: Arc<House>) {
     }
 }
 
-/// A drive that panicked met a broken invariant: the process dies and the journal resumes.
+/// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal
+/// when the next heartbeat gives it back; the others are not disturbed.
 fn broken(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        std::panic::resume_unwind(error.into_panic());
+        tracing::error!(%error, "a run met a fault of the program and was dropped");
     }
 }
 

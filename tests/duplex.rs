@@ -117,6 +117,7 @@ async fn a_handle_is_enough_to_come_back_and_progress_rises_meanwhile() {
         .heard
         .iter()
         .filter(|it| it["method"] == "notifications/progress")
+        .filter(|it| it["params"]["progressToken"] == json!(client.ids))
         .filter_map(|it| it["params"]["progress"].as_f64())
         .collect();
     assert!(!progress.is_empty(), "something was heard in four seconds: {:?}", client.heard);
