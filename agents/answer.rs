@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// Longest summary, in characters.
 const SUMMARY_MAX: usize = 2_000;
+/// Levels of an answer: deeper ones could not be read back from the records that hold them.
+const LEVELS_MAX: usize = 64;
 /// Confidence of an answer that gives none.
 const CONFIDENCE: f64 = 0.5;
 
@@ -22,6 +24,11 @@ pub(crate) fn read(text: &str) -> Option<Value> {
         fields.insert("confidence".into(), json!(CONFIDENCE));
     }
     Some(answer)
+}
+
+/// Whether a text holds an answer object from its first brace to its last.
+pub(crate) fn is_whole(text: &str) -> bool {
+    object_in(text.trim()).is_some()
 }
 
 /// What keeps an answer from meeting its schema: the first problem with its path.
@@ -68,8 +75,17 @@ fn object_in(text: &str) -> Option<Value> {
     [Some(text), from_brace].into_iter().flatten().find_map(|it| {
         let mut values = serde_json::Deserializer::from_str(it).into_iter::<Value>();
         let value = values.next()?.ok()?;
-        value.get("summary").is_some_and(Value::is_string).then_some(value)
+        let is_answer = value.get("summary").is_some_and(Value::is_string);
+        (is_answer && is_shallow(&value, LEVELS_MAX)).then_some(value)
     })
+}
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        Value::Array(items) => levels > 0 && items.iter().all(|it| is_shallow(it, levels - 1)),
+        Value::Object(map) => levels > 0 && map.values().all(|it| is_shallow(it, levels - 1)),
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! How a run changes: one record at a time, and in no other way.
 
 use callboard_trace::{
-    Action, Control, Event, Failure, FailureCode, Handoff, ModelReplied, Purpose, Record,
+    Action, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied, Purpose, Record,
     StepBegun, Work,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
 use crate::{answer, notes};
@@ -58,7 +58,10 @@ impl Run {
             }
             Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
             Event::QuestionClosed { question, .. } => self.questions.retain(|it| it != question),
-            Event::FuseBlown { .. } => self.tally.refused_creations += 1,
+            Event::FuseBlown { .. } => {
+                self.tally.refused_creations += 1;
+                self.tally.bad_turns = 0;
+            }
             Event::Controlled(control) => self.controlled(by, control),
             Event::RunEnded(end) => self.end = Some((**end).clone()),
             Event::NodeStarted { .. }
@@ -147,10 +150,19 @@ impl Run {
         if purpose == Purpose::Turn {
             self.turns += 1;
         }
-        self.dialogue.push(Said::Model(reply.reply.clone()));
+        let is_declined = reply.finish == Finish::ContentFilter;
+        let is_silent = reply.calls.is_empty() && reply.text.trim().is_empty();
+        // Providers take neither an empty message back nor one whose calls were never answered.
+        if !is_silent && !is_declined {
+            self.dialogue.push(Said::Model(reply.reply.clone()));
+        }
         self.calls = reply.calls.clone();
-        let answers = reply.calls.is_empty() && !matches!(purpose, Purpose::Summarise { .. });
-        if let Some(answer) = answer::read(&reply.text).filter(|_| answers) {
+        let answers = match purpose {
+            Purpose::Turn | Purpose::Repair { .. } => reply.calls.is_empty(),
+            Purpose::Finalise => true,
+            Purpose::Summarise { .. } => false,
+        };
+        if let Some(answer) = answer::read(&reply.text).filter(|_| answers && !is_declined) {
             self.kept = Some(answer);
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
@@ -158,10 +170,11 @@ impl Run {
     }
 
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {
-        if ok {
+        let is_bad_summary = !ok && result.get("field").is_some();
+        let was_performed = self.tools.iter().any(|it| it.call.id == call);
+        self.tally.bad_summaries += u32::from(is_bad_summary);
+        if ok || is_bad_summary || was_performed {
             self.tally.bad_turns = 0;
-        } else if result.get("field").is_some() {
-            self.tally.bad_summaries += 1;
         }
         self.calls.retain(|it| it.id != call);
         self.tools.retain(|it| it.call.id != call);
@@ -170,27 +183,35 @@ impl Run {
                 child.settled = true;
             }
         }
-        self.dialogue.push(Said::Tool { call: call.to_string(), result: result.clone() });
+        // Results stand right behind the message that asked for them, before what was said since.
+        let last = self.dialogue.iter().rposition(|it| !matches!(it, Said::Note(_)));
+        let said = Said::Tool { call: call.to_string(), result: result.clone() };
+        self.dialogue.insert(last.map_or(0, |it| it + 1), said);
     }
 
     fn failed(&mut self, failure: &Failure) {
         let lost = failure.code == FailureCode::InDoubt;
+        // Cancelled: its process was asked to stop, which is no fault of the step.
+        let cut_off = lost || failure.code == FailureCode::Cancelled;
         if let Some(tool) = self.tools.iter_mut().find(|it| it.step == failure.step) {
             tool.open = false;
             tool.lost += u32::from(lost);
+            let call = tool.call.id.clone();
+            if !cut_off {
+                self.returned(&call, false, &json!({ "error": failure.message }));
+            }
         }
         let Some(asking) = self.asking.as_mut().filter(|it| it.step == failure.step) else {
             return;
         };
         asking.open = false;
-        let code = failure.code;
-        if lost {
-            asking.lost += 1;
-        } else if code == FailureCode::RateLimited {
-            asking.rate_limited += 1;
-        } else if code != FailureCode::Cancelled {
-            // Cancelled: its process was asked to stop, which is no fault of the step.
-            asking.attempts += 1;
+        if cut_off {
+            asking.lost += u32::from(lost);
+        } else {
+            let is_limited = failure.code == FailureCode::RateLimited;
+            asking.rate_limited += u32::from(is_limited);
+            asking.attempts += u32::from(!is_limited);
+            asking.lost = 0;
         }
         asking.failure = Some(failure.clone());
     }

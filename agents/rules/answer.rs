@@ -34,8 +34,11 @@ pub(crate) fn was_declined(run: &Run) -> Option<Step> {
 /// Rule: an answer off its schema is sent back, twice; then it is kept for what it is.
 pub(crate) fn needs_repair(run: &Run) -> Option<Step> {
     answered(run)?;
+    let reply = &run.reply.as_ref()?.reply;
+    let is_cut = reply.finish == Finish::Length && !answer::is_whole(&reply.text);
     let problem = match &run.kept {
         None => "the reply was empty".to_string(),
+        Some(_) if is_cut => "it was cut off where the output ended: make it shorter".to_string(),
         Some(answer) => answer::problem(answer, &run.started.agent.output)?,
     };
     if run.tally.repairs < REPAIRS_MAX {

@@ -1,5 +1,6 @@
 //! When a model is asked, asked again, or given up.
 
+use callboard_config::Model;
 use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
 
 use crate::run::Asking;
@@ -33,13 +34,18 @@ pub(crate) fn failed(run: &Run) -> Option<Step> {
     };
     let has_tries = asking.attempts < fuses.attempts && asking.rate_limited < fuses.rate_limited;
     if is_cut_off(failure.code) || (failure.retryable && has_tries) {
-        return again(asking.model, failure.retry_at);
+        return again(asking.model, failure.retry_at.map(|it| it.min(run.started.deadline)));
     }
-    let another = asking.model + 1 < run.started.agent.models.len();
-    if another && failure.code != FailureCode::Unauthorized {
-        return again(asking.model + 1, None);
+    match another(&run.started.agent.models, asking.model) {
+        Some(model) if failure.code != FailureCode::Unauthorized => again(model, None),
+        Some(_) | None => Some(give_up(run, asking)),
     }
-    Some(give_up(run, asking))
+}
+
+/// The next model of the chain that was not tried before; a chain may name one twice.
+fn another(chain: &[Model], tried: usize) -> Option<usize> {
+    let same = |a: &Model, b: &Model| (&a.provider, &a.model) == (&b.provider, &b.model);
+    (tried + 1..chain.len()).find(|at| !chain[..*at].iter().any(|it| same(it, &chain[*at])))
 }
 
 /// Whether the attempt ended with its process, not by itself.
@@ -51,7 +57,7 @@ fn give_up(run: &Run, asking: &Asking) -> Step {
     let failure = asking.failure.as_ref();
     let code = failure.map_or(FailureCode::Internal, |it| it.code);
     let said = failure.map_or("no reply", |it| it.message.as_str());
-    let tries = asking.attempts + asking.rate_limited;
+    let tries = asking.begun;
     let message = if tries > 1 { format!("{said} ({tries} attempts)") } else { said.to_string() };
     Step::End(Finished {
         state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },

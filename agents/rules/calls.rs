@@ -4,11 +4,14 @@ use callboard_trace::{Call, Event};
 use serde_json::{Value, json};
 
 use crate::rules::limits::reject;
+use crate::run::Child;
 use crate::toolbox::{self, Kind};
 use crate::{Run, Step, answer};
 
 /// Bytes of one note.
 const NOTE_MAX: usize = 64 << 10;
+/// What a refusal is told that is not the first act.
+const LATE: &str = "a handoff can be refused only as the first act: do the work, or hand it on";
 
 /// Rule: an unknown tool or arguments off its schema are told to the model, and nothing is done.
 pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
@@ -16,16 +19,9 @@ pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
     open.filter_map(|call| Some(reject(&call.id, &problem(run, call)?))).next()
 }
 
-/// Rule: a note is written down at once; a refusal that comes late is none.
+/// Rule: a note is written down at once.
 pub(crate) fn are_notes(run: &Run) -> Option<Step> {
-    run.calls.iter().find_map(|call| match toolbox::kind(&call.tool)? {
-        Kind::Note => Some(note(call)),
-        Kind::Refuse => Some(reject(
-            &call.id,
-            "a handoff can be refused only as the first act: do the work, or hand it on",
-        )),
-        Kind::HandOff | Kind::Delegate | Kind::Performed => None,
-    })
+    run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(Kind::Note)).map(note)
 }
 
 /// Rule: everything else is performed, side by side.
@@ -50,13 +46,29 @@ pub(crate) fn are_at_it(run: &Run) -> Option<Step> {
 
 /// Whether the call is under way: begun as a step, or passed on to a child.
 fn is_begun(run: &Run, call: &Call) -> bool {
-    run.tools.iter().any(|it| it.call.id == call.id)
-        || run.children.iter().any(|it| it.handoff.call.as_deref() == Some(call.id.as_str()))
+    run.tools.iter().any(|it| it.call.id == call.id) || is_passed_on(run, call)
+}
+
+/// Whether a child works on the call. An earlier turn's child does not count: many models name
+/// the calls of each turn alike.
+pub(super) fn is_passed_on(run: &Run, call: &Call) -> bool {
+    let passed = |it: &Child| !it.settled && it.handoff.call.as_deref() == Some(call.id.as_str());
+    run.children.iter().any(passed)
 }
 
 fn problem(run: &Run, call: &Call) -> Option<String> {
     let tools = toolbox::tools_of(run);
-    let Some(tool) = tools.iter().find(|it| it.name == call.tool) else {
+    let kind = toolbox::kind(&call.tool);
+    if kind == Some(Kind::Refuse) && run.started.handoff.is_some() {
+        return Some(LATE.into());
+    }
+    let is_it = |it: &toolbox::Tool| match kind {
+        Some(Kind::Delegate) => toolbox::kind(it.name) == kind,
+        Some(Kind::HandOff | Kind::Refuse | Kind::Note | Kind::Performed) | None => {
+            it.name == call.tool
+        }
+    };
+    let Some(tool) = tools.iter().find(|it| is_it(it)) else {
         let known: Vec<&str> = tools.iter().map(|it| it.name).collect();
         return Some(format!("there is no tool `{}`; there are: {}", call.tool, known.join(", ")));
     };
@@ -64,8 +76,8 @@ fn problem(run: &Run, call: &Call) -> Option<String> {
         Err(text) => {
             Some(format!("the arguments are no JSON object: {}", crate::words::cut(text, 200)))
         }
-        Ok(arguments) => answer::problem(arguments, &tool.schema)
-            .map(|it| it.replace("the answer", "the arguments")),
+        Ok(arguments) => answer::problem(arguments, &tool.least())
+            .map(|it| it.replacen("the answer", "the arguments", 1)),
     }
 }
 

@@ -105,6 +105,9 @@ fn another(run: &Run, child: &Child) -> Option<(u8, AgentName)> {
     let tried = |name: &AgentName| {
         name == run.name() || run.children.iter().any(|it| it.handoff.target == *name)
     };
+    if run.children.len() >= run.started.fuses.fan_out as usize {
+        return None;
+    }
     let wanted = words::stems(&child.handoff.task);
     let better = child.refused.as_ref().and_then(|it| it.better.clone());
     let fit = run

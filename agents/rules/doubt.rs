@@ -2,6 +2,7 @@
 
 use callboard_trace::Event;
 
+use crate::rules::outside::until_too_late;
 use crate::{Run, Step};
 
 /// A step begun and lost this often in a row is assumed to bring processes down.
@@ -21,7 +22,7 @@ pub(crate) fn was_lost_too_often(run: &Run) -> Option<Step> {
 
 /// Rule: a lost step that is not safe to repeat waits for a person's word.
 pub(crate) fn cannot_be_repeated(run: &Run) -> Option<Step> {
-    let tool = run.tools.iter().find(|it| it.lost > 0 && !it.open && !it.repeatable)?;
+    let tool = run.tools.iter().find(|it| !it.open && !it.repeatable)?;
     let prompt = format!(
         "step {} called {} and its process went away before an answer: it may have happened",
         tool.step, tool.call.tool
@@ -31,13 +32,13 @@ pub(crate) fn cannot_be_repeated(run: &Run) -> Option<Step> {
 
 /// Rule: an open question stops the run until it is answered.
 pub(crate) fn waits_for_a_person(run: &Run) -> Option<Step> {
-    (!run.questions.is_empty()).then_some(Step::Wait(None))
+    (!run.questions.is_empty()).then(|| until_too_late(run))
 }
 
 fn ask(run: &Run, step: u32, prompt: String) -> Option<Step> {
     let question = format!("q_{}_{step}", run.id.as_str().trim_start_matches("r_"));
     if run.questions.contains(&question) {
-        return Some(Step::Wait(None));
+        return Some(until_too_late(run));
     }
     let options = ["rerun", "skip", "abort"].map(String::from).to_vec();
     let form = "rerun".to_string();

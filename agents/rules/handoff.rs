@@ -8,6 +8,7 @@ use callboard_trace::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::rules::calls::is_passed_on;
 use crate::run::Declined;
 use crate::toolbox::{self, Kind};
 use crate::{Draft, Run, Step, words};
@@ -41,7 +42,7 @@ pub(crate) fn is_refused(run: &Run) -> Option<Step> {
 /// Rule: a first act that is no refusal accepts the handoff.
 pub(crate) fn is_accepted(run: &Run) -> Option<Step> {
     let handoff = run.started.handoff.as_ref()?;
-    let acted = run.turns > 0 && !run.accepted;
+    let acted = run.reply.is_some() && !run.accepted;
     acted.then(|| Step::Record(Event::HandoffAccepted { handoff: handoff.id.clone() }))
 }
 
@@ -57,7 +58,8 @@ pub(crate) fn is_transferred(run: &Run) -> Option<Step> {
 
 /// Why the receiver declines, if its first act says so.
 pub fn declined(run: &Run) -> Option<Declined> {
-    let reply = run.reply.as_ref().filter(|_| run.turns == 1 && run.started.handoff.is_some())?;
+    let is_first = run.turns == 1 && !run.accepted && run.started.handoff.is_some();
+    let reply = run.reply.as_ref().filter(|_| is_first)?;
     let call = reply.reply.calls.first()?;
     if toolbox::kind(&call.tool) != Some(Kind::Refuse) {
         return None;
@@ -125,10 +127,8 @@ struct GivenArtifact {
 }
 
 fn asked(run: &Run, kind: Kind, mode: Mode) -> Option<Step> {
-    let passed = |call: &Call| {
-        run.children.iter().any(|it| it.handoff.call.as_deref() == Some(call.id.as_str()))
-    };
-    let call = run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(kind) && !passed(it))?;
+    let wanted = |it: &&Call| toolbox::kind(&it.tool) == Some(kind) && !is_passed_on(run, it);
+    let call = run.calls.iter().find(wanted)?;
     let given = call.arguments.as_ref().ok().cloned().unwrap_or_default();
     let given: Given = match serde_json::from_value(given) {
         Ok(given) => given,
@@ -143,7 +143,7 @@ fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Reje
     let (summary, made_by) = summary(run, call, &given.summary)?;
     let artifacts = artifacts(run, call, &given.artifacts)?;
     if given.task.trim().is_empty() || given.task.chars().count() > 8_000 {
-        return Err(refused(call, Some("task"), "`task` takes 1 to 8,000 characters"));
+        return Err(refused(call, None, "`task` takes 1 to 8,000 characters"));
     }
     let why = words::cut(&given.reason, 300);
     let reason = match run.reply.as_ref().map(|it| &it.purpose) {
@@ -195,11 +195,12 @@ fn fuse(run: &Run, call: &Call, mode: Mode) -> Result<(), Rejected> {
 
 fn summary(run: &Run, call: &Call, given: &Value) -> Result<(Summary, MadeBy), Rejected> {
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let plain = given.as_str().map(str::to_string);
     let listed = given.get("open_questions").and_then(Value::as_array);
     let questions = listed.into_iter().flatten().filter_map(Value::as_str).map(String::from);
     let summary = Summary {
         did: text("did"),
-        must_know: text("must_know"),
+        must_know: plain.unwrap_or_else(|| text("must_know")),
         open_questions: questions.collect(),
         do_next: text("do_next"),
     };

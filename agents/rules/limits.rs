@@ -4,7 +4,7 @@ use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
 use serde_json::json;
 
 use crate::rules::asking;
-use crate::{Run, Step};
+use crate::{Run, Step, answer};
 
 /// Turns in a row in which no call could be used.
 const BAD_TURNS_MAX: u32 = 3;
@@ -46,9 +46,14 @@ pub(crate) fn is_at_the_last_turn(run: &Run) -> Option<Step> {
 
 /// Rule: what the finalisation turn gave is the end.
 pub(crate) fn was_finalised(run: &Run) -> Option<Step> {
-    run.reply.as_ref().filter(|it| it.purpose == Purpose::Finalise)?;
-    if run.control.finish {
-        return run.kept.clone().map(|answer| Step::End(Finished::done(answer)));
+    let purpose = &run.reply.as_ref()?.purpose;
+    let is_last = *purpose == Purpose::Finalise;
+    let has_answered = is_last || matches!(purpose, Purpose::Summarise { .. });
+    if run.control.finish && has_answered {
+        return Some(finished(run));
+    }
+    if !is_last {
+        return None;
     }
     if run.tally.refused_creations >= REFUSED_MAX {
         let message = format!("{REFUSED_MAX} creations in a row were refused by a fuse");
@@ -65,6 +70,21 @@ pub(crate) fn finalisation_is_due(run: &Run) -> Option<Step> {
     let refused = run.tally.refused_creations >= REFUSED_MAX && wants_more;
     let asked = run.control.finish && (wants_more || run.kept.is_none());
     (used || refused || asked).then(|| asking::fresh(run, Purpose::Finalise))
+}
+
+/// The end that was asked for: whole if the answer meets its schema.
+fn finished(run: &Run) -> Step {
+    let problem = match &run.kept {
+        None => Some("the last turn gave no answer".to_string()),
+        Some(answer) => answer::problem(answer, &run.started.agent.output),
+    };
+    match (problem, &run.kept) {
+        (None, Some(answer)) => Step::End(Finished::done(answer.clone())),
+        (problem, _) => {
+            let message = format!("asked to finish: {}", problem.unwrap_or_default());
+            stopped(run, Stop::Error, FailureCode::BadReply, message)
+        }
+    }
 }
 
 /// An end with what there is: partial if that is something, else failed.

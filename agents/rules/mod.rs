@@ -9,3 +9,6 @@ pub(crate) mod handoff;
 pub(crate) mod limits;
 pub(crate) mod outside;
 pub(crate) mod trigger;
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,12 @@ pub(crate) fn is_cancelled(run: &Run) -> Option<Step> {
 
 /// Rule: a paused run takes no further step.
 pub(crate) fn is_paused(run: &Run) -> Option<Step> {
-    run.control.paused.as_ref().map(|_| Step::Wait(None))
+    run.control.paused.as_ref().map(|_| until_too_late(run))
+}
+
+/// Every wait ends: a run that nobody lets go on ends at its deadline.
+pub(super) fn until_too_late(run: &Run) -> Step {
+    Step::Wait(Some(run.started.deadline))
 }
 
 /// What a redirect from outside carries.

@@ -14,8 +14,9 @@ const SUMMARIES_MAX: u32 = 2;
 /// Rule: an agent that has its answer and handed nothing on is asked for a summary, if one of
 /// its triggers stands in the root task or in what it says is to be done next.
 pub(crate) fn fires(run: &Run) -> Option<Step> {
-    let nothing_handed_on = run.children.is_empty() && run.started.triggers;
-    let may_hop = run.started.hops < run.started.fuses.hops;
+    let fuses = run.started.fuses;
+    let nothing_handed_on = run.children.is_empty() && run.started.triggers && !run.control.finish;
+    let may_hop = run.started.hops < fuses.hops && fuses.fan_out > 0;
     let answer = answer::given(run).filter(|_| nothing_handed_on && may_hop)?;
     let next = answer.get("do_next").and_then(Value::as_str).unwrap_or_default();
     let (trigger, edge) = match_of(run, next)?;

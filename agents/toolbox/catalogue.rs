@@ -28,6 +28,19 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
+    /// The schema that a call must meet to be read at all. Whom work goes to and what the receiver
+    /// is told is left to the handoff's own rules, which say better what is wrong and, in the end,
+    /// write the summary themselves.
+    pub(crate) fn least(&self) -> Value {
+        let mut schema = self.schema.clone();
+        if matches!(kind(self.name), Some(Kind::HandOff | Kind::Delegate)) {
+            schema["properties"]["to"] = json!({"type": "string"});
+            schema["properties"]["summary"] = json!({});
+            schema["required"] = json!(["to", "task"]);
+        }
+        schema
+    }
+
     /// The tool as an OpenAI function.
     pub(crate) fn function(&self) -> Value {
         json!({"type": "function", "function": {

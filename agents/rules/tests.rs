@@ -1,0 +1,16 @@
+//! Tables over the rules: a run is told what happened, and says in the words of its story what
+//! it does next.
+
+mod answers;
+mod calls;
+mod doubt;
+mod failed_handoffs;
+mod handoffs;
+mod limits;
+mod once;
+mod order;
+mod outside;
+mod play;
+mod prompts;
+mod retries;
+mod triggers;

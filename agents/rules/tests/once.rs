@@ -1,0 +1,266 @@
+//! Whatever comes in whatever order: no call is left unanswered, none is answered twice, and every
+//! run comes to an end.
+
+use std::collections::BTreeMap;
+
+use callboard_trace::{Action, Call, EndState, Event, FailureCode, Finish, StepBegun, Work};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use serde_json::{Value, json};
+
+use super::play::{DEADLINE, Play, call, done, failed, pass, summary};
+use crate::Run;
+
+/// What may happen to a run; what does not fit the moment is passed over.
+#[derive(Clone, Debug)]
+enum Happens {
+    Says(&'static str, Finish),
+    Wants(Vec<Call>),
+    Fails(FailureCode, bool, Option<i64>),
+    Returns(usize, bool),
+    ChildEnds(usize, EndState),
+    ChildDeclines(usize),
+    Controls(Action, Value),
+    TimePasses(i64),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    use FailureCode as Code;
+    let texts = &[
+        "",
+        "plain",
+        "{\"summary\": \"s\", \"confidence\": 1}",
+        "{\"summary\": \"s\", \"confidence\": 1, \"do_next\": \"test it\"}",
+        "{\"summary\": \"s\", \"verdict\": \"maybe\"}",
+        "{\"did\": \"wrote the parser\", \"must_know\": \"empty is an error\", \"do_next\": \"t\"}",
+    ];
+    let finish = prop_oneof![
+        8 => Just(Finish::Stop),
+        1 => Just(Finish::Length),
+        1 => Just(Finish::ContentFilter)
+    ];
+    let codes = [
+        Code::Timeout,
+        Code::RateLimited,
+        Code::InDoubt,
+        Code::Cancelled,
+        Code::BadRequest,
+        Code::ToolFailed,
+    ];
+    let fails = (proptest::sample::select(codes.to_vec()), any::<bool>(), 0..DEADLINE);
+    let states = [EndState::Completed, EndState::Partial, EndState::Failed, EndState::Failed];
+    let ends = (0usize..4, proptest::sample::select(states.to_vec()));
+    prop_oneof![
+        4 => (proptest::sample::select(&texts[..]), finish)
+            .prop_map(|(text, finish)| Happens::Says(text, finish)),
+        10 => proptest::collection::vec(wanted(), 1..5).prop_map(Happens::Wants),
+        4 => fails.prop_map(|(code, retryable, at)| {
+            Happens::Fails(code, retryable, retryable.then_some(at))
+        }),
+        8 => (0usize..4, any::<bool>()).prop_map(|(at, ok)| Happens::Returns(at, ok)),
+        8 => ends.prop_map(|(at, state)| Happens::ChildEnds(at, state)),
+        2 => (0usize..4).prop_map(Happens::ChildDeclines),
+        1 => control(),
+        2 => (0..DEADLINE / 40).prop_map(Happens::TimePasses),
+    ]
+}
+
+/// A call, its id not set yet.
+fn wanted() -> impl Strategy<Value = Call> {
+    let calls = vec![
+        pass("", "handoff", "tester"),
+        pass("", "handoff", "reviewer"),
+        pass("", "delegate", "tester"),
+        pass("", "Task", "reviewer"),
+        pass("", "handoff", "stranger"),
+        call("", "handoff", json!({"to": "tester", "task": "t", "summary": {}})),
+        call("", "delegate", json!({"to": "tester", "task": "t", "summary": "plain"})),
+        call("", "handoff", json!({"to": "tester", "task": "", "summary": summary()})),
+        call("", "read", json!({"uri": "a_1"})),
+        call("", "team_status", json!({})),
+        call("", "note", json!({"slot": "notes", "key": "k", "text": "t"})),
+        call("", "note", json!({"slot": "notes"})),
+        call("", "refuse_handoff", json!({"reason": "it is not mine to do"})),
+        call("", "deploy", json!({})),
+        Call { id: String::new(), tool: "read".into(), arguments: Err("{".into()) },
+    ];
+    proptest::sample::select(calls)
+}
+
+fn control() -> impl Strategy<Value = Happens> {
+    let redirect = json!({"id": "h_out", "to": "reviewer", "task": "t", "summary": summary()});
+    let all = vec![
+        (Action::Pause, Value::Null),
+        (Action::Resume, Value::Null),
+        (Action::Message, json!("be quick")),
+        (Action::FinishNow, Value::Null),
+        (Action::Redirect, redirect),
+        (Action::SetPriority, json!(5)),
+        (Action::Cancel, Value::Null),
+    ];
+    proptest::sample::select(all).prop_map(|(action, value)| Happens::Controls(action, value))
+}
+
+/// Lets it happen, if it fits the moment.
+fn tell(play: &mut Play, what: Happens, alike: bool) {
+    let is_asked = play.run.asking.as_ref().is_some_and(|it| it.open);
+    let open: Vec<String> =
+        play.run.tools.iter().filter(|it| it.open).map(|it| it.call.id.clone()).collect();
+    let at_work: Vec<usize> =
+        (0..play.run.children.len()).filter(|it| play.run.children[*it].end.is_none()).collect();
+    let pick = |at: usize| at_work.get(at % at_work.len().max(1)).map(|it| it + 1);
+    match what {
+        Happens::Says(text, finish) if is_asked => {
+            play.replies(text, Vec::new(), finish);
+        }
+        Happens::Wants(mut calls) if is_asked => {
+            let turn = if alike { 0 } else { play.records.len() };
+            for (nth, call) in calls.iter_mut().enumerate() {
+                call.id = format!("call_{turn}_{nth}");
+            }
+            play.wants(calls);
+        }
+        Happens::Fails(code, retryable, at) if is_asked || !open.is_empty() => {
+            play.fails(code, retryable, at);
+        }
+        Happens::Returns(at, ok) if !open.is_empty() => {
+            let result = if ok { json!("text") } else { json!({"error": "it is not there"}) };
+            play.returns(&open[at % open.len()], ok, result);
+        }
+        Happens::ChildEnds(at, state) if !at_work.is_empty() => {
+            let end = if state == EndState::Failed { failed("no") } else { done("so") };
+            let end = callboard_trace::Finished { state, ..end };
+            play.child_ends(pick(at).expect("one is at work"), end);
+        }
+        Happens::ChildDeclines(at) if !at_work.is_empty() => {
+            play.child_declines(pick(at).expect("one is at work"), Some("reviewer"));
+        }
+        Happens::Controls(action, value) => {
+            play.controls(action, value);
+        }
+        Happens::TimePasses(micros) => play.run.now += micros,
+        Happens::Says(..)
+        | Happens::Wants(_)
+        | Happens::Fails(..)
+        | Happens::Returns(..)
+        | Happens::ChildEnds(..)
+        | Happens::ChildDeclines(_) => (),
+    }
+}
+
+/// Holds at every moment: a model is asked only when every call so far is answered, and each is
+/// answered once; the journal folded anew is the same run.
+fn check(play: &Play) {
+    let mut calls = Calls::default();
+    for record in &play.records {
+        calls.take(&record.event);
+    }
+    let folded = Run::fold(&play.records).expect("it begins with a start");
+    let now = play.run.now;
+    assert_eq!(format!("{:?}", Run { now, ..folded }), format!("{:?}", play.run));
+}
+
+/// What became of the calls of the last reply.
+#[derive(Default)]
+struct Calls {
+    answers: BTreeMap<String, u32>,
+    steps: BTreeMap<u32, String>,
+}
+
+impl Calls {
+    fn take(&mut self, event: &Event) {
+        if let Event::ModelReplied(reply) = event {
+            self.answers = reply.calls.iter().map(|it| (it.id.clone(), 0)).collect();
+            self.steps.clear();
+        } else if let Event::ToolReturned { call, .. } = event {
+            self.answered(call.clone());
+        } else if let Event::StepFailed(failure) = event {
+            let is_lost = matches!(failure.code, FailureCode::InDoubt | FailureCode::Cancelled);
+            let call = self.steps.get(&failure.step).filter(|_| !is_lost).cloned();
+            call.into_iter().for_each(|it| self.answered(it));
+        } else if let Event::StepBegun(begun) = event {
+            self.begun(begun);
+        }
+    }
+
+    fn answered(&mut self, call: String) {
+        let times = self.answers.get_mut(&call).expect("the model asked for it");
+        *times += 1;
+        assert_eq!(*times, 1, "{call} is answered twice");
+    }
+
+    fn begun(&mut self, begun: &StepBegun) {
+        match &begun.work {
+            Work::Model { .. } => {
+                let open: Vec<_> = self.answers.iter().filter(|it| *it.1 == 0).collect();
+                assert!(open.is_empty(), "a model is asked while {open:?} are open");
+            }
+            Work::Tool { call, .. } => {
+                self.steps.insert(begun.step, call.clone());
+            }
+        }
+    }
+}
+
+/// Brings a run to its end: models answer, tools return, children are done, questions are closed.
+fn finish(play: &mut Play) {
+    play.controls(Action::Resume, Value::Null);
+    for question in play.run.questions.clone() {
+        play.happens(Event::QuestionClosed { question, answer: None });
+    }
+    let open: Vec<String> = play.run.tools.iter().map(|it| it.call.id.clone()).collect();
+    for call in open {
+        play.returns(&call, true, json!("text"));
+    }
+    for nth in 1..=play.run.children.len() {
+        if play.run.children[nth - 1].end.is_none() {
+            play.child_ends(nth, done("so"));
+        }
+    }
+    if play.run.asking.as_ref().is_some_and(|it| it.open) {
+        play.answers("at last", json!({}));
+    }
+    play.run.now = play.run.now.max(DEADLINE / 2);
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 400, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn every_call_is_answered_once_and_every_run_ends(
+        story in proptest::collection::vec(happens(), 0..60),
+        is_handed in any::<bool>(),
+        alike in any::<bool>(),
+        turns in 0u32..8,
+    ) {
+        let mut play = Play::with(|it| {
+            it.fuses.turns = turns;
+            it.fuses.fan_out = 4;
+            it.fuses.parallel_calls = 3;
+            it.root_task = "write and test it".into();
+            it.handoff = is_handed.then(super::play::given);
+        });
+        play.go();
+        for what in story {
+            tell(&mut play, what, alike);
+            play.go();
+            if play.run.end.is_some() {
+                break;
+            }
+        }
+        check(&play);
+        for _ in 0..20 {
+            if play.run.end.is_some() {
+                break;
+            }
+            finish(&mut play);
+            play.go();
+        }
+        if play.run.end.is_none() {
+            play.run.now = DEADLINE;
+            play.go();
+        }
+        prop_assert!(play.run.end.is_some(), "{:#?}", play.run);
+        check(&play);
+    }
+}

@@ -1,0 +1,396 @@
+//! A run in the making: what happens is told to it, what it does is written down as the scheduler
+//! would write it, in one journal that can be folded again.
+
+use std::collections::BTreeMap;
+
+use callboard_config::{Agent, AgentName, Class, Edge, Grants, Mode, Model};
+use callboard_trace::{
+    Action, Call, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
+    MadeBy, ModelReplied, Record, RunId, Started, StepBegun, Stop, Summary, Trouble, Usage, Work,
+    story_line,
+};
+use serde_json::{Value, json};
+
+use crate::{Asked, Draft, Run, Step, next};
+
+/// When the run is over at the latest, microseconds; its clock starts at 0.
+pub(super) const DEADLINE: i64 = 1_000_000;
+/// Steps that a run may take without a rest.
+const RESTLESS: usize = 200;
+
+pub(super) fn name(text: &str) -> AgentName {
+    AgentName::parse(text).expect("a name")
+}
+
+/// The coder's beginning: two models, and edges to tester and reviewer.
+pub(super) fn started() -> Started {
+    let model = |provider: &str, model: &str| Model {
+        provider: provider.into(),
+        model: model.into(),
+        max_output: 1_000,
+        context: 8_000,
+    };
+    let agent = Agent {
+        name: name("coder"),
+        description: "writes code".into(),
+        instructions: "You write code.".into(),
+        models: vec![model("local", "small"), model("cloud", "big")],
+        temperature: None,
+        effort: None,
+        tools: None,
+        disallowed_tools: Vec::new(),
+        max_turns: 20,
+        capabilities: Vec::new(),
+        handoffs: vec![
+            edge("tester", &["test", "verify"], &["test", "unit-test", "coverage"]),
+            edge("reviewer", &["review"], &["review", "code-quality"]),
+        ],
+        class: Class::Normal,
+        authority: 0.6,
+        output: json!({
+            "type": "object", "required": ["summary", "confidence"],
+            "properties": {"summary": {"type": "string"}, "verdict": {"enum": ["good", "bad"]}},
+        }),
+        permissions: BTreeMap::new(),
+        grants: Grants::Own,
+        publish: true,
+    };
+    Started {
+        agent,
+        task: "write a parser".into(),
+        root_task: "write a parser".into(),
+        context: String::new(),
+        parent: None,
+        handoff: None,
+        depth: 0,
+        hops: 0,
+        path: vec![name("coder")],
+        priority: 100,
+        deadline: DEADLINE,
+        fuses: Fuses {
+            depth: 5,
+            hops: 10,
+            fan_out: 20,
+            turns: 20,
+            parallel_calls: 32,
+            attempts: 3,
+            rate_limited: 10,
+        },
+        principal: "local".into(),
+        trace: "0".repeat(32),
+        triggers: true,
+        entry: name("coordinator"),
+    }
+}
+
+pub(super) fn edge(to: &str, triggers: &[&str], capabilities: &[&str]) -> Edge {
+    let texts = |it: &[&str]| it.iter().map(|it| (*it).to_string()).collect();
+    Edge {
+        to: name(to),
+        triggers: texts(triggers),
+        when: None,
+        task: None,
+        mode: Mode::Transfer,
+        description: format!("the {to}"),
+        capabilities: texts(capabilities),
+    }
+}
+
+/// What was handed to a receiver.
+pub(super) fn given() -> Handoff {
+    Handoff {
+        id: "h_0".into(),
+        source: "researcher".into(),
+        target: name("coder"),
+        run: RunId::from_text("r_a"),
+        call: None,
+        task: "write a parser".into(),
+        mode: Mode::Transfer,
+        summary: Summary::default(),
+        artifacts: Vec::new(),
+        reason: "model".into(),
+        made_by: MadeBy::Model,
+    }
+}
+
+/// A summary that is whole, for arguments.
+pub(super) fn summary() -> Value {
+    json!({"did": "wrote the whole parser", "must_know": "empty input is an error",
+        "do_next": "write its tests"})
+}
+
+/// A call of `handoff` or `delegate` that may be accepted.
+pub(super) fn pass(id: &str, tool: &str, to: &str) -> Call {
+    call(id, tool, json!({"to": to, "task": format!("the {to}'s part"), "summary": summary()}))
+}
+
+pub(super) fn call(id: &str, tool: &str, arguments: Value) -> Call {
+    Call { id: id.into(), tool: tool.into(), arguments: Ok(arguments) }
+}
+
+pub(super) fn failed(message: &str) -> Finished {
+    Finished {
+        state: EndState::Failed,
+        stop: Stop::Error,
+        answer: None,
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: Some(Trouble {
+            code: FailureCode::Internal,
+            message: message.into(),
+            retryable: false,
+            hint: String::new(),
+        }),
+    }
+}
+
+pub(super) fn done(summary: &str) -> Finished {
+    Finished::done(json!({"summary": summary, "confidence": 0.9}))
+}
+
+/// A run and its journal.
+#[derive(Clone)]
+pub(super) struct Play {
+    pub(super) run: Run,
+    pub(super) records: Vec<Record>,
+}
+
+impl Play {
+    /// The coder on its own.
+    pub(super) fn new() -> Play {
+        Play::with(|_| ())
+    }
+
+    /// The coder, begun in another way.
+    pub(super) fn with(change: impl FnOnce(&mut Started)) -> Play {
+        let mut started = started();
+        change(&mut started);
+        let run = Run::new(RunId::from_text("r_a"), started.clone());
+        let mut play = Play { run, records: Vec::new() };
+        play.records.push(play.record("local", Event::RunStarted(Box::new(started))));
+        play
+    }
+
+    /// The coder as the receiver of a handoff.
+    pub(super) fn handed() -> Play {
+        Play::with(|it| it.handoff = Some(given()))
+    }
+
+    fn record(&self, by: &str, event: Event) -> Record {
+        Record {
+            seq: self.records.len() as u64 + 1,
+            at: 0,
+            v: 1,
+            workspace: "default".into(),
+            task: RunId::from_text("r_a"),
+            run: RunId::from_text("r_a"),
+            attempt: 1,
+            agent: None,
+            by: by.into(),
+            prev: String::new(),
+            event,
+        }
+    }
+
+    /// Something happens to the run.
+    pub(super) fn happens(&mut self, event: Event) -> &mut Play {
+        self.happens_by("local", event)
+    }
+
+    fn happens_by(&mut self, by: &str, event: Event) -> &mut Play {
+        self.run.apply(by, &event);
+        self.records.push(self.record(by, event));
+        self
+    }
+
+    /// Takes steps until the rules rest, and tells each in one line; the last line says how it
+    /// rests.
+    pub(super) fn go(&mut self) -> Vec<String> {
+        let before = self.records.len();
+        for _ in 0..RESTLESS {
+            let step = next(&self.run);
+            if let Some(rest) = self.rest(&step) {
+                let lines = self.records[before..].iter().map(story_line);
+                let lines = lines.map(|it| it.trim_start_matches("r_a -: ").to_string());
+                return lines.chain(Some(rest).filter(|it| !it.is_empty())).collect();
+            }
+            self.take(step);
+        }
+        panic!("no rest within {RESTLESS} steps")
+    }
+
+    /// How the run rests with that step, if it does. An end is written down and needs no word.
+    fn rest(&mut self, step: &Step) -> Option<String> {
+        match step {
+            Step::Wait(None) => Some("rests".into()),
+            Step::Wait(Some(DEADLINE)) => Some("waits".into()),
+            Step::Ask(Asked { not_before: Some(at), .. }) if *at > self.run.now => {
+                Some(format!("waits until {at}"))
+            }
+            Step::Wait(Some(at)) => Some(format!("waits until {at}")),
+            Step::End(end) => {
+                self.happens(Event::RunEnded(Box::new(end.clone())));
+                Some(String::new())
+            }
+            Step::Ask(_)
+            | Step::Call { .. }
+            | Step::Answer { .. }
+            | Step::HandOff(_)
+            | Step::Record(_) => None,
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Ask(Asked { step, attempt, purpose, model, .. }) => {
+                let named = &self.run.started.agent.models[model];
+                let (provider, model) = (named.provider.clone(), named.model.clone());
+                let (messages, prompt) = (0, String::new());
+                let work = Work::Model { provider, model, purpose, messages, prompt };
+                self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
+            }
+            Step::Call { step, attempt, call, repeatable } => {
+                let arguments = call.arguments.unwrap_or_default();
+                let work = Work::Tool { call: call.id, tool: call.tool, arguments, repeatable };
+                self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
+            }
+            Step::Answer { call, ok, result, also } => {
+                for event in also {
+                    self.happens(event);
+                }
+                let step = self.run.steps + 1;
+                self.happens(Event::ToolReturned { step, call, ok, result, ms: 0 });
+            }
+            Step::HandOff(draft) => self.hand_off(draft),
+            Step::Record(event) => {
+                self.happens(event);
+            }
+            Step::End(_) | Step::Wait(_) => unreachable!("decided by the caller"),
+        }
+    }
+
+    fn hand_off(&mut self, draft: Draft) {
+        for event in draft.also {
+            self.happens(event);
+        }
+        let nth = self.run.children.len() + 1;
+        self.happens(Event::HandedOff(Box::new(Handoff {
+            id: draft.id.unwrap_or_else(|| format!("h_{nth}")),
+            source: self.run.name().to_string(),
+            target: draft.to,
+            run: RunId::from_text(format!("r_{nth}")),
+            call: draft.call,
+            task: draft.task,
+            mode: draft.mode,
+            summary: draft.summary,
+            artifacts: draft.artifacts,
+            reason: draft.reason,
+            made_by: draft.made_by,
+        })));
+    }
+
+    /// The model answers with a text.
+    pub(super) fn says(&mut self, text: &str) -> &mut Play {
+        self.replies(text, Vec::new(), Finish::Stop)
+    }
+
+    /// The model gives an answer that stands, with these fields besides.
+    pub(super) fn answers(&mut self, summary: &str, more: Value) -> &mut Play {
+        let mut answer = json!({"summary": summary, "confidence": 0.8});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            answer[key] = value.clone();
+        }
+        self.says(&answer.to_string())
+    }
+
+    /// The model asks for tools.
+    pub(super) fn wants(&mut self, calls: Vec<Call>) -> &mut Play {
+        self.replies("", calls, Finish::ToolCalls)
+    }
+
+    pub(super) fn replies(&mut self, text: &str, calls: Vec<Call>, finish: Finish) -> &mut Play {
+        let step = self.run.asking.as_ref().expect("the model is asked").step;
+        let ids: Vec<&str> = calls.iter().map(|it| it.id.as_str()).collect();
+        let reply = json!({"role": "assistant", "content": text, "tool_calls": ids});
+        self.happens(Event::ModelReplied(Box::new(ModelReplied {
+            step,
+            reply,
+            text: text.into(),
+            calls,
+            finish,
+            usage: Usage::default(),
+            model: "local/small".into(),
+            first_token_ms: 0,
+            ms: 0,
+        })))
+    }
+
+    /// The step in progress fails: the model's, or else the first tool's.
+    pub(super) fn fails(
+        &mut self,
+        code: FailureCode,
+        retryable: bool,
+        retry_at: Option<i64>,
+    ) -> &mut Play {
+        let model = self.run.asking.as_ref().map(|it| it.step);
+        let step = model.or_else(|| self.run.tools.first().map(|it| it.step));
+        let step = step.expect("a step is in progress");
+        let message = "it failed".to_string();
+        let failure = Failure { step, attempt: 0, code, message, retryable, retry_at, ms: 0 };
+        self.happens(Event::StepFailed(failure))
+    }
+
+    /// The process of the step in progress goes away.
+    pub(super) fn loses(&mut self) -> &mut Play {
+        self.fails(FailureCode::InDoubt, true, None)
+    }
+
+    /// A tool that is performed answers.
+    pub(super) fn returns(&mut self, call: &str, ok: bool, result: Value) -> &mut Play {
+        let step = self.run.tools.iter().find(|it| it.call.id == call).expect("it is begun").step;
+        self.happens(Event::ToolReturned { step, call: call.into(), ok, result, ms: 1 })
+    }
+
+    /// The child that was made as the nth ends, counted from 1.
+    pub(super) fn child_ends(&mut self, nth: usize, end: Finished) -> &mut Play {
+        let handoff = self.run.children[nth - 1].handoff.clone();
+        let (child, agent) = (handoff.run, handoff.target);
+        let by = agent.to_string();
+        let end = Box::new(end);
+        self.happens_by(&by, Event::ChildEnded { child, agent, handoff: Some(handoff.id), end })
+    }
+
+    /// It declines, and ends for that.
+    pub(super) fn child_declines(&mut self, nth: usize, better: Option<&str>) -> &mut Play {
+        let handoff = self.run.children[nth - 1].handoff.clone();
+        let (reason, better) = ("not my trade".to_string(), better.map(name));
+        let refused =
+            Event::HandoffRefused { handoff: handoff.id, run: handoff.run, reason, better };
+        self.happens(refused).child_ends(nth, failed("it declined"))
+    }
+
+    /// Somebody outside acts on the run.
+    pub(super) fn controls(&mut self, action: Action, value: Value) -> &mut Play {
+        let control = Control { action, value, reason: String::new() };
+        self.happens(Event::Controlled(control))
+    }
+
+    /// Its end.
+    pub(super) fn end(&self) -> &Finished {
+        self.run.end.as_ref().expect("the run is over")
+    }
+
+    /// Its code and message of trouble.
+    pub(super) fn trouble(&self) -> (FailureCode, &str) {
+        let error = self.end().error.as_ref().expect("the run is not whole");
+        (error.code, &error.message)
+    }
+
+    /// What the model was told last as the result of a call.
+    pub(super) fn told(&self) -> &Value {
+        let result = |it: &'_ Record| matches!(it.event, Event::ToolReturned { .. });
+        let last = self.records.iter().rfind(|it| result(it)).expect("a call was answered");
+        let Event::ToolReturned { result, .. } = &last.event else { unreachable!("just looked") };
+        result
+    }
+}
