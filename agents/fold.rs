@@ -58,6 +58,7 @@ impl Run {
             }
             Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
             Event::QuestionClosed { question, .. } => self.questions.retain(|it| it != question),
+            Event::StepDecided { step, decision } => self.decided(by, *step, decision),
             Event::FuseBlown { .. } => {
                 self.tally.refused_creations += 1;
                 self.tally.bad_turns = 0;
@@ -76,7 +77,6 @@ impl Run {
             | Event::RankSet { .. }
             | Event::Embedded { .. }
             | Event::StepWaiting(_)
-            | Event::StepDecided { .. }
             | Event::LimitsLearned { .. }
             | Event::BreakerChanged { .. }
             | Event::Forgotten { .. }
@@ -100,6 +100,7 @@ impl Run {
             Work::Tool { call, repeatable, .. } => {
                 if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step.step) {
                     tool.open = true;
+                    tool.may_rerun = false;
                 } else if let Some(call) = self.calls.iter().find(|it| it.id == *call) {
                     let (call, repeatable) = (call.clone(), *repeatable);
                     self.tools.push(OpenTool {
@@ -107,6 +108,9 @@ impl Run {
                         call,
                         repeatable,
                         lost: 0,
+                        forgiven: 0,
+                        may_rerun: false,
+                        skipped: false,
                         open: true,
                     });
                 }
@@ -214,6 +218,21 @@ impl Run {
             asking.lost = 0;
         }
         asking.failure = Some(failure.clone());
+    }
+
+    /// A person's word on a step in doubt: one attempt more, none, or the end.
+    fn decided(&mut self, by: &str, step: u32, decision: &str) {
+        if decision == "abort" {
+            self.control.aborted = Some(by.to_string());
+        }
+        if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step) {
+            tool.forgiven = tool.lost;
+            tool.may_rerun = decision == "rerun";
+            tool.skipped = decision == "skip";
+        }
+        if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
+            asking.lost = 0;
+        }
     }
 
     fn handed_off(&mut self, handoff: &Handoff) {

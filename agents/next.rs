@@ -12,6 +12,8 @@ const RULES: &[Rule] = &[
     outside::is_cancelled,
     limits::is_too_late,
     outside::is_paused,
+    doubt::was_aborted,
+    doubt::was_skipped,
     doubt::was_lost_too_often,
     doubt::cannot_be_repeated,
     doubt::waits_for_a_person,

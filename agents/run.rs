@@ -92,6 +92,12 @@ pub struct OpenTool {
     pub repeatable: bool,
     /// Times its process went away.
     pub lost: u32,
+    /// Of those, how many a person has forgiven by having it run again.
+    pub forgiven: u32,
+    /// A person said that it may run again, once.
+    pub may_rerun: bool,
+    /// A person said that it is not to run again.
+    pub skipped: bool,
     /// Whether one is in progress.
     pub open: bool,
 }
@@ -132,6 +138,8 @@ pub struct Declined {
 pub struct Controls {
     /// Ended by whom, and why.
     pub cancelled: Option<(String, String)>,
+    /// A step in doubt was not to be taken again, nor the run to go on; by whom.
+    pub aborted: Option<String>,
     /// Paused by whom.
     pub paused: Option<String>,
     /// One finalisation turn is wanted.

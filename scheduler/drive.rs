@@ -233,7 +233,8 @@ impl Drive {
         match outcome {
             Ok(Outcome::Done(event)) => batch.fact(run, event),
             Ok(Outcome::Failed { mut failure, retry_after }) => {
-                failure.retry_at = failure.retryable.then(|| retry_at(run, retry_after));
+                let again = failure.retryable && has_tries(run, failure.code);
+                failure.retry_at = again.then(|| retry_at(run, retry_after));
                 batch.fact(run, Event::StepFailed(failure));
             }
             // A broken invariant: this run is dropped, folded anew by whoever claims it, and its
@@ -242,6 +243,18 @@ impl Drive {
             Err(_) => (),
         }
     }
+}
+
+/// Whether the rules will try the same model again after one more failure of that kind.
+fn has_tries(run: &Run, code: FailureCode) -> bool {
+    let fuses = run.started.fuses;
+    run.asking.as_ref().is_some_and(|it| {
+        if code == FailureCode::RateLimited {
+            it.rate_limited + 1 < fuses.rate_limited
+        } else {
+            it.attempts + 1 < fuses.attempts
+        }
+    })
 }
 
 /// When a failed step may be tried again: as the other side asked, plus a fifth at random, or

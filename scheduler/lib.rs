@@ -2,6 +2,7 @@
 //!
 //! Only this room takes steps, each as one write. It speaks neither MCP nor HTTP.
 
+mod answer;
 mod ask;
 mod batch;
 mod begin;

@@ -137,3 +137,39 @@ async fn a_view_of_a_run_that_nobody_drives_says_what_it_waits_for() {
     assert_eq!(view.queue.expect("a reason").waiting_for, "a seat");
     front.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_brings_three_processes_down_halts_and_goes_on_at_a_persons_word() {
+    let deadly = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let slow = deadly.clone();
+    let endpoint = Endpoint::start(move |_| {
+        let answer = Act::answer(&json!({"summary": "through", "confidence": 0.9}));
+        let is_slow = slow.load(std::sync::atomic::Ordering::Relaxed);
+        if is_slow { answer.after(Duration::from_secs(60)) } else { answer }
+    })
+    .await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let front = stage.node_with(false).await;
+    let desk = front.desk();
+    let run = desk.submit(ask("writer", "deadly")).await.expect("accepted").run;
+    for kill in 1..=3 {
+        let worker = Worker::start(&stage);
+        endpoint.until(|all| all.len() == kill).await;
+        drop(worker);
+    }
+    let worker = Worker::start(&stage);
+    let view = desk.wait(&run, &caller(), stage::PATIENCE).await.expect("there");
+    assert_eq!(view.state, State::Halted, "{view:?}");
+    let question = view.questions.first().expect("a question");
+    assert_eq!(question.options, ["rerun", "abort"]);
+    let answers = |it: &str| BTreeMap::from([(question.id.clone(), it.to_string())]);
+    let wrong = desk.answer(&run, &answers("maybe"), &caller()).await.expect_err("no option");
+    assert!(wrong.problems[0].contains("write one of rerun, abort"), "{wrong}");
+    deadly.store(false, std::sync::atomic::Ordering::Relaxed);
+    desk.answer(&run, &answers("rerun"), &caller()).await.expect("answered");
+    assert_eq!(stage::end(&desk, &run).await.state, State::Completed);
+    let late = desk.answer(&run, &answers("rerun"), &caller()).await.expect_err("closed");
+    assert_eq!(late.code, callboard_scheduler::RefusalCode::Conflict);
+    drop(worker);
+    front.stop().await;
+}

@@ -18,7 +18,8 @@ pub(crate) struct Field {
 }
 
 /// Keywords that are checked and not shown: they cost every client tokens in every conversation.
-const BOUNDS: [&str; 7] = [
+const BOUNDS: [&str; 8] = [
+    "minProperties",
     "minLength",
     "maxLength",
     "minimum",

@@ -73,12 +73,12 @@ fn next(view: &RunView, patience: &Patience) -> Option<String> {
         State::Queued | State::Working => {
             Some(ask(&view.run, patience.most.as_secs().clamp(1, PROPOSED_S)))
         }
-        State::InputRequired
-        | State::Halted
-        | State::Completed
-        | State::Partial
-        | State::Failed
-        | State::Cancelled => None,
+        State::InputRequired | State::Halted => {
+            let first = view.questions.first()?;
+            let answers = Map::from_iter([(first.id.clone(), json!(first.options.join(" | ")))]);
+            Some(format!("team_answer {}", json!({"run": view.run, "answers": answers})))
+        }
+        State::Completed | State::Partial | State::Failed | State::Cancelled => None,
     }
 }
 

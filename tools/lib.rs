@@ -3,6 +3,7 @@
 //! Knows no transport: a call comes in as values and leaves as one JSON value.
 
 mod agent;
+mod answer;
 mod call;
 mod check;
 mod control;

@@ -13,7 +13,7 @@ use crate::fields::{self, Field};
 use crate::nearest::{did_you_mean, quoted};
 use crate::published::{Annotations, Published, title};
 use crate::surface::{SURFACE_TOKENS, instructions, surface_tokens};
-use crate::{agent, control, handoff, status};
+use crate::{agent, answer, control, handoff, status};
 
 /// How agents are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ enum Kind {
     AskAgent,
     Status,
     Handoff,
+    Answer,
     Control,
 }
 
@@ -79,7 +80,7 @@ impl Toolset {
     pub fn starts_a_run(&self, tool: &str) -> bool {
         self.tools.get(tool).is_some_and(|(kind, _)| match kind {
             Kind::Agent(_) | Kind::AskAgent | Kind::Handoff => true,
-            Kind::Status | Kind::Control => false,
+            Kind::Status | Kind::Answer | Kind::Control => false,
         })
     }
 
@@ -116,7 +117,8 @@ impl Toolset {
         let status = (status::published(limits), Kind::Status, status::fields(limits));
         let handoff = (handoff::published(limits), Kind::Handoff, handoff::fields(limits));
         let control = (control::published(limits), Kind::Control, control::fields(limits));
-        let of_team = [status, handoff, control];
+        let answer = (answer::published(limits), Kind::Answer, answer::fields(limits));
+        let of_team = [status, handoff, answer, control];
         if is_compact {
             let others: Vec<Published> = of_team.iter().map(|(it, ..)| it.clone()).collect();
             set.add(set.ask_agent(team, &others), Kind::AskAgent, &ask_agent_fields(team));
@@ -177,13 +179,14 @@ async fn done(
         }
         Kind::Status => status::apply(desk, arguments, caller, patience).await,
         Kind::Handoff => handoff::apply(desk, arguments, caller, patience).await,
+        Kind::Answer => answer::apply(desk, arguments, caller, patience).await,
         Kind::Control => control::apply(desk, arguments, caller, patience).await,
     }
 }
 
 /// The agents that callers may name. A tool of the team keeps its name.
 fn agents(team: &Team) -> impl Iterator<Item = &Agent> {
-    let taken = [ASK_AGENT, status::NAME, handoff::NAME, control::NAME];
+    let taken = [ASK_AGENT, status::NAME, handoff::NAME, answer::NAME, control::NAME];
     team.agents.values().filter(move |it| it.publish && !taken.contains(&it.name.as_str()))
 }
 
@@ -291,10 +294,13 @@ pub(crate) mod tests {
     #[test]
     fn fifteen_agents_are_tools_of_their_own_and_sixteen_are_one() {
         let full = of(15);
-        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 18));
+        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 19));
         let compact = of(16);
         let names: Vec<&str> = compact.published().iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["ask_agent", "team_status", "team_handoff", "team_control"]);
+        assert_eq!(
+            names,
+            ["ask_agent", "team_status", "team_handoff", "team_answer", "team_control"]
+        );
         for set in [full, compact, of(100)] {
             let n_tokens = surface_tokens(set.published(), set.instructions());
             assert!(n_tokens < SURFACE_TOKENS, "{:?} takes {n_tokens} tokens", set.profile());
@@ -320,7 +326,7 @@ pub(crate) mod tests {
         }
         let set = Toolset::of(&team);
         let names: Vec<&str> = set.published().iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["coder", "team_status", "team_handoff", "team_control"]);
+        assert_eq!(names, ["coder", "team_status", "team_handoff", "team_answer", "team_control"]);
     }
 
     #[test]

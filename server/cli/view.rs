@@ -114,7 +114,8 @@ pub(crate) fn whole(view: &RunView, full: bool, say: Say) -> String {
     }
     if let Some(queue) = &view.queue {
         let ahead = queue.pos.map_or_else(String::new, |it| format!(", {it} before it"));
-        lines.push(format!("  waits for {}{ahead}", queue.waiting_for));
+        let verb = if queue.waiting_for.starts_with("paused") { "is" } else { "waits for" };
+        lines.push(format!("  {verb} {}{ahead}", queue.waiting_for));
     }
     if let Some(next) = &view.next {
         lines.push(format!("  next: {}", one_line(next, 400)));

@@ -18,12 +18,12 @@ pub(crate) async fn tools(play: &mut Play) -> Result<(), Broken> {
         play.show.detail(&line.join(" "))?;
     }
     let agents = play.house.agents()?;
-    let verbs = ["team_status", "team_handoff", "team_control"];
+    let verbs = ["team_status", "team_handoff", "team_answer", "team_control"];
     let all = agents.iter().map(String::as_str).chain(verbs).all(|it| names.contains(&it));
     play.show.claim(
         all,
         &format!(
-            "each of the {} agents is a tool, and so are status, handoff, control",
+            "each of the {} agents is a tool, and so are status, handoff, answer, control",
             agents.len()
         ),
     )

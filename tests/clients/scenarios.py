@@ -15,7 +15,7 @@ SHORT = "Answer briefly: what is a callboard"
 SLOW = "Take your time over this one"
 ENDLESS = "Work on this until somebody stops you"
 
-TEAM_TOOLS = {"team_status", "team_handoff", "team_control"}
+TEAM_TOOLS = {"team_status", "team_handoff", "team_answer", "team_control"}
 AGENTS = 15
 SURFACE_TOKENS_MAX = 2000
 BYTES_PER_TOKEN = 4

@@ -60,17 +60,60 @@ fn what_was_lost_three_times_in_a_row_is_not_tried_again() {
         let again = format!("step 1 asks local/small (attempt {attempt})");
         assert_eq!(model.loses().go(), [again.as_str(), "waits"]);
     }
-    let question = |step: u32| {
-        format!(
-            "asks: step {step} was begun 3 times and its process never came back [rerun, skip, abort]"
-        )
+    let question = |step: u32, options: &str| {
+        format!("asks: step {step} was begun 3 times and its process never came back [{options}]")
     };
-    assert_eq!(model.loses().go(), [question(1).as_str(), "waits"]);
+    assert_eq!(model.loses().go(), [question(1, "rerun, abort").as_str(), "waits"]);
     assert_eq!(model.go(), ["waits"]);
     let mut tool = using(true);
     tool.loses().go();
     tool.loses().go();
-    assert_eq!(tool.loses().go(), [question(2).as_str(), "waits"]);
+    assert_eq!(tool.loses().go(), [question(2, "rerun, skip, abort").as_str(), "waits"]);
+}
+
+/// A person's answer, as the desk writes it.
+fn answered(play: &mut Play, step: u32, decision: &str) -> Vec<String> {
+    let question = format!("q_a_{step}");
+    play.happens(Event::QuestionClosed { question, answer: Some(decision.into()) });
+    play.happens(Event::StepDecided { step, decision: decision.into() });
+    play.go()
+}
+
+#[test]
+fn a_persons_word_decides_what_becomes_of_a_step_in_doubt() {
+    let in_doubt = || {
+        let mut play = using(false);
+        play.fails(FailureCode::InDoubt, true, None).go();
+        play
+    };
+    let mut play = in_doubt();
+    let again = ["step 2 calls read {\"uri\":\"a_1\"} (attempt 2)", "waits"];
+    assert_eq!(answered(&mut play, 2, "rerun"), again);
+    let asks = play.fails(FailureCode::InDoubt, true, None).go();
+    assert!(asks[0].starts_with("asks: step 2 called read"), "one attempt an answer: {asks:?}");
+
+    let skipped = answered(&mut in_doubt(), 2, "skip");
+    assert_eq!(skipped.last().map(String::as_str), Some("waits"));
+    assert!(skipped.iter().any(|it| it.contains("skipped by a person")), "{skipped:?}");
+    assert!(skipped.iter().any(|it| it.contains("asks local/small")), "{skipped:?}");
+
+    let aborted = answered(&mut in_doubt(), 2, "abort");
+    assert_eq!(aborted.len(), 1);
+    assert!(
+        aborted[0].contains("ended failed (error): a step in doubt was given up"),
+        "{aborted:?}"
+    );
+}
+
+#[test]
+fn a_lost_model_step_goes_on_at_a_persons_word_and_may_be_lost_anew() {
+    let mut play = Play::new();
+    play.go();
+    for _ in 0..3 {
+        play.loses().go();
+    }
+    assert_eq!(answered(&mut play, 1, "rerun"), ["step 1 asks local/small (attempt 4)", "waits"]);
+    assert_eq!(play.loses().go(), ["step 1 asks local/small (attempt 5)", "waits"]);
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Answering what a run asks a person.
+
+use std::collections::BTreeMap;
+
+use callboard_trace::{Caller, Event, Fact, RunId, RunView, Tree};
+
+use crate::desk::{Desk, unavailable};
+use crate::{Refusal, RefusalCode, journal};
+
+impl Desk {
+    /// Answers open questions of a run and of everything under it, all of them or none.
+    ///
+    /// # Errors
+    /// `not_found`; `conflict` for a question that is not open; `invalid_input` for an answer that
+    /// is not among the options; `engine_unavailable`.
+    pub async fn answer(
+        &self,
+        run: &RunId,
+        answers: &BTreeMap<String, String>,
+        caller: &Caller,
+    ) -> Result<RunView, Refusal> {
+        let row = self.row(run, caller).await?;
+        let records = journal::tree(&self.house.store, &row.root).await;
+        let records = records.map_err(|it| unavailable(&it))?;
+        let tree = Tree::fold(records.iter().map(|it| &it.1));
+        let asked = asked(&tree, run, answers)?;
+        for (asking, question, answer) in asked {
+            let facts = facts(caller, &question, &answer);
+            let told = self.house.store.signal(&asking, facts, false).await;
+            told.map_err(|it| unavailable(&it))?;
+        }
+        self.house.ready.notify_one();
+        self.view(run, caller).await
+    }
+}
+
+/// Each answer with the run that asked; every problem at once.
+fn asked(
+    tree: &Tree,
+    run: &RunId,
+    answers: &BTreeMap<String, String>,
+) -> Result<Vec<(RunId, String, String)>, Refusal> {
+    let mut open = BTreeMap::new();
+    for name in tree.names_below(run) {
+        let branch = tree.runs.get(&name).into_iter();
+        open.extend(branch.flat_map(|it| &it.questions).map(|it| (&it.id, (name.clone(), it))));
+    }
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let mut code = RefusalCode::InvalidInput;
+    for (id, answer) in answers {
+        match open.get(id) {
+            Some((_, question)) if !fits(&question.options, answer) => problems.push(format!(
+                "answers.{id}: \"{answer}\" is no option; write one of {}",
+                question.options.join(", ")
+            )),
+            Some((asking, _)) => found.push((asking.clone(), id.clone(), answer.clone())),
+            None => {
+                code = RefusalCode::Conflict;
+                problems.push(format!("answers.{id}: this question is not open"));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(found);
+    }
+    let message = "the answers do not fit the questions";
+    let hint = "nothing was answered; `team_status` with this run shows its open questions";
+    Err(Refusal { problems, ..Refusal::new(code, message, hint) })
+}
+
+fn fits(options: &[String], answer: &String) -> bool {
+    options.is_empty() || options.contains(answer)
+}
+
+/// The question is closed, and what was in doubt is decided, in one write.
+fn facts(caller: &Caller, question: &str, answer: &str) -> Vec<Fact> {
+    let by = caller.principal.as_str();
+    let closed =
+        Event::QuestionClosed { question: question.into(), answer: Some(answer.to_string()) };
+    let step = question.rsplit('_').next().and_then(|it| it.parse().ok());
+    let decided = step.map(|step| Event::StepDecided { step, decision: answer.to_string() });
+    [Some(closed), decided].into_iter().flatten().map(|it| Fact::new(by, it)).collect()
+}

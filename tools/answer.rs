@@ -1,0 +1,62 @@
+//! `team_answer`: answers what a run asks a person.
+
+use std::collections::BTreeMap;
+
+use callboard_config::Limits;
+use callboard_scheduler::{Desk, Refusal};
+use callboard_trace::{Caller, RunId};
+use serde_json::{Map, Value, json};
+
+use crate::call::Patience;
+use crate::fields::{self, Field, run, wait_s};
+use crate::follow::{body, follow, whole};
+use crate::published::{Annotations, Published, title};
+
+/// Its name.
+pub(crate) const NAME: &str = "team_answer";
+
+/// What it takes.
+pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
+    let answers = json!({
+        "type": "object", "minProperties": 1, "additionalProperties": {"type": "string"},
+    });
+    vec![
+        Field { required: true, ..run() },
+        Field::required("answers", answers, "question id: answer").explained(),
+        wait_s(limits),
+    ]
+}
+
+/// How it is published.
+pub(crate) fn published(limits: &Limits) -> Published {
+    Published {
+        name: NAME.to_owned(),
+        title: title(NAME),
+        description: "Answers what a run asks.".to_owned(),
+        input_schema: fields::shown(&fields(limits)),
+        annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },
+    }
+}
+
+/// Answers, and shows the run as it goes on.
+///
+/// # Errors
+/// Nothing was answered.
+pub(crate) async fn apply(
+    desk: &Desk,
+    arguments: &Map<String, Value>,
+    caller: &Caller,
+    patience: &Patience,
+) -> Result<Value, Refusal> {
+    let run = RunId::from_text(arguments.get("run").and_then(Value::as_str).unwrap_or_default());
+    let given = arguments.get("answers").and_then(Value::as_object);
+    let answers: BTreeMap<String, String> = given
+        .into_iter()
+        .flatten()
+        .filter_map(|(id, answer)| Some((id.clone(), answer.as_str()?.to_owned())))
+        .collect();
+    desk.answer(&run, &answers, caller).await?;
+    let wait = whole(arguments.get("wait_s"));
+    let view = follow(desk, &run, caller, wait, patience).await?;
+    Ok(Value::Object(body(&view)))
+}
