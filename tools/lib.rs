@@ -14,7 +14,6 @@ mod handoffs;
 mod meta;
 mod nearest;
 mod published;
-mod spent;
 mod status;
 mod steps;
 mod surface;

@@ -10,7 +10,7 @@ use crate::check::refused;
 use crate::fields::{self, Field, run, wait_s};
 use crate::follow::{body, follow, whole};
 use crate::published::{Annotations, Published, title};
-use crate::{handoffs, spent, steps};
+use crate::{handoffs, steps};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_status";
@@ -98,7 +98,7 @@ pub(crate) async fn apply(
         }
         "cost" => {
             let all = records(desk, &run, caller).await?;
-            Ok(json!({"run": run, "cost": seen.cost, "agents": spent::spent(&all)}))
+            Ok(json!({"run": run, "cost": seen.cost, "agents": callboard_trace::spent(&all)}))
         }
         _ => Ok(Value::Object(body(&seen))),
     }

@@ -3,6 +3,7 @@
 //! Does no IO and decides nothing: a fold takes records and returns a value.
 
 mod begin;
+mod cost;
 mod end;
 mod event;
 mod handoff;
@@ -14,6 +15,7 @@ mod tree;
 mod view;
 
 pub use begin::{Caller, Fuses, Started, Task};
+pub use cost::{Spent, spent};
 pub use end::{EndState, Finished, Missing, Stop, Trouble};
 pub use event::Event;
 pub use handoff::{ArtifactRef, Handoff, MadeBy, Summary};

@@ -125,3 +125,24 @@ fn records_before_a_run_begins_are_no_part_of_it() {
     stage.happens("b", started("tester", Some("a"))).hears("a", 1, 7, 0);
     assert_eq!(stage.view("a").cost.tokens, 7);
 }
+
+#[test]
+fn spending_is_told_by_agent_and_model_and_sums_to_the_cost() {
+    let mut stage = Stage::new();
+    stage.asks("a", 1).hears("a", 1, 100, 10).asks("a", 2).hears("a", 2, 50, 5);
+    stage.hands("a", "b", "tester", Delegate).asks("b", 1).hears("b", 1, 20, 2);
+    for record in &mut stage.records {
+        record.agent = Some(agent(if record.run == id("a") { "coder" } else { "tester" }));
+    }
+    let spent = callboard_trace::spent(&stage.records);
+    let told: Vec<(String, u64, u64)> = spent
+        .iter()
+        .map(|it| {
+            let agent = it.agent.as_ref().map_or("-", |it| it.as_str());
+            (agent.to_owned(), it.replies, it.usage.input + it.usage.output)
+        })
+        .collect();
+    assert_eq!(told, [("coder".to_owned(), 2, 165), ("tester".to_owned(), 1, 22)]);
+    let sum: u64 = told.iter().map(|it| it.2).sum();
+    assert_eq!(sum, stage.view("a").cost.tokens);
+}
