@@ -18,6 +18,7 @@ fn nobody_else_may_look() {
     let (home, _store) = fresh();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&home.path().join("data")), 0o700);
+    assert_eq!(mode(&home.path().join("data/nodes")), 0o700);
     for entry in std::fs::read_dir(home.path().join("data")).unwrap().flatten() {
         if entry.path().is_file() {
             assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
+use crate::open::make_private;
 use crate::sqlite::io;
 
 /// The lock files of all nodes, and our own lock, held from the opening to the end.
@@ -23,7 +24,7 @@ impl Locks {
     /// Takes our own lock. A file system without locks leaves it at the slow proof, by time.
     pub(crate) fn take(data: &Path, node: &str) -> Result<Locks, StoreError> {
         let folder = data.join("nodes");
-        fs::create_dir_all(&folder).map_err(|it| io("make", &folder, &it))?;
+        make_private(&folder)?;
         let own = path_of(&folder, node)?;
         let mut options = File::options();
         options.create(true).truncate(false).write(true);

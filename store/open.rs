@@ -197,7 +197,8 @@ fn patiently<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Stor
     work().map_err(|it| told(&it))
 }
 
-fn make_private(folder: &Path) -> Result<(), StoreError> {
+/// Makes a folder that nobody else can look into.
+pub(crate) fn make_private(folder: &Path) -> Result<(), StoreError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -68,12 +68,12 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
     callboard_config::load_here(&folder).map_err(Fault::Problems)
 }
 
-/// The folder of the journal, made if it is not there yet.
+/// The folder of the journal. The store makes it, so that nobody else can look into it.
 ///
 /// # Errors
 /// When there is no place for it.
 pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
-    let folder = place
+    place
         .data
         .clone()
         .or_else(|| {
@@ -81,15 +81,7 @@ pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
             said.filter(|it| !it.is_empty()).map(PathBuf::from)
         })
         .or_else(|| dirs().map(|it| it.data_dir().to_path_buf()))
-        .ok_or_else(|| Fault::call("this user has no data folder", "name one with `--data DIR`"))?;
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        let shown = folder.display();
-        Fault::broken(
-            format!("the data folder {shown} cannot be made: {error}"),
-            "name another one with `--data DIR` or CALLBOARD_DATA",
-        )
-    })?;
-    Ok(folder)
+        .ok_or_else(|| Fault::call("this user has no data folder", "name one with `--data DIR`"))
 }
 
 /// Joins the work in the data folder; `work: false` looks and asks only.
