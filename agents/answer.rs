@@ -1,6 +1,6 @@
 //! The answer of an agent: found in what the model wrote, and held against its schema.
 
-use callboard_trace::ArtifactRef;
+use callboard_trace::{ArtifactRef, Event};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -43,8 +43,21 @@ pub(crate) fn problem(answer: &Value, schema: &Value) -> Option<String> {
     Some(format!("{place}: {}", crate::words::cut(&error.to_string(), 300)))
 }
 
-/// What a note or a body is called by.
-pub(crate) fn artifact(slot: &str, key: &str, value: &Value, id: &str) -> ArtifactRef {
+/// A note, and what it is called by from then on.
+pub fn noted(slot: &str, key: &str, value: Value) -> (Event, ArtifactRef) {
+    let id = artifact_id(&value);
+    let artifact = artifact(slot, key, &value, &id);
+    let (slot, key) = (slot.to_string(), key.to_string());
+    (Event::Noted { slot, key, value, artifact: id, confidence: None }, artifact)
+}
+
+/// What a note is called by; `None` for any other record.
+pub fn artifact_of(event: &Event) -> Option<ArtifactRef> {
+    let Event::Noted { slot, key, value, artifact: id, .. } = event else { return None };
+    Some(artifact(slot, key, value, id))
+}
+
+fn artifact(slot: &str, key: &str, value: &Value, id: &str) -> ArtifactRef {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_string);
     ArtifactRef {
         id: id.to_string(),

@@ -1,8 +1,8 @@
 //! How a run changes: one record at a time, and in no other way.
 
 use callboard_trace::{
-    Action, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied, Purpose, Record,
-    StepBegun, Work,
+    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied,
+    Purpose, Record, StepBegun, Work,
 };
 use serde_json::{Value, json};
 
@@ -53,8 +53,9 @@ impl Run {
                     found.end = Some((**end).clone());
                 }
             }
-            Event::Noted { slot, key, value, artifact, .. } => {
-                self.artifacts.push(answer::artifact(slot, key, value, artifact));
+            Event::Noted { .. } => {
+                let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
+                self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
             Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
             Event::QuestionClosed { question, .. } => self.questions.retain(|it| it != question),

@@ -16,6 +16,7 @@ mod step;
 mod toolbox;
 mod words;
 
+pub use answer::{artifact_of, noted};
 pub use next::next;
 pub use perform::{Hands, Outcome, Prepared, perform, prepare_model, prepare_tool};
 pub use rules::handoff::declined;

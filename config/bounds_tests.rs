@@ -98,6 +98,10 @@ fn the_pack_loads_without_a_word() {
         let lines = agent.instructions.lines().count();
         assert!((25..=60).contains(&lines), "{} has {lines} lines", agent.name);
     }
+    for agent in team.agents.values() {
+        let output = agent.output.to_string();
+        assert!(!output.contains(":null"), "{}: a comma split a text: {output}", agent.name);
+    }
     let to = |name: &str| -> Vec<String> {
         agent(&team, name).handoffs.iter().map(|it| it.to.to_string()).collect()
     };

@@ -17,6 +17,7 @@ mod intake;
 mod journal;
 mod look;
 mod node;
+mod onward;
 mod refusal;
 mod rehearsal;
 mod sight;

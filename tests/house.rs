@@ -246,3 +246,64 @@ async fn the_same_key_joins_and_another_question_is_a_conflict() {
     assert_eq!(refusal.code, callboard_scheduler::RefusalCode::Conflict);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_trigger_hands_on_holds_the_whole_answer() {
+    let stage = Stage::new(
+        "- {when: {purpose: summarise}, say: '{\"did\": \"wrote the parser of dates\", \
+         \"must_know\": \"leap seconds count\", \"do_next\": \"try it out\"}'}\n\
+         - {when: {agent: coder}, answer: {summary: written, confidence: 0.8, findings: [{key: code, text: fn parse, confidence: 1}]}}\n\
+         - {when: {agent: tester}, answer: {summary: tested, confidence: 0.9}}\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = play(&desk, ask("coder", "write it and test it")).await;
+    let records = stage::records(&desk, &view.run).await;
+    let handoff = records.iter().find_map(|it| match &it.event {
+        callboard_trace::Event::HandedOff(handoff) => Some(handoff.clone()),
+        _ => None,
+    });
+    let artifacts = handoff.expect("a handoff").artifacts;
+    assert_eq!(artifacts.len(), 1);
+    assert!(artifacts[0].head.contains("fn parse"), "{artifacts:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_ended_run_is_continued_with_what_it_left() {
+    let stage = Stage::new(
+        "- {when: {agent: writer, turn: 1}, note: {slot: findings, key: k, text: the finding}}\n\
+         - {when: {agent: writer}, answer: {summary: written, confidence: 0.8}}\n\
+         - {when: {agent: reviewer}, answer: {summary: reviewed, confidence: 0.9}}\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let first = play(&desk, ask("writer", "write")).await;
+    let onward = |run, artifacts| callboard_scheduler::HandoffAsk {
+        to: callboard_config::AgentName::parse("reviewer").expect("a name"),
+        summary: callboard_trace::Summary {
+            must_know: "it is a draft".into(),
+            ..Default::default()
+        },
+        task: "review it".into(),
+        run,
+        artifacts,
+    };
+    let unknown = vec![callboard_trace::ArtifactRef {
+        id: "a_nothing".into(),
+        why: String::new(),
+        name: String::new(),
+        bytes: 0,
+        head: String::new(),
+    }];
+    let refused = desk.handoff(onward(Some(first.run.clone()), unknown), &caller()).await;
+    let refused = refused.expect_err("no such artifact");
+    assert!(refused.problems[0].contains("a_nothing"), "{refused}");
+    let over = desk.handoff(onward(Some(first.run.clone()), Vec::new()), &caller()).await;
+    let over = over.expect("continued");
+    assert_ne!(over.run, first.run);
+    let view = end(&desk, &over.run).await;
+    assert_eq!((view.state, view.result.as_deref()), (State::Completed, Some("reviewed")));
+    insta::assert_snapshot!(told(&desk, &over.run).await.replace(first.run.as_str(), "r_first"));
+    node.stop().await;
+}

@@ -1,9 +1,10 @@
 //! Handoffs that words ask for: a trigger in the root task or in the answer's `do_next`.
 
 use callboard_config::{Edge, Mode};
-use callboard_trace::{MadeBy, Purpose, Summary};
+use callboard_trace::{ArtifactRef, Event, MadeBy, Purpose, Summary};
 use serde_json::Value;
 
+use crate::answer::noted;
 use crate::rules::handoff::{composed, summary_problem};
 use crate::rules::{answer, asking};
 use crate::{Draft, Run, Step, words};
@@ -37,6 +38,7 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
         }
         None => (composed(run), MadeBy::Engine),
     };
+    let (artifacts, also) = with_its_answer(run);
     Some(Step::HandOff(Draft {
         id: None,
         to: to.clone(),
@@ -44,11 +46,20 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
         task: task(run, edge, &summary),
         mode: Mode::Transfer,
         summary,
-        artifacts: run.artifacts.clone(),
+        artifacts,
         reason: format!("trigger:{trigger}"),
         made_by,
-        also: Vec::new(),
+        also,
     }))
+}
+
+/// What crosses: the notes, and the answer that the summary is about, kept as a note too.
+fn with_its_answer(run: &Run) -> (Vec<ArtifactRef>, Vec<Event>) {
+    let mut artifacts = run.artifacts.clone();
+    let Some(answer) = &run.kept else { return (artifacts, Vec::new()) };
+    let (event, artifact) = noted("notes", &format!("answer of {}", run.name()), answer.clone());
+    artifacts.push(ArtifactRef { why: "the whole answer so far".into(), ..artifact });
+    (artifacts, vec![event])
 }
 
 /// The edge whose trigger fires, and the word: most overlap with the target's capabilities wins,

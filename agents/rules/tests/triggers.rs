@@ -133,10 +133,13 @@ fn the_summary_goes_along_in_whatever_form_it_comes() {
     ] {
         let mut play = asked();
         let lines = play.says(&text).go();
+        assert!(lines[0].starts_with("noted notes/answer of coder"), "{lines:?}");
         assert_eq!(
-            lines,
+            lines[1..],
             ["handed off to tester (r_1), trigger:test: empty input is an error", "waits"]
         );
+        let passed = &play.run.children[0].handoff.artifacts;
+        assert!(passed[0].head.contains("written"), "the whole answer crosses: {passed:?}");
         let made = &play.run.children[0].handoff;
         assert_eq!((made.made_by, made.task.as_str()), (MadeBy::Model, "write its tests"));
         assert_eq!(
@@ -155,7 +158,7 @@ fn a_summary_that_is_not_whole_is_asked_for_once_more_and_then_written() {
         let again = "step 3 asks local/small for a summary to tester (trigger: test)";
         assert_eq!(play.says(bad).go(), [again, "waits"], "{bad}");
         let lines = play.says(bad).go();
-        assert!(lines[0].starts_with("handed off to tester (r_1), trigger:test"), "{lines:?}");
+        assert!(lines[1].starts_with("handed off to tester (r_1), trigger:test"), "{lines:?}");
         let made = &play.run.children[0].handoff;
         assert_eq!((made.made_by, made.summary.did.as_str()), (MadeBy::Engine, "written"));
         assert_eq!(made.task, "go on with: write a parser");
