@@ -259,9 +259,9 @@ async fn what_a_trigger_hands_on_holds_the_whole_answer() {
     let desk = node.desk();
     let view = play(&desk, ask("coder", "write it and test it")).await;
     let records = stage::records(&desk, &view.run).await;
-    let handoff = records.iter().find_map(|it| match &it.event {
-        callboard_trace::Event::HandedOff(handoff) => Some(handoff.clone()),
-        _ => None,
+    let handoff = records.iter().find_map(|it| {
+        let callboard_trace::Event::HandedOff(handoff) = &it.event else { return None };
+        Some(handoff.clone())
     });
     let artifacts = handoff.expect("a handoff").artifacts;
     assert_eq!(artifacts.len(), 1);
