@@ -229,14 +229,17 @@ fn entry(
     }
     let only = agents.keys().next().filter(|_| agents.len() == 1).cloned();
     let found = find(ENTRY).or(only.filter(|_| absent.is_empty()));
-    if found.is_none() {
-        let names: Vec<&str> = agents.keys().map(AgentName::as_str).collect();
-        sink.push(team_file.error(
-            "no agent is named for work that nobody is named for",
-            format!("write `entry: NAME` with one of {}", names.join(", ")),
-        ));
+    if found.is_some() {
+        return found;
     }
-    found
+    // Agents that somebody wrote for another program are served as they are.
+    let first = agents.keys().next().cloned()?;
+    let names: Vec<&str> = agents.keys().map(AgentName::as_str).collect();
+    sink.push(team_file.warning(
+        format!("no agent is named for work that nobody is named for; {first} gets it"),
+        format!("write `entry: NAME` with one of {}", names.join(", ")),
+    ));
+    Some(first)
 }
 
 fn unknown<'a>(
