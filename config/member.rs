@@ -68,6 +68,7 @@ fn build(
         let said = "has no instructions below the front matter; its description is used";
         sink.push(place.warning(said, "write what the agent is to do and how"));
     }
+    tell_absent_tools(written.tools.as_deref().unwrap_or_default(), sink);
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
         name,
@@ -213,4 +214,19 @@ fn capabilities(written: &[At<String>], sink: &Sink) -> Vec<String> {
             fits.then_some(slug)
         })
         .collect()
+}
+
+/// The tools every agent has inside a run, under all their names.
+const TEAM_TOOLS: [&str; 8] =
+    ["handoff", "delegate", "Task", "Agent", "refuse_handoff", "note", "read", "team_status"];
+
+/// Tools that other programs bring along and this one does not have yet.
+fn tell_absent_tools(tools: &[At<String>], sink: &Sink) {
+    let is_there = |it: &&At<String>| TEAM_TOOLS.contains(&it.value.as_str()) || it.value == "*";
+    let absent: Vec<&At<String>> = tools.iter().filter(|it| !is_there(it)).collect();
+    let Some(first) = absent.first() else { return };
+    let names: Vec<String> = absent.iter().map(|it| format!("`{}`", it.value)).collect();
+    let said = format!("tools that are not there in this version: {}", names.join(", "));
+    let help = "the agent works without them; what it needs to see goes into `task` and `context`";
+    sink.push(first.place.warning(said, help));
 }
