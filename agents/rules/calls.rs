@@ -83,6 +83,9 @@ fn problem(run: &Run, call: &Call) -> Option<String> {
 
 fn note(call: &Call) -> Step {
     let given = call.arguments.clone().unwrap_or_default();
+    if given.get("text").is_none() && given.get("value").is_none() {
+        return reject(&call.id, "the note is empty: give its `text`, or a `value`");
+    }
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
     let value = given.get("value").cloned().unwrap_or_else(|| json!(text("text")));
     let bytes = value.to_string().len();

@@ -88,6 +88,22 @@ pub(crate) fn composed(run: &Run) -> Summary {
     Summary { did, must_know, open_questions: Vec::new(), do_next }
 }
 
+/// What the model did give, with the engine's words where it gave none.
+fn completed(given: Summary, own: Summary) -> Summary {
+    let or = |given: String, own: String| if given.trim().is_empty() { own } else { given };
+    let must_know = if given.must_know.trim().is_empty() {
+        own.must_know
+    } else {
+        format!("{}; {}", words::cut(&given.must_know, 2_000), own.must_know)
+    };
+    Summary {
+        did: words::cut(&or(given.did, own.did), 2_000),
+        must_know,
+        open_questions: given.open_questions.into_iter().take(10).collect(),
+        do_next: words::cut(&or(given.do_next, own.do_next), 2_000),
+    }
+}
+
 /// What is wrong with a summary: the field and what it needs.
 pub(crate) fn summary_problem(summary: &Summary) -> Option<(&'static str, String)> {
     let fields =
@@ -206,7 +222,9 @@ fn summary(run: &Run, call: &Call, given: &Value) -> Result<(Summary, MadeBy), R
     };
     match summary_problem(&summary) {
         None => Ok((summary, MadeBy::Model)),
-        Some(_) if run.tally.bad_summaries >= SUMMARIES_MAX => Ok((composed(run), MadeBy::Engine)),
+        Some(_) if run.tally.bad_summaries >= SUMMARIES_MAX => {
+            Ok((completed(summary, composed(run)), MadeBy::Engine))
+        }
         Some((field, problem)) => {
             let place = if field == "summary" { "summary" } else { &format!("summary.{field}") };
             Err(refused(call, Some(field), &format!("`{place}` {problem}")))

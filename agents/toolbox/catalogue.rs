@@ -158,7 +158,6 @@ fn note() -> Tool {
                 "confidence": {"type": "number", "minimum": 0, "maximum": 1},
             },
             "required": ["slot", "key"],
-            "anyOf": [{"required": ["text"]}, {"required": ["value"]}],
         }),
     }
 }

@@ -194,3 +194,16 @@ fn nothing_but_an_object_is_taken_for_arguments() {
         assert!(error.contains("is not of type \"object\""), "{error}");
     }
 }
+
+#[test]
+fn an_empty_note_is_told_and_no_schema_combines_at_its_top() {
+    let play = &mut Play::new();
+    let error = told(play, call("c", "note", json!({"slot": "notes", "key": "k"})));
+    assert!(error.contains("give its `text`"), "{error}");
+    // Large providers refuse a tool whose schema combines others at its top level.
+    for tool in crate::toolbox::tools_of(&play.run) {
+        for word in ["anyOf", "oneOf", "allOf", "not", "enum"] {
+            assert!(tool.schema.get(word).is_none(), "{}: {word}", tool.name);
+        }
+    }
+}

@@ -109,16 +109,22 @@ fn a_summary_that_is_not_whole_is_sent_back_with_its_field() {
 }
 
 #[test]
-fn after_two_bad_summaries_the_engine_writes_one() {
-    for bad in [json!({}), json!("just test it"), Value::Null] {
+fn after_two_bad_summaries_the_engine_writes_what_is_missing() {
+    let (own, short) = ("the task was: write a parser", json!({"did": "A", "must_know": "B"}));
+    let no_account = "coder took 3 turns and gave no account";
+    for (bad, did, must_know) in [
+        (json!({}), no_account, own.to_owned()),
+        (json!("just test it"), no_account, format!("just test it; {own}")),
+        (Value::Null, no_account, own.to_owned()),
+        (short, "A", format!("B; {own}")),
+    ] {
         let mut play = Play::new();
         for _ in 0..2 {
             assert!(tried(&mut play, with("summary", bad.clone())).is_err());
         }
         let made = tried(&mut play, with("summary", bad)).expect("the third is written by us");
         assert_eq!(made.made_by, MadeBy::Engine);
-        assert_eq!(made.summary.must_know, "the task was: write a parser");
-        assert_eq!(made.summary.did, "coder took 3 turns and gave no account");
+        assert_eq!((made.summary.did.as_str(), made.summary.must_know), (did, must_know));
     }
 }
 
