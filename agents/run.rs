@@ -2,7 +2,8 @@
 
 use callboard_config::AgentName;
 use callboard_trace::{
-    ArtifactRef, Call, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Started,
+    ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Started,
+    Stop, Trouble,
 };
 use serde_json::Value;
 
@@ -201,6 +202,19 @@ impl Run {
         self.children
             .iter()
             .find(|it| !it.settled && it.handoff.mode == callboard_config::Mode::Transfer)
+    }
+
+    /// An end before the answer: partial if there is something to keep, else failed.
+    pub fn stopped(&self, stop: Stop, trouble: Trouble) -> Finished {
+        let state = if self.kept.is_some() { EndState::Partial } else { EndState::Failed };
+        Finished {
+            state,
+            stop,
+            answer: self.kept.clone(),
+            missing: Vec::new(),
+            recommendations: Vec::new(),
+            error: Some(trouble),
+        }
     }
 
     /// Whether any step is in progress.

@@ -164,19 +164,15 @@ fn unfinished(run: &Run) -> Vec<Failure> {
 }
 
 fn gone(run: &Run, message: String) -> Finished {
-    Finished {
-        state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },
-        stop: Stop::Error,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
+    run.stopped(
+        Stop::Error,
+        Trouble {
             code: FailureCode::HandoffFailed,
             message,
             retryable: false,
             hint: "call an agent that is in the team".into(),
-        }),
-    }
+        },
+    )
 }
 
 fn restless() -> Finished {

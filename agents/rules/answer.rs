@@ -44,19 +44,15 @@ pub(crate) fn needs_repair(run: &Run) -> Option<Step> {
     if run.tally.repairs < REPAIRS_MAX {
         return Some(asking::fresh(run, Purpose::Repair { problem }));
     }
-    Some(Step::End(Finished {
-        state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },
-        stop: Stop::Error,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
+    Some(Step::End(run.stopped(
+        Stop::Error,
+        Trouble {
             code: FailureCode::BadReply,
             message: format!("the answer does not meet its schema: {problem}"),
             retryable: true,
             hint: "use a model that follows schemas, or loosen the agent's `output`".into(),
-        }),
-    }))
+        },
+    )))
 }
 
 /// Rule: an answer that stands is the end.

@@ -1,7 +1,7 @@
 //! When a model is asked, asked again, or given up.
 
 use callboard_config::Model;
-use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
+use callboard_trace::{FailureCode, Purpose, Stop, Trouble};
 
 use crate::run::Asking;
 use crate::step::Asked;
@@ -59,19 +59,15 @@ fn give_up(run: &Run, asking: &Asking) -> Step {
     let said = failure.map_or("no reply", |it| it.message.as_str());
     let tries = asking.begun;
     let message = if tries > 1 { format!("{said} ({tries} attempts)") } else { said.to_string() };
-    Step::End(Finished {
-        state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },
-        stop: Stop::Error,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
+    Step::End(run.stopped(
+        Stop::Error,
+        Trouble {
             code,
             message,
             retryable: failure.is_some_and(|it| it.retryable),
             hint: hint(code).into(),
-        }),
-    })
+        },
+    ))
 }
 
 fn hint(code: FailureCode) -> &'static str {

@@ -130,12 +130,14 @@ fn another(run: &Run, child: &Child) -> Option<(u8, AgentName)> {
 }
 
 fn give_up(run: &Run, child: &Child, why: String) -> Step {
-    let state = if run.kept.is_some() { EndState::Partial } else { EndState::Failed };
     let target = child.handoff.target.clone();
+    let trouble = Trouble {
+        code: FailureCode::HandoffFailed,
+        message: why.clone(),
+        retryable: true,
+        hint: "summary and notes are in the trace; call another agent with them".into(),
+    };
     Step::End(Finished {
-        state,
-        stop: Stop::Error,
-        answer: run.kept.clone(),
         missing: vec![Missing {
             agent: target.clone(),
             error: why.clone(),
@@ -145,11 +147,6 @@ fn give_up(run: &Run, child: &Child, why: String) -> Step {
             "let a person look at it, or allow {} to hand off to an agent that can take over from {target}",
             run.name()
         )],
-        error: Some(Trouble {
-            code: FailureCode::HandoffFailed,
-            message: why,
-            retryable: true,
-            hint: "summary and notes are in the trace; call another agent with them".into(),
-        }),
+        ..run.stopped(Stop::Error, trouble)
     })
 }

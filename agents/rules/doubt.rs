@@ -1,6 +1,6 @@
 //! Steps whose process went away: repeated where that is safe, else a person decides.
 
-use callboard_trace::{EndState, Event, FailureCode, Finished, Stop, Trouble};
+use callboard_trace::{Event, FailureCode, Stop, Trouble};
 use serde_json::json;
 
 use crate::rules::outside::until_too_late;
@@ -16,19 +16,15 @@ const MODEL: &[&str] = &["rerun", "abort"];
 /// Rule: a person who gives a step up gives the run up.
 pub(crate) fn was_aborted(run: &Run) -> Option<Step> {
     let by = run.control.aborted.as_ref()?;
-    Some(Step::End(Finished {
-        state: if run.kept.is_some() { EndState::Partial } else { EndState::Failed },
-        stop: Stop::Error,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
+    Some(Step::End(run.stopped(
+        Stop::Error,
+        Trouble {
             code: FailureCode::InDoubt,
             message: format!("a step in doubt was given up by {by}"),
             retryable: true,
             hint: "its trace shows how far it came; call the agent again to start anew".into(),
-        }),
-    }))
+        },
+    )))
 }
 
 /// Rule: the model is told of a call that a person had skipped.

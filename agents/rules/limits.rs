@@ -1,6 +1,6 @@
 //! Deadlines, turns and fuses: what ends a run that does not end by itself.
 
-use callboard_trace::{EndState, FailureCode, Finished, Purpose, Stop, Trouble};
+use callboard_trace::{FailureCode, Finished, Purpose, Stop, Trouble};
 use serde_json::json;
 
 use crate::rules::asking;
@@ -89,7 +89,6 @@ fn finished(run: &Run) -> Step {
 
 /// An end with what there is: partial if that is something, else failed.
 fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
-    let state = if run.kept.is_some() { EndState::Partial } else { EndState::Failed };
     let hint = match stop {
         Stop::Turns => "raise `maxTurns` of the agent, or give it a smaller task",
         Stop::Deadline => "give it a longer `deadline_s`",
@@ -102,14 +101,8 @@ fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
         | Stop::Cancelled
         | Stop::Refused => "look at the trace, then try a stronger model",
     };
-    Step::End(Finished {
-        state,
-        stop,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble { code, message, retryable: false, hint: hint.into() }),
-    })
+    let trouble = Trouble { code, message, retryable: false, hint: hint.into() };
+    Step::End(run.stopped(stop, trouble))
 }
 
 pub(super) fn is_open(run: &Run, call: &str) -> bool {
