@@ -97,10 +97,11 @@ impl Batch {
         for event in std::mem::take(&mut draft.also) {
             self.fact(run, event);
         }
-        let Some(agent) = house.team.agents.get(&draft.to) else {
+        let team = house.crew.team();
+        let Some(agent) = team.agents.get(&draft.to) else {
             return self.nobody(run, draft);
         };
-        let (new, handoff) = begin::child(&house.team, agent, run, root, draft);
+        let (new, handoff) = begin::child(&team, agent, run, root, draft);
         self.spawn.push(new);
         self.fact(run, Event::HandedOff(Box::new(handoff)));
     }

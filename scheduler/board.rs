@@ -27,17 +27,18 @@ impl Desk {
         for row in &recent {
             runs.push(self.line(row, now).await?);
         }
+        let team = self.team();
         Ok(Board {
-            team: self.team().name.clone(),
-            agents: agents(self.team().agents.keys(), &busy),
+            team: team.name.clone(),
+            agents: agents(team.agents.keys(), &busy),
             queue: QueueLine {
                 depth: counts.ready,
                 seats_taken: counts.running,
-                seats: self.team().limits.concurrent,
+                seats: team.limits.concurrent,
                 oldest_s: counts.oldest_ready.map_or(0.0, |it| seconds(now - it)),
             },
             runs,
-            problems: self.team().problems.iter().map(ToString::to_string).collect(),
+            problems: team.problems.iter().map(ToString::to_string).collect(),
         })
     }
 

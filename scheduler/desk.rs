@@ -20,9 +20,9 @@ impl Desk {
         Desk { house }
     }
 
-    /// The team that is served.
-    pub fn team(&self) -> &Team {
-        &self.house.team
+    /// The team that is served, as it was read last.
+    pub fn team(&self) -> Arc<Team> {
+        self.house.crew.team()
     }
 
     /// Whether this process is about to go.

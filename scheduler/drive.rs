@@ -178,7 +178,7 @@ impl Drive {
             return Ok(After::Gone);
         }
         for prepared in batch.perform {
-            let hands = self.house.hands.clone();
+            let hands = self.house.crew.hands();
             self.inside.spawn(async move { perform(&hands, prepared).await });
         }
         if advanced.records.len() == own {

@@ -1,7 +1,7 @@
 //! What all parts of this process share: the team, the store, the hands, and who waits for what.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use callboard_agents::Hands;
 use callboard_config::Team;
@@ -12,9 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
-    pub(crate) team: Arc<Team>,
+    pub(crate) crew: Crew,
     pub(crate) store: Store,
-    pub(crate) hands: Hands,
     /// This process among all on the store.
     pub(crate) node: String,
     /// Set once, when the process is to go.
@@ -24,6 +23,25 @@ pub(crate) struct House {
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,
+}
+
+/// The team as it was read last, and the hands made for it.
+pub(crate) struct Crew(RwLock<(Arc<Team>, Hands)>);
+
+impl Crew {
+    pub(crate) fn new(team: Arc<Team>, hands: Hands) -> Crew {
+        Crew(RwLock::new((team, hands)))
+    }
+
+    /// The team that new runs begin with.
+    pub(crate) fn team(&self) -> Arc<Team> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// What its agents reach the world with.
+    pub(crate) fn hands(&self) -> Hands {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
 }
 
 /// The runs driven here: how far each has read its journal, and how to wake it.

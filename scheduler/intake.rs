@@ -1,6 +1,6 @@
 //! How work comes in: checked, written down, answered, in that order.
 
-use callboard_config::{Agent, AgentName};
+use callboard_config::{Agent, AgentName, Team};
 
 use crate::desk::{Desk, unavailable};
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin, clock};
@@ -12,23 +12,25 @@ impl Desk {
     /// `unknown_agent`, `conflict` (the key was used for something else), `over_capacity`,
     /// `engine_unavailable`. Nothing was started then.
     pub async fn submit(&self, ask: Ask) -> Result<Submitted, Refusal> {
-        let agent = self.agent(&ask.to)?;
-        let new = begin::root(self.team(), agent, &ask, clock::now(), None);
+        let team = self.team();
+        let agent = member(&team, &ask.to)?;
+        let new = begin::root(&team, agent, &ask, clock::now(), None);
         let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;
         self.house.ready.notify_one();
         Ok(Submitted { run: submitted.run, joined: submitted.joined })
     }
+}
 
-    pub(crate) fn agent(&self, name: &AgentName) -> Result<&Agent, Refusal> {
-        self.team().agents.get(name).ok_or_else(|| {
-            let names: Vec<&str> = self.team().agents.keys().map(AgentName::as_str).collect();
-            let near = self.team().nearest(name.as_str());
-            let near = near.map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
-            Refusal::new(
-                RefusalCode::UnknownAgent,
-                format!("agent \"{name}\" is not in this team{near}"),
-                format!("there are: {}", names.join(", ")),
-            )
-        })
-    }
+/// The agent of that name, or the nearest one to it.
+pub(crate) fn member<'a>(team: &'a Team, name: &AgentName) -> Result<&'a Agent, Refusal> {
+    team.agents.get(name).ok_or_else(|| {
+        let names: Vec<&str> = team.agents.keys().map(AgentName::as_str).collect();
+        let near = team.nearest(name.as_str());
+        let near = near.map_or_else(String::new, |it| format!("; did you mean \"{it}\"?"));
+        Refusal::new(
+            RefusalCode::UnknownAgent,
+            format!("agent \"{name}\" is not in this team{near}"),
+            format!("there are: {}", names.join(", ")),
+        )
+    })
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::drive::drive;
-use crate::house::{Alarm, Driven, House, Waiters, Wheel};
+use crate::house::{Alarm, Crew, Driven, House, Waiters, Wheel};
 use crate::sight::Sight;
 use crate::{chance, clock, playbook_problems};
 
@@ -113,9 +113,8 @@ fn house(mut team: Team, store: Store, node: String) -> House {
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
     };
     House {
-        team: Arc::new(team),
+        crew: Crew::new(Arc::new(team), hands),
         store,
-        hands,
         node,
         stopping: CancellationToken::new(),
         ready: Notify::new(),
@@ -142,10 +141,11 @@ fn secrets(team: &Team) -> Vec<String> {
 async fn told(house: Arc<House>) {
     let started =
         Event::NodeStarted { node: house.node.clone(), version: env!("CARGO_PKG_VERSION").into() };
+    let team = house.crew.team();
     let loaded = Event::TeamLoaded {
-        files: house.team.files.clone(),
-        agents: house.team.agents.keys().cloned().collect(),
-        problems: house.team.problems.iter().map(ToString::to_string).collect(),
+        files: team.files.clone(),
+        agents: team.agents.keys().cloned().collect(),
+        problems: team.problems.iter().map(ToString::to_string).collect(),
     };
     let facts = [started, loaded].map(|it| Fact::new(house.node.as_str(), it)).to_vec();
     if let Err(error) = house.store.note(&house.node, facts).await {
@@ -156,8 +156,8 @@ async fn told(house: Arc<House>) {
 /// Takes runs from the queue whenever there may be some and seats are free.
 async fn claim(house: Arc<House>) {
     let mut drives = JoinSet::new();
-    let seats = house.team.limits.concurrent;
     loop {
+        let seats = house.crew.team().limits.concurrent;
         let changed = house.store.changed();
         let free = seats.saturating_sub(u32::try_from(drives.len()).unwrap_or(u32::MAX));
         match house.store.claim(free.max(1), seats).await {

@@ -9,6 +9,7 @@ use callboard_trace::{
 use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
+use crate::intake::member;
 use crate::{Ask, HandedOver, HandoffAsk, Refusal, RefusalCode, begin, chance, clock, journal};
 
 impl Desk {
@@ -18,7 +19,8 @@ impl Desk {
     /// # Errors
     /// `unknown_agent`; `not_found` for the run or an artifact; `engine_unavailable`.
     pub async fn handoff(&self, ask: HandoffAsk, caller: &Caller) -> Result<HandedOver, Refusal> {
-        let agent = self.agent(&ask.to)?;
+        let team = self.team();
+        let agent = member(&team, &ask.to)?;
         let Some(run) = ask.run.clone() else {
             let nothing = Estate::default();
             nothing.holds(&ask.artifacts)?;
@@ -95,7 +97,7 @@ impl Desk {
             caller: caller.clone(),
         };
         let id = handoff.id.clone();
-        let mut new = begin::root(self.team(), agent, &plain, clock::now(), Some(handoff));
+        let mut new = begin::root(&self.team(), agent, &plain, clock::now(), Some(handoff));
         let by = caller.principal.as_str();
         new.facts.extend(estate.notes.into_iter().map(|it| Fact::new(by, it)));
         let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;

@@ -43,7 +43,7 @@ const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 impl Server {
     /// The team behind a desk, over a transport of this name.
     pub(crate) fn new(desk: Desk, ending: CancellationToken, transport: &'static str) -> Server {
-        let tools = Toolset::of(desk.team());
+        let tools = Toolset::of(&desk.team());
         let listed = tools.published().iter().map(listed).collect();
         Server(Arc::new(Inner { desk, tools, listed, ending, transport }))
     }

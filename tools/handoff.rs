@@ -75,7 +75,7 @@ pub(crate) async fn apply(
     caller: &Caller,
     patience: &Patience,
 ) -> Result<Value, Refusal> {
-    let ask = ask(desk.team(), arguments)?;
+    let ask = ask(&desk.team(), arguments)?;
     let handed = desk.handoff(ask, caller).await?;
     let view = follow(desk, &handed.run, caller, whole(arguments.get("wait_s")), patience)
         .await

@@ -112,8 +112,9 @@ async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal
     let board = desk.board(caller).await?;
     let shown = match view {
         "agents" => {
+            let team = desk.team();
             let described = |line: &callboard_scheduler::AgentLine| {
-                let known = desk.team().agents.get(&line.name);
+                let known = team.agents.get(&line.name);
                 let mut shown = json!(line);
                 if let Some(known) = known {
                     shown["description"] = json!(known.description);

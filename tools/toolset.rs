@@ -174,7 +174,7 @@ async fn done(
         Kind::Agent(name) => agent::apply(desk, name, arguments, call, caller, patience).await,
         Kind::AskAgent => {
             let name = arguments.get("agent").and_then(Value::as_str).unwrap_or_default();
-            let name = handoff::agent(desk.team(), name)?;
+            let name = handoff::agent(&desk.team(), name)?;
             agent::apply(desk, &name, arguments, call, caller, patience).await
         }
         Kind::Status => status::apply(desk, arguments, caller, patience).await,

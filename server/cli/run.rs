@@ -23,14 +23,14 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// Starts or joins a run and waits for it, unless it is to be left to others.
 pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let node = place::node(&args.place, !args.detach).await?;
-    problems::tell(node.desk().team(), say);
+    problems::tell(&node.desk().team(), say);
     let done = with(&node.desk(), args, say).await;
     leave(node, say).await;
     done
 }
 
 async fn with(desk: &Desk, args: &RunArgs, say: Say) -> Result<u8, Fault> {
-    let ask = ask(args, desk.team())?;
+    let ask = ask(args, &desk.team())?;
     let caller = ask.caller.clone();
     let submitted = desk.submit(ask).await?;
     let run = submitted.run;

@@ -24,7 +24,7 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
         )
     })?;
     let node = place::node(&args.place, !args.no_work).await?;
-    problems::tell(node.desk().team(), say);
+    problems::tell(&node.desk().team(), say);
     stdio.serve(node).await;
     Ok(0)
 }
