@@ -38,10 +38,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 
 /// Lines of code of the product: without its tests, blank lines and comments.
-const PRODUCT_LINES_MAX: usize = 18_000;
+const PRODUCT_LINES_MAX: usize = 24_000;
 
 /// `trace` is the vocabulary of all rooms above it: every kind of record is a name of its door.
-const VOCABULARY: (&str, usize) = ("trace", 45);
+const VOCABULARY: (&str, usize) = ("trace", 50);
 
 #[test]
 fn rooms_know_only_the_rooms_below() {
