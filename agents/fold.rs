@@ -1,11 +1,12 @@
 //! How a run changes: one record at a time, and in no other way.
 
 use callboard_trace::{
-    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied,
-    Purpose, Record, StepBegun, Work,
+    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Finished, Handoff,
+    ModelReplied, Purpose, Record, RunId, StepBegun, Totals, Work,
 };
 use serde_json::{Value, json};
 
+use crate::plan::Plan;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
 use crate::{answer, notes};
 
@@ -23,6 +24,16 @@ impl Run {
         Some(run)
     }
 
+    /// Takes in a record that slipped in before the last ones, where the order makes no difference:
+    /// the end of one step of a plan beside the beginning of others. `false` if it does.
+    pub fn takes_late(&mut self, record: &Record) -> bool {
+        let is_apart = self.plan.is_some() && matches!(record.event, Event::ChildEnded { .. });
+        if is_apart {
+            self.apply(&record.by, &record.event);
+        }
+        is_apart
+    }
+
     /// Takes in what happened.
     pub fn apply(&mut self, by: &str, event: &Event) {
         match event {
@@ -34,6 +45,10 @@ impl Run {
             }
             Event::StepFailed(failure) => self.failed(failure),
             Event::HandedOff(handoff) => self.handed_off(handoff),
+            Event::PlanMade { plan, steps, .. } => self.plan = Some(Plan::read(plan, steps)),
+            Event::PlanChanged { change, .. } => {
+                self.plan.iter_mut().for_each(|it| it.changed(change));
+            }
             Event::HandoffAccepted { .. } => self.accepted = true,
             Event::HandoffRefused { handoff, reason, better, .. } => {
                 if let Some(child) = self.child(handoff) {
@@ -47,12 +62,7 @@ impl Run {
                     child.settled = true;
                 }
             }
-            Event::ChildEnded { child, end, .. } => {
-                let found = self.children.iter_mut().find(|it| it.handoff.run == *child);
-                if let Some(found) = found {
-                    found.end = Some((**end).clone());
-                }
-            }
+            Event::ChildEnded { child, end, totals, .. } => self.child_ended(child, end, *totals),
             Event::Noted { .. } => {
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
@@ -72,8 +82,6 @@ impl Run {
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
             | Event::Routed { .. }
-            | Event::PlanMade { .. }
-            | Event::PlanChanged { .. }
             | Event::RunStarted(_)
             | Event::RankSet { .. }
             | Event::Embedded { .. }
@@ -150,6 +158,8 @@ impl Run {
     }
 
     fn replied(&mut self, reply: &ModelReplied) {
+        let used = reply.usage.input.saturating_add(reply.usage.output);
+        self.totals = self.totals.and(Totals { tokens: used, replies: 1, handoffs: 0 });
         let asking = self.asking.take();
         let purpose = asking.map_or(Purpose::Turn, |it| it.purpose);
         if purpose == Purpose::Turn {
@@ -236,7 +246,21 @@ impl Run {
         }
     }
 
+    fn child_ended(&mut self, child: &RunId, end: &Finished, totals: Totals) {
+        self.totals = self.totals.and(totals);
+        if self.plan.as_mut().is_some_and(|it| it.ended(child, end)) {
+            return;
+        }
+        if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
+            found.end = Some(end.clone());
+        }
+    }
+
     fn handed_off(&mut self, handoff: &Handoff) {
+        if let (Some(plan), Some(step)) = (&mut self.plan, &handoff.step) {
+            return plan.began(step, &handoff.run);
+        }
+        self.totals.handoffs += 1;
         self.tally.refused_creations = 0;
         self.tally.bad_turns = 0;
         self.control.redirect = None;

@@ -1,6 +1,6 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
-use crate::rules::{answer, asking, calls, child, doubt, handoff, limits, outside, trigger};
+use crate::rules::{answer, asking, calls, child, doubt, handoff, limits, outside, plan, trigger};
 use crate::{Run, Step};
 
 /// One rule: a pure look at the run.
@@ -17,6 +17,9 @@ const RULES: &[Rule] = &[
     doubt::was_lost_too_often,
     doubt::cannot_be_repeated,
     doubt::waits_for_a_person,
+    plan::starts,
+    plan::is_at_it,
+    plan::is_done,
     child::decides,
     asking::is_at_it,
     outside::is_redirected,

@@ -93,7 +93,7 @@ fn opening(run: &Run) -> String {
     let started = &run.started;
     let mut text = format!("# Task\n{}", started.task);
     if let Some(handoff) = &started.handoff {
-        text.push_str(&handed(handoff));
+        text.push_str(&if handoff.step.is_some() { before(handoff) } else { handed(handoff) });
         if started.root_task != started.task {
             text.push_str(&format!(
                 "\n\n# What was asked in the first place\n{}",
@@ -105,6 +105,17 @@ fn opening(run: &Run) -> String {
         text.push_str(&format!("\n\n# Context, given as data\n{}", started.context));
     }
     text
+}
+
+/// What a step of a plan gets of the steps it waited for.
+fn before(handoff: &Handoff) -> String {
+    let results = &handoff.summary.must_know;
+    if results.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n\n# What was done before, given as data (`read` shows the whole of a run)\n{results}"
+    )
 }
 
 fn handed(handoff: &Handoff) -> String {

@@ -3,9 +3,11 @@
 use callboard_config::AgentName;
 use callboard_trace::{
     ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Started,
-    Stop, Trouble,
+    Stop, Totals, Trouble,
 };
 use serde_json::Value;
+
+use crate::plan::Plan;
 
 /// A run. `apply` is the only way it changes.
 #[derive(Clone, Debug)]
@@ -44,6 +46,10 @@ pub struct Run {
     pub tally: Tally,
     /// Questions a person has not answered.
     pub questions: Vec<String>,
+    /// The graph it leads, if it leads one.
+    pub plan: Option<Plan>,
+    /// What it and its ended children used.
+    pub totals: Totals,
     /// Its end.
     pub end: Option<Finished>,
 }
@@ -188,6 +194,8 @@ impl Run {
             control: Controls::default(),
             tally: Tally::default(),
             questions: Vec::new(),
+            plan: None,
+            totals: Totals::default(),
             end: None,
         }
     }

@@ -79,4 +79,15 @@ pub struct Draft {
     pub made_by: MadeBy,
     /// What else is written in the same breath, before it.
     pub also: Vec<Event>,
+    /// The step of a plan that it begins.
+    pub plan: Option<Declared>,
+}
+
+/// A step that its caller declared, other than a handoff that an agent thought of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its id in the plan.
+    pub step: String,
+    /// 0..1000, if the caller set it.
+    pub priority: Option<u16>,
 }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub fan_out: u32,
     /// Runs created by agents under one root.
     pub tasks_per_root: u32,
+    /// Tasks of one plan from a caller.
+    pub plan_steps: usize,
     /// Model turns of a run, unless its agent says otherwise.
     pub turns: u32,
     /// Tool calls taken from one reply.
@@ -68,6 +70,7 @@ impl Default for Limits {
             hops: 10,
             fan_out: 20,
             tasks_per_root: 200,
+            plan_steps: 100_000,
             turns: 20,
             parallel_calls: 32,
             deadline_s: 86_400,

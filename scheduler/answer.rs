@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use callboard_trace::{Caller, Event, Fact, RunId, RunView, Tree};
+use callboard_trace::{Caller, Event, Fact, Question, RunId, RunView};
 
 use crate::desk::{Desk, unavailable};
-use crate::{Refusal, RefusalCode, journal};
+use crate::{Refusal, RefusalCode};
 
 impl Desk {
     /// Answers open questions of a run and of everything under it, all of them or none.
@@ -20,10 +20,7 @@ impl Desk {
         caller: &Caller,
     ) -> Result<RunView, Refusal> {
         let row = self.row(run, caller).await?;
-        let records = journal::tree(&self.house.store, &row.root).await;
-        let records = records.map_err(|it| unavailable(&it))?;
-        let tree = Tree::fold(records.iter().map(|it| &it.1));
-        let asked = asked(&tree, run, answers)?;
+        let asked = asked(&self.asked_below(&row).await?, answers)?;
         for (asking, question, answer) in asked {
             let facts = facts(caller, &question, &answer);
             let told = self.house.store.signal(&asking, facts, false).await;
@@ -36,15 +33,10 @@ impl Desk {
 
 /// Each answer with the run that asked; every problem at once.
 fn asked(
-    tree: &Tree,
-    run: &RunId,
+    open: &[(RunId, Question)],
     answers: &BTreeMap<String, String>,
 ) -> Result<Vec<(RunId, String, String)>, Refusal> {
-    let mut open = BTreeMap::new();
-    for name in tree.names_below(run) {
-        let branch = tree.runs.get(&name).into_iter();
-        open.extend(branch.flat_map(|it| &it.questions).map(|it| (&it.id, (name.clone(), it))));
-    }
+    let open: BTreeMap<_, _> = open.iter().map(|(run, it)| (&it.id, (run, it))).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let mut code = RefusalCode::InvalidInput;
     for (id, answer) in answers {
@@ -53,7 +45,7 @@ fn asked(
                 "answers.{id}: \"{answer}\" is no option; write one of {}",
                 question.options.join(", ")
             )),
-            Some((asking, _)) => found.push((asking.clone(), id.clone(), answer.clone())),
+            Some((asking, _)) => found.push(((*asking).clone(), id.clone(), answer.clone())),
             None => {
                 code = RefusalCode::Conflict;
                 problems.push(format!("answers.{id}: this question is not open"));

@@ -114,7 +114,14 @@ impl Batch {
                 let (step, result) = (run.steps + 1, json!({ "error": message }));
                 self.fact(run, Event::ToolReturned { step, call, ok: false, result, ms: 0 });
             }
-            None => self.end(run, gone(run, message)),
+            None => match (draft.plan, &run.plan) {
+                (Some(declared), Some(plan)) => {
+                    let change = json!({ "step": declared.step, "failed": message });
+                    let plan = plan.id().to_string();
+                    self.fact(run, Event::PlanChanged { plan, change });
+                }
+                _ => self.end(run, gone(run, message)),
+            },
         }
     }
 
@@ -139,6 +146,7 @@ impl Batch {
                 agent: run.name().clone(),
                 handoff,
                 end: Box::new(end.clone()),
+                totals: run.totals,
             };
             self.tell.push((parent, Fact::new(run.name().as_str(), event)));
         }

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Ask, chance};
 
+/// The agent that leads a plan; no agent of a team may be called so.
+pub(crate) const PLAN: &str = "plan";
 /// Microseconds in a second.
 pub(crate) const SECOND: i64 = 1_000_000;
 
@@ -94,21 +96,29 @@ pub(crate) fn child(
         artifacts: draft.artifacts,
         reason: draft.reason,
         made_by: draft.made_by,
+        step: draft.plan.as_ref().map(|it| it.step.clone()),
     };
-    let nested = u32::from(handoff.mode == Mode::Delegate);
+    // A declared step is neither nested nor passed on: it stands beside the others.
+    let (nested, hops) = match (&handoff.step, handoff.mode) {
+        (Some(_), _) => (0, 0),
+        (None, Mode::Delegate) => (1, 0),
+        (None, Mode::Transfer) => (0, 1),
+    };
+    let priority = draft.plan.and_then(|it| it.priority).unwrap_or(above.priority);
+    let root_task = if handoff.step.is_some() { &handoff.task } else { &above.root_task };
     let mut path = above.path.clone();
     path.push(agent.name.clone());
     let started = Started {
         agent: agent.clone(),
         task: handoff.task.clone(),
-        root_task: above.root_task.clone(),
+        root_task: root_task.clone(),
         context: above.context.clone(),
         parent: Some(parent.id.clone()),
         handoff: Some(handoff.clone()),
         depth: above.depth + nested,
-        hops: above.hops + 1 - nested,
+        hops: above.hops + hops,
         path,
-        priority: above.priority,
+        priority,
         deadline: above.deadline,
         fuses: fuses(team, agent),
         principal: above.principal.clone(),
@@ -125,7 +135,7 @@ pub(crate) fn child(
         principal: above.principal.clone(),
         key: None,
         fingerprint: String::new(),
-        priority: above.priority,
+        priority,
         deadline: above.deadline,
         facts: vec![Fact::new(parent.name().as_str(), Event::RunStarted(Box::new(started)))],
         queue_cap: team.limits.queue,
@@ -148,8 +158,13 @@ fn fuses(team: &Team, agent: &Agent) -> Fuses {
 
 /// What was asked, as a hash: the same key with another one is a conflict.
 fn fingerprint(ask: &Ask) -> String {
+    digest([ask.to.as_str(), &ask.task, &ask.context])
+}
+
+/// A hash over texts, each with its length.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
-    for part in [ask.to.as_str(), &ask.task, &ask.context] {
+    for part in parts {
         hash.update(part.len().to_le_bytes());
         hash.update(part.as_bytes());
     }

@@ -10,17 +10,22 @@ use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
-use crate::{chance, clock, journal};
+use crate::{begin, chance, clock, journal};
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
 pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
     let run = lease.run.clone();
     house.driven.add(&run, wheel.clone());
     let _seat = Seat { house: house.clone(), run: run.clone() };
+    let (again, is_plan) = (house.clone(), lease.agent == begin::PLAN);
     let driven = Drive { house, lease, wheel, seen: 0, inside: JoinSet::new() };
     match driven.go().await {
-        Ok(()) | Err(StoreError::Fenced) => (),
+        Ok(()) => return,
+        Err(StoreError::Fenced) => (),
         Err(error) => tracing::warn!(%run, %error, "dropped a run; it goes on from its journal"),
+    }
+    if is_plan {
+        again.folds.put(&run, None);
     }
 }
 
@@ -50,8 +55,8 @@ struct Drive {
 
 /// What comes after a write.
 enum After {
-    /// The run ended or was parked.
-    Gone,
+    /// The run ended or was parked; whether it is folded up to its last record.
+    Gone(bool),
     /// Somebody wrote in between: the rules are asked again before anything is waited for.
     Again,
     /// The run waits for what is performed, or until a time.
@@ -68,7 +73,13 @@ impl Drive {
             let root = self.lease.root.clone();
             let rest = batch.decide(&self.house, &root, &mut run);
             let until = match self.write(&mut run, std::mem::take(&mut batch), rest).await? {
-                After::Gone => return Ok(()),
+                After::Gone(is_whole) => {
+                    let plan = run.plan.is_some().then(|| run.id.clone());
+                    if let Some(name) = plan {
+                        self.house.folds.put(&name, is_whole.then_some((self.seen, run)));
+                    }
+                    return Ok(());
+                }
                 After::Again => continue,
                 After::On(until) => until,
             };
@@ -104,14 +115,22 @@ impl Drive {
         self.house.store.give_back(self.lease).await
     }
 
-    /// Folds the run from its whole journal.
-    async fn load(&mut self) -> Result<Run, StoreError> {
-        let records = journal::whole(&self.house.store, &self.lease.run).await?;
-        self.seen = records.last().map_or(0, |it| it.seq);
-        self.house.driven.seen(&self.lease.run, self.seen);
-        Run::fold(&records).ok_or_else(|| {
+    /// Folds the run from its journal.
+    async fn load(&mut self) -> Result<Box<Run>, StoreError> {
+        let name = &self.lease.run;
+        let folded = if self.lease.agent == begin::PLAN {
+            journal::plan(&self.house, name).await?
+        } else {
+            let records = journal::whole(&self.house.store, name).await?;
+            let seen = records.last().map_or(0, |it| it.seq);
+            Run::fold(&records).map(|it| (seen, Box::new(it)))
+        };
+        let (seen, run) = folded.ok_or_else(|| {
             StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
-        })
+        })?;
+        self.seen = seen;
+        self.house.driven.seen(&self.lease.run, seen);
+        Ok(run)
     }
 
     /// Steps that an earlier holder began and nobody finished.
@@ -144,10 +163,10 @@ impl Drive {
             (Rest::Over, state) => {
                 self.inside.abort_all();
                 let state = state.map_or("failed", outcome);
-                (Next::End { state: state.into() }, After::Gone)
+                (Next::End { state: state.into() }, After::Gone(false))
             }
             (Rest::Wait(until), _) if busy => (Next::Go, After::On(until)),
-            (Rest::Wait(until), _) => (Next::Park { until }, After::Gone),
+            (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true)),
         };
         if batch.facts.is_empty() && matches!(after, After::On(_)) {
             return Ok(after);
@@ -171,11 +190,12 @@ impl Drive {
         if spawned {
             self.house.ready.notify_one();
         }
-        if matches!(after, After::Gone) {
+        if let After::Gone(_) = after {
             if let Some(at) = until {
                 self.house.alarm.set(at);
             }
-            return Ok(After::Gone);
+            let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
+            return Ok(After::Gone(slipped.iter().all(|it| run.takes_late(it))));
         }
         for prepared in batch.perform {
             let hands = self.house.crew.hands();
@@ -184,7 +204,7 @@ impl Drive {
         if advanced.records.len() == own {
             return Ok(after);
         }
-        *run = self.load().await?;
+        *run = *self.load().await?;
         Ok(After::Again)
     }
 

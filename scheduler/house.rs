@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use callboard_agents::Hands;
+use callboard_agents::{Hands, Run};
 use callboard_config::Team;
 use callboard_store::Store;
 use callboard_trace::RunId;
@@ -20,6 +20,7 @@ pub(crate) struct House {
     pub(crate) stopping: CancellationToken,
     /// Something may be ready: a submission, a child, a free seat.
     pub(crate) ready: Notify,
+    pub(crate) folds: Folds,
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,
@@ -41,6 +42,39 @@ impl Crew {
     /// What its agents reach the world with.
     pub(crate) fn hands(&self) -> Hands {
         self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+}
+
+/// Plans that wait, as they were folded last: whoever goes on with one, or looks at it, reads only
+/// what came since. `None` stands for one that is in somebody's hand. Losing one costs time only.
+#[derive(Default)]
+pub(crate) struct Folds(Mutex<HashMap<RunId, Option<Fold>>>);
+
+/// A run, and the number of the last record that is folded into it.
+pub(crate) type Fold = (u64, Box<Run>);
+
+/// Plans kept folded at once.
+const FOLDS_MAX: usize = 64;
+
+impl Folds {
+    /// Takes a plan out. `Err` if somebody has it in hand just now.
+    pub(crate) fn take(&self, run: &RunId) -> Result<Option<Fold>, ()> {
+        let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match folds.insert(run.clone(), None) {
+            Some(None) => Err(()),
+            Some(Some(fold)) => Ok(Some(fold)),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts a plan back, or says that nobody has it in hand any more.
+    pub(crate) fn put(&self, name: &RunId, fold: Option<Fold>) {
+        let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        folds.remove(name);
+        let open = fold.filter(|(_, run)| run.end.is_none() && folds.len() < FOLDS_MAX);
+        if let Some(fold) = open {
+            folds.insert(name.clone(), Some(fold));
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! Reading whole journals in pages.
 
+use std::time::Duration;
+
+use callboard_agents::Run;
 use callboard_store::{Store, StoreError};
 use callboard_trace::{Record, RunId};
+
+use crate::house::{Fold, House};
 
 /// Records read at once.
 pub(crate) const PAGE: u32 = 1_000;
@@ -18,6 +23,49 @@ pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
             return Ok(records);
         }
     }
+}
+
+/// How often, and how many times, a plan in another hand is asked for before it is folded anew.
+const AGAIN: (Duration, u32) = (Duration::from_millis(2), 100);
+
+/// A plan's run, folded on from where it was left. Whoever takes it gives it back with [`crate::house::Folds::put`].
+pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, StoreError> {
+    let mut left = AGAIN.1;
+    let kept = loop {
+        match house.folds.take(name) {
+            Ok(kept) => break kept,
+            Err(()) if left == 0 => break None,
+            Err(()) => tokio::time::sleep(AGAIN.0).await,
+        }
+        left -= 1;
+    };
+    let Some((mut seen, mut run)) = kept else {
+        let records = whole(&house.store, name).await?;
+        let seen = records.last().map_or(0, |it| it.seq);
+        return Ok(Run::fold(&records).map(|it| (seen, Box::new(it))));
+    };
+    loop {
+        let page = house.store.journal(name, seen, PAGE).await?;
+        for record in &page {
+            run.apply(&record.by, &record.event);
+            seen = record.seq;
+        }
+        if page.len() < PAGE as usize {
+            return Ok(Some((seen, run)));
+        }
+    }
+}
+
+/// Runs of one tree that are looked at together.
+const FAMILY_MAX: u32 = 1_000;
+
+/// The records of a run and of everything under it, run by run.
+pub(crate) async fn below(store: &Store, run: &RunId) -> Result<Vec<Record>, StoreError> {
+    let mut records = Vec::new();
+    for name in store.under(run, FAMILY_MAX).await? {
+        records.extend(whole(store, &name).await?);
+    }
+    Ok(records)
 }
 
 /// All records of a root's tree, in the order they were written.

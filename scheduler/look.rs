@@ -6,7 +6,7 @@ use callboard_store::{RunRow, RunState};
 use callboard_trace::{Caller, Record, RunId, RunView, State, Tree};
 
 use crate::desk::{Desk, unavailable};
-use crate::{Page, Refusal, clock, journal};
+use crate::{Page, Refusal, begin, clock, journal};
 
 /// Between two looks at a run that another process may be driving.
 const LOOK: Duration = Duration::from_millis(250);
@@ -36,6 +36,7 @@ impl Desk {
     ) -> Result<RunView, Refusal> {
         let until = tokio::time::Instant::now() + how_long;
         let bell = self.house.waiters.bell(run);
+        let mut looked = None;
         loop {
             let rung = bell.notified();
             let row = self.row(run, caller).await?;
@@ -43,7 +44,9 @@ impl Desk {
             if row.state == RunState::Ended || now >= until || self.stopping() {
                 return self.view_of(&row).await;
             }
-            if row.state == RunState::Waiting {
+            // A plan waits again after each of its steps: it is not looked at each time.
+            if row.state == RunState::Waiting && looked.is_none_or(|it| now >= it + LOOK) {
+                looked = Some(now);
                 let view = self.view_of(&row).await?;
                 if is_news(view.state) {
                     return Ok(view);
@@ -100,9 +103,11 @@ impl Desk {
     }
 
     pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
-        let records = journal::tree(&self.house.store, &row.root).await;
-        let records = records.map_err(|it| unavailable(&it))?;
-        let tree = Tree::fold(records.iter().map(|it| &it.1));
+        if row.agent == begin::PLAN {
+            return self.lead_of(row).await;
+        }
+        let records = journal::below(&self.house.store, &row.run).await;
+        let tree = Tree::fold(&records.map_err(|it| unavailable(&it))?);
         let mut view = tree.view(&row.run, clock::now()).ok_or_else(|| {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))

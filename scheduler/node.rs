@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::drive::drive;
-use crate::house::{Alarm, Crew, Driven, House, Waiters, Wheel};
+use crate::house::{Alarm, Crew, Driven, Folds, House, Waiters, Wheel};
 use crate::sight::Sight;
 use crate::{chance, clock, playbook_problems};
 
@@ -118,6 +118,7 @@ fn house(mut team: Team, store: Store, node: String) -> House {
         node,
         stopping: CancellationToken::new(),
         ready: Notify::new(),
+        folds: Folds::default(),
         alarm: Alarm::default(),
         driven: Driven::default(),
         waiters: Waiters::default(),

@@ -84,6 +84,7 @@ impl Desk {
             artifacts: estate.passed(&ask.artifacts),
             reason: "outside".into(),
             made_by: MadeBy::Outside,
+            step: None,
         };
         let plain = Ask {
             to: ask.to.clone(),

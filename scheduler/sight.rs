@@ -1,11 +1,11 @@
 //! What a run may see of its task's other runs, read from the journal.
 
 use callboard_agents::{Answer, Board};
-use callboard_store::Store;
+use callboard_store::{Store, StoreError};
 use callboard_trace::{Event, Record, RunId, Tree, story};
 use serde_json::{Value, json};
 
-use crate::journal;
+use crate::{begin, journal};
 
 /// The journal as the tools of a run see it: its own root's tree and nothing else.
 pub(crate) struct Sight(pub(crate) Store);
@@ -13,8 +13,12 @@ pub(crate) struct Sight(pub(crate) Store);
 impl Board for Sight {
     fn read<'a>(&'a self, asking: &'a RunId, uri: &'a str) -> Answer<'a, Result<String, String>> {
         Box::pin(async move {
-            let records = self.tree(asking).await?;
-            found(&records, uri).ok_or_else(|| {
+            let name = uri.rsplit('/').next().unwrap_or(uri);
+            let found = match name.starts_with("a_") {
+                true => self.note(asking, name).await,
+                false => self.run(asking, &RunId::from_text(name)).await,
+            };
+            found.map_err(|it| it.to_string())?.ok_or_else(|| {
                 format!("nothing called `{uri}` belongs to this task; `team_status` lists its runs")
             })
         })
@@ -22,7 +26,8 @@ impl Board for Sight {
 
     fn status<'a>(&'a self, asking: &'a RunId) -> Answer<'a, Result<Value, String>> {
         Box::pin(async move {
-            let records = self.tree(asking).await?;
+            let top = self.top(asking).await.map_err(|it| it.to_string())?;
+            let records = journal::below(&self.0, &top).await.map_err(|it| it.to_string())?;
             let tree = Tree::fold(&records);
             let runs = tree.runs.iter().map(|(run, branch)| {
                 json!({
@@ -36,33 +41,52 @@ impl Board for Sight {
 }
 
 impl Sight {
-    async fn tree(&self, asking: &RunId) -> Result<Vec<Record>, String> {
-        let row = self.0.row(asking).await.map_err(|it| it.to_string())?;
-        let root = row.map_or_else(|| asking.clone(), |it| it.root);
-        let records = journal::tree(&self.0, &root).await.map_err(|it| it.to_string())?;
-        Ok(records.into_iter().map(|it| it.1).collect())
+    async fn root(&self, asking: &RunId) -> Result<RunId, StoreError> {
+        let row = self.0.row(asking).await?;
+        Ok(row.map_or_else(|| asking.clone(), |it| it.root))
     }
-}
 
-fn found(records: &[Record], uri: &str) -> Option<String> {
-    let name = uri.rsplit('/').next().unwrap_or(uri);
-    if name.starts_with("a_") {
-        return records.iter().rev().find_map(|it| {
+    /// The root, or the step of a plan that the run works for: its neighbours are many.
+    async fn top(&self, asking: &RunId) -> Result<RunId, StoreError> {
+        let mut at = asking.clone();
+        while let Some(row) = self.0.row(&at).await? {
+            match row.parent {
+                Some(parent) if !self.leads(&parent).await? => at = parent,
+                _ => break,
+            }
+        }
+        Ok(at)
+    }
+
+    async fn leads(&self, run: &RunId) -> Result<bool, StoreError> {
+        Ok(self.0.row(run).await?.is_some_and(|it| it.agent == begin::PLAN))
+    }
+
+    async fn note(&self, asking: &RunId, name: &str) -> Result<Option<String>, StoreError> {
+        let root = self.root(asking).await?;
+        let found = self.0.note_of(&root, name).await?;
+        Ok(found.and_then(|it| {
             let Event::Noted { artifact, value, .. } = &it.event else { return None };
             let text = || value.as_str().map_or_else(|| value.to_string(), str::to_string);
             (artifact == name).then(text)
-        });
+        }))
     }
-    let of_run: Vec<Record> =
-        records.iter().filter(|it| it.run.as_str() == name).cloned().collect();
-    let answer = of_run.iter().rev().find_map(|it| {
-        let Event::RunEnded(end) = &it.event else { return None };
-        end.answer.as_ref().map(Value::to_string)
-    });
-    (!of_run.is_empty()).then(|| match answer {
-        Some(answer) => format!("{answer}\n\n{}", story(&of_run)),
-        None => story(&of_run),
-    })
+
+    async fn run(&self, asking: &RunId, name: &RunId) -> Result<Option<String>, StoreError> {
+        let root = self.root(asking).await?;
+        if self.0.row(name).await?.is_none_or(|it| it.root != root) {
+            return Ok(None);
+        }
+        let records: Vec<Record> = journal::whole(&self.0, name).await?;
+        let answer = records.iter().rev().find_map(|it| {
+            let Event::RunEnded(end) = &it.event else { return None };
+            end.answer.as_ref().map(Value::to_string)
+        });
+        Ok(Some(match answer {
+            Some(answer) => format!("{answer}\n\n{}", story(&records)),
+            None => story(&records),
+        }))
+    }
 }
 
 fn cut(text: &str) -> String {

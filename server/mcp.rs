@@ -253,13 +253,15 @@ fn by_user(context: &RequestContext<RoleServer>) -> bool {
 
 fn listed(tool: &Published) -> Tool {
     let hints = tool.annotations;
-    Tool::new(tool.name.clone(), tool.description.clone(), tool.input_schema.clone())
-        .with_title(tool.title.clone())
-        .with_annotations(ToolAnnotations::from_raw(
-            None,
-            hints.read_only_hint,
-            hints.destructive_hint,
-            hints.idempotent_hint,
-            hints.open_world_hint,
-        ))
+    let listed = Tool::new(tool.name.clone(), tool.description.clone(), tool.input_schema.clone());
+    if hints.says_nothing() {
+        return listed;
+    }
+    listed.with_annotations(ToolAnnotations::from_raw(
+        None,
+        hints.read_only_hint,
+        hints.destructive_hint,
+        hints.idempotent_hint,
+        hints.open_world_hint,
+    ))
 }

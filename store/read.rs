@@ -94,6 +94,17 @@ pub struct Counts {
     pub oldest_ready: Option<i64>,
 }
 
+/// The columns of a [`RunRow`], and of its place in the queue, in order.
+macro_rules! run_row {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, root, parent, agent, workspace, principal, once, state, outcome, priority, seq,
+               attempt, node, wake, created, ended, deadline, pos, rank, turn, root_at FROM run ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// A run's records behind a number, oldest first. No record = the end.
     pub async fn journal(
@@ -132,6 +143,40 @@ impl Store {
     pub async fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
         let run = run.clone();
         self.inner.db.read(move |tx| row(tx, &run)).await
+    }
+
+    /// Runs of a root that wait for a record or a time, at most so many.
+    pub async fn waiting_under(&self, root: &RunId, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        // Few runs wait and a root may have a hundred thousand: the concatenation keeps the
+        // planner on the index of those that wait.
+        let sql = run_row!("WHERE state = 'waiting' AND (root || '') = $1 ORDER BY wake LIMIT $2");
+        let args = [root.into(), limit.into()];
+        self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
+    }
+
+    /// A run and everything under it, in the order they were accepted, at most so many.
+    pub async fn under(&self, run: &RunId, limit: u32) -> Result<Vec<RunId>, StoreError> {
+        let sql = "WITH RECURSIVE family(id) AS (
+              SELECT id FROM run WHERE id = $1
+              UNION ALL SELECT child.id FROM run child JOIN family ON child.parent = family.id)
+            SELECT r.id FROM family JOIN run r ON r.id = family.id ORDER BY r.pos LIMIT $2";
+        let args = [run.into(), limit.into()];
+        let names = self.inner.db.read(move |tx| {
+            let rows = tx.query(sql, &args)?;
+            rows.iter().map(|row| Ok(RunId::from_text(row.text(0)?))).collect()
+        });
+        names.await
+    }
+
+    /// The newest record under a root that notes something under this name.
+    pub async fn note_of(&self, root: &RunId, name: &str) -> Result<Option<Record>, StoreError> {
+        let sql = kept!(
+            "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.kind = 'noted'
+             AND j.body LIKE '%' || $2 || '%' ORDER BY j.pos DESC LIMIT 1"
+        );
+        let args = [root.into(), name.into()];
+        let found = self.inner.db.read(move |tx| placed(tx, sql, &args)).await?;
+        Ok(found.into_iter().next().map(|it| it.1))
     }
 
     /// Roots, newest first.
@@ -191,17 +236,6 @@ fn placed(
         Ok((kept.pos, kept.record(tx)?))
     });
     placed.collect()
-}
-
-/// The columns of a [`RunRow`], and of its place in the queue, in order.
-macro_rules! run_row {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, root, parent, agent, workspace, principal, once, state, outcome, priority, seq,
-               attempt, node, wake, created, ended, deadline, pos, rank, turn, root_at FROM run ",
-            $rest
-        )
-    };
 }
 
 fn row_of(row: &Row) -> Result<RunRow, StoreError> {

@@ -1,7 +1,7 @@
 //! An agent as a tool: it gets a task, and answers with the run that works on it.
 
 use callboard_config::{Act, Agent, AgentName, Grants, Limits, Verdict};
-use callboard_scheduler::{Ask, Desk, Refusal};
+use callboard_scheduler::{Ask, Desk, Refusal, Submitted};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
 
@@ -52,8 +52,19 @@ pub(crate) async fn apply(
     caller: &Caller,
     patience: &Patience,
 ) -> Result<Value, Refusal> {
-    let ask = ask(desk.team().limits.clone(), to, arguments, call, caller)?;
+    let ask = ask(&desk.team().limits, to, arguments, call, caller)?;
     let submitted = desk.submit(ask).await?;
+    answered(desk, &submitted, arguments, caller, patience).await
+}
+
+/// The view of a run that was started or joined, once the caller has waited for it.
+pub(crate) async fn answered(
+    desk: &Desk,
+    submitted: &Submitted,
+    arguments: &Map<String, Value>,
+    caller: &Caller,
+    patience: &Patience,
+) -> Result<Value, Refusal> {
     let wait_s = whole(arguments.get("wait_s"));
     let view = follow(desk, &submitted.run, caller, wait_s, patience)
         .await
@@ -65,8 +76,9 @@ pub(crate) async fn apply(
     Ok(Value::Object(body))
 }
 
-fn ask(
-    limits: Limits,
+/// The task that the arguments and `_meta` make, or everything that is wrong with them.
+pub(crate) fn ask(
+    limits: &Limits,
     to: &AgentName,
     arguments: &Map<String, Value>,
     call: &Call,
@@ -82,7 +94,7 @@ fn ask(
         let (bytes, most) = (context.len(), limits.context_bytes);
         problems.push(format!("context: {bytes} bytes, at most {most}; write what matters of it"));
     }
-    let asked = meta::read(&call.meta, &caller.client, &limits).unwrap_or_else(|told| {
+    let asked = meta::read(&call.meta, &caller.client, limits).unwrap_or_else(|told| {
         problems.extend(told);
         meta::Asked::default()
     });
@@ -156,7 +168,7 @@ mod tests {
         let Value::Object(wrong) = wrong else { panic!("an object") };
         let meta = Map::from_iter([("callboard/priority".to_owned(), json!("high"))]);
         let call = Call { tool: "coder".to_owned(), arguments: wrong.clone(), meta };
-        let refusal = ask(limits, &to, &wrong, &call, &caller()).expect_err("three problems");
+        let refusal = ask(&limits, &to, &wrong, &call, &caller()).expect_err("three problems");
         assert_eq!(
             refusal.problems,
             [

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::call::Patience;
 use crate::fields::{self, Field, run, wait_s};
 use crate::follow::{body, follow, whole};
-use crate::published::{Annotations, Published, title};
+use crate::published::{Annotations, Published};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_answer";
@@ -31,7 +31,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        title: title(NAME),
         description: "Answers what a run asks.".to_owned(),
         input_schema: fields::shown(&fields(limits)),
         annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },

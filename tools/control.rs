@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::check::refused;
 use crate::fields::{Field, run};
 use crate::follow::{body, tell_next, whole};
-use crate::published::{Annotations, Published, title};
+use crate::published::{Annotations, Published};
 use crate::{call::Patience, fields};
 
 /// Its name.
@@ -33,7 +33,6 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        title: title(NAME),
         description: "Cancels, pauses, resumes or reprioritises a run; what a cancelled run has \
                       done stays readable."
             .to_owned(),

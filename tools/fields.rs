@@ -15,6 +15,8 @@ pub(crate) struct Field {
     pub(crate) required: bool,
     /// Whether clients are shown `write`: where the name does not say it all.
     pub(crate) explained: bool,
+    /// Whether clients are shown the outermost types only: `write` says the rest in fewer words.
+    pub(crate) brief: bool,
 }
 
 /// Keywords that are checked and not shown: they cost every client tokens in every conversation.
@@ -32,12 +34,17 @@ const BOUNDS: [&str; 8] = [
 impl Field {
     /// An argument that must be there.
     pub(crate) fn required(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
-        Field { name, schema, write: write.into(), required: true, explained: false }
+        Field { name, schema, write: write.into(), required: true, explained: false, brief: false }
     }
 
     /// An argument that may be there.
     pub(crate) fn optional(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
-        Field { name, schema, write: write.into(), required: false, explained: false }
+        Field { name, schema, write: write.into(), required: false, explained: false, brief: false }
+    }
+
+    /// The same, its explanation shown to clients in place of what is inside it.
+    pub(crate) fn brief(self) -> Field {
+        Field { explained: true, brief: true, ..self }
     }
 
     /// The same, with its explanation shown to clients.
@@ -66,7 +73,8 @@ pub(crate) fn run() -> Field {
 pub(crate) fn shown(fields: &[Field]) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in fields {
-        let mut schema = unbounded(&field.schema);
+        let mut schema =
+            if field.brief { outermost(&field.schema) } else { unbounded(&field.schema) };
         if let (true, Value::Object(schema)) = (field.explained, &mut schema) {
             schema.insert("description".to_owned(), json!(field.write));
         }
@@ -92,6 +100,15 @@ fn object(fields: &[Field], properties: Map<String, Value>) -> Map<String, Value
         schema.insert("required".to_owned(), json!(required));
     }
     schema
+}
+
+/// The type, and that of the items: large providers refuse a list without it.
+fn outermost(schema: &Value) -> Value {
+    let mut outer = json!({"type": schema.get("type")});
+    if let Some(items) = schema.get("items") {
+        outer["items"] = json!({"type": items.get("type")});
+    }
+    outer
 }
 
 fn unbounded(schema: &Value) -> Value {

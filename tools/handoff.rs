@@ -10,7 +10,7 @@ use crate::check::refused;
 use crate::fields::{self, Field, run, wait_s};
 use crate::follow::{body, follow, started, whole};
 use crate::nearest::{did_you_mean, quoted};
-use crate::published::{Annotations, Published, title};
+use crate::published::{Annotations, Published};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_handoff";
@@ -46,8 +46,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
             "what to know: a text, or {did, must_know, open_questions, do_next}",
         ),
         Field::required("task", task, format!("what to do, 1..{TASK_CHARS} characters")),
-        Field { write: "the run to redirect or continue".to_owned(), ..run() }.explained(),
-        Field::optional("artifacts", artifacts, "a list of at most 20 {id, why}"),
+        Field { write: "the run to redirect or continue".to_owned(), ..run() },
+        Field::optional("artifacts", artifacts, "at most 20 {id, why}").brief(),
         wait_s(limits),
     ]
 }
@@ -56,7 +56,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        title: title(NAME),
         description: "Hands work to an agent with what it must know: redirects a live run, \
                       continues an ended one, or starts one."
             .to_owned(),

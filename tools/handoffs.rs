@@ -136,6 +136,7 @@ mod tests {
             artifacts: Vec::new(),
             reason: "model".to_owned(),
             made_by: MadeBy::Model,
+            step: None,
         }))
     }
 

@@ -14,6 +14,7 @@ mod handoffs;
 mod meta;
 mod nearest;
 mod published;
+mod run;
 mod status;
 mod steps;
 mod surface;

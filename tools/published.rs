@@ -9,13 +9,12 @@ use serde_json::{Map, Value};
 pub struct Published {
     /// `[a-z][a-z0-9_]{1,31}`.
     pub name: String,
-    /// For people.
-    pub title: String,
     /// For models.
     pub description: String,
     /// Properties in the order in which a model should fill them.
     pub input_schema: Map<String, Value>,
     /// What is true of it and is not what clients assume anyway.
+    #[serde(skip_serializing_if = "Annotations::says_nothing")]
     pub annotations: Annotations,
 }
 
@@ -37,11 +36,9 @@ pub struct Annotations {
     pub open_world_hint: Option<bool>,
 }
 
-/// `security_auditor` as people write it: `Security auditor`.
-pub(crate) fn title(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
+impl Annotations {
+    /// Whether all is as clients assume.
+    pub fn says_nothing(&self) -> bool {
+        *self == Annotations::default()
+    }
 }

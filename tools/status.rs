@@ -9,7 +9,7 @@ use crate::call::Patience;
 use crate::check::refused;
 use crate::fields::{self, Field, run, wait_s};
 use crate::follow::{body, follow, whole};
-use crate::published::{Annotations, Published, title};
+use crate::published::{Annotations, Published};
 use crate::{handoffs, steps};
 
 /// Its name.
@@ -34,8 +34,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field {
             write: format!("seconds to wait for news, 0..{}", limits.wait_max_s),
             ..wait_s(limits)
-        }
-        .explained(),
+        },
         Field::optional("view", view, VIEWS.join(", ")),
         Field::optional("after", after, "`next` of the page before"),
         Field::optional("limit", limit, format!("how many, 1..{PAGE_MAX}")),
@@ -46,7 +45,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        title: title(NAME),
         description: "With `run`: waits for news and shows it, or its steps, trace, handoffs or \
                       cost. Without: agents, queue, recent runs."
             .to_owned(),
@@ -89,6 +87,13 @@ pub(crate) async fn apply(
     match view {
         "trace" => trace(desk, &run, caller, after, limit).await,
         "steps" => {
+            if let Some((steps, next)) = desk.plan_steps(&run, caller, after, limit).await? {
+                let mut shown = json!({"run": run, "steps": steps});
+                if let Some(next) = next {
+                    shown["next"] = json!(next);
+                }
+                return Ok(shown);
+            }
             let all = records(desk, &run, caller).await?;
             Ok(part(&run, "steps", steps::steps(&all), after, limit))
         }

@@ -11,9 +11,9 @@ use crate::call::{Call, Outcome, Patience, UnknownTool};
 use crate::check::Check;
 use crate::fields::{self, Field};
 use crate::nearest::{did_you_mean, quoted};
-use crate::published::{Annotations, Published, title};
+use crate::published::{Annotations, Published};
 use crate::surface::{SURFACE_TOKENS, instructions, surface_tokens};
-use crate::{agent, answer, control, handoff, status};
+use crate::{agent, answer, control, handoff, run, status};
 
 /// How agents are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ const CUTS: [usize; 5] = [200, 120, 80, 40, 0];
 enum Kind {
     Agent(AgentName),
     AskAgent,
+    Run,
     Status,
     Handoff,
     Answer,
@@ -79,7 +80,7 @@ impl Toolset {
     /// Whether a call of this tool may start a run, which then goes on without its caller.
     pub fn starts_a_run(&self, tool: &str) -> bool {
         self.tools.get(tool).is_some_and(|(kind, _)| match kind {
-            Kind::Agent(_) | Kind::AskAgent | Kind::Handoff => true,
+            Kind::Agent(_) | Kind::AskAgent | Kind::Run | Kind::Handoff => true,
             Kind::Status | Kind::Answer | Kind::Control => false,
         })
     }
@@ -114,11 +115,12 @@ impl Toolset {
         let limits = &team.limits;
         let mut set =
             Toolset { published: Vec::new(), instructions, profile, tools: HashMap::new() };
+        let run = (run::published(limits), Kind::Run, run::fields(limits));
         let status = (status::published(limits), Kind::Status, status::fields(limits));
         let handoff = (handoff::published(limits), Kind::Handoff, handoff::fields(limits));
         let control = (control::published(limits), Kind::Control, control::fields(limits));
         let answer = (answer::published(limits), Kind::Answer, answer::fields(limits));
-        let of_team = [status, handoff, answer, control];
+        let of_team = [run, status, handoff, answer, control];
         if is_compact {
             let others: Vec<Published> = of_team.iter().map(|(it, ..)| it.clone()).collect();
             set.add(set.ask_agent(team, &others), Kind::AskAgent, &ask_agent_fields(team));
@@ -177,6 +179,7 @@ async fn done(
             let name = handoff::agent(&desk.team(), name)?;
             agent::apply(desk, &name, arguments, call, caller, patience).await
         }
+        Kind::Run => run::apply(desk, arguments, call, caller, patience).await,
         Kind::Status => status::apply(desk, arguments, caller, patience).await,
         Kind::Handoff => handoff::apply(desk, arguments, caller, patience).await,
         Kind::Answer => answer::apply(desk, arguments, caller, patience).await,
@@ -186,14 +189,13 @@ async fn done(
 
 /// The agents that callers may name. A tool of the team keeps its name.
 fn agents(team: &Team) -> impl Iterator<Item = &Agent> {
-    let taken = [ASK_AGENT, status::NAME, handoff::NAME, answer::NAME, control::NAME];
+    let taken = [ASK_AGENT, run::NAME, status::NAME, handoff::NAME, answer::NAME, control::NAME];
     team.agents.values().filter(move |it| it.publish && !taken.contains(&it.name.as_str()))
 }
 
 fn one_agent(agent: &Agent, fields: &[Field]) -> Published {
     Published {
         name: agent.name.to_string(),
-        title: title(agent.name.as_str()),
         description: agent.description.clone(),
         input_schema: fields::shown(fields),
         annotations: agent::annotations(agent),
@@ -214,7 +216,6 @@ fn ask_agent(team: &Team, n_letters: usize) -> Published {
         "Gives a task to an agent of the team; `team_status` with view agents tells more.";
     Published {
         name: ASK_AGENT.to_owned(),
-        title: title(ASK_AGENT),
         description: [&[opening.to_owned()], &lines[..]].concat().join("\n"),
         input_schema: fields::shown(&ask_agent_fields(team)),
         annotations: all.unwrap_or_default(),
@@ -294,12 +295,12 @@ pub(crate) mod tests {
     #[test]
     fn fifteen_agents_are_tools_of_their_own_and_sixteen_are_one() {
         let full = of(15);
-        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 19));
+        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 20));
         let compact = of(16);
         let names: Vec<&str> = compact.published().iter().map(|it| it.name.as_str()).collect();
         assert_eq!(
             names,
-            ["ask_agent", "team_status", "team_handoff", "team_answer", "team_control"]
+            ["ask_agent", "team_run", "team_status", "team_handoff", "team_answer", "team_control"]
         );
         for set in [full, compact, of(100)] {
             let n_tokens = surface_tokens(set.published(), set.instructions());
@@ -326,7 +327,10 @@ pub(crate) mod tests {
         }
         let set = Toolset::of(&team);
         let names: Vec<&str> = set.published().iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["coder", "team_status", "team_handoff", "team_answer", "team_control"]);
+        assert_eq!(
+            names,
+            ["coder", "team_run", "team_status", "team_handoff", "team_answer", "team_control"]
+        );
     }
 
     #[test]

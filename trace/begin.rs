@@ -83,6 +83,13 @@ pub struct Started {
     pub entry: AgentName,
 }
 
+impl Started {
+    /// Whether it is a step of its caller's plan.
+    pub fn is_step(&self) -> bool {
+        self.handoff.as_ref().is_some_and(|it| it.step.is_some())
+    }
+}
+
 /// The counts that end a run or refuse growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fuses {

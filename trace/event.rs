@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Waiting,
+    Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Totals,
+    Waiting,
 };
 
 /// What happened. The tag is `kind`.
@@ -25,7 +26,7 @@ pub enum Event {
     TaskAccepted(Task),
     /// Unaddressed work was routed.
     Routed { mode: String, to: AgentName, score: f64, arm: String, candidates: Vec<AgentName> },
-    /// A graph of runs was declared.
+    /// A graph of runs was declared; `steps` is a list of [`crate::PlanStep`].
     PlanMade { plan: String, source: String, steps: Value },
     /// A running graph was changed.
     PlanChanged { plan: String, change: Value },
@@ -72,6 +73,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         handoff: Option<String>,
         end: Box<Finished>,
+        #[serde(default, skip_serializing_if = "Totals::is_empty")]
+        totals: Totals,
     },
     /// Something was written into shared context.
     Noted {

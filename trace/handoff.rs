@@ -32,6 +32,9 @@ pub struct Handoff {
     pub reason: String,
     /// Whether the model or the engine wrote the summary.
     pub made_by: MadeBy,
+    /// The step of a plan that it begins; none for a handoff between agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
 }
 
 /// What was done, what must be known, what is unsettled, what comes first.

@@ -8,6 +8,7 @@ mod end;
 mod event;
 mod handoff;
 mod id;
+mod plan;
 mod record;
 mod step;
 mod story;
@@ -20,6 +21,7 @@ pub use end::{EndState, Finished, Missing, Stop, Trouble};
 pub use event::Event;
 pub use handoff::{ArtifactRef, Handoff, MadeBy, Summary};
 pub use id::{RunId, spell};
+pub use plan::{PlanStep, Totals};
 pub use record::{FORMAT, Fact, Record};
 pub use step::{
     Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,

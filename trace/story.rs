@@ -75,9 +75,11 @@ fn told(event: &Event, by: &str) -> String {
         Event::TeamLoaded { agents, problems, .. } => {
             format!("team loaded: {} agents, {} problems", agents.len(), problems.len())
         }
+        Event::PlanMade { steps, .. } => {
+            format!("plan made: {} tasks", steps.as_array().map_or(0, Vec::len))
+        }
         Event::AdmissionChanged { .. }
         | Event::Routed { .. }
-        | Event::PlanMade { .. }
         | Event::PlanChanged { .. }
         | Event::RankSet { .. }
         | Event::Embedded { .. }
@@ -108,7 +110,7 @@ fn plainly(event: &Event) -> String {
 
 fn begun(started: &Started) -> String {
     let task = line(&started.task);
-    match &started.handoff {
+    match started.handoff.as_ref().filter(|it| it.step.is_none()) {
         Some(handoff) => format!("started, handed over by {}: {task}", line(&handoff.source)),
         None => format!("started: {task}"),
     }
@@ -167,6 +169,10 @@ fn failed(failure: &Failure) -> String {
 }
 
 fn handed_off(handoff: &Handoff) -> String {
+    if let Some(step) = &handoff.step {
+        let (step, to, run) = (line(step), &handoff.target, short(&handoff.run));
+        return format!("task {step} begins with {to} ({run}): {}", line(&handoff.task));
+    }
     let mode = match handoff.mode {
         callboard_config::Mode::Transfer => "handed off",
         callboard_config::Mode::Delegate => "delegated",

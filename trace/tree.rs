@@ -120,7 +120,7 @@ impl Tree {
             notices: Vec::new(),
         };
         if let Some(end) = &branch.end {
-            finish(&mut view, end);
+            view.finish(end);
         }
         Some(view)
     }
@@ -290,18 +290,21 @@ impl Branch {
     }
 }
 
-fn finish(view: &mut RunView, end: &Finished) {
-    view.result = Some(end.summary().to_string());
-    view.confidence = end.confidence();
-    view.answer = end.answer.as_ref().and_then(|it| it.as_object()).and_then(|fields| {
-        let mut fields = fields.clone();
-        fields.shift_remove("summary");
-        fields.shift_remove("confidence");
-        (!fields.is_empty()).then_some(serde_json::Value::Object(fields))
-    });
-    view.missing.clone_from(&end.missing);
-    view.recommendations.clone_from(&end.recommendations);
-    view.error.clone_from(&end.error);
+impl RunView {
+    /// Takes in how the run ended.
+    pub fn finish(&mut self, end: &Finished) {
+        self.result = Some(end.summary().to_string());
+        self.confidence = end.confidence();
+        self.answer = end.answer.as_ref().and_then(|it| it.as_object()).and_then(|fields| {
+            let mut fields = fields.clone();
+            fields.shift_remove("summary");
+            fields.shift_remove("confidence");
+            (!fields.is_empty()).then_some(serde_json::Value::Object(fields))
+        });
+        self.missing.clone_from(&end.missing);
+        self.recommendations.clone_from(&end.recommendations);
+        self.error.clone_from(&end.error);
+    }
 }
 
 /// To the millisecond. Whole milliseconds stay exact for longer than clocks have run.

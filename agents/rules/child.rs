@@ -86,6 +86,7 @@ fn failed(run: &Run, child: &Child, end: &Finished) -> Step {
             reason: format!("reroute: {why}"),
             made_by: MadeBy::Engine,
             also: vec![stage(child, number, &why)],
+            plan: None,
         }),
         None => give_up(run, child, why),
     }

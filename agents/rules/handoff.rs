@@ -41,7 +41,7 @@ pub(crate) fn is_refused(run: &Run) -> Option<Step> {
 
 /// Rule: a first act that is no refusal accepts the handoff.
 pub(crate) fn is_accepted(run: &Run) -> Option<Step> {
-    let handoff = run.started.handoff.as_ref()?;
+    let handoff = run.started.handoff.as_ref().filter(|it| it.step.is_none())?;
     let acted = run.reply.is_some() && !run.accepted;
     acted.then(|| Step::Record(Event::HandoffAccepted { handoff: handoff.id.clone() }))
 }
@@ -58,7 +58,8 @@ pub(crate) fn is_transferred(run: &Run) -> Option<Step> {
 
 /// Why the receiver declines, if its first act says so.
 pub fn declined(run: &Run) -> Option<Declined> {
-    let is_first = run.turns == 1 && !run.accepted && run.started.handoff.is_some();
+    let is_handed = run.started.handoff.is_some() && !run.started.is_step();
+    let is_first = run.turns == 1 && !run.accepted && is_handed;
     let reply = run.reply.as_ref().filter(|_| is_first)?;
     let call = reply.reply.calls.first()?;
     if toolbox::kind(&call.tool) != Some(Kind::Refuse) {
@@ -168,8 +169,8 @@ fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Reje
         _ => format!("model: {why}"),
     };
     let (to, call, task) = (edge.to.clone(), Some(call.id.clone()), given.task);
-    let id = None;
-    Ok(Draft { id, to, call, task, mode, summary, artifacts, reason, made_by, also: Vec::new() })
+    let (id, also, plan) = (None, Vec::new(), None);
+    Ok(Draft { id, to, call, task, mode, summary, artifacts, reason, made_by, also, plan })
 }
 
 fn edge<'a>(run: &'a Run, call: &Call, to: &str) -> Result<&'a Edge, Rejected> {

@@ -8,6 +8,7 @@ pub(crate) mod doubt;
 pub(crate) mod handoff;
 pub(crate) mod limits;
 pub(crate) mod outside;
+pub(crate) mod plan;
 pub(crate) mod trigger;
 
 #[cfg(test)]

@@ -64,5 +64,6 @@ pub(crate) fn is_redirected(run: &Run) -> Option<Step> {
         reason: "outside: redirected by the caller".into(),
         made_by: MadeBy::Outside,
         also: Vec::new(),
+        plan: None,
     }))
 }

@@ -10,6 +10,7 @@ mod limits;
 mod once;
 mod order;
 mod outside;
+mod plans;
 mod play;
 mod prompts;
 mod retries;

@@ -50,6 +50,7 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
         reason: format!("trigger:{trigger}"),
         made_by,
         also,
+        plan: None,
     }))
 }
 
@@ -85,11 +86,11 @@ fn match_of<'a>(run: &'a Run, next: &str) -> Option<(&'a str, &'a Edge)> {
     best.map(|(_, trigger, edge)| (trigger, edge))
 }
 
-/// The root's words fire once per pair of agents, and not inside delegated work: there the one
-/// who delegated holds the plan.
+/// The root's words fire once per pair of agents, and not inside delegated work or the step of a
+/// plan: there somebody else holds the plan.
 fn may_fire_by_root(run: &Run, edge: &Edge) -> bool {
     let pair = |it: &[callboard_config::AgentName]| it[0] == *run.name() && it[1] == edge.to;
-    run.started.depth == 0 && !run.started.path.windows(2).any(pair)
+    run.started.depth == 0 && !run.started.is_step() && !run.started.path.windows(2).any(pair)
 }
 
 fn task(run: &Run, edge: &Edge, summary: &Summary) -> String {

@@ -69,7 +69,7 @@ pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
         tools.push(handing("handoff", HANDOFF, run));
         tools.push(handing("delegate", DELEGATE, run));
     }
-    if run.started.handoff.is_some() && !run.accepted {
+    if run.started.handoff.is_some() && !run.started.is_step() && !run.accepted {
         tools.push(refuse());
     }
     tools.extend([note(), read(), team_status()]);

@@ -22,6 +22,11 @@ impl Ask {
         self.messages().iter().filter(is_system).map(text).collect::<Vec<_>>().join("\n")
     }
 
+    /// The text of the first user message: the task as the model sees it.
+    pub(crate) fn user(&self) -> String {
+        self.messages().iter().find(|it| it["role"] == "user").map(text).unwrap_or_default()
+    }
+
     /// The text of the last message.
     pub(crate) fn last(&self) -> String {
         self.messages().last().map(text).unwrap_or_default()

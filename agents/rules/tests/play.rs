@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use callboard_config::{Agent, AgentName, Class, Edge, Grants, Mode, Model};
 use callboard_trace::{
     Action, Call, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
-    MadeBy, ModelReplied, Record, RunId, Started, StepBegun, Stop, Summary, Trouble, Usage, Work,
-    story_line,
+    MadeBy, ModelReplied, Record, RunId, Started, StepBegun, Stop, Summary, Totals, Trouble, Usage,
+    Work, story_line,
 };
 use serde_json::{Value, json};
 
@@ -110,6 +110,7 @@ pub(super) fn given() -> Handoff {
         artifacts: Vec::new(),
         reason: "model".into(),
         made_by: MadeBy::Model,
+        step: None,
     }
 }
 
@@ -286,6 +287,7 @@ impl Play {
             artifacts: draft.artifacts,
             reason: draft.reason,
             made_by: draft.made_by,
+            step: draft.plan.map(|it| it.step),
         })));
     }
 
@@ -357,7 +359,8 @@ impl Play {
         let (child, agent) = (handoff.run, handoff.target);
         let by = agent.to_string();
         let end = Box::new(end);
-        self.happens_by(&by, Event::ChildEnded { child, agent, handoff: Some(handoff.id), end })
+        let (handoff, totals) = (Some(handoff.id), Totals::default());
+        self.happens_by(&by, Event::ChildEnded { child, agent, handoff, end, totals })
     }
 
     /// It declines, and ends for that.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, Verdict};
-use callboard_trace::{ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary};
+use callboard_trace::{
+    ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary, Totals,
+};
 use callboard_trace::{EndState, FailureCode, Missing, Stop, Trouble};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -93,11 +95,11 @@ pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
         head,
     });
     let by = prop_oneof![Just(MadeBy::Model), Just(MadeBy::Engine), Just(MadeBy::Outside)];
-    let what = (mode(), summary(), vec(artifact, 0..3), text(), by);
+    let what = (mode(), summary(), vec(artifact, 0..3), text(), by, of(text()));
     (who, what)
         .prop_map(|(who, what)| {
             let (id, source, target, run, call, task) = who;
-            let (mode, summary, artifacts, reason, made_by) = what;
+            let (mode, summary, artifacts, reason, made_by, step) = what;
             Handoff {
                 id,
                 source,
@@ -110,8 +112,16 @@ pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
                 artifacts,
                 reason,
                 made_by,
+                step,
             }
         })
+        .boxed()
+}
+
+/// What a run used.
+pub(crate) fn totals() -> BoxedStrategy<Totals> {
+    (any::<u64>(), any::<u64>(), any::<u32>())
+        .prop_map(|(tokens, replies, handoffs)| Totals { tokens, replies, handoffs })
         .boxed()
 }
 

@@ -10,7 +10,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::any::{
-    code, finished, float, handoff, json, name, names, object, run, started, text, texts,
+    code, finished, float, handoff, json, name, names, object, run, started, text, texts, totals,
 };
 
 /// Writes both the list of strategies and a `match` without a wildcard out of the same lines, so
@@ -87,9 +87,9 @@ kinds! {
         .prop_map(|(handoff, to, stage, reason)| {
             Event::HandoffFailed { handoff, to, stage, reason }
         }),
-    Event::ChildEnded { .. } => (run(), name(), of(text()), finished())
-        .prop_map(|(child, agent, handoff, end)| {
-            Event::ChildEnded { child, agent, handoff, end: Box::new(end) }
+    Event::ChildEnded { .. } => (run(), name(), of(text()), finished(), totals())
+        .prop_map(|(child, agent, handoff, end, totals)| {
+            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals }
         }),
     Event::Noted { .. } => (text(), text(), json(), text(), of(float()))
         .prop_map(|(slot, key, value, artifact, confidence)| {

@@ -97,6 +97,7 @@ impl Stage {
             artifacts: Vec::new(),
             reason: "model".into(),
             made_by: MadeBy::Model,
+            step: None,
         };
         self.happens(from, Event::HandedOff(Box::new(handoff)))
     }

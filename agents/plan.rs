@@ -1,0 +1,268 @@
+//! A graph of runs as it stands: folded from the declaration and from what its steps came to.
+
+use std::collections::{BTreeSet, HashMap};
+
+use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::words;
+
+/// Characters kept of a result: for those who wait for it, and for the end.
+const HEAD: usize = 1_500;
+/// Results told in the end of a plan.
+pub(crate) const RESULTS_MAX: usize = 50;
+
+/// A plan. Steps are counted, not searched: a hundred thousand of them cost no more each.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    id: String,
+    places: Vec<Place>,
+    by_id: HashMap<String, usize>,
+    by_run: HashMap<RunId, usize>,
+    /// Steps that may begin: the most urgent first, then as they were declared.
+    ready: BTreeSet<(u16, usize)>,
+    counts: Counts,
+    /// Results nobody waits for that are kept for the end.
+    told: usize,
+}
+
+/// How many steps stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Under way.
+    pub open: usize,
+    /// Ended with something usable.
+    pub good: usize,
+    /// Ended with nothing usable.
+    pub bad: usize,
+    /// Left out, because a step they needed came to nothing.
+    pub left_out: usize,
+}
+
+/// One step and how it stands.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// As it was declared.
+    pub step: PlanStep,
+    /// Where it stands.
+    pub standing: Standing,
+    /// The run that does it.
+    pub run: Option<RunId>,
+    /// The beginning of its result, while somebody may ask for it.
+    pub head: Option<String>,
+    /// The confidence of its result, 0..1.
+    pub confidence: f64,
+    /// What went wrong.
+    pub trouble: Option<Box<Trouble>>,
+    /// The step for whose sake it was left out.
+    pub blamed: Option<usize>,
+    heirs: Vec<usize>,
+    unmet: usize,
+    waiting_heirs: usize,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// For others to end.
+    Waiting,
+    /// May begin.
+    Ready,
+    /// Has a run.
+    Open,
+    /// Its run is over.
+    Ended(EndState),
+    /// Will never begin.
+    LeftOut,
+}
+
+impl Plan {
+    /// Reads a declaration that was checked when it came in. What is no list of steps has none.
+    pub(crate) fn read(id: &str, steps: &Value) -> Plan {
+        let steps: Vec<PlanStep> = Vec::deserialize(steps).unwrap_or_default();
+        let by_id = steps.iter().enumerate().map(|(at, it)| (it.id.clone(), at)).collect();
+        let mut plan = Plan {
+            id: id.to_string(),
+            places: steps.into_iter().map(Place::new).collect(),
+            by_id,
+            by_run: HashMap::new(),
+            ready: BTreeSet::new(),
+            counts: Counts::default(),
+            told: 0,
+        };
+        for at in 0..plan.places.len() {
+            let after = plan.places[at].step.after.clone();
+            let needs: BTreeSet<usize> =
+                after.iter().filter_map(|it| plan.by_id.get(it)).copied().collect();
+            plan.places[at].unmet = needs.len();
+            for need in needs {
+                plan.places[need].heirs.push(at);
+                plan.places[need].waiting_heirs += 1;
+            }
+            plan.ready_if_met(at);
+        }
+        plan
+    }
+
+    /// `p_…`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Every step, as declared.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// How many stand where.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The step that may begin first.
+    pub(crate) fn first_ready(&self) -> Option<&Place> {
+        self.ready.first().map(|(_, at)| &self.places[*at])
+    }
+
+    /// The steps that one waits for, in its own order.
+    pub(crate) fn needs(&self, step: &PlanStep) -> impl Iterator<Item = &Place> {
+        step.after.iter().filter_map(|it| self.by_id.get(it)).map(|at| &self.places[*at])
+    }
+
+    /// A step by its place.
+    pub(crate) fn place(&self, at: usize) -> &Place {
+        &self.places[at]
+    }
+
+    /// A run began on a step.
+    pub(crate) fn began(&mut self, step: &str, run: &RunId) {
+        let Some(at) = self.by_id.get(step).copied() else { return };
+        self.ready.remove(&self.places[at].order(at));
+        self.places[at].standing = Standing::Open;
+        self.places[at].run = Some(run.clone());
+        self.by_run.insert(run.clone(), at);
+        self.counts.open += 1;
+        self.release_needs(at);
+    }
+
+    /// A run ended; whether it was one of the plan's.
+    pub(crate) fn ended(&mut self, run: &RunId, end: &Finished) -> bool {
+        let Some(at) = self.by_run.remove(run) else { return false };
+        self.counts.open -= 1;
+        let is_good = matches!(end.state, EndState::Completed | EndState::Partial);
+        let place = &mut self.places[at];
+        place.standing = Standing::Ended(end.state);
+        place.confidence = end.confidence().unwrap_or(0.5);
+        place.trouble = end.error.clone().map(Box::new);
+        if is_good {
+            self.counts.good += 1;
+            self.keep_result(at, end.summary());
+            for heir in self.places[at].heirs.clone() {
+                self.places[heir].unmet -= 1;
+                self.ready_if_met(heir);
+            }
+        } else {
+            self.counts.bad += 1;
+            self.leave_out_heirs(at);
+        }
+        true
+    }
+
+    /// A step was given up before it had a run.
+    pub(crate) fn changed(&mut self, change: &Value) {
+        let text = |name: &str| change.get(name).and_then(Value::as_str);
+        let Some(at) = text("step").and_then(|it| self.by_id.get(it)).copied() else { return };
+        if self.places[at].standing != Standing::Ready {
+            return;
+        }
+        self.ready.remove(&self.places[at].order(at));
+        self.places[at].standing = Standing::Ended(EndState::Failed);
+        self.places[at].trouble = text("failed").map(|it| Box::new(gone(it)));
+        self.counts.bad += 1;
+        self.release_needs(at);
+        self.leave_out_heirs(at);
+    }
+
+    fn ready_if_met(&mut self, at: usize) {
+        let place = &mut self.places[at];
+        if place.standing == Standing::Waiting && place.unmet == 0 {
+            place.standing = Standing::Ready;
+            let order = place.order(at);
+            self.ready.insert(order);
+        }
+    }
+
+    /// A result is kept for the steps that wait for it, and the first ones for the end.
+    fn keep_result(&mut self, at: usize, result: &str) {
+        let is_last = self.places[at].heirs.is_empty();
+        let is_few = self.places.len() <= RESULTS_MAX;
+        if is_few || (is_last && self.told < RESULTS_MAX) {
+            self.told += 1;
+        } else if self.places[at].waiting_heirs == 0 {
+            return;
+        }
+        self.places[at].head = Some(words::cut(result, HEAD));
+    }
+
+    /// A step needs its needs' results no more.
+    fn release_needs(&mut self, at: usize) {
+        let is_few = self.places.len() <= RESULTS_MAX;
+        let after = self.places[at].step.after.clone();
+        let needs: BTreeSet<usize> =
+            after.iter().filter_map(|it| self.by_id.get(it)).copied().collect();
+        for need in needs {
+            let place = &mut self.places[need];
+            place.waiting_heirs = place.waiting_heirs.saturating_sub(1);
+            if place.waiting_heirs == 0 && !is_few {
+                place.head = None;
+            }
+        }
+    }
+
+    /// Everything that waits for a step that came to nothing, directly or not.
+    fn leave_out_heirs(&mut self, at: usize) {
+        let mut todo: Vec<usize> = self.places[at].heirs.clone();
+        while let Some(heir) = todo.pop() {
+            if self.places[heir].standing != Standing::Waiting {
+                continue;
+            }
+            self.places[heir].standing = Standing::LeftOut;
+            self.places[heir].blamed = Some(at);
+            self.counts.left_out += 1;
+            self.release_needs(heir);
+            todo.extend(self.places[heir].heirs.iter().copied());
+        }
+    }
+}
+
+impl Place {
+    fn new(step: PlanStep) -> Place {
+        Place {
+            step,
+            standing: Standing::Waiting,
+            run: None,
+            head: None,
+            confidence: 0.0,
+            trouble: None,
+            blamed: None,
+            heirs: Vec::new(),
+            unmet: 0,
+            waiting_heirs: 0,
+        }
+    }
+
+    /// Higher priority first, then as declared.
+    fn order(&self, at: usize) -> (u16, usize) {
+        (1_000_u16.saturating_sub(self.step.priority.unwrap_or(100)), at)
+    }
+}
+
+fn gone(message: &str) -> Trouble {
+    Trouble {
+        code: callboard_trace::FailureCode::HandoffFailed,
+        message: message.to_string(),
+        retryable: false,
+        hint: "name an agent that is in the team".into(),
+    }
+}

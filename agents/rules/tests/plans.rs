@@ -1,0 +1,192 @@
+//! A plan: what begins when, what is left out, and what the whole comes to.
+
+use callboard_config::Mode;
+use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, RunId};
+use serde_json::{Value, json};
+
+use super::play::{Play, done, failed};
+use crate::{Counts, Draft, Plan, Run, Step, next};
+
+/// A plan's run with these steps: each an id and the ids it waits for.
+fn plan(steps: &[(&str, &[&str])]) -> Run {
+    let step = |(id, after): &(&str, &[&str])| {
+        let task = format!("do {id}");
+        json!({"id": id, "to": "coder", "task": task, "after": after, "weight": 1.0})
+    };
+    let steps: Vec<Value> = steps.iter().map(step).collect();
+    let mut run = Play::new().run;
+    let made = Event::PlanMade { plan: "p_1".into(), source: "client".into(), steps: json!(steps) };
+    run.apply("local", &made);
+    run
+}
+
+/// Takes steps until the plan rests; answers the ids that began, in their order.
+fn begun(run: &mut Run) -> Vec<String> {
+    let mut ids = Vec::new();
+    while let Step::HandOff(draft) = next(run) {
+        let step = draft.plan.clone().expect("a plan's own step").step;
+        run.apply("plan", &Event::HandedOff(Box::new(handed(&step, draft))));
+        ids.push(step);
+    }
+    ids
+}
+
+fn handed(step: &str, draft: Draft) -> Handoff {
+    assert_eq!((draft.mode, draft.reason.as_str()), (Mode::Delegate, &*format!("plan:{step}")));
+    Handoff {
+        id: format!("h_{step}"),
+        source: "plan".into(),
+        target: draft.to,
+        run: RunId::from_text(format!("r_{step}")),
+        call: None,
+        task: draft.task,
+        mode: draft.mode,
+        summary: draft.summary,
+        artifacts: draft.artifacts,
+        reason: draft.reason,
+        made_by: draft.made_by,
+        step: Some(step.to_string()),
+    }
+}
+
+fn ends(run: &mut Run, step: &str, end: Finished) {
+    let event = Event::ChildEnded {
+        child: RunId::from_text(format!("r_{step}")),
+        agent: run.name().clone(),
+        handoff: Some(format!("h_{step}")),
+        end: Box::new(end),
+        totals: callboard_trace::Totals { tokens: 10, replies: 1, handoffs: 0 },
+    };
+    run.apply("coder", &event);
+}
+
+fn end_of(run: &Run) -> Finished {
+    let step = next(run);
+    let Step::End(end) = step else { panic!("not over: {step:?}") };
+    end
+}
+
+fn counts(run: &Run) -> Counts {
+    run.plan.as_ref().map(Plan::counts).expect("a plan")
+}
+
+#[test]
+fn a_step_begins_when_the_last_of_its_needs_has_ended() {
+    let mut run = plan(&[("a", &[]), ("b", &[]), ("c", &["a", "b"]), ("d", &["c"])]);
+    assert_eq!(begun(&mut run), ["a", "b"]);
+    assert!(matches!(next(&run), Step::Wait(Some(_))));
+    ends(&mut run, "b", done("b is there"));
+    assert_eq!(begun(&mut run), [""; 0]);
+    ends(&mut run, "a", done("a is there"));
+    let Step::HandOff(draft) = next(&run) else { panic!("c is to begin") };
+    let known = &draft.summary.must_know;
+    assert!(known.contains("a by coder, whole: read r_a: a is there"), "{known}");
+    assert!(known.contains("b by coder, whole: read r_b: b is there"), "{known}");
+    assert_eq!(begun(&mut run), ["c"]);
+    ends(&mut run, "c", done("c is there"));
+    assert_eq!(begun(&mut run), ["d"]);
+    ends(&mut run, "d", done("d is there"));
+    let end = end_of(&run);
+    assert_eq!((end.state, end.summary()), (EndState::Completed, "all 4 tasks ended well"));
+    let results = &end.answer.as_ref().expect("an answer")["results"];
+    assert_eq!(results["d"]["result"], "d is there");
+    assert_eq!((run.totals.tokens, run.totals.handoffs), (40, 0));
+}
+
+#[test]
+fn what_needs_a_failed_step_is_left_out_and_the_rest_goes_on() {
+    let steps: &[(&str, &[&str])] =
+        &[("a", &[]), ("b", &[]), ("c", &["a"]), ("d", &["c"]), ("e", &["b"])];
+    let mut run = plan(steps);
+    assert_eq!(begun(&mut run), ["a", "b"]);
+    ends(&mut run, "a", failed("the disk is gone"));
+    assert_eq!(begun(&mut run), [""; 0]);
+    ends(&mut run, "b", Finished { state: EndState::Partial, ..done("half of b") });
+    let Step::HandOff(draft) = next(&run) else { panic!("e is to begin") };
+    assert!(draft.summary.must_know.contains("b by coder (in part)"), "{draft:?}");
+    assert_eq!(begun(&mut run), ["e"]);
+    ends(&mut run, "e", done("e"));
+    let end = end_of(&run);
+    assert_eq!(end.state, EndState::Partial);
+    assert_eq!(end.summary(), "2 of 5 tasks ended well; 1 failed: a; 2 were left out: c, d");
+    let missing: Vec<&str> = end.missing.iter().map(|it| it.error.as_str()).collect();
+    assert_eq!(missing, ["the disk is gone", "left out: it needs a", "left out: it needs a"]);
+    assert!(end.missing[1].impact.contains("task c is not done: do c"));
+    assert_eq!(counts(&run), Counts { open: 0, good: 2, bad: 1, left_out: 2 });
+}
+
+#[test]
+fn a_plan_of_nothing_but_failures_has_failed() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"])]);
+    begun(&mut run);
+    ends(&mut run, "a", failed("no"));
+    let end = end_of(&run);
+    assert_eq!(end.state, EndState::Failed);
+    assert!(end.confidence().is_some_and(|it| it == 0.0));
+}
+
+#[test]
+fn confidence_is_what_was_brought_in_of_all_the_weight() {
+    let mut run = plan(&[("a", &[]), ("b", &[]), ("c", &[])]);
+    begun(&mut run);
+    let sure = |it: &str| Finished::done(json!({"summary": it, "confidence": 0.9}));
+    ends(&mut run, "a", sure("a"));
+    ends(&mut run, "b", sure("b"));
+    ends(&mut run, "c", failed("no"));
+    assert_eq!(end_of(&run).confidence(), Some(0.6));
+}
+
+#[test]
+fn a_step_whose_agent_is_gone_fails_alone() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"]), ("c", &[])]);
+    let change = json!({"step": "a", "failed": "coder is no longer in the team"});
+    run.apply("plan", &Event::PlanChanged { plan: "p_1".into(), change });
+    assert_eq!(begun(&mut run), ["c"]);
+    ends(&mut run, "c", done("c"));
+    let end = end_of(&run);
+    assert_eq!(end.error.map(|it| it.code), Some(FailureCode::HandoffFailed));
+    assert_eq!(end.missing.len(), 2);
+}
+
+#[test]
+fn the_urgent_begin_first_and_no_more_at_once_than_one_write_holds() {
+    let mut steps: Vec<Value> = (0..1_200)
+        .map(|at| json!({"id": format!("{at}"), "to": "coder", "task": "t", "weight": 1.0}))
+        .collect();
+    steps[700]["priority"] = json!(900);
+    let mut run = Play::new().run;
+    let made = Event::PlanMade { plan: "p".into(), source: "client".into(), steps: json!(steps) };
+    run.apply("local", &made);
+    let first = begun(&mut run);
+    assert_eq!((first.len(), first[0].as_str(), first[1].as_str()), (500, "700", "0"));
+    ends(&mut run, "700", done("urgent"));
+    assert_eq!(begun(&mut run), ["499"]);
+}
+
+#[test]
+fn results_nobody_waits_for_are_not_kept() {
+    let mut steps: Vec<Value> = (0..200)
+        .map(|at| json!({"id": format!("{at}"), "to": "coder", "task": "t", "weight": 1.0}))
+        .collect();
+    steps.push(
+        json!({"id": "last", "to": "coder", "task": "t", "after": ["0", "1"], "weight": 1.0}),
+    );
+    let mut run = Play::new().run;
+    let made = Event::PlanMade { plan: "p".into(), source: "client".into(), steps: json!(steps) };
+    run.apply("local", &made);
+    begun(&mut run);
+    for at in 0..200 {
+        ends(&mut run, &at.to_string(), done(&"x".repeat(5_000)));
+    }
+    let kept = |run: &Run| {
+        let plan = run.plan.as_ref().expect("a plan");
+        plan.places().iter().filter(|it| it.head.is_some()).count()
+    };
+    assert_eq!(kept(&run), 52, "fifty for the end, two for the step that waits");
+    begun(&mut run);
+    assert_eq!(kept(&run), 50);
+    ends(&mut run, "last", done("end"));
+    let end = end_of(&run);
+    let bytes = end.answer.expect("an answer").to_string().len();
+    assert!(bytes < 100_000, "{bytes}");
+}

@@ -1,0 +1,182 @@
+//! Looking at a plan: from the run that leads it, without reading the journals of its steps.
+
+use callboard_agents::{Counts, Place, Run, Standing};
+use callboard_store::{RunRow, StoreError};
+use callboard_trace::{Caller, Cost, EndState, Question, Queued, RunId, RunView, State, Tree};
+use serde::Serialize;
+
+use crate::desk::{Desk, unavailable};
+use crate::house::Fold;
+use crate::{Refusal, begin, clock, journal};
+
+/// Runs of a plan that wait, of which it is asked whether they ask somebody.
+const ASKING_MAX: u32 = 50;
+/// Characters of a task on its line.
+const TASK: usize = 80;
+
+/// One step of a plan as it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanLine {
+    /// Its id in the plan.
+    pub id: String,
+    /// Who does it.
+    pub to: String,
+    /// `waiting`, `queued`, `open`, `completed`, `partial`, `failed`, `cancelled`, `left_out`.
+    pub state: &'static str,
+    /// Its run, once it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The beginning of its task.
+    pub task: String,
+    /// The steps it waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Why it came to nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Desk {
+    /// A page of a plan's steps, in the order they were declared; `None` if the run leads no plan.
+    ///
+    /// # Errors
+    /// As [`Desk::view`].
+    pub async fn plan_steps(
+        &self,
+        run: &RunId,
+        caller: &Caller,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<(Vec<PlanLine>, Option<u64>)>, Refusal> {
+        let row = self.row(run, caller).await?;
+        if row.agent != begin::PLAN {
+            return Ok(None);
+        }
+        let (seen, led) = self.led(&row).await?;
+        let skip = usize::try_from(after).unwrap_or(usize::MAX);
+        let page = led.plan.as_ref().map(|plan| {
+            let lines = plan.places().iter().skip(skip).take(limit as usize).map(line);
+            let next = after.saturating_add(u64::from(limit));
+            let more = usize::try_from(next).is_ok_and(|it| it < plan.places().len());
+            (lines.collect(), more.then_some(next))
+        });
+        self.house.folds.put(run, Some((seen, led)));
+        Ok(page)
+    }
+
+    /// How a plan stands.
+    pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
+        let (seen, led) = self.led(row).await?;
+        let mut view = view(&led, row);
+        self.house.folds.put(&row.run, Some((seen, led)));
+        if !view.state.is_over() {
+            view.questions = self.asked_below(row).await?.into_iter().map(|it| it.1).collect();
+            match view.questions.first().map(|it| it.kind == "rerun") {
+                Some(true) => view.state = State::Halted,
+                Some(false) => view.state = State::InputRequired,
+                None => (),
+            }
+        }
+        Ok(view)
+    }
+
+    async fn led(&self, row: &RunRow) -> Result<Fold, Refusal> {
+        let folded = journal::plan(&self.house, &row.run).await.map_err(|it| unavailable(&it))?;
+        folded.ok_or_else(|| {
+            let text = format!("the journal of {} does not begin a run", row.run);
+            unavailable(&StoreError::Corrupt(text))
+        })
+    }
+
+    /// What a run and those under it ask a person, each with the run that asks.
+    pub(crate) async fn asked_below(
+        &self,
+        row: &RunRow,
+    ) -> Result<Vec<(RunId, Question)>, Refusal> {
+        let store = &self.house.store;
+        let mut records = Vec::new();
+        if row.agent == begin::PLAN {
+            let rows = store.waiting_under(&row.root, ASKING_MAX).await;
+            for it in rows.map_err(|it| unavailable(&it))?.iter().filter(|it| it.run != row.run) {
+                let more = journal::whole(store, &it.run).await;
+                records.extend(more.map_err(|it| unavailable(&it))?);
+            }
+        } else {
+            records = journal::below(store, &row.run).await.map_err(|it| unavailable(&it))?;
+        }
+        let runs = Tree::fold(&records).runs.into_iter();
+        let all =
+            runs.flat_map(|(run, it)| it.questions.into_iter().map(move |q| (run.clone(), q)));
+        Ok(all.collect())
+    }
+}
+
+fn view(run: &Run, row: &RunRow) -> RunView {
+    let counts = run.plan.as_ref().map(|it| it.counts()).unwrap_or_default();
+    let all = run.plan.as_ref().map_or(0, |it| it.places().len());
+    let state = match run.end.as_ref().map(|it| it.state) {
+        Some(EndState::Completed) => State::Completed,
+        Some(EndState::Partial) => State::Partial,
+        Some(EndState::Failed) => State::Failed,
+        Some(EndState::Cancelled) => State::Cancelled,
+        None if run.control.paused.is_some() => State::Queued,
+        None => State::Working,
+    };
+    let until = row.ended.unwrap_or_else(|| clock::now().max(row.created));
+    let paused = run.control.paused.as_ref().filter(|_| run.end.is_none());
+    let mut view = RunView {
+        run: run.id.clone(),
+        state,
+        stop: run.end.as_ref().map(|it| it.stop),
+        agent: run.name().clone(),
+        result: None,
+        answer: None,
+        confidence: None,
+        step: run.end.is_none().then(|| step(counts, all)),
+        queue: paused.map(|by| Queued { pos: None, waiting_for: format!("paused by {by}") }),
+        questions: Vec::new(),
+        missing: Vec::new(),
+        recommendations: Vec::new(),
+        error: None,
+        cost: Cost { usd: None, tokens: run.totals.tokens },
+        handoffs: run.totals.handoffs,
+        elapsed_s: ((until - row.created).max(0) / 1_000) as f64 / 1_000.0,
+        next: None,
+        notices: Vec::new(),
+    };
+    if let Some(end) = &run.end {
+        view.finish(end);
+    }
+    view
+}
+
+fn step(counts: Counts, all: usize) -> String {
+    let Counts { open, good, bad, left_out } = counts;
+    let mut text = format!("{} of {all} tasks ended, {open} under way", good + bad);
+    if bad + left_out > 0 {
+        text.push_str(&format!(", {bad} failed, {left_out} left out"));
+    }
+    text
+}
+
+fn line(place: &Place) -> PlanLine {
+    let state = match place.standing {
+        Standing::Waiting => "waiting",
+        Standing::Ready => "queued",
+        Standing::Open => "open",
+        Standing::Ended(EndState::Completed) => "completed",
+        Standing::Ended(EndState::Partial) => "partial",
+        Standing::Ended(EndState::Failed) => "failed",
+        Standing::Ended(EndState::Cancelled) => "cancelled",
+        Standing::LeftOut => "left_out",
+    };
+    PlanLine {
+        id: place.step.id.clone(),
+        to: place.step.to.to_string(),
+        state,
+        run: place.run.clone(),
+        task: place.step.task.chars().take(TASK).collect(),
+        after: place.step.after.clone(),
+        error: place.trouble.as_ref().map(|it| it.message.clone()),
+    }
+}

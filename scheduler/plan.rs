@@ -1,0 +1,245 @@
+//! How a caller's own graph of tasks comes in: checked as a whole, written down as a whole.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use callboard_config::{Agent, AgentName, Class, Grants, Team};
+use callboard_trace::{Event, Fact, PlanStep};
+use serde_json::json;
+
+use crate::desk::{Desk, unavailable};
+use crate::intake::member;
+use crate::{Ask, Refusal, RefusalCode, Submitted, begin, chance, clock};
+
+/// Problems told of one plan; the rest is counted.
+const PROBLEMS_MAX: usize = 20;
+/// Names of tasks in the plan's own task.
+const NAMED: usize = 5;
+
+/// A graph of tasks.
+#[derive(Clone, Debug)]
+pub struct PlanAsk {
+    /// The tasks, in the caller's order.
+    pub tasks: Vec<TaskAsk>,
+    /// Priority, key, context and caller, as of any task; `to` and `task` are not read.
+    pub ask: Ask,
+}
+
+/// One task of a graph.
+#[derive(Clone, Debug, Default)]
+pub struct TaskAsk {
+    /// Unique in the plan; `None` = its place, counted from 1.
+    pub id: Option<String>,
+    /// Who does it; `None` = the team's entry agent.
+    pub to: Option<String>,
+    /// What is to be done.
+    pub task: String,
+    /// The tasks whose good end it waits for.
+    pub after: Vec<String>,
+    /// 0..1000.
+    pub priority: Option<u16>,
+}
+
+impl Desk {
+    /// Takes a whole plan in, led by a run that has no model. It is on disk when this returns; its
+    /// steps begin as their needs end, as many at once as there are seats.
+    ///
+    /// # Errors
+    /// `invalid_input` with every problem, a cycle printed; `conflict`, `over_capacity`,
+    /// `engine_unavailable`. Nothing was started then.
+    pub async fn submit_plan(&self, plan: PlanAsk) -> Result<Submitted, Refusal> {
+        let team = self.team();
+        let steps = steps(&team, plan.tasks)?;
+        let leader = leader();
+        let task = name(&steps);
+        let ask = Ask { to: leader.name.clone(), task, ..plan.ask };
+        let mut new = begin::root(&team, &leader, &ask, clock::now(), None);
+        let by = ask.caller.principal.as_str();
+        let steps = json!(steps);
+        new.fingerprint = begin::digest([new.fingerprint.as_str(), &steps.to_string()]);
+        let (plan, source) = (chance::name("p_"), "client".to_string());
+        new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps }));
+        let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;
+        self.house.ready.notify_one();
+        Ok(Submitted { run: submitted.run, joined: submitted.joined })
+    }
+}
+
+/// The agent that leads plans: its rules only start the steps and gather what comes of them.
+fn leader() -> Agent {
+    Agent {
+        name: AgentName::parse(begin::PLAN).expect("the name is one"),
+        description: "Leads a plan.".into(),
+        instructions: String::new(),
+        models: Vec::new(),
+        temperature: None,
+        effort: None,
+        tools: None,
+        disallowed_tools: Vec::new(),
+        max_turns: 0,
+        capabilities: Vec::new(),
+        handoffs: Vec::new(),
+        class: Class::Normal,
+        authority: 1.0,
+        output: json!({}),
+        permissions: BTreeMap::new(),
+        grants: Grants::Own,
+        publish: false,
+    }
+}
+
+fn name(steps: &[PlanStep]) -> String {
+    let first: Vec<&str> = steps.iter().take(NAMED).map(|it| it.id.as_str()).collect();
+    let more = if steps.len() > NAMED { ", …" } else { "" };
+    format!("a plan of {} tasks: {}{more}", steps.len(), first.join(", "))
+}
+
+/// The steps of a graph that holds together, or everything that is wrong with it.
+fn steps(team: &Team, tasks: Vec<TaskAsk>) -> Result<Vec<PlanStep>, Refusal> {
+    let most = team.limits.plan_steps;
+    if tasks.is_empty() || tasks.len() > most {
+        return Err(refused(vec![format!("tasks: {} given, 1 to {most} are taken", tasks.len())]));
+    }
+    let ids: Vec<String> = (1..).zip(&tasks).map(|(nth, it)| id_of(it, nth)).collect();
+    let known: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, it)| (&**it, at)).collect();
+    let mut problems = Vec::new();
+    let mut seen = HashSet::new();
+    for (at, task) in tasks.iter().enumerate() {
+        if !seen.insert(&ids[at]) {
+            problems.push(format!("tasks[{at}].id: \"{}\" is there twice", ids[at]));
+        }
+        for (nth, need) in task.after.iter().enumerate().filter(|it| !known.contains_key(&**it.1)) {
+            problems.push(format!("tasks[{at}].after[{nth}]: there is no task \"{need}\""));
+        }
+    }
+    let mut steps = Vec::with_capacity(tasks.len());
+    for (at, (id, task)) in ids.iter().zip(tasks).enumerate() {
+        match step(team, id.clone(), task) {
+            Ok(step) => steps.push(step),
+            Err(wrong) => problems.extend(wrong.iter().map(|it| format!("tasks[{at}].{it}"))),
+        }
+    }
+    if problems.is_empty()
+        && let Some(chain) = cycle(&steps)
+    {
+        problems.push(format!("tasks: they wait for each other: {}", chain.join(" → ")));
+    }
+    if problems.is_empty() { Ok(steps) } else { Err(refused(problems)) }
+}
+
+fn id_of(task: &TaskAsk, nth: usize) -> String {
+    task.id.clone().unwrap_or_else(|| nth.to_string())
+}
+
+fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>> {
+    let mut problems = Vec::new();
+    let named = task.to.as_deref().map_or(Ok(team.entry.clone()), |it| {
+        AgentName::parse(&it.to_lowercase()).ok_or_else(|| format!("\"{it}\" is no agent's name"))
+    });
+    let agent = named.and_then(|it| member(team, &it).map_err(|it| it.message));
+    let agent = agent.map_err(|it| problems.push(format!("to: {it}")));
+    if task.task.trim().is_empty() {
+        problems.push("task: empty; write what to do".into());
+    }
+    let (length, most) = (task.task.chars().count(), team.limits.task_chars);
+    if length > most {
+        problems.push(format!("task: {length} characters, at most {most}"));
+    }
+    match agent {
+        Ok(agent) if problems.is_empty() => Ok(PlanStep {
+            id,
+            to: agent.name.clone(),
+            task: task.task,
+            after: task.after,
+            priority: task.priority,
+            weight: agent.authority,
+        }),
+        _ => Err(problems),
+    }
+}
+
+/// A circle of tasks that wait for each other, its first one named again at its end.
+fn cycle(steps: &[PlanStep]) -> Option<Vec<&str>> {
+    let at: HashMap<&str, usize> = steps.iter().enumerate().map(|(at, it)| (&*it.id, at)).collect();
+    let needs = |it: usize| steps[it].after.iter().filter_map(|id| at.get(&**id).copied());
+    let mut unmet: Vec<usize> = (0..steps.len()).map(|it| needs(it).count()).collect();
+    let mut heirs: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for it in 0..steps.len() {
+        needs(it).for_each(|need| heirs[need].push(it));
+    }
+    let mut free: Vec<usize> = (0..steps.len()).filter(|it| unmet[*it] == 0).collect();
+    while let Some(done) = free.pop() {
+        for heir in &heirs[done] {
+            unmet[*heir] -= 1;
+            if unmet[*heir] == 0 {
+                free.push(*heir);
+            }
+        }
+    }
+    // Who is left waits for somebody who is left: walking from need to need comes round.
+    let mut here = (0..steps.len()).find(|it| unmet[*it] > 0)?;
+    let mut path = Vec::new();
+    let mut seen = HashMap::new();
+    while !seen.contains_key(&here) {
+        seen.insert(here, path.len());
+        path.push(here);
+        here = needs(here).find(|it| unmet[*it] > 0)?;
+    }
+    let round = path[seen[&here]..].iter().chain([&here]).rev();
+    Some(round.map(|it| &*steps[*it].id).collect())
+}
+
+fn refused(mut problems: Vec<String>) -> Refusal {
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    problems.truncate(PROBLEMS_MAX);
+    if more > 0 {
+        problems.push(format!("and {more} more"));
+    }
+    let hint = "nothing was started; mend the tasks and call again";
+    let refusal = Refusal::new(RefusalCode::InvalidInput, "the tasks make no plan", hint);
+    Refusal { problems, ..refusal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(edges: &[(&str, &[&str])]) -> Vec<PlanStep> {
+        let step = |(id, after): &(&str, &[&str])| PlanStep {
+            id: (*id).to_string(),
+            to: AgentName::parse("coder").expect("a name"),
+            task: "t".into(),
+            after: after.iter().map(ToString::to_string).collect(),
+            priority: None,
+            weight: 1.0,
+        };
+        edges.iter().map(step).collect()
+    }
+
+    #[test]
+    fn a_circle_is_found_wherever_it_stands_and_printed_in_the_order_of_work() {
+        let none: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])];
+        let own: &[(&str, &[&str])] = &[("a", &["a"])];
+        let three: &[(&str, &[&str])] =
+            &[("x", &[]), ("a", &["c", "x"]), ("b", &["a"]), ("c", &["b"]), ("d", &["c"])];
+        assert_eq!(cycle(&chain(none)), None);
+        assert_eq!(cycle(&chain(own)), Some(vec!["a", "a"]));
+        let steps = chain(three);
+        let found = cycle(&steps).expect("a circle");
+        assert_eq!((found.len(), found.first()), (4, found.last()));
+        let text = [found.join(" "), found.join(" ")].join(" ");
+        assert!(text.contains("a b c a"), "{found:?}");
+    }
+
+    #[test]
+    fn a_hundred_thousand_in_a_row_are_looked_through_at_once() {
+        let mut long: Vec<PlanStep> = Vec::new();
+        for at in 0..100_000 {
+            let after = if at == 0 { Vec::new() } else { vec![(at - 1).to_string()] };
+            let one = chain(&[("x", &[])]).remove(0);
+            long.push(PlanStep { id: at.to_string(), after, ..one });
+        }
+        assert_eq!(cycle(&long), None);
+        long[0].after = vec!["99999".into()];
+        assert_eq!(cycle(&long).map(|it| it.len()), Some(100_001));
+    }
+}

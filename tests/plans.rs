@@ -1,0 +1,274 @@
+//! Plans: the caller's own graph of tasks, through the whole house, with its faults.
+
+mod endpoint;
+mod stage;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use callboard_scheduler::{Desk, PlanAsk, RefusalCode, TaskAsk};
+use callboard_trace::{Action, Control, Event, RunId, RunView, State};
+use endpoint::{Act, Endpoint};
+use serde_json::{Value, json};
+use stage::{Stage, ask, caller, end, no_finished_step_is_taken_again, records, told};
+
+const DONE: &str = "- {answer: {summary: done, confidence: 0.9}}\n";
+
+fn task(id: &str, to: &str, text: &str, after: &[&str]) -> TaskAsk {
+    TaskAsk {
+        id: Some(id.into()),
+        to: Some(to.into()),
+        task: text.into(),
+        after: after.iter().map(ToString::to_string).collect(),
+        priority: None,
+    }
+}
+
+fn plan(tasks: Vec<TaskAsk>) -> PlanAsk {
+    PlanAsk { tasks, ask: ask("writer", "") }
+}
+
+async fn submit(desk: &Desk, tasks: Vec<TaskAsk>) -> RunId {
+    desk.submit_plan(plan(tasks)).await.expect("taken in").run
+}
+
+async fn play(desk: &Desk, tasks: Vec<TaskAsk>) -> RunView {
+    let run = submit(desk, tasks).await;
+    end(desk, &run).await
+}
+
+#[tokio::test]
+async fn tasks_run_side_by_side_and_meet_where_one_needs_them() {
+    let endpoint = Endpoint::start(|ask| {
+        let text = if ask.user().contains("gather") { "gathered" } else { "found" };
+        Act::answer(&json!({"summary": text, "confidence": 0.8}))
+    })
+    .await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let node = stage.node().await;
+    let view = play(
+        &node.desk(),
+        vec![
+            task("look", "researcher", "look here", &[]),
+            task("search", "researcher", "look there", &[]),
+            task("sum", "writer", "gather it", &["look", "search"]),
+        ],
+    )
+    .await;
+    assert_eq!((view.state, view.handoffs), (State::Completed, 0));
+    assert_eq!(view.result.as_deref(), Some("all 3 tasks ended well"));
+    let results = &view.answer.as_ref().expect("an answer")["results"];
+    assert_eq!(results["sum"]["result"], "gathered");
+    let last = endpoint.requests().pop().expect("three requests").body.to_string();
+    assert!(last.contains("look by researcher") && last.contains("search by researcher"), "{last}");
+    insta::assert_snapshot!(sorted(&told(&node.desk(), &view.run).await));
+    node.stop().await;
+}
+
+/// The lines of a story whose parts run side by side, without the runs' numbers, in order.
+fn sorted(story: &str) -> String {
+    let cut = |line: &str| line.split_once(' ').map_or("", |it| it.1).to_string();
+    let mut lines: Vec<String> = story.lines().map(cut).collect();
+    lines.sort();
+    let mask = |it: &str| {
+        let mut words: Vec<String> = it.split(' ').map(String::from).collect();
+        words.iter_mut().filter(|it| it.contains('#')).for_each(|it| *it = "(#)".into());
+        words.join(" ")
+    };
+    lines.iter().map(|it| mask(it) + "\n").collect()
+}
+
+#[tokio::test]
+async fn a_failed_need_leaves_its_dependents_out_and_its_siblings_alone() {
+    let stage = Stage::new(&format!("- {{when: {{agent: coder}}, fail: {{status: 400}}}}\n{DONE}"));
+    let node = stage.node().await;
+    let tasks = vec![
+        task("bad", "coder", "break", &[]),
+        task("after", "writer", "needs it", &["bad"]),
+        task("beside", "writer", "does not", &[]),
+    ];
+    let view = play(&node.desk(), tasks).await;
+    assert_eq!(view.state, State::Partial);
+    assert_eq!(view.missing.len(), 2, "{:?}", view.missing);
+    assert_eq!(view.missing[1].error, "left out: it needs bad");
+    assert_eq!(view.confidence, Some(0.3));
+    let steps = node.desk().plan_steps(&view.run, &caller(), 0, 10).await.expect("there");
+    let states: Vec<&str> = steps.expect("a plan").0.iter().map(|it| it.state).collect();
+    assert_eq!(states, ["failed", "left_out", "completed"]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_makes_no_plan_is_refused_with_every_problem_and_starts_nothing() {
+    let stage = Stage::new(DONE);
+    let node = stage.node().await;
+    let desk = node.desk();
+    let circle = vec![
+        task("a", "writer", "t", &["c"]),
+        task("b", "writer", "t", &["a"]),
+        task("c", "writer", "t", &["b"]),
+    ];
+    let refusal = desk.submit_plan(plan(circle)).await.expect_err("a circle");
+    assert_eq!(refusal.code, RefusalCode::InvalidInput);
+    let told = &refusal.problems[0];
+    assert!(
+        ["a → b → c → a", "b → c → a → b", "c → a → b → c"].iter().any(|it| told.ends_with(it)),
+        "{told}"
+    );
+    let wrong = vec![task("a", "writter", "t", &[]), task("a", "writer", " ", &["nowhere"])];
+    let refusal = desk.submit_plan(plan(wrong)).await.expect_err("four problems");
+    insta::assert_snapshot!(refusal.problems.join("\n"));
+    let none = desk.submit_plan(plan(Vec::new())).await.expect_err("no tasks");
+    assert!(none.problems[0].contains("0 given"), "{none}");
+    assert_eq!(desk.board(&caller()).await.expect("a board").runs.len(), 0);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_key_joins_the_plan_and_another_plan_under_it_is_a_conflict() {
+    let stage = Stage::new(DONE);
+    let node = stage.node().await;
+    let keyed = |text: &str| {
+        let mut plan = plan(vec![task("a", "writer", text, &[])]);
+        plan.ask.key = Some("k".into());
+        plan
+    };
+    let first = node.desk().submit_plan(keyed("t")).await.expect("taken in");
+    let again = node.desk().submit_plan(keyed("t")).await.expect("taken in");
+    assert_eq!((first.run, again.joined), (again.run, true));
+    let other = node.desk().submit_plan(keyed("u")).await.expect_err("another plan");
+    assert_eq!(other.code, RefusalCode::Conflict);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_plan_stops_what_is_under_way_and_starts_no_more() {
+    let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let tasks = vec![
+        task("a", "writer", "t", &[]),
+        task("b", "writer", "t", &[]),
+        task("c", "writer", "t", &["a"]),
+    ];
+    let run = submit(&desk, tasks).await;
+    let mut view = desk.view(&run, &caller()).await.expect("there");
+    while !view.step.as_deref().unwrap_or_default().contains("2 under way") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        view = desk.view(&run, &caller()).await.expect("there");
+    }
+    assert_eq!(view.state, State::Working);
+    let cancel = Control { action: Action::Cancel, value: Value::Null, reason: "enough".into() };
+    let view = desk.control(&run, cancel, &caller()).await.expect("there");
+    assert_eq!(view.state, State::Cancelled);
+    let open = |records: &[callboard_trace::Record]| {
+        let began = records.iter().filter(|it| matches!(it.event, Event::RunStarted(_))).count();
+        let ended = records.iter().filter(|it| matches!(it.event, Event::RunEnded(_))).count();
+        (began, ended)
+    };
+    let mut seen = open(&records(&desk, &run).await);
+    while seen.1 < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        seen = open(&records(&desk, &run).await);
+    }
+    assert_eq!(seen, (3, 3), "the plan and two tasks, and never the third");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn another_process_goes_on_with_a_plan_where_the_first_left_it() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 30}\n");
+    let tasks: Vec<TaskAsk> = (0..40)
+        .map(|at| {
+            let need = (at >= 5).then(|| (at - 5).to_string());
+            let needs: Vec<&str> = need.iter().map(String::as_str).collect();
+            task(&at.to_string(), "writer", "t", &needs)
+        })
+        .collect();
+    let mut node = stage.node().await;
+    let run = submit(&node.desk(), tasks).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        node.stop().await;
+        node = stage.node().await;
+    }
+    let view = end(&node.desk(), &run).await;
+    assert_eq!(view.state, State::Completed, "{view:?}");
+    let all = records(&node.desk(), &run).await;
+    no_finished_step_is_taken_again(&all, "the plan");
+    let begun: Vec<&str> = all
+        .iter()
+        .filter_map(|it| {
+            let Event::HandedOff(handoff) = &it.event else { return None };
+            handoff.step.as_deref()
+        })
+        .collect();
+    assert_eq!(begun.len(), 40);
+    assert_eq!(begun.iter().collect::<BTreeSet<_>>().len(), 40, "each task once");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wide_plan_has_a_short_answer_and_is_told_in_pages() {
+    let stage = Stage::new(DONE);
+    let node = stage.node().await;
+    let desk = node.desk();
+    let tasks: Vec<TaskAsk> = (0..1_500)
+        .map(|at| {
+            let need = (at % 3 == 2).then(|| (at - 1).to_string());
+            let needs: Vec<&str> = need.iter().map(String::as_str).collect();
+            task(&at.to_string(), "writer", "t", &needs)
+        })
+        .collect();
+    let run = submit(&desk, tasks).await;
+    let mut view = desk.view(&run, &caller()).await.expect("there");
+    for _ in 0..20 {
+        view = desk.wait(&run, &caller(), stage::PATIENCE).await.expect("there");
+        if view.state.is_over() {
+            break;
+        }
+    }
+    assert_eq!(view.result.as_deref(), Some("all 1500 tasks ended well"));
+    let bytes = serde_json::to_string(&view).expect("JSON").len();
+    assert!(bytes < 12_000, "{bytes} bytes");
+    let (mut seen, mut after) = (BTreeSet::new(), 0);
+    loop {
+        let page = desk.plan_steps(&run, &caller(), after, 200).await.expect("there");
+        let (lines, next) = page.expect("a plan");
+        assert!(lines.iter().all(|it| it.state == "completed"));
+        seen.extend(lines.into_iter().map(|it| it.id));
+        let Some(next) = next else { break };
+        after = next;
+    }
+    assert_eq!(seen.len(), 1_500);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_of_a_plan_reads_what_was_done_before_it() {
+    let endpoint = Endpoint::start(|ask| {
+        let answer = |text: &str| Act::answer(&json!({"summary": text, "confidence": 0.8}));
+        if !ask.user().contains("second") {
+            return answer("the first is done, at length");
+        }
+        match ask.turn() {
+            1 => {
+                let text = ask.user();
+                let at = text.find("read r_").expect("the run is named") + "read ".len();
+                let run: String = text[at..].chars().take_while(|it| *it != ':').collect();
+                Act::calls(&[("read", json!({"uri": run}))])
+            }
+            _ => answer("read it"),
+        }
+    })
+    .await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let node = stage.node().await;
+    let tasks =
+        vec![task("one", "writer", "first", &[]), task("two", "writer", "second", &["one"])];
+    let view = play(&node.desk(), tasks).await;
+    assert_eq!(view.state, State::Completed, "{view:?}");
+    let last = endpoint.requests().pop().expect("requests").body.to_string();
+    assert!(last.contains("the first is done, at length"), "{last}");
+    node.stop().await;
+}

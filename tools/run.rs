@@ -1,0 +1,119 @@
+//! `team_run`: work for the team as a whole, one task or a graph of them.
+
+use callboard_config::Limits;
+use callboard_scheduler::{Ask, Desk, PlanAsk, Refusal, TaskAsk};
+use callboard_trace::Caller;
+use serde_json::{Map, Value, json};
+
+use crate::call::{Call, Patience};
+use crate::check::refused;
+use crate::fields::{self, Field, wait_s};
+use crate::follow::whole;
+use crate::published::{Annotations, Published};
+use crate::{agent, handoff};
+
+/// Its name.
+pub(crate) const NAME: &str = "team_run";
+/// Characters of a task's id.
+const ID_CHARS: usize = 80;
+
+/// What it takes.
+pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
+    let text = json!({"type": "string", "minLength": 1});
+    let id = json!({"type": "string", "minLength": 1, "maxLength": ID_CHARS});
+    let priority = json!({"type": "integer", "minimum": 0, "maximum": 1000});
+    let step = json!({
+        "type": "object",
+        "properties": {
+            "id": id, "to": text, "task": text,
+            "after": {"type": "array", "items": {"type": "string"}},
+            "priority": priority,
+        },
+        "required": ["task"],
+        "additionalProperties": false,
+    });
+    let (most, bytes) = (limits.plan_steps, limits.context_bytes);
+    let steps = json!({"type": "array", "minItems": 1, "maxItems": most, "items": step});
+    vec![
+        Field::optional("task", text.clone(), "what to do, or `tasks`"),
+        Field::optional("to", text, "an agent's name; without it the team decides"),
+        Field::optional("tasks", steps, "tasks, each after the ids it needs"),
+        Field::optional(
+            "context",
+            json!({"type": "string", "maxLength": bytes}),
+            format!("a text the agents should know, at most {bytes} bytes"),
+        ),
+        Field::optional("priority", priority, "0..1000, 100 is normal"),
+        wait_s(limits),
+    ]
+}
+
+/// How it is published.
+pub(crate) fn published(limits: &Limits) -> Published {
+    Published {
+        name: NAME.to_owned(),
+        description:
+            "Gives the team a `task`, or `tasks` side by side, each `after` the ids it needs."
+                .to_owned(),
+        input_schema: fields::shown(&fields(limits)),
+        annotations: Annotations::default(),
+    }
+}
+
+/// Starts the run or the plan, or joins the one that the same call started, and waits for it.
+///
+/// # Errors
+/// Nothing was started, unless the hint names a run.
+pub(crate) async fn apply(
+    desk: &Desk,
+    arguments: &Map<String, Value>,
+    call: &Call,
+    caller: &Caller,
+    patience: &Patience,
+) -> Result<Value, Refusal> {
+    let given = |name: &str| arguments.contains_key(name);
+    let wrong = |text: &str| Err(refused(NAME, vec![text.to_owned()]));
+    let submitted = match (given("task"), given("tasks")) {
+        (true, true) => return wrong("task: there is `tasks` too; write one of the two"),
+        (false, false) => return wrong("task: missing; write what to do, or `tasks`"),
+        (true, false) => {
+            let team = desk.team();
+            let to = match arguments.get("to").and_then(Value::as_str) {
+                Some(name) => handoff::agent(&team, name)?,
+                None => team.entry.clone(),
+            };
+            let ask = agent::ask(&team.limits, &to, arguments, call, caller)?;
+            desk.submit(Ask { priority: priority(arguments).or(ask.priority), ..ask }).await?
+        }
+        (false, true) if given("to") => return wrong("to: write it into each of the tasks"),
+        (false, true) => {
+            let team = desk.team();
+            let mut named = arguments.clone();
+            // What stands beside the tasks is read as it is of one task; that has a text.
+            named.insert("task".to_owned(), json!("a plan"));
+            let ask = agent::ask(&team.limits, &team.entry, &named, call, caller)?;
+            let priority = priority(arguments).or(ask.priority);
+            let tasks = arguments.get("tasks").and_then(Value::as_array);
+            let tasks = tasks.into_iter().flatten().map(|it| task(it, priority)).collect();
+            desk.submit_plan(PlanAsk { tasks, ask: Ask { priority, ..ask } }).await?
+        }
+    };
+    agent::answered(desk, &submitted, arguments, caller, patience).await
+}
+
+fn priority(of: &Map<String, Value>) -> Option<u16> {
+    whole(of.get("priority")).and_then(|it| u16::try_from(it).ok())
+}
+
+fn task(given: &Value, usual: Option<u16>) -> TaskAsk {
+    let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
+    let after = given.get("after").and_then(Value::as_array);
+    let after = after.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    TaskAsk {
+        id: text("id"),
+        to: text("to"),
+        task: text("task").unwrap_or_default(),
+        after: after.collect(),
+        priority: given.as_object().and_then(priority).or(usual),
+    }
+}

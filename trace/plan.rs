@@ -1,0 +1,50 @@
+//! A graph of runs, as its caller declared it.
+
+use callboard_config::AgentName;
+use serde::{Deserialize, Serialize};
+
+/// One step of a plan: a run that begins when all its needs have ended well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanStep {
+    /// Unique in the plan.
+    pub id: String,
+    /// Who does it.
+    pub to: AgentName,
+    /// What is to be done.
+    pub task: String,
+    /// The steps whose end it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// 0..1000, if the caller set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u16>,
+    /// What its result counts among those of the others: its agent's authority.
+    pub weight: f64,
+}
+
+/// What a run used, its ended children included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tokens in and out.
+    pub tokens: u64,
+    /// Model replies.
+    pub replies: u64,
+    /// Handoffs between agents; the steps of a plan are none.
+    pub handoffs: u32,
+}
+
+impl Totals {
+    /// Both together.
+    pub fn and(self, more: Totals) -> Totals {
+        Totals {
+            tokens: self.tokens.saturating_add(more.tokens),
+            replies: self.replies.saturating_add(more.replies),
+            handoffs: self.handoffs.saturating_add(more.handoffs),
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Totals::default()
+    }
+}
