@@ -40,6 +40,15 @@ impl Desk {
         self.house.store.changed().await;
     }
 
+    /// Whether no run is ready, running or waiting for a time, here or elsewhere. What waits for a
+    /// person is at rest.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub async fn is_at_rest(&self) -> Result<bool, Refusal> {
+        self.house.store.is_at_rest().await.map_err(|it| unavailable(&it))
+    }
+
     /// What the index says of a run, if it is the caller's.
     pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
         let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;

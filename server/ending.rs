@@ -1,4 +1,4 @@
-//! What ends a server besides the end of its input: a signal, or the death of its client.
+//! What ends a process besides the end of its input: a signal, or the death of its client.
 
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ pub(crate) async fn watch(ending: CancellationToken) {
     ending.cancel();
 }
 
+/// Returns when Ctrl-C, a polite termination signal or a hangup arrives.
 #[cfg(unix)]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
@@ -32,8 +33,9 @@ async fn asked_to_stop() {
     }
 }
 
+/// Returns when Ctrl-C arrives.
 #[cfg(not(unix))]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,120 +1,17 @@
 //! The command line from outside: the built binary, its two ways out, and its exit codes.
 
+mod shell;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-use callboard_trace::{Record, RunView, State};
+use callboard_trace::{Record, State};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-const TEAM: &str = "\
-entry: coder
-providers:
-  rehearsal: {kind: rehearsal, playbook: playbook.yaml}
-models:
-  default: rehearsal/rehearsal
-";
-
-const PLAYBOOK: &str = "\
-- when: {agent: coder, task: give it away}
-  handoff:
-    to: tester
-    task: try it out
-    summary:
-      did: wrote the whole thing in one sitting
-      must_know: it has not been tried yet
-      do_next: try it with an empty file
-- when: {agent: coder, task: goes wrong}
-  fail: {status: 400, message: as rehearsed}
-- when: {agent: coder, task: takes long}
-  after_ms: 60000
-  answer: {summary: late}
-- when: {agent: tester}
-  answer: {summary: it holds, confidence: 0.9}
-- when: {agent: coder}
-  answer: {summary: done as asked, confidence: 0.8}
-";
-
-/// A team of two on the rehearsal model, with a journal of its own.
-struct House(TempDir);
-
-impl House {
-    fn new() -> House {
-        let house = House(tempfile::tempdir().expect("a folder"));
-        house.write("team/team.yaml", TEAM);
-        house.write("team/playbook.yaml", PLAYBOOK);
-        house.write(
-            "team/agents/coder.md",
-            "---\ndescription: Writes code.\nhandoffs: [tester]\n---\nWrite code.\n",
-        );
-        house.write(
-            "team/agents/tester.md",
-            "---\ndescription: Tests code.\n---\nTest what you are given.\n",
-        );
-        house
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = program();
-        command.args(arguments).arg("--team").arg(self.path("team"));
-        command.arg("--data").arg(self.path("data"));
-        command
-    }
-
-    fn does(&self, arguments: &[&str]) -> Said {
-        Said::of(self.command(arguments).output().expect("it runs"))
-    }
-}
-
-/// What a process said, and its code.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        let code = output.status.code().expect("it ended by itself");
-        Said { code, out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    /// The one line of JSON that stdout has to be.
-    fn view(&self) -> RunView {
-        assert_eq!(self.out.lines().count(), 1, "{}\n{}", self.out, self.err);
-        serde_json::from_str(&self.out).expect("a RunView")
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
-    command.stdin(Stdio::null()).env_remove("OPENAI_API_KEY").env_remove("OPENAI_BASE_URL");
-    command
-}
-
-fn does(arguments: &[&str]) -> Said {
-    Said::of(program().args(arguments).output().expect("it runs"))
-}
-
-fn shown(path: &Path) -> &str {
-    path.to_str().expect("a path in UTF-8")
-}
+use shell::{House, Said, does, ended, program, shown};
 
 #[test]
 fn the_shipped_team_is_written_once_and_holds() {
-    let house = House(tempfile::tempdir().expect("a folder"));
+    let house = House::empty();
     let team = house.path("mine");
     let said = does(&["init", shown(&team)]);
     assert_eq!(said.code, 0, "{}", said.err);
@@ -316,19 +213,13 @@ fn without_a_team_the_way_out_is_named() {
 #[test]
 fn ctrl_c_leaves_the_run_to_the_next_process() {
     let house = House::new();
-    let child = house
-        .command(&["run", "coder", "it takes long", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
+    let child = house.starts(&["run", "coder", "it takes long", "--json"]);
     let working = || house.does(&["status", "--json"]).out.contains("\"working\"");
     while !working() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let process = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is there");
-    let said = Said::of(child.wait_with_output().expect("it ends"));
+    shell::signal(&child, rustix::process::Signal::INT);
+    let said = ended(child);
     assert_eq!((said.code, said.out.as_str()), (130, ""), "{}", said.err);
     assert!(said.err.contains("callboard status r_"), "{}", said.err);
     let board: Value =

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Serve the team to an MCP client on stdin and stdout
     Serve(ServeArgs),
+    /// Run agents here without serving anybody
+    Work(WorkArgs),
     /// Give an agent a task and wait for the result
     Run(RunArgs),
     /// Show the team's board, or one run
@@ -90,6 +92,21 @@ pub(crate) struct ServeArgs {
     /// Take calls, and leave the work to other processes on the same data
     #[arg(long)]
     pub(crate) no_work: bool,
+}
+
+/// `work`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard work                 as long as it is not asked to stop
+  callboard work --until-idle    until everything is done, then it ends
+Ctrl-C, SIGTERM or SIGHUP end it; what it held goes on in another process on the same data.")]
+pub(crate) struct WorkArgs {
+    /// End when no run is ready, running or waiting for a time, here or in another process
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
 }
 
 /// `run`.

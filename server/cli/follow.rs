@@ -7,10 +7,10 @@ use callboard_trace::{Caller, Record, RunId, RunView, State};
 use tokio::time::Instant;
 
 use super::fault::Fault;
-use super::interrupt::asked_to_stop;
 use super::say::Say;
 use super::screen::Screen;
 use super::tree::Picture;
+use crate::ending::asked_to_stop;
 use crate::paint::one_line;
 
 /// Between two looks at the run.

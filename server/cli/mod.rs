@@ -5,7 +5,6 @@ mod exit;
 mod fault;
 mod follow;
 mod init;
-mod interrupt;
 mod place;
 mod problems;
 mod run;
@@ -17,6 +16,7 @@ mod trace;
 mod tree;
 mod validate;
 mod view;
+mod work;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use self::args::{Command, DemoArgs, Typed};
 use self::fault::Fault;
 use self::say::Say;
 use crate::demo::Broken;
+use crate::ending::asked_to_stop;
 
 /// Does what the command line says and answers with the code of the process.
 pub fn main() -> ExitCode {
@@ -54,6 +55,7 @@ fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
         Command::Init(args) => init::init(args, say),
         Command::Validate(args) => validate::validate(args, say),
         Command::Serve(args) => wait_for(serve::serve(args, say)),
+        Command::Work(args) => wait_for(work::work(args, say)),
         Command::Run(args) => wait_for(run::run(args, say)),
         Command::Status(args) => wait_for(status::status(args, say)),
         Command::Trace(args) => wait_for(trace::trace(args, say)),
@@ -66,7 +68,7 @@ async fn demo(args: &DemoArgs, say: Say) -> Result<u8, Fault> {
     let played = tokio::select! {
         played = crate::demo::play(&stage) => played,
         // Its server and its folder go with it.
-        () = interrupt::asked_to_stop() => return Ok(exit::LEFT),
+        () = asked_to_stop() => return Ok(exit::LEFT),
     };
     match played {
         Ok(()) => Ok(0),

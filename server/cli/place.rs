@@ -1,6 +1,7 @@
 //! Where the team is, where its work is, and the node that joins the two.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_scheduler::{Node, NodeOptions};
@@ -9,6 +10,11 @@ use directories::ProjectDirs;
 
 use super::args::Where;
 use super::fault::Fault;
+use super::say::Say;
+use crate::ending::asked_to_stop;
+
+/// Most that giving the leases back may take.
+const LEAVE: Duration = Duration::from_millis(900);
 
 /// What makes a folder a team's folder.
 const SIGNS: [&str; 6] = [
@@ -91,6 +97,17 @@ pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
 pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
     let options = NodeOptions { team: team(place)?, data: data(place)?, work };
     Node::start(options).await.map_err(Fault::Start)
+}
+
+/// Gives every lease back; who asks once more to stop does not wait for it.
+pub(crate) async fn leave(node: Node, say: Say) {
+    tokio::select! {
+        () = node.stop() => {}
+        () = asked_to_stop() => {}
+        () = tokio::time::sleep(LEAVE) => {
+            say.complain("the journal did not answer in time; leases run out by themselves");
+        }
+    }
 }
 
 fn dirs() -> Option<ProjectDirs> {

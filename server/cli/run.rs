@@ -1,31 +1,26 @@
 //! `run`: a task for an agent, done by this process or left to another.
 
 use std::io::{IsTerminal, Read};
-use std::time::Duration;
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Ask, Desk, Node};
+use callboard_scheduler::{Ask, Desk};
 use callboard_trace::{RunId, RunView};
 
 use super::args::RunArgs;
 use super::exit;
 use super::fault::Fault;
 use super::follow::{Show, Stayed, stay};
-use super::interrupt::asked_to_stop;
 use super::place;
 use super::problems;
 use super::say::Say;
 use super::view;
-
-/// Most that giving the leases back may take after Ctrl-C.
-const LEAVE: Duration = Duration::from_secs(5);
 
 /// Starts or joins a run and waits for it, unless it is to be left to others.
 pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let node = place::node(&args.place, !args.detach).await?;
     problems::tell(&node.desk().team(), say);
     let done = with(&node.desk(), args, say).await;
-    leave(node, say).await;
+    place::leave(node, say).await;
     done
 }
 
@@ -165,15 +160,4 @@ fn left(run: &RunId, say: Say) -> u8 {
          look with: callboard status {run}"
     ));
     exit::LEFT
-}
-
-/// Gives every lease back; a second Ctrl-C does not wait for it.
-async fn leave(node: Node, say: Say) {
-    tokio::select! {
-        () = node.stop() => {}
-        () = asked_to_stop() => {}
-        () = tokio::time::sleep(LEAVE) => {
-            say.complain("the journal did not answer in time; leases run out by themselves");
-        }
-    }
 }
