@@ -8,7 +8,7 @@ use callboard_agents::Hands;
 use callboard_agents::model::Models;
 use callboard_config::{ExposeSecret, ProviderKind, Team};
 use callboard_store::{OpenOptions, Store, StoreError};
-use callboard_trace::{Event, Fact};
+use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -74,11 +74,15 @@ impl Node {
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
         if options.work {
-            tasks.spawn(claim(house.clone()));
-            tasks.spawn(sweep(house.clone()));
-            tasks.spawn(news(house.clone()));
+            work(&mut tasks, &house, None);
         }
         Ok(Node { house, tasks })
+    }
+
+    /// Starts to work, for the runs of one root only: who gives one task away need not take on
+    /// everybody's. For a node that was started without work.
+    pub fn work_on(&mut self, root: &RunId) {
+        work(&mut self.tasks, &self.house, Some(root.clone()));
     }
 
     /// What callers ask.
@@ -154,14 +158,24 @@ async fn told(house: Arc<House>) {
     }
 }
 
-/// Takes runs from the queue whenever there may be some and seats are free.
-async fn claim(house: Arc<House>) {
+fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
+    tasks.spawn(claim(house.clone(), root));
+    tasks.spawn(sweep(house.clone()));
+    tasks.spawn(news(house.clone()));
+}
+
+/// Takes runs from the queue, or those of one root, whenever there may be some and seats are free.
+async fn claim(house: Arc<House>, root: Option<RunId>) {
     let mut drives = JoinSet::new();
     loop {
         let seats = house.crew.team().limits.concurrent;
         let changed = house.store.changed();
         let free = seats.saturating_sub(u32::try_from(drives.len()).unwrap_or(u32::MAX));
-        match house.store.claim(free.max(1), seats).await {
+        let claimed = match &root {
+            Some(root) => house.store.claim_of(root, free.max(1), seats).await,
+            None => house.store.claim(free.max(1), seats).await,
+        };
+        match claimed {
             Ok(leases) => {
                 for lease in leases {
                     let wheel = Wheel {

@@ -2,7 +2,7 @@
 
 use callboard_trace::RunId;
 
-use crate::db::{Row, Tx};
+use crate::db::{Row, Tx, Val};
 use crate::held::Hold;
 use crate::{Store, StoreError};
 
@@ -27,20 +27,48 @@ impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
     pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
+        self.claim_wish(Wish { max, seats, root: None }).await
+    }
+
+    /// The same, of the runs of one root only.
+    pub async fn claim_of(
+        &self,
+        root: &RunId,
+        max: u32,
+        seats: u32,
+    ) -> Result<Vec<Lease>, StoreError> {
+        self.claim_wish(Wish { max, seats, root: Some(root.clone()) }).await
+    }
+
+    async fn claim_wish(&self, wish: Wish) -> Result<Vec<Lease>, StoreError> {
         if self.is_left() {
             return Err(StoreError::Closed);
         }
-        let sql = "SELECT 1 FROM run WHERE state = 'ready' LIMIT 1";
+        let root = wish.root.clone();
         // A look that locks nobody: most claims of an idle node end here.
-        if max == 0 || self.inner.db.read(move |tx| tx.one(sql, &[])).await?.is_none() {
+        let look = self.inner.db.read(move |tx| match &root {
+            None => tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[]),
+            Some(root) => {
+                let sql = "SELECT 1 FROM run WHERE state = 'ready' AND root = $1 LIMIT 1";
+                tx.one(sql, &[root.into()])
+            }
+        });
+        if wish.max == 0 || look.await?.is_none() {
             return Ok(Vec::new());
         }
         let asking = self.inner.held.ask(self.token());
         let (node, token) = (self.inner.node.clone(), asking.token);
-        let taken = self.inner.db.write(move |tx| take(tx, (max, seats), &node, token)).await?;
+        let taken = self.inner.db.write(move |tx| take(tx, &wish, &node, token)).await?;
         let holds = asking.hold(taken.iter().map(|it| it.run.clone()).collect());
         Ok(taken.into_iter().zip(holds).map(|(it, hold)| it.lease(hold)).collect())
     }
+}
+
+/// How many runs are wanted, within how many seats, and of which root if of one only.
+struct Wish {
+    max: u32,
+    seats: u32,
+    root: Option<RunId>,
 }
 
 struct Taken {
@@ -60,34 +88,46 @@ impl Taken {
     }
 }
 
-/// The statement that takes ready runs in the order of the queue; tests ask how it is planned.
-pub(crate) const TAKE: &str = "
-    WITH pick AS MATERIALIZED (
-      SELECT pos FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT $1 {skip})
-    UPDATE run SET state = 'running', node = $2, lease = $3 WHERE pos IN (SELECT pos FROM pick)
-    RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos";
+/// The statement that takes ready runs in the order of the queue.
+macro_rules! take {
+    ($which:literal) => {
+        concat!(
+            "WITH pick AS MATERIALIZED (
+               SELECT pos FROM run WHERE state = 'ready'",
+            $which,
+            " ORDER BY rank, turn, root_at, pos LIMIT $1 {skip})
+             UPDATE run SET state = 'running', node = $2, lease = $3
+             WHERE pos IN (SELECT pos FROM pick)
+             RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos"
+        )
+    };
+}
 
-/// The same for urgent runs.
-pub(crate) const TAKE_URGENT: &str = "
-    WITH pick AS MATERIALIZED (
-      SELECT pos FROM run WHERE state = 'ready' AND stop = 1
-      ORDER BY rank, turn, root_at, pos LIMIT $1 {skip})
-    UPDATE run SET state = 'running', node = $2, lease = $3 WHERE pos IN (SELECT pos FROM pick)
-    RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos";
+/// Takes of all ready runs; tests ask how each of these is planned.
+pub(crate) const TAKE: &str = take!("");
+/// Takes of the urgent ones.
+pub(crate) const TAKE_URGENT: &str = take!(" AND stop = 1");
+/// Takes of one root's.
+pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
+/// Takes of one root's urgent ones.
+pub(crate) const TAKE_URGENT_OF: &str = take!(" AND stop = 1 AND root = $4");
 
-fn take(
-    tx: &mut dyn Tx,
-    (max, seats): (u32, u32),
-    node: &str,
-    token: i64,
-) -> Result<Vec<Taken>, StoreError> {
+fn take(tx: &mut dyn Tx, wish: &Wish, node: &str, token: i64) -> Result<Vec<Taken>, StoreError> {
     let sql = "SELECT count(*) FROM run WHERE state = 'running'";
     let running = tx.one(sql, &[])?.ok_or(StoreError::Closed)?.number(0)?;
-    let mut taken = ordered(tx.query(TAKE_URGENT, &[max.into(), node.into(), token.into()])?)?;
-    let left = u64::from(max) - taken.len() as u64;
-    let free = u64::from(seats).saturating_sub(running).min(left);
+    let max = u64::from(wish.max);
+    let (urgent, any) =
+        if wish.root.is_some() { (TAKE_URGENT_OF, TAKE_OF) } else { (TAKE_URGENT, TAKE) };
+    let mut pick = |sql, most: u64| {
+        let mut args = vec![most.into(), node.into(), token.into()];
+        args.extend(wish.root.as_ref().map(Val::from));
+        ordered(tx.query(sql, &args)?)
+    };
+    let mut taken = pick(urgent, max)?;
+    let left = max - taken.len() as u64;
+    let free = u64::from(wish.seats).saturating_sub(running).min(left);
     if free > 0 {
-        taken.extend(ordered(tx.query(TAKE, &[free.into(), node.into(), token.into()])?)?);
+        taken.extend(pick(any, free)?);
     }
     Ok(taken)
 }

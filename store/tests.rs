@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::claim::{TAKE, TAKE_URGENT};
+use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::sqlite::translate;
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
 
@@ -88,6 +88,15 @@ async fn a_claim_follows_an_index() {
         assert!(plan.contains(&format!("SCAN run USING COVERING INDEX {index}")), "{plan}");
         assert!(plan.contains("SEARCH run USING INTEGER PRIMARY KEY"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+    for sql in [TAKE_OF, TAKE_URGENT_OF] {
+        let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
+        let conn = raw(&home);
+        let mut statement = conn.prepare(&sql).unwrap();
+        let rows = statement.query_map((16, "n", 1, "r"), |row| row.get::<_, String>(3)).unwrap();
+        let plan = rows.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains("SEARCH run USING INDEX run_root (root=?)"), "{plan}");
+        assert!(plan.contains("SEARCH run USING INTEGER PRIMARY KEY"), "{plan}");
     }
 }
 

@@ -46,6 +46,7 @@ macro_rules! every_case {
                 seats_are_counted_over_all_nodes
                 urgent_runs_go_beyond_the_seats
                 two_nodes_never_take_the_same_run
+                one_roots_runs_can_be_taken_alone
                 a_key_joins_its_run
                 the_same_name_joins_its_run
                 the_queue_has_a_bound

@@ -102,3 +102,32 @@ fn a_worker_that_is_asked_to_stop_gives_back_what_it_holds() {
         assert!(board.contains(r#""depth":1,"seats_taken":0"#), "{board}");
     }
 }
+
+#[test]
+fn two_commands_at_once_do_not_drive_each_others_runs() {
+    let house = House::new();
+    let waiting = left_to_others(&house, "write it for somebody else");
+    let mut first = house.starts(&["run", "coder", "it takes long", "--key", "long", "--json"]);
+    let long = house.does(&["run", "coder", "it takes long", "--key", "long", "--detach"]);
+    let long = long.out.lines().next().expect("its name").to_owned();
+    house.until_told(&long, "step 1 asks");
+    let said = house.does(&["run", "coder", "write it", "--json"]);
+    assert_eq!((said.code, said.view().state), (0, State::Completed), "{}", said.err);
+    // What a dead process held is taken back by the next one, and still left alone.
+    first.kill().expect("it is there");
+    first.wait().expect("it ends");
+    let second = house.starts(&["run", "coder", "this takes long too"]);
+    let depth = || house.does(&["status", "--json"]).out.contains(r#""depth":2,"seats_taken":1"#);
+    while !depth() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let said = house.does(&["run", "coder", "write it again", "--json"]);
+    assert_eq!((said.code, said.view().state), (0, State::Completed), "{}", said.err);
+    assert!(house.does(&["status", "--json"]).out.contains(r#""depth":2,"seats_taken":1"#));
+    let story = house.does(&["trace", &waiting]).out;
+    assert!(!story.contains("step 1"), "{story}");
+    let story = house.does(&["trace", &long]).out;
+    assert!(!story.contains("attempt 2"), "{story}");
+    signal(&second, Signal::INT);
+    assert_eq!(ended(second).code, 130);
+}

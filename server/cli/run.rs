@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Ask, Desk};
+use callboard_scheduler::{Ask, Node};
 use callboard_trace::{RunId, RunView};
 
 use super::args::RunArgs;
@@ -17,14 +17,15 @@ use super::view;
 
 /// Starts or joins a run and waits for it, unless it is to be left to others.
 pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
-    let node = place::node(&args.place, !args.detach).await?;
+    let mut node = place::node(&args.place, false).await?;
     problems::tell(&node.desk().team(), say);
-    let done = with(&node.desk(), args, say).await;
+    let done = with(&mut node, args, say).await;
     place::leave(node, say).await;
     done
 }
 
-async fn with(desk: &Desk, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+    let desk = &node.desk();
     let ask = ask(args, &desk.team())?;
     let caller = ask.caller.clone();
     let submitted = desk.submit(ask).await?;
@@ -35,6 +36,7 @@ async fn with(desk: &Desk, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     if args.detach {
         return detached(&desk.view(&run, &caller).await?, args, say);
     }
+    node.work_on(&run);
     let show = match (say.quiet, args.follow, say.terminal) {
         (true, false, _) => Show::Nothing,
         (_, true, _) | (_, _, false) => Show::Lines,

@@ -118,6 +118,25 @@ pub(crate) async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
     drop(busy);
 }
 
+pub(crate) async fn one_roots_runs_can_be_taken_alone(db: Fixture) {
+    let store = db.open("n_a");
+    let own = store.begin(1).await;
+    let first = store.take().await;
+    store.submit(root(2, 900)).await.unwrap();
+    let mut write = step(1, &["hand"], park());
+    write.spawn = vec![child(3, &first), child(4, &first)];
+    store.advance(&first, write).await.unwrap();
+    let one = store.claim_of(&own, 10, 1).await.unwrap();
+    assert_eq!(one.iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), names(&[3]));
+    assert!(store.claim_of(&own, 10, 1).await.unwrap().is_empty(), "there is one seat");
+    store.signal_tree(&own, fact("stop"), true).await.unwrap();
+    let urgent = store.claim_of(&own, 10, 1).await.unwrap();
+    let urgent: Vec<_> = urgent.iter().map(|it| it.run.to_string()).collect();
+    assert_eq!(urgent.len(), 2, "the root and its other child, beyond the seats: {urgent:?}");
+    assert!(store.claim_of(&id(9), 10, 100).await.unwrap().is_empty());
+    assert_eq!(order(&store).await, names(&[2]), "nobody else was taken");
+}
+
 pub(crate) async fn two_nodes_never_take_the_same_run(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     for n in 0..100 {
