@@ -143,7 +143,8 @@ impl Run {
             Purpose::Summarise { .. } => self.tally.summaries += 1,
             Purpose::Turn | Purpose::Finalise => (),
         }
-        self.dialogue.extend(notes::note(purpose).map(Said::Note));
+        self.dialogue.extend(notes::before(&self.control.messages, purpose).map(Said::Note));
+        self.control.messages.clear();
         self.asking = Some(Asking {
             step,
             purpose: purpose.clone(),
@@ -282,8 +283,8 @@ impl Run {
             Action::FinishNow => self.control.finish = true,
             Action::Redirect => self.control.redirect = Some(control.value.clone()),
             Action::Message => {
-                let text = control.value.as_str().unwrap_or_default();
-                self.dialogue.push(Said::Note(notes::message(by, text)));
+                let text = control.value.as_str().unwrap_or_default().to_string();
+                self.control.messages.push((by.to_string(), text));
             }
             Action::Retry | Action::SetPriority => (),
         }

@@ -28,6 +28,7 @@ const RULES: &[Rule] = &[
     handoff::is_accepted,
     limits::calls_are_too_many,
     limits::is_at_the_last_turn,
+    calls::are_passed_on_no_more,
     calls::cannot_be_read,
     calls::are_notes,
     handoff::is_delegated,
@@ -42,6 +43,7 @@ const RULES: &[Rule] = &[
     trigger::has_its_summary,
     answer::was_declined,
     answer::needs_repair,
+    outside::was_told_something,
     trigger::fires,
     answer::is_there,
 ];

@@ -5,7 +5,7 @@ use callboard_trace::Purpose;
 use crate::words;
 
 /// What the engine says before a step of that purpose; nothing before an ordinary turn.
-pub(crate) fn note(purpose: &Purpose) -> Option<String> {
+fn note(purpose: &Purpose) -> Option<String> {
     match purpose {
         Purpose::Turn => None,
         Purpose::Finalise => Some(
@@ -27,7 +27,15 @@ pub(crate) fn note(purpose: &Purpose) -> Option<String> {
     }
 }
 
+/// Everything that is said before a step of that purpose: what callers wrote, then the engine.
+pub(crate) fn before<'a>(
+    messages: &'a [(String, String)],
+    purpose: &Purpose,
+) -> impl Iterator<Item = String> + use<'a> {
+    messages.iter().map(|(by, text)| message(by, text)).chain(note(purpose))
+}
+
 /// Quotes a message of somebody outside.
-pub(crate) fn message(by: &str, text: &str) -> String {
+fn message(by: &str, text: &str) -> String {
     format!("Message from {by}: {}", words::cut(text, 8_000))
 }

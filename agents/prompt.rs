@@ -24,7 +24,8 @@ pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose) -> Vec<Value> {
         }
     }));
     if run.asking.as_ref().is_none_or(|it| it.step != step) {
-        messages.extend(notes::note(purpose).map(|it| json!({"role": "user", "content": it})));
+        let notes = notes::before(&run.control.messages, purpose);
+        messages.extend(notes.map(|it| json!({"role": "user", "content": it})));
     }
     messages
 }

@@ -153,6 +153,8 @@ pub struct Controls {
     pub finish: bool,
     /// To be passed on to somebody else.
     pub redirect: Option<Value>,
+    /// What callers said, by whom: quoted in the next new model step.
+    pub messages: Vec<(String, String)>,
 }
 
 /// Counts that end a run or change its course.

@@ -1,4 +1,4 @@
-//! Acting on a run: cancel, pause, resume, priority.
+//! Acting on a run: cancel, pause, resume, finish, tell, priority.
 
 use std::time::Duration;
 
@@ -77,10 +77,12 @@ fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
                 ),
             }
         }
-        Action::Cancel | Action::Pause | Action::Resume => Ok(None),
-        Action::FinishNow | Action::Retry | Action::Message | Action::Redirect => wrong(
+        Action::Cancel | Action::Pause | Action::Resume | Action::FinishNow | Action::Message => {
+            Ok(None)
+        }
+        Action::Retry | Action::Redirect => wrong(
             format!("`{:?}` is not offered here", control.action).to_lowercase(),
-            "cancel, pause, resume and set_priority are",
+            "cancel, pause, resume, finish_now, set_priority and message are",
         ),
     }
 }

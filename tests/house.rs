@@ -307,3 +307,50 @@ async fn an_ended_run_is_continued_with_what_it_left() {
     insta::assert_snapshot!(told(&desk, &over.run).await.replace(first.run.as_str(), "r_first"));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_message_is_heard_before_the_end() {
+    let stage = Stage::new(
+        "- {when: {agent: writer, turn: 1}, answer: {summary: a draft, confidence: 0.4}, after_ms: 400}\n\
+         - {answer: {summary: a draft about queues, confidence: 0.9}}\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = desk.submit(ask("writer", "write")).await.expect("taken in").run;
+    while !told(&desk, &run).await.contains("step 1 asks") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let value = serde_json::json!("write about queues");
+    let message = Control { action: Action::Message, value, reason: String::new() };
+    desk.control(&run, message, &caller()).await.expect("told");
+    let view = end(&desk, &run).await;
+    assert_eq!(view.result.as_deref(), Some("a draft about queues"));
+    insta::assert_snapshot!(told(&desk, &run).await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_to_finish_now_gives_what_it_has_and_so_do_its_children() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{agent: coordinator, turn: 1}}, delegate: [{{to: reviewer, task: look, {SUMMARY}}}]}}\n\
+         - {{when: {{agent: reviewer, purpose: finalise}}, answer: {{summary: seen half of it, confidence: 0.3}}}}\n\
+         - {{when: {{agent: coordinator, purpose: finalise}}, answer: {{summary: as far as we got, confidence: 0.5}}}}\n\
+         - {{note: {{slot: findings, key: k, text: a thought}}, after_ms: 200}}\n"
+    ));
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = desk.submit(ask("coordinator", "long")).await.expect("taken in").run;
+    while desk.view(&run, &caller()).await.expect("there").handoffs == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let value = serde_json::Value::Null;
+    let control = Control { action: Action::FinishNow, value, reason: "time is up".into() };
+    desk.control(&run, control, &caller()).await.expect("asked");
+    let view = end(&desk, &run).await;
+    assert_eq!((view.state, view.stop), (State::Completed, Some(Stop::Done)));
+    assert_eq!(view.result.as_deref(), Some("as far as we got"));
+    let story = told(&desk, &run).await;
+    assert_eq!(story.matches("finish_now by local: time is up").count(), 2, "{story}");
+    assert_eq!(story.matches("for its last turn").count(), 2, "{story}");
+    node.stop().await;
+}

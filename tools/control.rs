@@ -14,17 +14,23 @@ use crate::{call::Patience, fields};
 /// Its name.
 pub(crate) const NAME: &str = "team_control";
 
-const ACTIONS: [&str; 4] = ["cancel", "pause", "resume", "set_priority"];
+/// What may be asked of a run, in the words of every caller.
+pub const ACTIONS: [&str; 6] =
+    ["cancel", "pause", "resume", "finish_now", "set_priority", "message"];
+/// Characters of a message.
+const MESSAGE_CHARS: usize = 8_000;
 
 /// What it takes.
 pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
     let actions = json!({"type": "string", "enum": ACTIONS});
-    let value = json!({"type": "integer", "minimum": 0, "maximum": 1000});
+    let value = json!({
+        "type": ["integer", "string"], "minimum": 0, "maximum": 1000, "maxLength": MESSAGE_CHARS,
+    });
     let reason = json!({"type": "string", "maxLength": 500});
     vec![
         Field { required: true, ..run() },
         Field::required("action", actions, ACTIONS.join(", ")),
-        Field::optional("value", value, "the new priority, 0..1000").explained(),
+        Field::optional("value", value, "a priority, 0..1000, or a message").explained(),
         Field::optional("reason", reason, "why, at most 500 characters"),
     ]
 }
@@ -33,15 +39,9 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        description: "Cancels, pauses, resumes or reprioritises a run; what a cancelled run has \
-                      done stays readable."
-            .to_owned(),
+        description: "Acts on a run; what a cancelled one has done stays readable.".to_owned(),
         input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations {
-            idempotent_hint: Some(true),
-            open_world_hint: Some(false),
-            ..Annotations::default()
-        },
+        annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },
     }
 }
 
@@ -57,33 +57,42 @@ pub(crate) async fn apply(
 ) -> Result<Value, Refusal> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let run = RunId::from_text(text("run"));
-    let control = control(text("action"), whole(arguments.get("value")), text("reason"))?;
+    let control = control(text("action"), arguments.get("value"), text("reason"))?;
     patience.names(&run);
     let mut view = desk.control(&run, control, caller).await?;
     tell_next(&mut view, patience);
     Ok(Value::Object(body(&view)))
 }
 
-fn control(action: &str, value: Option<u64>, reason: &str) -> Result<Control, Refusal> {
+fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control, Refusal> {
     let action = match action {
         "cancel" => Action::Cancel,
         "pause" => Action::Pause,
         "resume" => Action::Resume,
+        "finish_now" => Action::FinishNow,
+        "message" => Action::Message,
         _ => Action::SetPriority,
     };
-    let value = match (action, value) {
-        (Action::SetPriority, Some(value)) => json!(value),
-        (Action::SetPriority, None) => {
-            let problem = "value: missing; write the new priority, 0..1000";
-            return Err(refused(NAME, vec![problem.to_owned()]));
-        }
-        (_, None) => Value::Null,
-        (_, Some(_)) => {
-            let problem = "value: only set_priority takes one; leave it out";
-            return Err(refused(NAME, vec![problem.to_owned()]));
-        }
+    let text = || value.and_then(Value::as_str).filter(|it| !it.trim().is_empty());
+    let operand = match action {
+        Action::SetPriority => whole(value).map(|it| json!(it)).ok_or("the new priority, 0..1000"),
+        Action::Message => text().map(|it| json!(it)).ok_or("the text of the message"),
+        Action::Cancel
+        | Action::Pause
+        | Action::Resume
+        | Action::FinishNow
+        | Action::Retry
+        | Action::Redirect => Ok(Value::Null),
     };
-    Ok(Control { action, value, reason: reason.to_owned() })
+    let problem = match (operand, value) {
+        (Ok(operand), given) if given.is_none() || !operand.is_null() => {
+            return Ok(Control { action, value: operand, reason: reason.to_owned() });
+        }
+        (Ok(_), _) => "value: only set_priority and message take one; leave it out".to_owned(),
+        (Err(write), None) => format!("value: missing; write {write}"),
+        (Err(write), Some(_)) => format!("value: does not fit; write {write}"),
+    };
+    Err(refused(NAME, vec![problem]))
 }
 
 #[cfg(test)]
@@ -91,14 +100,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_priority_takes_a_value_and_it_needs_one() {
+    fn a_priority_and_a_message_take_a_value_and_nothing_else_does() {
         let cancel = control("cancel", None, "wrong way").expect("fits");
         assert_eq!((cancel.action, cancel.reason.as_str()), (Action::Cancel, "wrong way"));
-        let urgent = control("set_priority", Some(900), "").expect("fits");
+        let urgent = control("set_priority", Some(&json!(900.0)), "").expect("fits");
         assert_eq!((urgent.action, urgent.value), (Action::SetPriority, json!(900)));
-        for (action, value) in [("set_priority", None), ("pause", Some(1))] {
-            let refusal = control(action, value, "").expect_err("does not fit");
-            assert!(refusal.problems[0].starts_with("value: "), "{refusal}");
+        let told = control("message", Some(&json!("be quick")), "").expect("fits");
+        assert_eq!((told.action, told.value), (Action::Message, json!("be quick")));
+        let problem = |action, value: Option<Value>| {
+            control(action, value.as_ref(), "").expect_err("does not fit").problems.remove(0)
+        };
+        let cases = [
+            ("set_priority", None, "value: missing; write the new priority, 0..1000"),
+            (
+                "set_priority",
+                Some(json!("9")),
+                "value: does not fit; write the new priority, 0..1000",
+            ),
+            ("message", None, "value: missing; write the text of the message"),
+            ("message", Some(json!(" ")), "value: does not fit; write the text of the message"),
+            (
+                "pause",
+                Some(json!(1)),
+                "value: only set_priority and message take one; leave it out",
+            ),
+        ];
+        for (action, value, told) in cases {
+            assert_eq!(problem(action, value), told);
         }
     }
 }

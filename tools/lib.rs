@@ -21,6 +21,7 @@ mod surface;
 mod toolset;
 
 pub use call::{Call, Outcome, Patience, UnknownTool};
+pub use control::ACTIONS;
 pub use published::{Annotations, Published};
 pub use surface::{SURFACE_TOKENS, surface_tokens};
 pub use toolset::{Profile, Toolset};

@@ -13,6 +13,16 @@ const NOTE_MAX: usize = 64 << 10;
 /// What a refusal is told that is not the first act.
 const LATE: &str = "a handoff can be refused only as the first act: do the work, or hand it on";
 
+/// Rule: who was asked to finish passes nothing on any more.
+pub(crate) fn are_passed_on_no_more(run: &Run) -> Option<Step> {
+    let passes = |it: &&Call| {
+        matches!(toolbox::kind(&it.tool), Some(Kind::HandOff | Kind::Delegate))
+            && !is_passed_on(run, it)
+    };
+    let call = run.calls.iter().find(passes).filter(|_| run.control.finish)?;
+    Some(reject(&call.id, "asked to finish now: nothing is passed on any more"))
+}
+
 /// Rule: an unknown tool or arguments off its schema are told to the model, and nothing is done.
 pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
     let open = run.calls.iter().filter(|it| !is_begun(run, it));

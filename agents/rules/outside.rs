@@ -4,6 +4,7 @@ use callboard_config::{AgentName, Mode};
 use callboard_trace::{EndState, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
 use serde::Deserialize;
 
+use crate::rules::{answer, asking};
 use crate::{Draft, Run, Step};
 
 /// Rule: nothing follows the end.
@@ -38,6 +39,12 @@ pub(crate) fn is_paused(run: &Run) -> Option<Step> {
 /// Every wait ends: a run that nobody lets go on ends at its deadline.
 pub(super) fn until_too_late(run: &Run) -> Step {
     Step::Wait(Some(run.started.deadline))
+}
+
+/// Rule: an answer that was given before a message was heard is not the end yet.
+pub(crate) fn was_told_something(run: &Run) -> Option<Step> {
+    answer::given(run)?;
+    (!run.control.messages.is_empty()).then(|| asking::a_turn(run))
 }
 
 /// What a redirect from outside carries.

@@ -122,3 +122,28 @@ fn a_redirect_that_cannot_be_read_is_none() {
     play.controls(Action::Redirect, json!({"to": 5}));
     assert_eq!(play.go(), ["step 1 asks local/small", "waits"]);
 }
+
+#[test]
+fn a_message_is_heard_at_the_next_turn_and_an_answer_before_it_is_not_the_end() {
+    let mut play = Play::new();
+    play.go();
+    play.controls(Action::Message, json!("use tokio"));
+    assert_eq!(play.go(), ["waits"], "the turn in progress is kept");
+    assert_eq!(play.answers("written", json!({})).go(), ["step 2 asks local/small", "waits"]);
+    let last = play.run.dialogue.last();
+    assert_eq!(last, Some(&crate::run::Said::Note("Message from local: use tokio".into())));
+    assert_eq!(play.answers("with tokio", json!({})).go(), ["ended completed (done): with tokio"]);
+}
+
+#[test]
+fn who_is_asked_to_finish_passes_nothing_on() {
+    for tool in ["handoff", "delegate"] {
+        let mut play = Play::new();
+        play.go();
+        play.controls(Action::FinishNow, Value::Null);
+        let wanted = json!({"to": "tester", "task": "try it", "summary": summary()});
+        let lines = play.wants(vec![call("c", tool, wanted)]).go();
+        let told = "step 2 refused: asked to finish now: nothing is passed on any more";
+        assert_eq!(lines, [told, "step 3 asks local/small for its last turn", "waits"]);
+    }
+}
