@@ -38,6 +38,23 @@ pub struct Team {
 }
 
 impl Team {
+    /// A team without agents, for who only looks at what was done; with what kept it from loading.
+    pub fn nobody(problems: Vec<crate::Problem>) -> Team {
+        Team {
+            name: String::new(),
+            entry: AgentName("nobody".to_string()),
+            agents: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            limits: Limits::default(),
+            workspace: "default".to_string(),
+            goal: None,
+            permissions: BTreeMap::new(),
+            triggers: false,
+            files: Vec::new(),
+            problems,
+        }
+    }
+
     /// The agent whose name is nearest to a misspelt one, if one is near.
     pub fn nearest(&self, typed: &str) -> Option<&AgentName> {
         let near = nearest(typed, self.agents.keys().map(AgentName::as_str))?;

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::on_run::{AnswerArgs, ControlArgs, HandoffsArgs, RunArgs, StatusArgs, TraceArgs};
+use super::place::Where;
 
 /// A team of specialist agents behind one MCP server, and on this command line.
 #[derive(Debug, Parser)]
 #[command(name = "callboard", version, disable_help_subcommand = true, after_help = CODES)]
 pub(crate) struct Typed {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
     /// Tell people less: only errors on stderr
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
@@ -19,12 +22,14 @@ pub(crate) struct Typed {
 }
 
 const CODES: &str = "\
-Exit codes of run and status: 0 completed, 1 failed, 2 bad call, 10 partial,
-11 input required or halted, 12 budget, 13 cancelled, 14 deadline.
+First steps:
+  callboard demo                 see it work, without a key
+  callboard init                 write the team's files here
+  callboard run coder \"...\"      give an agent a task
 
-First steps:  callboard demo                 see it work, without a key
-              callboard init                 write the team's files here
-              callboard run coder \"...\"      give an agent a task";
+Exit codes of run, status and answer: 0 completed or open, 1 failed, 2 bad call, 10 partial,
+11 input required or halted, 12 budget, 13 cancelled, 14 deadline.
+Colours only on terminals, and never with NO_COLOR set.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -43,23 +48,29 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Tell a run's story, one line a record
     Trace(TraceArgs),
+    /// Show who handed what to whom in a run
+    Handoffs(HandoffsArgs),
+    /// Answer what a run asks
+    Answer(AnswerArgs),
+    /// Cancel, pause or otherwise act on a run
+    Control(ControlArgs),
     /// See it work in half a minute: no key, no network
     Demo(DemoArgs),
-}
-
-/// Where the team and its work are.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Where {
-    /// Folder with team.yaml or agents/ [default: here, else the user's configuration folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) team: Option<PathBuf>,
-    /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the JSON Schema of a file you write
+    Schema(SchemaArgs),
+    /// Print the man page
+    #[command(hide = true, after_help = MAN_EXAMPLES)]
+    Man,
 }
 
 /// `init`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard init                here
+  callboard init ~/teams/dev    in a folder of its own")]
 pub(crate) struct InitArgs {
     /// Where to write them
     #[arg(value_name = "DIR", default_value = ".")]
@@ -71,7 +82,11 @@ pub(crate) struct InitArgs {
 
 /// `validate`.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit codes: 0 no errors (warnings are shown), 2 errors.")]
+#[command(after_help = "\
+Examples:
+  callboard validate
+  callboard validate ~/teams/dev --json
+Exit codes: 0 no errors (warnings are shown), 2 errors.")]
 pub(crate) struct ValidateArgs {
     /// The team's folder [default: as serve]
     #[arg(value_name = "DIR")]
@@ -83,9 +98,10 @@ pub(crate) struct ValidateArgs {
 
 /// `serve`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "An MCP client starts this itself; `callboard init` prints what to tell it."
-)]
+#[command(after_help = "\
+Example:
+  callboard serve --team ~/teams/dev
+An MCP client starts this itself; `callboard init` prints what to tell it.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) place: Where,
@@ -109,99 +125,57 @@ pub(crate) struct WorkArgs {
     pub(crate) place: Where,
 }
 
-/// `run`.
-#[derive(Args, Debug)]
-#[command(after_help = RUN_EXAMPLES)]
-pub(crate) struct RunArgs {
-    /// Who gets the task
-    #[arg(value_name = "AGENT")]
-    pub(crate) agent: String,
-    /// What to do; `-` reads it from stdin
-    #[arg(value_name = "TASK|-")]
-    pub(crate) task: Option<String>,
-    /// What else there is to know
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) context: Option<String>,
-    /// 0 to 1000; higher goes first [default: the agent's class]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
-    pub(crate) priority: Option<u16>,
-    /// The same key joins the run it started, for 24 hours
-    #[arg(long, value_name = "K")]
-    pub(crate) key: Option<String>,
-    /// Start anew, whatever was started before
-    #[arg(long)]
-    pub(crate) fresh: bool,
-    /// Seconds until it is stopped [default: the team's limit]
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) deadline: Option<u64>,
-    /// The result as one line of JSON on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// One line for each record on stderr, also on a terminal
-    #[arg(long)]
-    pub(crate) follow: bool,
-    /// Accept it durably, print its name and return; another process does it
-    #[arg(long, conflicts_with = "follow")]
-    pub(crate) detach: bool,
-    #[command(flatten)]
-    pub(crate) place: Where,
-}
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  callboard run coder \"write a function that parses RFC 3339 dates\"
-  git diff | callboard run reviewer - --context \"the branch fixes issue 12\"
-  callboard run researcher \"compare queues\" --json | jq -r .result
-
-Ctrl-C leaves the run: it stays in the journal and the next process on the same data resumes it.
-Exit codes: 0 completed, 1 failed, 2 bad call, 10 partial, 11 input required or halted,
-12 budget, 13 cancelled, 14 deadline; 130 left with Ctrl-C.";
-
-/// `status`.
+/// `demo`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  callboard status                     the board: agents, queue, recent runs
-  callboard status r_7k2m --wait 60    one run, waiting for its end
-A run may be named by its first letters or as `latest`. With RUN the exit code is the run's
-(see `callboard --help`), and 0 while it is open.")]
-pub(crate) struct StatusArgs {
-    /// One run
-    #[arg(value_name = "RUN")]
-    pub(crate) run: Option<String>,
-    /// One JSON object on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Everything that is known: whole names, answers, idle agents
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Wait up to so many seconds for its end or its question
-    #[arg(long, value_name = "S", requires = "run", value_parser = clap::value_parser!(u64).range(0..=3600))]
-    pub(crate) wait: Option<u64>,
-    #[command(flatten)]
-    pub(crate) place: Where,
-}
-
-/// `trace`.
-#[derive(Args, Debug)]
-pub(crate) struct TraceArgs {
-    /// The run: its name, its first letters, or `latest`
-    #[arg(value_name = "RUN")]
-    pub(crate) run: String,
-    /// The records themselves, one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) place: Where,
-}
-
-/// `demo`.
-#[derive(Args, Debug)]
+  callboard demo
+  callboard demo --keep /tmp/demo    and look at its team and its journal afterwards")]
 pub(crate) struct DemoArgs {
     /// Keep the demo's team and journal in this new folder
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
 }
+
+/// `completions`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard completions bash > ~/.local/share/bash-completion/completions/callboard
+  callboard completions zsh > ~/.zfunc/_callboard      (a folder in fpath)
+  callboard completions fish > ~/.config/fish/completions/callboard.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `schema`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard schema > team.schema.json
+  callboard schema agent
+An editor reads it where the first line of team.yaml says:
+  # yaml-language-server: $schema=team.schema.json")]
+pub(crate) struct SchemaArgs {
+    /// Of team.yaml, or of the front matter of an agent's file
+    #[arg(value_enum, default_value_t = Written::Team)]
+    pub(crate) of: Written,
+}
+
+/// What an owner writes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Written {
+    /// team.yaml
+    Team,
+    /// The front matter of an agent's file
+    Agent,
+}
+
+const MAN_EXAMPLES: &str = "\
+Example:
+  callboard man > ~/.local/share/man/man1/callboard.1    then: man callboard";
 
 #[cfg(test)]
 mod tests {
@@ -215,12 +189,27 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_shows_an_example() {
+        for verb in Typed::command().get_subcommands() {
+            let shown = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let name = verb.get_name();
+            assert!(shown.contains(&format!("  callboard {name}")), "{name}: {shown}");
+            assert!(verb.get_about().is_some_and(|it| it.to_string().len() < 60), "{name}");
+        }
+    }
+
+    #[test]
     fn a_wrong_number_is_refused_at_the_border() {
         for line in [
             "callboard run coder x --priority 1001",
             "callboard run coder x --deadline 0",
             "callboard status --wait 5",
             "callboard run coder x --detach --follow",
+            "callboard run coder x --detach --wait 5",
+            "callboard run coder x --context a --context-file b",
+            "callboard control r_a explode",
+            "callboard completions tcsh",
+            "callboard schema plan",
         ] {
             assert!(Typed::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

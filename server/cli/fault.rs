@@ -81,11 +81,19 @@ impl std::fmt::Display for Fault {
                 if help.is_empty() { Ok(()) } else { write!(f, "\n  help: {help}") }
             }
             Fault::Problems(problems) => write!(f, "{problems}"),
-            Fault::Refused(refusal) => write!(f, "{refusal}"),
+            Fault::Refused(refusal) => write!(f, "{}", in_our_words(&refusal.to_string())),
             Fault::Start(error) => write!(f, "{error}"),
             Fault::Unread => Ok(()),
         }
     }
+}
+
+/// A refusal names the tools as clients call them; here they are verbs.
+fn in_our_words(text: &str) -> String {
+    let verbs = ["status", "answer", "control", "read", "run"];
+    verbs.iter().fold(text.to_owned(), |text, verb| {
+        text.replace(&format!("`team_{verb}`"), &format!("`callboard {verb}`"))
+    })
 }
 
 impl From<Refusal> for Fault {

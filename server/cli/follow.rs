@@ -35,6 +35,8 @@ pub(crate) enum Show {
 pub(crate) enum Stayed {
     /// The run is over, or waits for a person.
     Settled(Box<RunView>),
+    /// The time is up.
+    Open(Box<RunView>),
     /// Somebody at the terminal wants to leave.
     Left,
 }
@@ -44,7 +46,7 @@ pub(crate) fn settled(view: &RunView) -> bool {
     view.state.is_over() || matches!(view.state, State::InputRequired | State::Halted)
 }
 
-/// Waits for the run and shows it.
+/// Waits for the run, at most until that time, and shows it.
 ///
 /// # Errors
 /// When the desk does not know the run or cannot read its journal.
@@ -52,8 +54,8 @@ pub(crate) async fn stay(
     desk: &Desk,
     run: &RunId,
     caller: &Caller,
-    show: Show,
-    say: Say,
+    until: Option<Instant>,
+    (show, say): (Show, Say),
 ) -> Result<Stayed, Fault> {
     let mut shown = Shown::new(show, say);
     let stop = asked_to_stop();
@@ -66,6 +68,9 @@ pub(crate) async fn stay(
         shown.read(desk, run, caller).await?;
         if settled(&view) {
             return Ok(Stayed::Settled(Box::new(view)));
+        }
+        if until.is_some_and(|it| it <= Instant::now()) {
+            return Ok(Stayed::Open(Box::new(view)));
         }
         if desk.stopping() {
             return Ok(Stayed::Left);

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::InitArgs;
 use super::fault::Fault;
+use super::place::quoted;
 use super::say::Say;
 
 /// Writes the files and says how a client is told about them.
@@ -51,16 +52,6 @@ or without a client:  callboard run coder \"...\" --team {shown}",
         shown = quoted(&folder),
         command = quoted(binary),
     )
-}
-
-/// As a shell takes it.
-fn quoted(text: &str) -> String {
-    let plain = |it: char| it.is_ascii_alphanumeric() || "/\\:._-+".contains(it);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,17 @@
 //! The command line: what was typed becomes calls of the desk, and answers become text and codes.
 
+mod answer;
 mod args;
+mod ask;
+mod control;
 mod exit;
 mod fault;
 mod follow;
+mod handoffs;
 mod init;
+mod on_run;
 mod place;
+mod print;
 mod problems;
 mod run;
 mod say;
@@ -41,7 +47,7 @@ pub fn main() -> ExitCode {
     };
     let say = Say::new(typed.quiet, typed.verbose);
     log(say);
-    match obey(&typed.command, say) {
+    match obey(typed.command.as_ref(), say) {
         Ok(code) => ExitCode::from(code),
         Err(fault) => {
             complain(&fault, say);
@@ -50,7 +56,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
+fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
+    let Some(command) = command else { return print::first_steps(say) };
     match command {
         Command::Init(args) => init::init(args, say),
         Command::Validate(args) => validate::validate(args, say),
@@ -59,7 +66,13 @@ fn obey(command: &Command, say: Say) -> Result<u8, Fault> {
         Command::Run(args) => wait_for(run::run(args, say)),
         Command::Status(args) => wait_for(status::status(args, say)),
         Command::Trace(args) => wait_for(trace::trace(args, say)),
+        Command::Handoffs(args) => wait_for(handoffs::handoffs(args, say)),
+        Command::Answer(args) => wait_for(answer::answer(args, say)),
+        Command::Control(args) => wait_for(control::control(args, say)),
         Command::Demo(args) => wait_for(demo(args, say)),
+        Command::Completions(args) => print::completions(args, say),
+        Command::Schema(args) => print::schema(args, say),
+        Command::Man => print::man(say),
     }
 }
 
@@ -117,5 +130,7 @@ fn log(say: Say) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(say.paint.is_on())
+        // Its own complaint would be a panic where nobody reads stderr any more.
+        .log_internal_errors(false)
         .try_init();
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use callboard_config::Team;
 use callboard_scheduler::{Node, NodeOptions};
 use callboard_trace::Caller;
+use clap::Args;
 use directories::ProjectDirs;
 
-use super::args::Where;
 use super::fault::Fault;
 use super::say::Say;
 use crate::ending::asked_to_stop;
@@ -25,6 +25,17 @@ const SIGNS: [&str; 6] = [
     ".gemini/agents",
     ".opencode/agent",
 ];
+
+/// Where the team and its work are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Where {
+    /// Folder with team.yaml or agents/ [default: here, else the user's configuration folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) team: Option<PathBuf>,
+    /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
 
 /// Whom every command works for: one data folder belongs to one user.
 pub(crate) fn caller() -> Caller {
@@ -99,6 +110,47 @@ pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
     Node::start(options).await.map_err(Fault::Start)
 }
 
+/// A node that only looks and tells. It needs no team: where none holds, the journal still does.
+///
+/// # Errors
+/// When a team was named that is not there, or the journal cannot be opened.
+pub(crate) async fn looking<T>(
+    place: &Where,
+    look: impl AsyncFnOnce(&mut Node) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let team = match team_folder(place.team.as_deref()) {
+        Ok(folder) => callboard_config::load_here(&folder).unwrap_or_else(|it| Team::nobody(it.0)),
+        Err(fault) if place.team.is_some() => return Err(fault),
+        Err(_) => Team::nobody(Vec::new()),
+    };
+    let options = NodeOptions { team, data: data(place)?, work: false };
+    let mut node = Node::start(options).await.map_err(Fault::Start)?;
+    let done = look(&mut node).await;
+    node.stop().await;
+    done
+}
+
+/// A command to go on with, in the same place as this one.
+pub(crate) fn command(place: &Where, verb: &str) -> String {
+    let mut text = format!("callboard {verb}");
+    for (name, folder) in [("--team", &place.team), ("--data", &place.data)] {
+        if let Some(folder) = folder {
+            text.push_str(&format!(" {name} {}", quoted(&folder.display().to_string())));
+        }
+    }
+    text
+}
+
+/// As a shell takes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "/\\:._-+".contains(it);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// Gives every lease back; who asks once more to stop does not wait for it.
 pub(crate) async fn leave(node: Node, say: Say) {
     tokio::select! {
@@ -112,4 +164,21 @@ pub(crate) async fn leave(node: Node, say: Say) {
 
 fn dirs() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "callboard")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_go_on_with_names_the_same_place() {
+        let mut place = Where { team: None, data: None };
+        assert_eq!(command(&place, "work"), "callboard work");
+        place.data = Some("/tmp/it's here".into());
+        place.team = Some("team".into());
+        assert_eq!(
+            command(&place, "work"),
+            r"callboard work --team team --data '/tmp/it'\''s here'"
+        );
+    }
 }

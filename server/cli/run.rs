@@ -1,19 +1,24 @@
 //! `run`: a task for an agent, done by this process or left to another.
 
 use std::io::{IsTerminal, Read};
+use std::time::Duration;
 
 use callboard_config::{AgentName, Limits, Team};
 use callboard_scheduler::{Ask, Node};
 use callboard_trace::{RunId, RunView};
+use tokio::time::Instant;
 
-use super::args::RunArgs;
 use super::exit;
 use super::fault::Fault;
 use super::follow::{Show, Stayed, stay};
+use super::on_run::RunArgs;
 use super::place;
 use super::problems;
 use super::say::Say;
 use super::view;
+
+/// Longest wait, in seconds: a year, so that no sum overflows.
+const WAIT_MAX: u64 = 31_536_000;
 
 /// Starts or joins a run and waits for it, unless it is to be left to others.
 pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
@@ -34,7 +39,7 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
         say.tell(&format!("joined {run}, which was started before; --fresh starts anew"));
     }
     if args.detach {
-        return detached(&desk.view(&run, &caller).await?, args, say);
+        return left_open(&desk.view(&run, &caller).await?, args, say);
     }
     node.work_on(&run);
     let show = match (say.quiet, args.follow, say.terminal) {
@@ -42,16 +47,21 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
         (_, true, _) | (_, _, false) => Show::Lines,
         (_, _, true) => Show::Tree,
     };
-    match stay(desk, &run, &caller, show, say).await? {
+    let until = args.wait.map(|it| Instant::now() + Duration::from_secs(it.min(WAIT_MAX)));
+    match stay(desk, &run, &caller, until, (show, say)).await? {
         Stayed::Settled(view) => settled(&view, args, say),
-        Stayed::Left => Ok(left(&run, say)),
+        Stayed::Open(view) => left_open(&view, args, say),
+        Stayed::Left => {
+            say.complain(&format!("left {run}: {}", onward(&run, args)));
+            Ok(exit::LEFT)
+        }
     }
 }
 
 fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
     let to = agent(&args.agent, team)?;
-    let context = args.context.clone().unwrap_or_default();
     let most = team.limits.context_bytes;
+    let context = context(args, most)?;
     if context.len() > most {
         let bytes = context.len();
         return Err(Fault::call(
@@ -70,6 +80,21 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
         traceparent: None,
         caller: place::caller(),
     })
+}
+
+/// The context, from the command line or from a file, of which no more is read than it may hold.
+fn context(args: &RunArgs, most: usize) -> Result<String, Fault> {
+    let Some(path) = &args.context_file else {
+        return Ok(args.context.clone().unwrap_or_default());
+    };
+    let file = std::fs::File::open(path);
+    let mut bytes = Vec::new();
+    let read = file.and_then(|it| it.take(most as u64 + 4).read_to_end(&mut bytes));
+    read.map_err(|error| {
+        let help = "name a file that can be read, or give the text with `--context`";
+        Fault::call(format!("{} cannot be read: {error}", path.display()), help)
+    })?;
+    text(bytes, &path.display().to_string())
 }
 
 fn agent(typed: &str, team: &Team) -> Result<AgentName, Fault> {
@@ -117,28 +142,24 @@ fn stdin(limits: &Limits) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
     read.map_err(|error| Fault::broken(format!("stdin cannot be read: {error}"), ""))?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        // Cut inside a letter: it is too long in any case.
-        Err(error) if error.utf8_error().error_len().is_none() => {
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        }
-        Err(_) => return Err(Fault::call("the task on stdin is no UTF-8 text", "")),
-    };
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    Ok(text(bytes, "the task on stdin")?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn detached(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
-    if args.json {
-        say.data(&view::line(view))?;
-    } else {
-        say.data(view.run.as_str())?;
+fn text(bytes: Vec<u8>, what: &str) -> Result<String, Fault> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // Cut inside a letter: it is too long in any case.
+        Err(error) if error.utf8_error().error_len().is_none() => {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(_) => Err(Fault::call(format!("{what} is no UTF-8 text"), "")),
     }
-    say.tell(&format!(
-        "accepted and on disk; the next `callboard serve` or `callboard run` on this data does it\n\
-         look with: callboard status {} --wait 60",
-        view.run
-    ));
+}
+
+/// What is said of a run that is not waited for, or not any longer.
+fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+    say.data(&if args.json { view::line(view) } else { view.run.to_string() })?;
+    say.tell(&format!("accepted and on disk: {}", onward(&view.run, args)));
     Ok(0)
 }
 
@@ -153,13 +174,23 @@ fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
         Ok(()) | Err(_) => {}
     }
     say.tell(&view::summary(view, say.paint));
+    if !view.questions.is_empty() {
+        let answer = place::command(&args.place, &format!("answer {}", view.run));
+        say.tell(&format!("  answer it:  {answer}"));
+    }
     Ok(exit::code(view))
 }
 
-fn left(run: &RunId, say: Say) -> u8 {
-    say.complain(&format!(
-        "left {run}: it stays, and the next process on this data resumes it\n\
-         look with: callboard status {run}"
-    ));
-    exit::LEFT
+/// What becomes of the run now, and how to go on with it.
+fn onward(run: &RunId, args: &RunArgs) -> String {
+    let command = |verb: String| place::command(&args.place, &verb);
+    format!(
+        "it goes on when a process works on this data: a server, or `callboard work`
+  look at it:  {}
+  go on:       {}
+  end it:      {}",
+        command(format!("status {run} --wait 60")),
+        command("work --until-idle".to_owned()),
+        command(format!("control {run} cancel"))
+    )
 }

@@ -19,6 +19,8 @@ pub(crate) struct Say {
     pub(crate) out_terminal: bool,
     /// Whether stderr is a terminal that can be redrawn.
     pub(crate) terminal: bool,
+    /// Letters of a line on stdout, where it is a terminal that says how wide it is.
+    pub(crate) width: Option<usize>,
 }
 
 impl Say {
@@ -36,6 +38,7 @@ impl Say {
             paint: Paint::new(colour && err_terminal),
             out_terminal,
             terminal: err_terminal && !dumb,
+            width: terminal_size::terminal_size_of(io::stdout()).map(|it| usize::from(it.0.0)),
         }
     }
 
@@ -46,6 +49,16 @@ impl Say {
     pub(crate) fn data(self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")?;
+        out.flush()
+    }
+
+    /// A whole file on stdout, as it is.
+    ///
+    /// # Errors
+    /// When nobody reads stdout any more.
+    pub(crate) fn file(self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
         out.flush()
     }
 

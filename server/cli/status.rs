@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use callboard_scheduler::{AgentLine, Board, Desk, RunLine};
+use callboard_scheduler::{AgentLine, Board, Desk, Node, RunLine};
 use callboard_trace::{Caller, RunId};
 
-use super::args::StatusArgs;
 use super::exit;
 use super::fault::Fault;
+use super::on_run::StatusArgs;
 use super::place;
 use super::say::Say;
 use super::view;
@@ -20,15 +20,12 @@ const SHORT: usize = 10;
 
 /// Shows the board or a run, without claiming any work.
 pub(crate) async fn status(args: &StatusArgs, say: Say) -> Result<u8, Fault> {
-    let node = place::node(&args.place, false).await?;
-    let desk = node.desk();
     let caller = place::caller();
-    let done = match &args.run {
-        Some(run) => one(&desk, run, args, &caller, say).await,
-        None => board(&desk, args, &caller, say).await,
+    let look = async |node: &mut Node| match &args.run {
+        Some(run) => one(&node.desk(), run, args, &caller, say).await,
+        None => board(&node.desk(), args, &caller, say).await,
     };
-    node.stop().await;
-    done
+    place::looking(&args.place, look).await
 }
 
 async fn one(
@@ -94,7 +91,11 @@ fn pick(typed: &str, runs: &[RunLine]) -> Result<RunId, Fault> {
 
 fn told(board: &Board, full: bool, say: Say) -> String {
     let paint = say.out_paint;
-    let mut lines = vec![format!("{} {}", paint.bold("team"), board.team)];
+    let mut lines = vec![if board.agents.is_empty() {
+        paint.dim("no team here; `--team DIR` names one")
+    } else {
+        format!("{} {}", paint.bold("team"), board.team)
+    }];
     let busy: Vec<&AgentLine> =
         board.agents.iter().filter(|it| full || it.active + it.queued > 0).collect();
     for it in &busy {
@@ -137,11 +138,9 @@ fn run_line(it: &RunLine, full: bool, say: Say) -> String {
     let bare = view::state(it.state, crate::paint::Paint::new(false));
     let gap = " ".repeat(15_usize.saturating_sub(bare.len()));
     let age = lasting(it.age_s);
-    format!(
-        "  {name} {state}{gap}{:<20} {age:>5} ago  {}",
-        it.agent.as_str(),
-        one_line(&it.task, 60)
-    )
+    let head = format!("  {name} {bare}{gap}{:<20} {age:>5} ago  ", it.agent.as_str());
+    let room = say.width.unwrap_or(200).saturating_sub(head.chars().count()).clamp(12, 60);
+    format!("{}{}", head.replacen(&bare, &state, 1), one_line(&it.task, room))
 }
 
 fn lasting(seconds: f64) -> String {
@@ -200,6 +199,7 @@ mod tests {
             paint,
             out_terminal: false,
             terminal: false,
+            width: None,
         };
         insta::assert_snapshot!(told(&board, false, say), @"
         team engineering

@@ -1,9 +1,9 @@
 //! `trace`: the story of a run's whole tree.
 
-use callboard_scheduler::Desk;
+use callboard_scheduler::{Desk, Node};
 
-use super::args::TraceArgs;
 use super::fault::Fault;
+use super::on_run::TraceArgs;
 use super::place;
 use super::say::Say;
 use super::status::named;
@@ -14,15 +14,13 @@ const PAGE: u32 = 200;
 
 /// Tells every record, oldest first, reading page by page.
 pub(crate) async fn trace(args: &TraceArgs, say: Say) -> Result<u8, Fault> {
-    let node = place::node(&args.place, false).await?;
-    let done = tell(&node.desk(), args, say).await;
-    node.stop().await;
-    done.map(|()| 0)
+    let look = async |node: &mut Node| tell(&node.desk(), args, say).await.map(|()| 0);
+    place::looking(&args.which.place, look).await
 }
 
 async fn tell(desk: &Desk, args: &TraceArgs, say: Say) -> Result<(), Fault> {
     let caller = place::caller();
-    let run = named(desk, &args.run, &caller).await?;
+    let run = named(desk, &args.which.run, &caller).await?;
     let mut after = 0;
     loop {
         let page = desk.page(&run, &caller, after, PAGE).await?;

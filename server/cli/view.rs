@@ -140,6 +140,7 @@ mod tests {
             paint,
             out_terminal: true,
             terminal: false,
+            width: None,
         }
     }
 

@@ -102,6 +102,21 @@ impl House {
         panic!("{run} never became {state}: {}", self.does(&["trace", run]).out)
     }
 
+    /// A run that brought three processes down, and asks what is to become of it.
+    pub(crate) fn halted(&self) -> String {
+        let said = self.does(&["run", "coder", "it takes long", "--detach", "--quiet"]);
+        let run = said.out.trim().to_owned();
+        for begun in ["step 1 asks", "(attempt 2)", "(attempt 3)"] {
+            let mut worker = self.starts(&["work"]);
+            self.until_told(&run, begun);
+            worker.kill().expect("it is there");
+            worker.wait().expect("it ends");
+        }
+        let said = self.does(&["work", "--until-idle"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        run
+    }
+
     /// Waits until the run's story tells that.
     pub(crate) fn until_told(&self, run: &str, what: &str) {
         for _ in 0..600 {

@@ -1,0 +1,45 @@
+//! `control`: acts on a run, in the words of `team_control`.
+
+use std::time::Duration;
+
+use callboard_scheduler::Node;
+use serde_json::{Value, json};
+
+use super::ask::ask_for_run;
+use super::fault::Fault;
+use super::on_run::ControlArgs;
+use super::place;
+use super::say::Say;
+use super::status::named;
+use super::view;
+
+/// How long a run that nobody works on may take to end.
+const END: Duration = Duration::from_secs(5);
+
+/// Acts, and shows the run as it is then.
+pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
+    let act = async |node: &mut Node| {
+        let desk = &node.desk();
+        let caller = place::caller();
+        let run = named(desk, &args.which.run, &caller).await?;
+        let asked = json!({
+            "run": run, "action": args.action, "value": value(args), "reason": args.reason,
+        });
+        let mut view = ask_for_run(desk, "team_control", asked).await?;
+        if args.action == "cancel" && !view.state.is_over() {
+            // Nobody works here: what is cancelled needs no model to end, so it is ended by us.
+            node.work_on(&run);
+            view = desk.wait(&run, &caller, END).await?;
+        }
+        say.data(&if args.json { view::line(&view) } else { view::whole(&view, false, say) })?;
+        Ok(0)
+    };
+    place::looking(&args.which.place, act).await
+}
+
+/// A number where one is meant; a message that is one stays a text.
+fn value(args: &ControlArgs) -> Value {
+    let Some(typed) = &args.value else { return Value::Null };
+    let number = typed.parse::<u64>().ok().filter(|_| args.action == "set_priority");
+    number.map_or_else(|| json!(typed), |it| json!(it))
+}
