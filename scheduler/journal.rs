@@ -28,7 +28,7 @@ pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
 /// How often, and how many times, a plan in another hand is asked for before it is folded anew.
 const AGAIN: (Duration, u32) = (Duration::from_millis(2), 100);
 
-/// A plan's run, folded on from where it was left. Whoever takes it gives it back with [`crate::house::Folds::put`].
+/// A plan's run, folded on from where it was left. Whoever takes it puts it back into the folds.
 pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, StoreError> {
     let mut left = AGAIN.1;
     let kept = loop {
