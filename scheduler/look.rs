@@ -102,12 +102,22 @@ impl Desk {
         Ok(records.into_iter().filter(|it| names.contains(&it.1.run)).collect())
     }
 
+    async fn tree_of(&self, row: &RunRow) -> Result<Tree, Refusal> {
+        let store = &self.house.store;
+        let tree = if row.run == row.root {
+            let records = journal::tree(store, &row.root).await;
+            records.map(|all| Tree::fold(all.iter().map(|it| &it.1)))
+        } else {
+            journal::below(store, &row.run).await.map(|all| Tree::fold(&all))
+        };
+        tree.map_err(|it| unavailable(&it))
+    }
+
     pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         if row.agent == begin::PLAN {
             return self.lead_of(row).await;
         }
-        let records = journal::below(&self.house.store, &row.run).await;
-        let tree = Tree::fold(&records.map_err(|it| unavailable(&it))?);
+        let tree = self.tree_of(row).await?;
         let mut view = tree.view(&row.run, clock::now()).ok_or_else(|| {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))

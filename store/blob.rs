@@ -13,6 +13,9 @@ pub(crate) const BLOB_OVER: usize = 1024;
 /// back must not be written.
 const LEVELS: usize = 64;
 
+/// The field that many records have alike: the definition that a run begins with.
+const SHARED: &str = "agent";
+
 /// The key of an object that stands for a blob, and of one that stands for nested JSON as text.
 /// Keys of the body that look like these get one more `$`.
 const MARKS: [&str; 2] = [BLOB, DEEP];
@@ -44,12 +47,25 @@ fn pack_at(body: Value, level: usize, blobs: &mut Vec<Blob>) -> Value {
         }
         Value::Array(items) => items.into_iter().map(|it| pack_at(it, level + 1, blobs)).collect(),
         Value::Object(map) => {
-            let packed =
-                map.into_iter().map(|(key, it)| (escape(key), pack_at(it, level + 1, blobs)));
+            let packed = map.into_iter().map(|(key, it)| {
+                let is_shared = level == 0 && key == SHARED && it.is_object();
+                let it = if is_shared { shared(it, blobs) } else { pack_at(it, level + 1, blobs) };
+                (escape(key), it)
+            });
             Value::Object(packed.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => body,
     }
+}
+
+/// An object as nested text where it is large: one blob for all records that hold the same.
+fn shared(it: Value, blobs: &mut Vec<Blob>) -> Value {
+    let packed = pack_at(it, 1, blobs);
+    let text = packed.to_string();
+    if text.len() <= BLOB_OVER {
+        return packed;
+    }
+    mark(DEEP, pack_at(Value::String(text), 0, blobs))
 }
 
 fn mark(key: &str, value: Value) -> Value {
@@ -127,4 +143,30 @@ fn unescape(key: String) -> String {
 /// `$blob`, `$$blob`, … and the same of the other mark.
 fn is_mark(key: &str) -> bool {
     MARKS.iter().any(|it| key.trim_start_matches('$') == &it[1..] && key.starts_with('$'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_many_records_have_alike_is_kept_once() {
+        let fields: Vec<String> = (0..100).map(|it| format!("field {it}")).collect();
+        let agent = json!({"name": "coder", "fields": fields, "instructions": "x".repeat(3_000)});
+        let body = |task: &str| json!({"kind": "run_started", "agent": agent, "task": task});
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        let packed = pack(body("one"), &mut one);
+        assert!(packed.to_string().len() < 300, "{packed}");
+        pack(body("other"), &mut other);
+        assert_eq!(one, other, "both name the same blobs");
+        let mut fetch = |hash: &str| {
+            let found = one.iter().find(|it| it.hash == hash);
+            Ok(found.map(|it| it.text.clone()).unwrap_or_default())
+        };
+        assert_eq!(unpack(packed, &mut fetch).expect("it opens"), body("one"));
+        let small = json!({"kind": "child_ended", "agent": "coder", "task": "t"});
+        assert_eq!(pack(small.clone(), &mut Vec::new()), small);
+    }
 }
