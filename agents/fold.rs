@@ -170,7 +170,7 @@ impl Run {
         let is_silent = reply.calls.is_empty() && reply.text.trim().is_empty();
         // Providers take neither an empty message back nor one whose calls were never answered.
         if !is_silent && !is_declined {
-            self.dialogue.push(Said::Model(reply.reply.clone()));
+            self.dialogue.push(Said::Model(Box::new(reply.clone())));
         }
         self.calls = reply.calls.clone();
         let answers = match purpose {

@@ -46,7 +46,7 @@ pub struct Prepared {
 /// Prepares a model step: the prompt is derived here, before the step's own record is folded.
 pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
     let model = &run.started.agent.models[asked.model];
-    let messages = prompt::messages(run, asked.step, &asked.purpose);
+    let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
     let hash = Sha256::digest(serde_json::to_vec(&messages).unwrap_or_default());
     let begun = StepBegun {
@@ -148,6 +148,7 @@ async fn ask(
             model: name.to_string(),
             first_token_ms: reply.first_token_ms,
             ms: reply.ms,
+            asked_again: reply.asked_again,
         }))),
         Err(fault) => Outcome::Failed {
             failure: Failure {
@@ -158,6 +159,7 @@ async fn ask(
                 retryable: fault.retryable,
                 retry_at: None,
                 ms: fault.ms,
+                asked_again: fault.asked_again,
             },
             retry_after: fault.retry_after,
         },

@@ -4,19 +4,20 @@ use callboard_config::{Agent, Edge};
 use callboard_trace::{Handoff, Purpose};
 use serde_json::{Value, json};
 
+use crate::model::echoed;
 use crate::run::Said;
 use crate::toolbox;
 use crate::{Run, notes};
 
-/// The messages of a model step, as the chat completions protocol takes them. The step's own
-/// note is part of the dialogue once the step has begun for the first time.
-pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose) -> Vec<Value> {
+/// The messages of a model step, as the chat completions protocol takes them from this provider.
+/// The step's own note is part of the dialogue once the step has begun for the first time.
+pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose, provider: &str) -> Vec<Value> {
     let mut messages = vec![
         json!({"role": "system", "content": system(run)}),
         json!({"role": "user", "content": opening(run)}),
     ];
     messages.extend(run.dialogue.iter().map(|said| match said {
-        Said::Model(raw) => raw.clone(),
+        Said::Model(reply) => echoed(reply, provider),
         Said::Note(text) => json!({"role": "user", "content": text}),
         Said::Tool { call, result } => {
             let text = result.as_str().map_or_else(|| result.to_string(), str::to_string);

@@ -57,8 +57,8 @@ pub struct Run {
 /// One item of the dialogue with the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
-    /// The assistant message exactly as it came.
-    Model(Value),
+    /// What a model answered.
+    Model(Box<ModelReplied>),
     /// The result of one tool call.
     Tool { call: String, result: Value },
     /// Something the engine or a caller says.

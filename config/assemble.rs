@@ -54,6 +54,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let providers = providers::build(&written.providers, &team_file, outside, &sink);
     let models = Models::build(&written, &providers, &team_file, outside, &sink);
     let ceiling = member::ceiling(written.permissions.clone());
+    let embed = models.embed();
     let ground = Ground { models, turns: written.limits.turns, ceiling: ceiling.clone() };
 
     let agents_sink = Sink::default();
@@ -76,6 +77,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         entry,
         agents,
         providers,
+        embed,
         limits: written.limits,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),

@@ -11,6 +11,8 @@ use crate::written_team::{WrittenModel, WrittenTeam};
 
 /// The alias of the team's default model.
 const DEFAULT: &str = "default";
+/// The alias of what texts are made vectors with.
+const EMBED: &str = "embed";
 /// What is asked for if nobody names a model.
 const MODEL: &str = "gpt-5-mini";
 const CONTEXT: u32 = 128_000;
@@ -80,6 +82,11 @@ impl Models {
             append(&mut chain, found.unwrap_or_else(|| self.default_chain()));
         }
         if chain.is_empty() { self.default_chain() } else { chain }
+    }
+
+    /// The first model of the alias `embed`.
+    pub(crate) fn embed(&self) -> Option<Model> {
+        self.aliases.get(EMBED)?.first().cloned()
     }
 
     fn default_chain(&self) -> Vec<Model> {

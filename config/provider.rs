@@ -49,4 +49,7 @@ pub struct Endpoint {
     pub stream: bool,
     /// `max_tokens` or `max_completion_tokens`.
     pub max_tokens_field: String,
+    /// Whether models are asked over chat completions, or else over responses. `None` = over chat
+    /// until the endpoint says that it serves none.
+    pub chat: Option<bool>,
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::place::{At, Place, Sink};
 use crate::provider::{Endpoint, Provider, ProviderKind};
 use crate::secret::{self, Outside};
-use crate::written_team::{Kind, TokensField, WrittenProvider};
+use crate::written_team::{Api, Kind, TokensField, WrittenProvider};
 
 /// Where requests go when nothing is written.
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -113,6 +113,11 @@ fn openai(written: &WrittenProvider, outside: &Outside<'_>, sink: &Sink) -> Opti
     endpoint.idle_s = or(&written.idle_s, endpoint.idle_s);
     endpoint.total_s = or(&written.timeout_s, endpoint.total_s);
     endpoint.stream = written.stream.unwrap_or(endpoint.stream);
+    endpoint.chat = match written.api {
+        Api::Auto => None,
+        Api::Chat => Some(true),
+        Api::Responses => Some(false),
+    };
     if let Some(field) = &written.max_tokens_field {
         endpoint.max_tokens_field = field_name(field.value).to_owned();
     }
@@ -132,6 +137,7 @@ fn endpoint(base_url: String) -> Endpoint {
         total_s: 600,
         stream: true,
         max_tokens_field: field_name(field).to_owned(),
+        chat: None,
     }
 }
 

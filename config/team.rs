@@ -21,6 +21,8 @@ pub struct Team {
     pub agents: BTreeMap<AgentName, Agent>,
     /// Model endpoints by name.
     pub providers: BTreeMap<String, Provider>,
+    /// What texts are made vectors with: the alias `embed` of `models`, if there is one.
+    pub embed: Option<Model>,
     /// Every bound of the product, as this owner set it.
     pub limits: Limits,
     /// The walled area that tasks and budgets belong to.

@@ -292,3 +292,22 @@ fn later_keys_are_refused_each_by_its_name() {
         assert!(told.contains(&format!("team.yaml:1: `{key}` is not supported by this version")));
     }
 }
+
+#[test]
+fn the_api_of_an_endpoint_and_the_model_of_embeddings_are_read() {
+    let text = "providers:\n  a: {base_url: \"http://a/v1\"}\n  \
+                b: {base_url: \"http://b/v1\", api: responses}\n\
+                models: {default: a/m, embed: {provider: b, model: e, fallback: [default]}}";
+    let team = team(&[("team.yaml", text), ("agents/lead.md", PLAIN)]);
+    assert_eq!(endpoint(&team, "a").chat, None);
+    assert_eq!(endpoint(&team, "b").chat, Some(false));
+    let embed = team.embed.expect("a model");
+    assert_eq!((&*embed.provider, &*embed.model), ("b", "e"));
+    let told = told_of_team(
+        "providers: {a: {base_url: \"http://a/v1\", api: respones}}\nmodels: {default: a/m}",
+    );
+    assert!(
+        told.contains("`providers.a.api` cannot be \"respones\"; did you mean \"responses\"?"),
+        "{told}"
+    );
+}

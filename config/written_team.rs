@@ -105,6 +105,10 @@ pub(crate) struct WrittenProvider {
     pub(crate) stream: Option<bool>,
     /// How the endpoint calls the limit of a reply. Default: `max_tokens`.
     pub(crate) max_tokens_field: Option<At<TokensField>>,
+    /// Which API models are asked over. Default: `auto`, chat completions until the endpoint says
+    /// that it serves only responses.
+    #[schemars(with = "Option<Api>")]
+    pub(crate) api: Api,
     /// The rehearsal model's answers: a YAML file, from this file's folder.
     pub(crate) playbook: Option<At<String>>,
 }
@@ -119,6 +123,20 @@ pub(crate) enum Kind {
     Openai,
     /// The built-in model that works offline.
     Rehearsal,
+}
+
+/// Which API models are asked over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "api", inline)]
+pub(crate) enum Api {
+    /// Chat completions, and responses once an endpoint says that it serves no chat.
+    #[default]
+    Auto,
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
 }
 
 /// How an endpoint calls the limit of a reply.
@@ -225,6 +243,10 @@ fn provider(name: At<String>, node: &Node, sink: &Sink) -> WrittenProvider {
         stream: fields.flag("stream"),
         max_tokens_field: fields
             .choice("max_tokens_field", &["max_tokens", "max_completion_tokens"]),
+        api: fields
+            .choice("api", &["auto", "chat", "responses"])
+            .map(|it| it.value)
+            .unwrap_or_default(),
         playbook: fields.text("playbook"),
         name,
     };

@@ -168,6 +168,7 @@ fn unfinished(run: &Run) -> Vec<Failure> {
         retryable: false,
         retry_at: None,
         ms: 0,
+        asked_again: 0,
     };
     model.into_iter().chain(tools).map(cut_off).collect()
 }

@@ -101,6 +101,7 @@ impl Drive {
                 retryable: true,
                 retry_at: None,
                 ms: 0,
+                asked_again: 0,
             };
             batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
             let advance = Advance {
@@ -146,6 +147,7 @@ impl Drive {
                 retryable: true,
                 retry_at: None,
                 ms: 0,
+                asked_again: 0,
             };
             batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
         }

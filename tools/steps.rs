@@ -187,6 +187,7 @@ mod tests {
             retryable: true,
             retry_at: None,
             ms: 5,
+            asked_again: 0,
         });
         let call = Call { id: "c1".to_owned(), tool: "note".to_owned(), arguments: Ok(json!({})) };
         let replied = Event::ModelReplied(Box::new(ModelReplied {
@@ -199,6 +200,7 @@ mod tests {
             model: "p/m".to_owned(),
             first_token_ms: 1,
             ms: 9,
+            asked_again: 0,
         }));
         let noted = Event::ToolReturned {
             step: 2,

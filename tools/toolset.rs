@@ -277,6 +277,7 @@ pub(crate) mod tests {
             entry: agents[0].name.clone(),
             agents: agents.into_iter().map(|it| (it.name.clone(), it)).collect(),
             providers: BTreeMap::new(),
+            embed: None,
             limits: Limits::default(),
             workspace: "default".to_owned(),
             goal: None,

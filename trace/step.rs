@@ -89,6 +89,10 @@ pub struct ModelReplied {
     pub first_token_ms: u64,
     /// Milliseconds to its end.
     pub ms: u64,
+    /// Exchanges with the endpoint beyond the first: it refused a field and was asked without it,
+    /// or its stream lost what it said and it was asked for the whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked_again: u32,
 }
 
 /// One tool call of a reply.
@@ -152,6 +156,14 @@ pub struct Failure {
     pub retry_at: Option<i64>,
     /// Milliseconds it took.
     pub ms: u64,
+    /// As in [`ModelReplied`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked_again: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the serializer calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The kinds of failure of a run, and of a step.

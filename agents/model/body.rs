@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::exchange::Request;
+use super::exchange::{ITEMS, Request};
 use super::manners::{MAX_FIELDS, Manners};
 
 /// The request as JSON; `max_field` is the endpoint's name of the output limit.
@@ -40,16 +40,27 @@ fn output_limit<'a>(max_field: &'a str, manners: &Manners) -> &'a str {
 fn messages(request: &Request, manners: &Manners) -> Value {
     let one = |message: &Value| {
         let mut message = message.clone();
-        if manners.has_no_developer && message["role"] == "developer" {
-            message["role"] = Value::from("system");
+        if message["role"] == "developer" {
+            message["role"] = role(&message, manners);
+        }
+        if let Some(fields) = message.as_object_mut() {
+            fields.shift_remove(ITEMS);
         }
         message
     };
     request.messages.iter().map(one).collect()
 }
 
+/// The role of a message, as the endpoint knows it.
+pub(crate) fn role(message: &Value, manners: &Manners) -> Value {
+    match message["role"].as_str() {
+        Some("developer") if manners.has_no_developer => Value::from("system"),
+        Some(_) | None => message["role"].clone(),
+    }
+}
+
 /// A tool or an output format without `strict`, where that is unknown.
-fn lenient(it: &Value, manners: &Manners) -> Value {
+pub(crate) fn lenient(it: &Value, manners: &Manners) -> Value {
     let mut it = it.clone();
     let inner = ["function", "json_schema"].into_iter().find(|name| it.get(name).is_some());
     let strict = inner.and_then(|name| it[name].as_object_mut());

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use callboard_trace::Call;
 use serde_json::{Map, Value, json};
 
+use super::lenient;
+
 /// Characters of arguments that are kept where they are no object.
 const BROKEN_CHARS: usize = 4_096;
 
 /// The calls of the message; ids that are missing or double are written into it, so that it can be
-/// sent back with its results. Nothing else of it changes.
-pub(crate) fn calls(message: &mut Map<String, Value>, turn: u32) -> Vec<Call> {
+/// sent back with its results. Nothing else of it changes. `is_whole` = the provider said that the
+/// message ended by itself.
+pub(crate) fn calls(message: &mut Map<String, Value>, turn: u32, is_whole: bool) -> Vec<Call> {
     adopt_function_call(message);
     let Some(Value::Array(items)) = message.get_mut("tool_calls") else { return Vec::new() };
     let mut seen = BTreeSet::new();
@@ -26,7 +29,7 @@ pub(crate) fn calls(message: &mut Map<String, Value>, turn: u32) -> Vec<Call> {
         seen.insert(id.clone());
         let function = item.get("function").and_then(Value::as_object).unwrap_or(item);
         let tool = function.get("name").and_then(Value::as_str).unwrap_or_default().trim();
-        let arguments = arguments(function.get("arguments").unwrap_or(&Value::Null));
+        let arguments = arguments(function.get("arguments").unwrap_or(&Value::Null), is_whole);
         calls.push(Call { id, tool: tool.to_owned(), arguments });
     }
     calls
@@ -53,8 +56,9 @@ fn free(seen: &BTreeSet<String>, turn: u32, nth: usize) -> String {
     name(at)
 }
 
-/// An object as it is, or its text once or twice encoded; an empty text means no arguments.
-fn arguments(told: &Value) -> Result<Value, String> {
+/// An object as it is, or its text once or twice encoded, with the usual slips mended; an empty
+/// text means no arguments.
+fn arguments(told: &Value, is_whole: bool) -> Result<Value, String> {
     match told {
         Value::Object(_) => Ok(told.clone()),
         Value::Null => Ok(Value::Object(Map::new())),
@@ -62,15 +66,17 @@ fn arguments(told: &Value) -> Result<Value, String> {
         Value::String(text) => match serde_json::from_str(text) {
             Ok(Value::Object(fields)) => Ok(Value::Object(fields)),
             Ok(Value::Null) => Ok(Value::Object(Map::new())),
-            Ok(Value::String(inner)) => object(&inner).ok_or_else(|| kept(text)),
-            Ok(_) | Err(_) => Err(kept(text)),
+            Ok(Value::String(inner)) => object(&inner, is_whole).ok_or_else(|| kept(text)),
+            Ok(_) => Err(kept(text)),
+            Err(_) => object(text, is_whole).ok_or_else(|| kept(text)),
         },
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(kept(&told.to_string())),
     }
 }
 
-fn object(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok().filter(Value::is_object)
+fn object(text: &str, is_whole: bool) -> Option<Value> {
+    let strict = serde_json::from_str(text).ok().filter(Value::is_object);
+    strict.or_else(|| lenient::object(text, is_whole).map(Value::Object))
 }
 
 fn kept(text: &str) -> String {
@@ -83,7 +89,7 @@ mod tests {
 
     fn read(mut message: Value) -> (Vec<Call>, Value) {
         let fields = message.as_object_mut().unwrap();
-        let calls = calls(fields, 3);
+        let calls = calls(fields, 3, true);
         (calls, message)
     }
 
@@ -136,7 +142,17 @@ mod tests {
             (json!(7), Err("7".to_owned())),
         ];
         for (told, expected) in cases {
-            assert_eq!(arguments(&told), expected, "{told}");
+            assert_eq!(arguments(&told, true), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn slips_are_mended_and_a_cut_is_not() {
+        let x = Ok(json!({"x": [1, null]}));
+        assert_eq!(arguments(&json!("{'x': [1, None,],}"), false), x);
+        assert_eq!(arguments(&json!("{\"x\": [1, null]"), true), x);
+        for (text, is_whole) in [("{\"x\": [1, null]", false), ("{\"x\": \"rm -r b", true)] {
+            assert_eq!(arguments(&json!(text), is_whole), Err(text.to_owned()));
         }
     }
 

@@ -69,7 +69,8 @@ pub(crate) fn found(body: &Value) -> Option<&Value> {
     let first = body.as_array().and_then(|it| it.first());
     let beside = body.pointer("/choices/0/error");
     let top = body.get("error").filter(told).or_else(|| beside.filter(told));
-    let bare = || (body.get("object")? == "error").then_some(body);
+    let is_error = |name: &str| body.get(name).is_some_and(|it| it == "error");
+    let bare = || (is_error("object") || is_error("type")).then_some(body);
     top.or_else(bare).or_else(|| first.and_then(|it| it.get("error")))
 }
 
@@ -154,6 +155,7 @@ mod tests {
             json!({"choices": [{"delta": {}}], "error": {"code": 429}}),
             json!({"choices": [{"delta": {}, "error": {"code": 502}}]}),
             json!({"error": "boom"}),
+            json!({"type": "error", "code": "server_error", "message": "boom"}),
             json!([{"error": {"code": 500}}]),
         ] {
             assert!(found(&body).is_some(), "{body}");

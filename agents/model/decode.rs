@@ -60,9 +60,11 @@ pub(crate) fn read(
     if message.get("role").and_then(Value::as_str) != Some("assistant") {
         message.insert("role".to_owned(), Value::from("assistant"));
     }
-    let mut calls = calls(&mut message, turn);
-    let mut text = message.get("content").map(spoken).unwrap_or_default();
+    let is_told = finish.is_some();
     let mut finish = meaning(asked, finish.as_deref())?;
+    let is_whole = is_told && matches!(finish, Finish::Stop | Finish::ToolCalls);
+    let mut calls = calls(&mut message, turn, is_whole);
+    let mut text = message.get("content").map(spoken).unwrap_or_default();
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|it| !it.is_empty());
     if let Some(refusal) = refusal.filter(|_| text.trim().is_empty()) {
         (text, finish) = (refusal.to_owned(), Finish::ContentFilter);
@@ -70,7 +72,7 @@ pub(crate) fn read(
     let finish = settled(asked, finish, text.trim().is_empty(), &mut calls)?;
     let raw = Value::Object(message);
     let usage = usage(counted.as_ref(), sent, raw.to_string().len());
-    Ok(Reply { raw, text, calls, finish, usage, first_token_ms: 0, ms: 0 })
+    Ok(Reply { raw, text, calls, finish, usage, first_token_ms: 0, ms: 0, asked_again: 0 })
 }
 
 /// Whether the model was stopped before it could say anything, which asking again does not mend.

@@ -3,6 +3,9 @@
 use callboard_trace::{Call, Finish, Purpose, Usage};
 use serde_json::Value;
 
+/// The field of an assistant message that keeps the items of the Responses API as they came.
+pub(crate) const ITEMS: &str = "response_items";
+
 /// One question to a model: a prompt, what it may call, and who asks.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -57,4 +60,6 @@ pub struct Reply {
     pub first_token_ms: u64,
     /// Milliseconds to its end.
     pub ms: u64,
+    /// Exchanges it took beyond the first: see [`callboard_trace::ModelReplied::asked_again`].
+    pub asked_again: u32,
 }

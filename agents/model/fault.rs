@@ -17,6 +17,8 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// Milliseconds the attempt took.
     pub ms: u64,
+    /// Exchanges it took beyond the first.
+    pub asked_again: u32,
 }
 
 /// The longest message of a fault, in characters.
@@ -28,7 +30,7 @@ const BACKOFF_MAX_S: u64 = 60;
 impl Fault {
     pub(crate) fn new(code: FailureCode, retryable: bool, message: impl Into<String>) -> Fault {
         let message = one_line(&message.into());
-        Fault { code, message, retryable, retry_after: None, ms: 0 }
+        Fault { code, message, retryable, retry_after: None, ms: 0, asked_again: 0 }
     }
 
     pub(crate) fn took(mut self, ms: u64) -> Fault {

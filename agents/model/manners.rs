@@ -22,13 +22,15 @@ pub(crate) struct Manners {
     pub(crate) has_no_stream: bool,
     /// It streams, but loses tool calls when it does.
     pub(crate) loses_calls: bool,
+    /// It serves no chat completions: it is asked over the Responses API.
+    pub(crate) has_no_chat: bool,
 }
 
 /// The two names of the output limit.
 pub(crate) const MAX_FIELDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// Without these there is no request.
-const ESSENTIAL: &[&str] = &["model", "messages", "tools", "stream"];
+const ESSENTIAL: &[&str] = &["model", "messages", "input", "tools", "stream"];
 
 /// Words of a refusal that is about a field itself, not about its value.
 const UNSUPPORTED: &[&str] = &[

@@ -46,17 +46,38 @@ impl Models {
         Models { sources: Arc::new(sources.collect()) }
     }
 
+    /// Vectors of the texts, in their order and all of one length; in portions, an attempt each.
+    ///
+    /// # Errors
+    /// As for a question. One bad portion spoils them all.
+    pub async fn embed(
+        &self,
+        provider: &str,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, Fault> {
+        match self.sources.get(provider) {
+            Some(Source::Wire(wire)) => wire.embed(model, texts).await,
+            Some(Source::Rehearsal(_)) => {
+                let message = format!("provider \"{provider}\" rehearses and has no embeddings");
+                Err(Fault::new(FailureCode::BadRequest, false, message))
+            }
+            None => Err(absent(provider)),
+        }
+    }
+
     /// Makes exactly one attempt. Dropping the future closes the connection at once.
     pub async fn ask(&self, provider: &str, request: &Request) -> Result<Reply, Fault> {
         match self.sources.get(provider) {
             Some(Source::Wire(wire)) => wire.ask(request).await,
             Some(Source::Rehearsal(rehearsal)) => rehearsal.ask(request).await,
-            None => {
-                let message = format!(
-                    "provider \"{provider}\" is not in this team; add it under providers in team.yaml"
-                );
-                Err(Fault::new(FailureCode::ModelUnavailable, false, message))
-            }
+            None => Err(absent(provider)),
         }
     }
+}
+
+fn absent(provider: &str) -> Fault {
+    let message =
+        format!("provider \"{provider}\" is not in this team; add it under providers in team.yaml");
+    Fault::new(FailureCode::ModelUnavailable, false, message)
 }

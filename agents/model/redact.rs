@@ -65,6 +65,7 @@ mod tests {
             total_s: 1,
             stream: true,
             max_tokens_field: "max_tokens".to_owned(),
+            chat: None,
         })
     }
 

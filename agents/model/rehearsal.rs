@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::classify::{Asked, refused};
 use super::complaint::Complaint;
 use super::decode::{Whole, read};
+use super::echo::adopt;
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
 use super::playbook::Playbook;
@@ -71,7 +72,9 @@ impl Rehearsal {
             usage: None,
         };
         let sent = request.messages.iter().map(|it| it.to_string().len()).sum();
-        read(&asked, whole, request.turn, sent)
+        let mut reply = read(&asked, whole, request.turn, sent)?;
+        adopt(&mut reply, &request.tools, request.turn);
+        Ok(reply)
     }
 
     fn fail(&self, fail: &Fail, request: &Request) -> Fault {

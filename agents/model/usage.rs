@@ -20,10 +20,15 @@ pub(crate) fn usage(told: Option<&Value>, sent: usize, received: usize) -> Usage
     let output = output.or_else(|| rest(input)).filter(|it| *it > 0 || received == 0);
     let cached = count(&[
         "/prompt_tokens_details/cached_tokens",
+        "/input_tokens_details/cached_tokens",
         "/prompt_cache_hit_tokens",
         "/cache_read_input_tokens",
     ]);
-    let reasoning = count(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]);
+    let reasoning = count(&[
+        "/completion_tokens_details/reasoning_tokens",
+        "/output_tokens_details/reasoning_tokens",
+        "/reasoning_tokens",
+    ]);
     let guess = |bytes: usize| bytes.div_ceil(BYTES_PER_TOKEN) as u64;
     let estimated = input.is_none() || output.is_none();
     let input = input.unwrap_or_else(|| guess(sent));

@@ -1,10 +1,12 @@
 //! One attempt at an OpenAI-compatible endpoint, from the request to a reply or a fault.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_openai::error::OpenAIError;
+use async_openai::traits::RequestOptionsBuilder;
 use callboard_config::{Endpoint, ExposeSecret, Limits, SecretString};
 use callboard_trace::FailureCode;
 use futures::StreamExt;
@@ -12,11 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::assembly::Assembly;
-use super::body::body;
 use super::classify::{Asked, refused, told};
-use super::complaint::found;
-use super::decode::{Whole, is_held_back, read, whole};
+use super::complaint::{Complaint, found};
+use super::decode::{Whole, is_held_back, read};
+use super::dialect::{Dialect, refuses_chat};
+use super::echo::adopt;
+use super::embed;
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
 use super::filter::Shape;
@@ -38,8 +41,28 @@ pub(crate) struct Wire {
 /// Further tries of one attempt after a refusal that taught something.
 const LESSONS: usize = 2;
 
+/// What is learned about all models of an endpoint.
+const EVERY: &str = "";
+
 /// How long the tail of a stream is waited for after the message was complete.
 const TAIL: Duration = Duration::from_secs(5);
+
+/// One attempt while it goes on.
+struct Try<'a> {
+    asked: Asked<'a>,
+    trace: Option<&'a str>,
+    begun: Instant,
+    /// Exchanges begun.
+    count: AtomicU32,
+}
+
+impl Try<'_> {
+    /// Counts what is about to be sent.
+    fn exchange<T>(&self, chat: T) -> T {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        chat
+    }
+}
 
 impl Wire {
     pub(crate) fn new(
@@ -66,141 +89,214 @@ impl Wire {
 
     /// Asks once; dropping the future closes the connection.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Reply, Fault> {
-        let begun = Instant::now();
-        let total = Duration::from_secs(self.endpoint.total_s);
-        let answer = timeout(total, Box::pin(self.converge(request, begun))).await;
-        let ms = begun.elapsed().as_millis() as u64;
+        let trying = self.trying(&request.model, request.traceparent.as_deref());
+        let answer = self.in_time(&trying, self.converge(&trying, request)).await;
+        let ms = trying.begun.elapsed().as_millis() as u64;
+        let asked_again = trying.count.load(Ordering::Relaxed).saturating_sub(1);
         match answer {
-            Ok(Ok(reply)) => Ok(Reply { ms, ..reply }),
-            Ok(Err(fault)) => Err(fault.took(ms)),
-            Err(_) => {
-                let Endpoint { total_s, .. } = self.endpoint;
-                let name = &self.provider;
-                let message = format!(
-                    "provider \"{name}\" was not done in {total_s} s; raise providers.{name}.total_s"
-                );
-                Err(self.asked(request).fault(FailureCode::Timeout, true, &message).took(ms))
-            }
+            Ok(reply) => Ok(Reply { ms, asked_again, ..reply }),
+            Err(fault) => Err(Fault { asked_again, ..fault.took(ms) }),
         }
     }
 
-    async fn converge(&self, request: &Request, begun: Instant) -> Result<Reply, Fault> {
-        let asked = self.asked(request);
+    /// Vectors of the texts, in their order.
+    pub(crate) async fn embed(
+        &self,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, Fault> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for batch in embed::batches(texts) {
+            let trying = self.trying(model, None);
+            vectors.extend(self.in_time(&trying, self.embed_batch(&trying, batch)).await?);
+        }
+        match embed::is_even(&vectors) {
+            true => Ok(vectors),
+            false => Err(self.asked(model).bad_reply(&embed::uneven(&self.provider, model))),
+        }
+    }
+
+    async fn embed_batch(
+        &self,
+        trying: &Try<'_>,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, Fault> {
+        let (asked, model) = (&trying.asked, trying.asked.model);
         let mut lessons = LESSONS;
         loop {
-            let manners = self.known(&request.model);
+            let manners = self.known(model);
+            let body = embed::body(model, texts, &manners);
+            let (status, told, retry_after) = match self.post(trying, embed::PATH, &body).await {
+                Ok((_, answer)) => return embed::vectors(asked, &answer, texts.len()),
+                Err(Miss::Fault(fault)) => return Err(fault),
+                Err(Miss::Refused { status, told, retry_after }) => (status, told, retry_after),
+            };
+            let teaches = matches!(status, 400 | 422) && lessons > 0;
+            if !(teaches && self.teach(model, &manners, &told, &body)) {
+                return Err(refused(asked, status, &told, retry_after));
+            }
+            lessons -= 1;
+        }
+    }
+
+    fn trying<'a>(&'a self, model: &'a str, trace: Option<&'a str>) -> Try<'a> {
+        let (begun, count) = (Instant::now(), AtomicU32::new(0));
+        Try { asked: self.asked(model), trace, begun, count }
+    }
+
+    async fn in_time<T>(
+        &self,
+        trying: &Try<'_>,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let total = Duration::from_secs(self.endpoint.total_s);
+        let answer = timeout(total, Box::pin(work)).await;
+        answer.unwrap_or_else(|_| Err(self.too_late(&trying.asked)))
+    }
+
+    async fn converge(&self, trying: &Try<'_>, request: &Request) -> Result<Reply, Fault> {
+        let model = &request.model;
+        let (mut lessons, mut turned_away) = (LESSONS, None);
+        loop {
+            let manners = self.known(model);
+            let dialect = Dialect::of(&self.endpoint, &manners);
             let calls_at_risk = manners.loses_calls && !request.tools.is_empty();
             let streams = self.endpoint.stream && !manners.has_no_stream && !calls_at_risk;
-            let body = body(request, &self.endpoint.max_tokens_field, &manners, streams);
+            let body = dialect.body(request, &self.endpoint, &manners, streams);
             let answer = match streams {
-                true => self.streamed(&asked, request, &body, begun).await,
-                false => self.plain(&asked, request, &body, begun).await,
+                true => self.streamed(trying, request, dialect, &body).await,
+                false => self.plain(trying, request, dialect, &body).await,
             };
-            match answer {
+            let (status, told, retry_after) = match answer {
                 Ok(reply) => return Ok(reply),
                 Err(Miss::Fault(fault)) => return Err(fault),
-                Err(Miss::Refused { status, told, retry_after }) => {
-                    let teaches = matches!(status, 400 | 422) && lessons > 0;
-                    if !(teaches && self.learn(&request.model, |it| it.learn(&told, &body))) {
-                        return Err(refused(&asked, status, &told, retry_after));
-                    }
-                    lessons -= 1;
+                Err(Miss::Refused { status, told, retry_after }) => (status, told, retry_after),
+            };
+            let fault = refused(&trying.asked, status, &told, retry_after);
+            if let (Some(first), 404 | 405) = (&turned_away, status) {
+                for scope in [model, EVERY] {
+                    self.learn(scope, |it| it.has_no_chat = false);
                 }
+                return Err(Fault::clone(first));
             }
+            let has_turned = self.turns_away(dialect, status, &told, model);
+            let teaches = matches!(status, 400 | 422);
+            let learned = || has_turned || teaches && self.teach(model, &manners, &told, &body);
+            if lessons == 0 || !learned() {
+                return Err(fault);
+            }
+            turned_away = has_turned.then_some(fault).or(turned_away);
+            lessons -= 1;
         }
     }
 
     async fn streamed(
         &self,
-        asked: &Asked<'_>,
+        trying: &Try<'_>,
         request: &Request,
+        dialect: Dialect,
         body: &Value,
-        begun: Instant,
     ) -> Result<Reply, Miss> {
-        let (probe, client) = self.client(request, Shape::Expected)?;
-        let opened = client.chat().create_stream_byot::<_, Value>(body).await;
+        let asked = &trying.asked;
+        let (probe, client) = self.client(trying.trace, Shape::Expected)?;
+        let chat = client.chat().path(dialect.path());
+        let chat = trying.exchange(chat.map_err(|it| missed(asked, &probe, &it))?);
+        let opened = chat.create_stream_byot::<_, Value>(body).await;
         let mut events = opened.map_err(|it| missed(asked, &probe, &it))?;
-        let mut assembly = Assembly::default();
+        let mut arrived = dialect.nothing();
         loop {
-            let tail = if assembly.is_complete(false) { TAIL } else { Duration::MAX };
+            let tail = if arrived.is_complete(false) { TAIL } else { Duration::MAX };
             let Ok(Some(item)) = timeout(tail, events.next()).await else { break };
             match item {
                 Ok(event) => match found(&event) {
                     Some(error) => return Err(told(asked, error).into()),
-                    None => assembly.take(event),
+                    None => arrived.take(event),
                 },
                 Err(OpenAIError::JSONDeserialize(_, text)) if text.trim().is_empty() => {}
                 Err(OpenAIError::JSONDeserialize(_, text)) if text.trim() == "[DONE]" => break,
-                Err(_) if assembly.is_complete(probe.seen().done) => break,
+                Err(_) if arrived.is_complete(probe.seen().done) => break,
                 Err(error) => return Err(missed(asked, &probe, &error)),
             }
         }
         drop(events);
-        if !assembly.is_complete(probe.seen().done) {
-            return Err(ended(asked, &probe, assembly.is_empty()));
+        if !arrived.is_complete(probe.seen().done) {
+            return Err(ended(asked, &probe, arrived.is_empty()));
         }
-        let is_silent = assembly.is_silent() && !request.tools.is_empty();
-        let whole = assembly.whole();
+        let is_silent = arrived.is_silent() && !request.tools.is_empty();
+        let whole = arrived.whole(asked)?;
         if is_silent && !is_held_back(asked, &whole) {
-            return self.unstreamed(asked, request, begun).await;
+            return self.unstreamed(trying, request, dialect).await;
         }
-        self.reply(asked, request, whole, (&probe, begun))
+        self.reply(trying, request, whole, &probe)
     }
 
     /// Asks again without streaming, after a stream that was complete and said nothing.
     async fn unstreamed(
         &self,
-        asked: &Asked<'_>,
+        trying: &Try<'_>,
         request: &Request,
-        begun: Instant,
+        dialect: Dialect,
     ) -> Result<Reply, Miss> {
-        let manners = self.known(&request.model);
-        let body = body(request, &self.endpoint.max_tokens_field, &manners, false);
-        let reply = self.plain(asked, request, &body, begun).await?;
+        let model = &request.model;
+        let body = dialect.body(request, &self.endpoint, &self.known(model), false);
+        let reply = self.plain(trying, request, dialect, &body).await?;
         if !reply.calls.is_empty() {
-            self.learn(&request.model, |it| !std::mem::replace(&mut it.loses_calls, true));
+            self.learn(model, |it| it.loses_calls = true);
         }
         Ok(reply)
     }
 
     async fn plain(
         &self,
-        asked: &Asked<'_>,
+        trying: &Try<'_>,
         request: &Request,
+        dialect: Dialect,
         body: &Value,
-        begun: Instant,
     ) -> Result<Reply, Miss> {
-        let (probe, client) = self.client(request, Shape::Body)?;
-        let answer = client.chat().create_byot::<_, Value>(body).await;
-        let answer = answer.map_err(|it| missed(asked, &probe, &it))?;
-        self.reply(asked, request, whole(asked, answer)?, (&probe, begun))
+        let (probe, answer) = self.post(trying, dialect.path(), body).await?;
+        self.reply(trying, request, dialect.whole(&trying.asked, answer)?, &probe)
+    }
+
+    /// One exchange that brings one JSON value.
+    async fn post(
+        &self,
+        trying: &Try<'_>,
+        path: &str,
+        body: &Value,
+    ) -> Result<(Arc<Probe>, Value), Miss> {
+        let (probe, client) = self.client(trying.trace, Shape::Body)?;
+        let missed = |it: OpenAIError| missed(&trying.asked, &probe, &it);
+        let chat = trying.exchange(client.chat().path(path).map_err(missed)?);
+        let answer = chat.create_byot::<_, Value>(body).await.map_err(missed)?;
+        Ok((probe, answer))
     }
 
     fn reply(
         &self,
-        asked: &Asked<'_>,
+        trying: &Try<'_>,
         request: &Request,
         whole: Whole,
-        (probe, begun): (&Probe, Instant),
+        probe: &Probe,
     ) -> Result<Reply, Miss> {
+        let asked = &trying.asked;
         let sent = request.messages.iter().chain(&request.tools).map(|it| it.to_string().len());
-        let reply = read(asked, whole, request.turn, sent.sum())?;
+        let mut reply = read(asked, whole, request.turn, sent.sum())?;
+        adopt(&mut reply, &request.tools, request.turn);
         if probe.seen().replaced {
             tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");
         }
-        let first = probe.first_byte().map_or(Duration::ZERO, |it| it.duration_since(begun));
+        let first = probe.first_byte().map_or(Duration::ZERO, |it| it.duration_since(trying.begun));
         Ok(Reply { first_token_ms: first.as_millis() as u64, ..reply })
     }
 
     fn client(
         &self,
-        request: &Request,
+        trace: Option<&str>,
         shape: Shape,
     ) -> Result<(Arc<Probe>, async_openai::Client<Door>), Fault> {
         let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
         let mut headers = headers.clone();
-        let trace = request.traceparent.as_deref().map(HeaderValue::from_str);
-        if let Some(Ok(trace)) = trace {
+        if let Some(Ok(trace)) = trace.map(HeaderValue::from_str) {
             headers.insert("traceparent", trace);
         }
         let probe = Arc::new(Probe::default());
@@ -208,27 +304,63 @@ impl Wire {
         Ok((probe, client))
     }
 
-    fn asked<'a>(&'a self, request: &'a Request) -> Asked<'a> {
+    fn asked<'a>(&'a self, model: &'a str) -> Asked<'a> {
         Asked {
             provider: &self.provider,
-            model: &request.model,
+            model,
             key_source: self.endpoint.key_source.as_deref(),
             has_key: self.endpoint.api_key.is_some(),
             secrets: &self.secrets,
         }
     }
 
-    fn known(&self, model: &str) -> Manners {
-        let all = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(model).cloned().unwrap_or_default()
+    fn too_late(&self, asked: &Asked<'_>) -> Fault {
+        let (name, total_s) = (&self.provider, self.endpoint.total_s);
+        let message = format!(
+            "provider \"{name}\" was not done in {total_s} s; raise providers.{name}.total_s"
+        );
+        asked.fault(FailureCode::Timeout, true, &message)
     }
 
-    fn learn(&self, model: &str, lesson: impl FnOnce(&mut Manners) -> bool) -> bool {
+    /// Learns that chat is not served: for this model if the refusal speaks of models, else for all.
+    fn turns_away(&self, dialect: Dialect, status: u16, told: &Complaint, model: &str) -> bool {
+        let may_turn = self.endpoint.chat.is_none() && dialect == Dialect::Chat;
+        if !may_turn || !refuses_chat(status, told) {
+            return false;
+        }
+        let scope = if told.says(&["model"]) { model } else { EVERY };
+        self.learn(scope, |it| it.has_no_chat = true);
+        true
+    }
+
+    fn known(&self, model: &str) -> Manners {
+        merged(&self.manners.lock().unwrap_or_else(PoisonError::into_inner), model)
+    }
+
+    /// Takes a refusal to heart. Answers whether the next request would be another one than that
+    /// asked with these manners: others may have learned in the meantime, and nothing twice.
+    fn teach(&self, model: &str, manners: &Manners, told: &Complaint, body: &Value) -> bool {
         let mut all = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
-        let learned = lesson(all.entry(model.to_owned()).or_default());
+        if merged(&all, model) != *manners {
+            return true;
+        }
+        let learned = all.entry(model.to_owned()).or_default().learn(told, body);
         tracing::debug!(provider = self.provider, model, learned, "a lesson about an endpoint");
         learned
     }
+
+    fn learn(&self, model: &str, lesson: impl FnOnce(&mut Manners)) {
+        let mut all = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        lesson(all.entry(model.to_owned()).or_default());
+        tracing::debug!(provider = self.provider, model, "a lesson about an endpoint");
+    }
+}
+
+/// What is known about a model, with what is known about all.
+fn merged(all: &BTreeMap<String, Manners>, model: &str) -> Manners {
+    let mut known = all.get(model).cloned().unwrap_or_default();
+    known.has_no_chat |= all.get(EVERY).is_some_and(|it| it.has_no_chat);
+    known
 }
 
 /// The headers of every request; no key means no `Authorization` at all.

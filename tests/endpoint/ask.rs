@@ -9,6 +9,8 @@ use super::act::Act;
 
 /// One request, as a script sees it.
 pub(crate) struct Ask {
+    /// Behind the version, such as `/chat/completions`.
+    pub(crate) path: String,
     /// The body as sent.
     pub(crate) body: Value,
     /// How many requests came before it.
@@ -48,8 +50,10 @@ impl Ask {
         self.body["stream"] == true
     }
 
-    fn messages(&self) -> &[Value] {
-        self.body["messages"].as_array().map_or(&[], Vec::as_slice)
+    /// The messages of a chat, or the input items of a response.
+    pub(crate) fn messages(&self) -> &[Value] {
+        let field = if self.body["input"].is_array() { "input" } else { "messages" };
+        self.body[field].as_array().map_or(&[], Vec::as_slice)
     }
 }
 

@@ -14,6 +14,7 @@
 mod act;
 mod ask;
 mod pieces;
+mod responses;
 mod server;
 
 pub(crate) use act::Act;

@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 
 use super::act::{Act, Body};
+use super::ask::Ask;
+use super::responses;
 
 /// The content type and the pieces of an act's body.
-pub(super) fn pieces(act: &Act, model: &Value, streams: bool) -> (String, Vec<Vec<u8>>) {
+pub(super) fn pieces(act: &Act, ask: &Ask) -> (String, Vec<Vec<u8>>) {
+    let (model, streams) = (&ask.body["model"], ask.streams());
     match &act.body {
         Body::Bytes { kind, pieces } => (kind.clone(), pieces.clone()),
+        Body::Message(message) if ask.path == "/responses" => {
+            let kind = if streams { "text/event-stream" } else { "application/json" };
+            (kind.to_owned(), responses::pieces(act, message, streams))
+        }
         Body::Message(message) if streams => {
             ("text/event-stream".to_owned(), events(act, message, model))
         }
@@ -90,7 +97,7 @@ fn call_deltas(index: usize, call: &Value) -> Vec<Value> {
     std::iter::once(first).chain(rest).collect()
 }
 
-fn strides(text: &str) -> Vec<String> {
+pub(super) fn strides(text: &str) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
     letters.chunks(STRIDE).map(|it| it.iter().collect()).collect()
 }

@@ -31,6 +31,8 @@ pub(crate) struct Endpoint {
 /// One request that came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// Behind the version, such as `/chat/completions`.
+    pub(crate) path: String,
     /// The body as sent; null if it was no JSON.
     pub(crate) body: Value,
     /// The headers as sent.
@@ -74,7 +76,10 @@ impl Endpoint {
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 tell.send(listener.local_addr().expect("its address")).expect("a listener");
-                let app = Router::new().route("/v1/chat/completions", post(answer));
+                let app = Router::new()
+                    .route("/v1/chat/completions", post(answer))
+                    .route("/v1/responses", post(answer))
+                    .route("/v1/embeddings", post(answer));
                 let serving = axum::serve(listener, app.with_state(state));
                 tokio::select! {
                     _ = async { serving.await } => {}
@@ -128,20 +133,21 @@ async fn answer(State(house): State<House>, request: HttpRequest) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let path = parts.uri.path().trim_start_matches("/v1").to_owned();
     let at = house.log.begun.elapsed();
     let nth = house.log.with(|it| {
-        let (headers, body) = (parts.headers, body.clone());
-        it.push(Request { body, headers, at, left: None, answered: false });
+        let (headers, body, path) = (parts.headers, body.clone(), path.clone());
+        it.push(Request { path, body, headers, at, left: None, answered: false });
         it.len() - 1
     });
     let watch = Watch { log: Arc::clone(&house.log), nth, came: Instant::now() };
-    let ask = Ask { body, nth };
+    let ask = Ask { path, body, nth };
     let act = (house.script)(&ask);
     tokio::time::sleep(act.before).await;
     if act.end == End::Stall(0) {
         std::future::pending::<()>().await;
     }
-    let (kind, pieces) = pieces(&act, &ask.body["model"], ask.streams());
+    let (kind, pieces) = pieces(&act, &ask);
     let mut response = Response::new(Body::from_stream(sent(pieces, act.clone(), watch)));
     *response.status_mut() = StatusCode::from_u16(act.status).expect("a status");
     let headers = response.headers_mut();

@@ -324,6 +324,7 @@ impl Play {
             model: "local/small".into(),
             first_token_ms: 0,
             ms: 0,
+            asked_again: 0,
         })))
     }
 
@@ -338,7 +339,9 @@ impl Play {
         let step = model.or_else(|| self.run.tools.first().map(|it| it.step));
         let step = step.expect("a step is in progress");
         let message = "it failed".to_string();
-        let failure = Failure { step, attempt: 0, code, message, retryable, retry_at, ms: 0 };
+        let (attempt, ms, asked_again) = (0, 0, 0);
+        let failure =
+            Failure { step, attempt, code, message, retryable, retry_at, ms, asked_again };
         self.happens(Event::StepFailed(failure))
     }
 

@@ -8,7 +8,7 @@ use crate::prompt;
 
 /// Who speaks in each message of the next ordinary turn, with the id of the call it answers.
 fn speakers(play: &Play) -> Vec<String> {
-    let messages = prompt::messages(&play.run, play.run.steps + 1, &Purpose::Turn);
+    let messages = prompt::messages(&play.run, play.run.steps + 1, &Purpose::Turn, "local");
     let who = |it: &Value| {
         let role = it["role"].as_str().unwrap_or("?").to_string();
         match it["tool_call_id"].as_str() {
@@ -59,7 +59,7 @@ fn a_declined_reply_is_not_sent_back() {
 fn a_step_s_own_words_are_said_once() {
     let mut play = Play::with(|it| it.fuses.turns = 0);
     let words = |play: &Play, step| {
-        let messages = prompt::messages(&play.run, step, &Purpose::Finalise);
+        let messages = prompt::messages(&play.run, step, &Purpose::Finalise, "local");
         messages.iter().filter(|it| it.to_string().contains("last turn")).count()
     };
     assert_eq!(words(&play, 1), 1, "before it is begun");
@@ -114,7 +114,7 @@ fn a_receiver_reads_what_was_handed_over_and_what_was_asked_first() {
         (it.handoff, it.root_task, it.context) =
             (Some(handoff), "write a whole compiler".into(), "see the manual".into());
     });
-    let messages = prompt::messages(&play.run, 1, &Purpose::Turn);
+    let messages = prompt::messages(&play.run, 1, &Purpose::Turn, "local");
     let opening = messages[1]["content"].as_str().expect("a text");
     for part in [
         "# Task\nwrite a parser",

@@ -32,6 +32,7 @@ pub(crate) fn address(base_url: &str, stream: bool) -> Address {
         total_s: 3,
         stream,
         max_tokens_field: "max_tokens".to_owned(),
+        chat: None,
     }
 }
 

@@ -109,3 +109,24 @@ async fn a_silent_stream_without_tools_is_a_bad_reply() {
     assert_eq!((fault.code, fault.retryable), (FailureCode::BadReply, true));
     assert_eq!(endpoint.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn what_many_learn_at_once_is_learned_once() {
+    for fields in [&["max_tokens"][..], &["temperature", "reasoning_effort"]] {
+        let endpoint = Endpoint::start(picky(fields)).await;
+        let client = client(address(&endpoint.base_url(), true));
+        let mut request = request();
+        (request.temperature, request.effort) = (Some(0.5), Some("low".to_owned()));
+        let all = futures::future::join_all((0..20).map(|_| client.ask("acme", &request))).await;
+        for reply in all {
+            assert!(reply.unwrap().asked_again <= 2, "{fields:?}");
+        }
+        let seen = endpoint.requests().len();
+        for _ in 0..5 {
+            assert_eq!(client.ask("acme", &request).await.unwrap().asked_again, 0);
+        }
+        assert_eq!(endpoint.requests().len(), seen + 5);
+        let last = endpoint.requests().pop().unwrap().body;
+        assert_eq!(last.get("max_completion_tokens").is_some(), fields.contains(&"max_tokens"));
+    }
+}

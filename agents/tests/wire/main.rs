@@ -5,7 +5,9 @@ mod endpoint;
 
 mod ask;
 mod cancel;
+mod embed;
 mod faults;
 mod lessons;
 mod replies;
+mod responses;
 mod stream;

@@ -147,3 +147,43 @@ async fn the_first_byte_is_timed_apart_from_the_last() {
     assert!(reply.first_token_ms >= 150, "{reply:?}");
     assert!(reply.ms >= reply.first_token_ms + 100, "{reply:?}");
 }
+
+#[tokio::test]
+async fn calls_written_as_text_are_made_and_the_message_stays_as_it_came() {
+    let text =
+        "I call it.\n<tool_call>\n{'name': 'f', 'arguments': {'x': [1, True,]}}\n</tool_call>";
+    for reply in both(Act::say(text)).await {
+        let reply = reply.unwrap();
+        assert_eq!(reply.finish, Finish::ToolCalls);
+        assert_eq!((&*reply.calls[0].tool, &*reply.calls[0].id), ("f", "call_1_1"));
+        assert_eq!(reply.calls[0].arguments, Ok(json!({"x": [1, true]})));
+        assert_eq!(exact(&reply.raw), exact(&json!({"role": "assistant", "content": text})));
+    }
+    for reply in both(Act::say(&text.replace("'f'", "'g'"))).await {
+        assert!(reply.unwrap().calls.is_empty(), "nobody offered g");
+    }
+    for reply in both(Act::say(text).finish("length")).await {
+        assert!(reply.unwrap().calls.is_empty(), "it may have been cut");
+    }
+}
+
+#[tokio::test]
+async fn arguments_with_the_usual_slips_are_mended_and_a_cut_is_not() {
+    let call = |arguments: &str| {
+        let function = json!({"name": "f", "arguments": arguments});
+        Act::message(json!({"role": "assistant", "content": null,
+            "tool_calls": [{"id": "a", "type": "function", "function": function}]}))
+    };
+    for (arguments, expected) in [
+        ("{'x': 1,}", Ok(json!({"x": 1}))),
+        ("{\"x\": {\"y\": \"z\"}", Ok(json!({"x": {"y": "z"}}))),
+        ("{\"x\": \"rm -r bui", Err("{\"x\": \"rm -r bui".to_owned())),
+        ("{\"x\": 1", Err("{\"x\": 1".to_owned())),
+    ] {
+        for reply in both(call(arguments)).await {
+            let reply = reply.unwrap();
+            assert_eq!(reply.calls[0].arguments, expected);
+            assert_eq!(reply.raw["tool_calls"][0]["function"]["arguments"], arguments);
+        }
+    }
+}

@@ -195,6 +195,7 @@ fn replied() -> impl Strategy<Value = ModelReplied> {
             model,
             first_token_ms,
             ms,
+            asked_again: step % 3,
         },
     )
 }
@@ -210,6 +211,7 @@ fn failure() -> impl Strategy<Value = Failure> {
             retryable,
             retry_at,
             ms,
+            asked_again: attempt % 3,
         },
     )
 }

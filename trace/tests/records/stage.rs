@@ -74,6 +74,7 @@ impl Stage {
             model: "local/small".into(),
             first_token_ms: 1,
             ms: 2,
+            asked_again: 0,
         };
         self.happens(run, Event::ModelReplied(Box::new(reply)))
     }
@@ -114,6 +115,7 @@ impl Stage {
                 retryable: retry_at.is_some(),
                 retry_at,
                 ms: 5,
+                asked_again: 0,
             }),
         )
     }
