@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::testing::{PLAIN, agent, team, told, told_of_agent};
-use crate::{Act, Class, Grants, Mode, Verdict, schema};
+use crate::testing::{PLAIN, agent, team, told, told_of_agent, try_load};
+use crate::{Act, AgentName, Class, Grants, Kind, Mode, Verdict, schema};
 
 #[test]
 fn a_claude_code_agent_loads_unchanged() {
@@ -56,6 +56,94 @@ fn gemini_and_opencode_agents_load_unchanged() {
     assert_eq!((agent(&team, "sec").max_turns, agent(&team, "sec").temperature), (30, Some(0.2)));
     assert_eq!(agent(&team, "rev").disallowed_tools, ["write", "edit"]);
     assert!(agent(&team, "rev").tools.is_none());
+}
+
+#[test]
+fn a_person_is_an_agent_without_a_model() {
+    let text = "---\ndescription: Approves releases.\nkind: human\nchoices: [approve, reject]\n\
+        output: {properties: {why: {type: string}}, required: [why]}\n\
+        model: opus\ntools: [Read]\nmaxTurns: 3\n---\n";
+    let files = [("agents/boss.md", text)];
+    let team = crate::load(crate::testing::folder(&files).path(), &|_| None).unwrap();
+    let boss = agent(&team, "boss");
+    assert_eq!((boss.kind, boss.models.len()), (Kind::Human, 0));
+    assert_eq!(boss.choices, ["approve", "reject"]);
+    assert_eq!(boss.instructions, "Approves releases.");
+    insta::assert_snapshot!(told(&files), @r#"
+    starts
+    warning: agents/boss.md:5: `output` is not used beside `choices`: the choice is the whole answer
+      help: remove one of them
+    warning: agents/boss.md:6: a person has no use for `model`, `tools`, `maxTurns`
+      help: remove it, or remove `kind: human`
+    0 errors, 2 warnings
+    "#);
+    let mixed = [("agents/boss.md", text), ("agents/lead.md", PLAIN), ("team.yaml", "entry: boss")];
+    let team = crate::load(crate::testing::folder(&mixed).path(), &|_| None).unwrap();
+    let said: Vec<String> = team.problems.iter().map(|it| it.message.clone()).collect();
+    assert!(said.iter().any(|it| it.starts_with("no model endpoint is set")), "{said:?}");
+}
+
+#[test]
+fn the_folders_of_other_clients_are_read_and_the_first_name_wins() {
+    let cursor = "---\nname: verifier\ndescription: Verifies.\nmodel: fast\nreadonly: true\n\
+        is_background: true\n---\nVerify.\n";
+    let vs_code = "---\nname: Lead\ndescription: Leads.\nagents: ['Deep One', 'Explore']\n\
+        user-invocable: true\n---\nLead.\n";
+    let opencode = "---\ndescription: Reviews.\nmode: subagent\nprompt: Review it all.\n\
+        permission: {edit: deny, bash: {\"git *\": allow}}\n---\n";
+    let files = [
+        (".cursor/agents/verifier.md", cursor),
+        (".github/agents/lead.agent.md", vs_code),
+        (".opencode/agent/rev.md", opencode),
+        (".claude/agents/team/more/deep-one.md", PLAIN),
+        (".claude/agents/team/rev.md", "---\ndescription: The first.\n---\nx"),
+        (".claude/agents/team/README.md", "no agent"),
+        ("agents/drafts/idea.md", "no agent"),
+        ("team.yaml", "entry: lead"),
+    ];
+    let team = try_load(&files).unwrap();
+    let names: Vec<&str> = team.agents.keys().map(AgentName::as_str).collect();
+    assert_eq!(names, ["deep_one", "lead", "rev", "verifier"]);
+    assert_eq!(agent(&team, "rev").description, "The first.");
+    let verifier = &agent(&team, "verifier").permissions;
+    assert_eq!((verifier[&Act::Write], verifier[&Act::Read]), (Verdict::Deny, Verdict::Allow));
+    let edge = &agent(&team, "lead").handoffs[0];
+    assert_eq!((edge.to.as_str(), edge.mode), ("deep_one", Mode::Delegate));
+    let alone = crate::testing::team(&[(".opencode/agent/rev.md", opencode)]);
+    assert_eq!(agent(&alone, "rev").instructions, "Review it all.");
+    insta::assert_snapshot!(told(&files));
+}
+
+#[test]
+fn a_codex_agent_loads_unchanged() {
+    let text = "name = \"pr-explorer\"\ndescription = \"Explores.\"\nmodel = \"gpt-5.1\"\n\
+        model_reasoning_effort = \"high\"\nsandbox_mode = \"read-only\"\n\
+        developer_instructions = \"\"\"\nExplore it.\n\
+        Say where.\"\"\"\n\n[mcp_servers.docs]\nurl = \"https://x\"\n[[skills.config]]\npath = \"y\"\n";
+    let files = [(".codex/agents/pr.toml", text), (".codex/agents/notes.md", "no agent")];
+    let team = team(&files);
+    let agent = agent(&team, "pr_explorer");
+    assert_eq!(agent.instructions, "Explore it.\nSay where.");
+    assert_eq!(agent.effort.as_deref(), Some("high"));
+    let broken = [
+        (".codex/agents/pr.toml", text),
+        (".codex/agents/one.toml", "name = \"one\"\ndescription = [\n"),
+        (".codex/agents/two.toml", "description = \"d\"\nmax_turns = 1_000\nauthority = 2.5\n"),
+    ];
+    insta::assert_snapshot!(told(&broken), @r#"
+    starts
+    .codex/agents/one.toml:2: is no TOML here: unclosed array, expected `]`
+    warning: .codex/agents/pr.toml:3: model "gpt-5.1" is not in `models`; the team default is used
+      help: write `gpt-5.1: PROVIDER/MODEL` below `models:` in team.yaml
+    warning: .codex/agents/pr.toml:10: not acted on by this version: `mcp_servers`, `sandbox_mode`, `skills`
+    warning: .codex/agents/two.toml:1: has no instructions below the front matter; its description is used
+      help: write what the agent is to do and how
+    .codex/agents/two.toml:2: `maxTurns` must be 1 to 200
+    .codex/agents/two.toml:3: `authority` must be 0 to 1
+    warning: team.yaml: no agent is named for work that nobody is named for; pr_explorer gets it
+      help: write `entry: NAME` with one of pr_explorer
+    3 errors, 4 warnings
+    "#);
 }
 
 #[test]
@@ -142,7 +230,9 @@ fn bad_agent_files_name_the_line_and_the_way_out() {
         "---\nname: 9lives\ndescription: d\n---\nx",
         "---\nname: lead\ndescription: d\n---\nx",
         "---\nname: odd\n---\nx",
-        "---\ndescription: d\nkind: human\n---\nx",
+        "---\ndescription: d\nkind: cli\n---\nx",
+        "---\ndescription: d\nkind: robot\n---\nx",
+        "---\ndescription: d\nchoices: [a1]\n---\nx",
         "---\ndescription: d\nmodle: x\nhandofs: []\nwhatever: 1\nmcpServers: {}\n---\nx",
         "---\ndescription: d\nmaxTurns: 500\nauthority: high\ntemperature: 9\nclass: hi\ngrants: all\n---\nx",
         "---\ndescription: d\npermissions: {\"Bash(rm *)\": deny, run: maybe}\n---\nx",

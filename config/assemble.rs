@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::edges;
 use crate::front_matter::{self, Parts};
+use crate::imports::{self, Imports};
 use crate::member::{self, Ground, Member};
 use crate::models::Models;
 use crate::nearest::{did_you_mean, loose};
@@ -12,9 +12,10 @@ use crate::place::{At, Place, Sink};
 use crate::problem::{Problems, Severity};
 use crate::providers;
 use crate::secret::Outside;
-use crate::team::{Agent, AgentName, SourceFile, Team};
+use crate::team::{Agent, AgentName, Kind, SourceFile, Team};
 use crate::written_team::WrittenTeam;
 use crate::yaml::{self, Node, Value};
+use crate::{codex, edges};
 
 /// The agent that gets unrouted work if nobody says otherwise.
 const ENTRY: &str = "coordinator";
@@ -22,7 +23,7 @@ const ENTRY: &str = "coordinator";
 const WORKSPACE: &str = "default";
 
 /// The text of the files of one team.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Texts {
     /// The folder's name.
     pub(crate) name: String,
@@ -32,6 +33,8 @@ pub(crate) struct Texts {
     pub(crate) team: Option<String>,
     /// Every agent file.
     pub(crate) agents: Vec<AgentText>,
+    /// The JSON files that are laid over them; a text, or why it cannot be read.
+    pub(crate) imports: Vec<(PathBuf, Result<String, String>)>,
     /// What was read.
     pub(crate) files: Vec<SourceFile>,
 }
@@ -51,14 +54,31 @@ pub(crate) struct AgentText {
 pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Result<Team, Problems> {
     let team_file = Place::whole(&texts.team_path, true);
     let written = written_team(texts.team.as_deref(), &team_file, &sink);
-    let providers = providers::build(&written.providers, &team_file, outside, &sink);
-    let models = Models::build(&written, &providers, &team_file, outside, &sink);
+    let of_models = Sink::default();
+    let providers = providers::build(&written.providers, &team_file, outside, &of_models);
+    let models = Models::build(&written, &providers, outside, &of_models);
     let ceiling = member::ceiling(written.permissions.clone());
     let embed = models.embed();
     let ground = Ground { models, turns: written.limits.turns, ceiling: ceiling.clone() };
 
     let agents_sink = Sink::default();
-    let (members, absent) = members(&texts.agents, &written, &ground, &agents_sink, &sink);
+    let imports = imports(&texts.imports, &agents_sink);
+    let mut gathered = Gathered::new(&written, &ground, &agents_sink);
+    gathered.from_files(&texts.agents, &imports);
+    gathered.from_imports(&imports);
+    let (members, absent) = gathered.done(&sink);
+    // Where only people work, nobody misses an endpoint that nobody wrote.
+    let is_model = |it: &Member| it.agent.kind == Kind::Model;
+    if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
+        sink.absorb(of_models);
+    }
+    let without = members.values().find(|it| is_model(it) && it.agent.models.is_empty());
+    if without.is_some() && !sink.has_errors() {
+        sink.push(team_file.error(
+            "`models.default` is missing",
+            "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it",
+        ));
+    }
     let mut agents = edges::join(members, &absent, &agents_sink);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
@@ -93,70 +113,114 @@ fn written_team(text: Option<&str>, place: &Place, sink: &Sink) -> WrittenTeam {
     node.map_or_else(WrittenTeam::default, |it| WrittenTeam::read(&it, sink))
 }
 
+/// The JSON files that are laid over the agents, as one.
+fn imports(texts: &[(PathBuf, Result<String, String>)], sink: &Sink) -> Imports {
+    let mut all = Imports::new();
+    for (path, text) in texts {
+        let whole = Place::whole(path, false);
+        match text {
+            Ok(text) => imports::read(text, &whole, sink, &mut all),
+            Err(error) => sink.push(whole.error(error, "")),
+        }
+    }
+    all
+}
+
 /// Every agent that loads, and the loose names of those that are left out.
-fn members(
-    texts: &[AgentText],
-    written: &WrittenTeam,
-    ground: &Ground,
-    agents_sink: &Sink,
-    team_sink: &Sink,
-) -> (BTreeMap<AgentName, Member>, BTreeSet<String>) {
-    let mut overrides: BTreeMap<String, &(At<String>, Node)> =
-        written.agents.iter().map(|it| (loose(&it.0.value), it)).collect();
-    let mut members: BTreeMap<AgentName, Member> = BTreeMap::new();
-    let mut absent = BTreeSet::new();
-    for text in texts {
-        let own = Sink::default();
-        let member = member(text, &mut overrides, ground, &own);
+struct Gathered<'a> {
+    ground: &'a Ground,
+    sink: &'a Sink,
+    overrides: BTreeMap<String, &'a (At<String>, Node)>,
+    members: BTreeMap<AgentName, Member>,
+    absent: BTreeSet<String>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(written: &'a WrittenTeam, ground: &'a Ground, sink: &'a Sink) -> Gathered<'a> {
+        let overrides = written.agents.iter().map(|it| (loose(&it.0.value), it)).collect();
+        Gathered { ground, sink, overrides, members: BTreeMap::new(), absent: BTreeSet::new() }
+    }
+
+    fn from_files(&mut self, texts: &[AgentText], imports: &Imports) {
+        for file in texts {
+            let own = Sink::default();
+            let mut parts = parts(file, &own);
+            let name = parts.as_ref().and_then(|it| written_name(&it.front));
+            let name = name.unwrap_or(&file.stem).to_owned();
+            if let (Some(parts), Some(import)) = (&mut parts, imports.get(&loose(&name))) {
+                import.lay_over(&mut parts.front);
+            }
+            self.take(parts, &name, &file.stem, own);
+        }
+    }
+
+    /// Those that no file is about.
+    fn from_imports(&mut self, imports: &Imports) {
+        for (key, import) in imports {
+            if !self.absent.contains(key) && !self.knows(key) {
+                let own = Sink::default();
+                let name = &import.name.value;
+                self.take(Some(import.parts()), name, name, own);
+                if self.knows(key) {
+                    import.tell(self.sink);
+                }
+            }
+        }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.members.keys().any(|it| loose(it.as_str()) == key)
+    }
+
+    /// One agent, or the name it would have had.
+    fn take(&mut self, parts: Option<Parts>, name: &str, stem: &str, own: Sink) {
+        let changes = self.overrides.get(&loose(name)).filter(|_| parts.is_some()).copied();
+        let member = parts.and_then(|mut parts| {
+            if let Some((_, changes)) = changes {
+                self.overrides.remove(&loose(name));
+                lay_over(&mut parts, changes, name, &own);
+            }
+            Member::check(&parts, stem, self.ground, &own)
+        });
         let broken = own.has_errors();
-        agents_sink.absorb(own);
-        let member = match member {
-            Ok(member) if !broken => member,
-            Ok(member) => {
-                absent.insert(loose(member.agent.name.as_str()));
-                continue;
-            }
-            Err(name) => {
-                absent.insert(loose(&name));
-                continue;
-            }
+        self.sink.absorb(own);
+        let Some(member) = member.filter(|_| !broken) else {
+            self.absent.insert(loose(name));
+            return;
         };
-        if let Some(first) = members.get(&member.agent.name) {
-            agents_sink.push(member.place.error(
+        if let Some(first) = self.members.get(&member.agent.name) {
+            self.sink.push(member.place.error(
                 format!("a second agent is named \"{}\"", member.agent.name),
                 format!("the first is {}", first.place.source.path.display()),
             ));
-            continue;
+            return;
         }
-        members.insert(member.agent.name.clone(), member);
+        self.members.insert(member.agent.name.clone(), member);
     }
-    for (key, (name, _)) in overrides {
-        if !absent.contains(&key) && !members.keys().any(|it| loose(it.as_str()) == key) {
-            team_sink.push(unknown(name, "agents", members.keys()));
+
+    fn done(self, team_sink: &Sink) -> (BTreeMap<AgentName, Member>, BTreeSet<String>) {
+        for (key, (name, _)) in &self.overrides {
+            if !self.absent.contains(key) && !self.knows(key) {
+                team_sink.push(unknown(name, "agents", self.members.keys()));
+            }
         }
+        (self.members, self.absent)
     }
-    (members, absent)
 }
 
-/// One agent of its file, or the name it would have had.
-fn member(
-    file: &AgentText,
-    overrides: &mut BTreeMap<String, &(At<String>, Node)>,
-    ground: &Ground,
-    sink: &Sink,
-) -> Result<Member, String> {
+/// The two parts of an agent file; `None` if it cannot be read, and why is in `sink`.
+fn parts(file: &AgentText, sink: &Sink) -> Option<Parts> {
     let whole = Place::whole(&file.path, false);
-    let text = file.text.as_ref().map_err(|error| {
-        sink.push(whole.error(error, ""));
-        file.stem.clone()
-    })?;
-    let parts = front_matter::split(text, &whole, sink);
-    let mut parts = parts.ok_or_else(|| file.stem.clone())?;
-    let name = written_name(&parts.front).unwrap_or(&file.stem).to_owned();
-    if let Some((_, changes)) = overrides.remove(&loose(&name)) {
-        lay_over(&mut parts, changes, &name, sink);
+    match &file.text {
+        Ok(text) if file.path.extension().is_some_and(|it| it == "toml") => {
+            codex::split(text, &whole, sink)
+        }
+        Ok(text) => front_matter::split(text, &whole, sink),
+        Err(error) => {
+            sink.push(whole.error(error, ""));
+            None
+        }
     }
-    Member::check(&parts, &file.stem, ground, sink).ok_or(name)
 }
 
 fn written_name(front: &Node) -> Option<&str> {

@@ -6,7 +6,7 @@ use crate::member::Member;
 use crate::nearest::{did_you_mean, loose};
 use crate::place::{At, Sink};
 use crate::team::{Agent, AgentName, Edge};
-use crate::written_agent::WrittenEdge;
+use crate::written_edge::WrittenEdge;
 
 /// Trigger words of one edge.
 const TRIGGERS: usize = 30;
@@ -151,7 +151,12 @@ impl<'a> Graph<'a> {
             } else {
                 String::new()
             };
-            written.place.error(said, help)
+            // A file of another product may name agents that only that product has.
+            if foreign {
+                written.place.warning(said, help)
+            } else {
+                written.place.error(said, help)
+            }
         });
     }
 }

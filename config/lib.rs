@@ -4,9 +4,11 @@
 
 mod answer;
 mod assemble;
+mod codex;
 mod edges;
 mod fields;
 mod front_matter;
+mod imports;
 mod limits;
 mod load;
 mod member;
@@ -22,6 +24,7 @@ mod secret;
 mod team;
 mod units;
 mod written_agent;
+mod written_edge;
 mod written_limits;
 mod written_team;
 mod yaml;
@@ -33,13 +36,15 @@ pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use team::{
-    Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, SourceFile, Team, Verdict,
+    Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, SourceFile, Team, Verdict,
 };
 
 #[cfg(test)]
 mod agent_tests;
 #[cfg(test)]
 mod bounds_tests;
+#[cfg(test)]
+mod import_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]

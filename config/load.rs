@@ -15,9 +15,18 @@ use crate::team::{SourceFile, Team};
 /// The file beside the agents.
 const TEAM: &str = "team.yaml";
 /// Where agents are looked for, in the order in which a name is taken.
-const FOLDERS: [&str; 5] =
-    ["agents", ".claude/agents", ".github/agents", ".gemini/agents", ".opencode/agent"];
-/// Files of other products that hold handoffs.
+const FOLDERS: [&str; 7] = [
+    "agents",
+    ".claude/agents",
+    ".github/agents",
+    ".gemini/agents",
+    ".opencode/agent",
+    ".cursor/agents",
+    ".codex/agents",
+];
+/// The folder whose own product looks into the folders inside it too, and how deep.
+const NESTED: (&str, usize) = (".claude/agents", 8);
+/// Files that say who may hand to whom, in the order they are laid over the agents.
 const IMPORTS: [&str; 2] = ["agent_handoffs.json", "agents_extended.json"];
 /// Bytes of one file.
 const BYTES: u64 = 1 << 20;
@@ -64,8 +73,7 @@ fn find(place: &Path, sink: &Sink) -> Texts {
     let is_team = place.extension().is_some_and(|it| it == "yaml" || it == "yml");
     let folder = if is_agent || is_team { parent(place) } else { place.to_path_buf() };
     let team_path = if is_team { place.to_path_buf() } else { folder.join(TEAM) };
-    let mut texts =
-        Texts { name: folder_name(&folder), team_path, team: None, agents: vec![], files: vec![] };
+    let mut texts = Texts { name: folder_name(&folder), team_path, ..Texts::default() };
     if !place.exists() {
         let help = "name a team's folder, or write the shipped team with `callboard init`";
         sink.push(Place::whole(place, true).error("there is no such file or folder", help));
@@ -75,12 +83,10 @@ fn find(place: &Path, sink: &Sink) -> Texts {
     if !is_team && wrong.exists() {
         sink.push(Place::whole(&wrong, true).error("is not read", "rename it to `team.yaml`"));
     }
-    for name in IMPORTS {
-        let path = folder.join(name);
-        if !is_agent && path.exists() {
-            let help = "write its handoffs into the agent files";
-            sink.push(Place::whole(&path, false).warning("is not read by this version", help));
-        }
+    let imports = IMPORTS.map(|it| folder.join(it));
+    for path in imports.into_iter().filter(|it| !is_agent && it.exists()) {
+        let text = keep(&path, &mut texts.files);
+        texts.imports.push((path, text));
     }
     if is_team || (!is_agent && texts.team_path.exists()) {
         texts.team = keep(&texts.team_path, &mut texts.files)
@@ -108,17 +114,8 @@ fn folder_name(folder: &Path) -> String {
 fn agent_files(folder: &Path, sink: &Sink) -> Vec<PathBuf> {
     let mut found = vec![];
     for name in FOLDERS {
-        let here = folder.join(name);
-        let Ok(entries) = std::fs::read_dir(&here) else {
-            if here.is_dir() {
-                sink.push(Place::whole(&here, true).error("cannot be read", ""));
-            }
-            continue;
-        };
-        let paths = entries.filter_map(|it| Some(it.ok()?.path()));
-        let mut paths: Vec<PathBuf> = paths.filter(|it| is_agent_file(it)).collect();
-        paths.sort();
-        found.append(&mut paths);
+        let deep = if name == NESTED.0 { NESTED.1 } else { 0 };
+        look_into(&folder.join(name), deep, &mut found, sink);
     }
     if found.len() > AGENTS {
         let said = format!("holds {} agent files, more than {AGENTS}", found.len());
@@ -128,9 +125,26 @@ fn agent_files(folder: &Path, sink: &Sink) -> Vec<PathBuf> {
     found
 }
 
+/// Adds the agent files of a folder, sorted, and then those of the folders inside it.
+fn look_into(here: &Path, deep: usize, found: &mut Vec<PathBuf>, sink: &Sink) {
+    let Ok(entries) = std::fs::read_dir(here) else {
+        if here.is_dir() {
+            sink.push(Place::whole(here, true).error("cannot be read", ""));
+        }
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+    paths.sort();
+    found.extend(paths.iter().filter(|it| is_agent_file(it)).cloned());
+    for inner in paths.iter().filter(|it| deep > 0 && it.is_dir()) {
+        look_into(inner, deep - 1, found, sink);
+    }
+}
+
 fn is_agent_file(path: &Path) -> bool {
     let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-    let ends = path.extension().is_some_and(|it| it == "md");
+    let codex = path.parent().is_some_and(|it| it.ends_with(".codex/agents"));
+    let ends = path.extension().is_some_and(|it| it == if codex { "toml" } else { "md" });
     ends && !name.starts_with('.') && !name.eq_ignore_ascii_case("README.md") && path.is_file()
 }
 

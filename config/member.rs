@@ -6,13 +6,16 @@ use crate::answer;
 use crate::front_matter::Parts;
 use crate::models::Models;
 use crate::place::{At, Place, Sink};
-use crate::team::{Act, Agent, AgentName, Grants, Verdict};
-use crate::written_agent::{WrittenAgent, WrittenEdge};
+use crate::team::{Act, Agent, AgentName, Grants, Kind, Verdict};
+use crate::written_agent::WrittenAgent;
+use crate::written_edge::WrittenEdge;
+use crate::yaml::Node;
 
 /// Characters of a description, and of its first sentence.
 const DESCRIPTION: usize = 300;
 const SENTENCE: usize = 120;
 const CAPABILITIES: usize = 20;
+const CHOICES: usize = 20;
 const AUTHORITY: f64 = 0.6;
 const RESERVED: [&str; 4] = ["plan", "recruiter", "outside", "ask_agent"];
 
@@ -57,23 +60,34 @@ fn build(
     let named = written.name.clone().unwrap_or(At { place: place.clone(), value: stem.to_owned() });
     let name = name(&named, sink);
     let description = description(written.description.as_ref(), place, sink);
-    let mut models = ground.models.chain(&written.model, sink);
-    if let Some(most) = written.max_output.and_then(|it| u32::try_from(it.value).ok()) {
+    let is_human = written.kind == Kind::Human;
+    let mut models = if is_human { vec![] } else { ground.models.chain(&written.model, sink) };
+    if let Some(most) = written.max_output.as_ref().and_then(|it| u32::try_from(it.value).ok()) {
         models.iter_mut().for_each(|it| it.max_output = most);
     }
-    let output = answer::with_output(written.output.as_ref(), sink);
+    let output = written.output.as_ref().filter(|it| has_use(it, &written, sink));
+    let output = answer::with_output(output, sink);
     let capabilities = capabilities(&written.capabilities, sink);
     let (name, description) = (name?, description?);
-    if body.is_empty() {
+    let prompt = written.prompt.as_ref().map_or("", |it| it.value.as_str());
+    let body = if body.is_empty() { prompt } else { body };
+    if body.is_empty() && !is_human {
         let said = "has no instructions below the front matter; its description is used";
         sink.push(place.warning(said, "write what the agent is to do and how"));
     }
-    tell_absent_tools(written.tools.as_deref().unwrap_or_default(), sink);
+    if is_human {
+        tell_models_keys(&written, sink);
+    } else {
+        tell_absent_tools(written.tools.as_deref().unwrap_or_default(), sink);
+    }
+    let choices = choices(&written, sink);
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
         name,
         instructions: if body.is_empty() { description.clone() } else { body.to_owned() },
         description,
+        kind: written.kind,
+        choices,
         models,
         temperature: written.temperature.map(|it| it.value),
         effort: written.effort,
@@ -200,20 +214,51 @@ fn capabilities(written: &[At<String>], sink: &Sink) -> Vec<String> {
         let said = format!("`capabilities` holds {}, more than {CAPABILITIES}", written.len());
         sink.push(more.place.error(said, "keep those that tell this agent from the others"));
     }
-    let slug = |it: &At<String>| it.value.to_lowercase().replace([' ', '_'], "-");
-    written
-        .iter()
-        .filter_map(|it| {
-            let slug = slug(it);
-            let fits = slug.len() <= 80
-                && slug.chars().all(|it| it.is_alphanumeric() || "-.+#/".contains(it));
-            if !fits {
-                let said = format!("\"{}\" is no capability", it.value);
-                sink.push(it.place.error(said, "write a short word such as `unit-test`"));
-            }
-            fits.then_some(slug)
-        })
-        .collect()
+    written.iter().filter_map(|it| slug(it, sink)).collect()
+}
+
+/// A capability as it is compared; one that is none is in `sink`.
+pub(crate) fn slug(written: &At<String>, sink: &Sink) -> Option<String> {
+    let slug = written.value.to_lowercase().replace([' ', '_'], "-");
+    let fits =
+        slug.len() <= 80 && slug.chars().all(|it| it.is_alphanumeric() || "-.+#/".contains(it));
+    if !fits {
+        let said = format!("\"{}\" is no capability", written.value);
+        sink.push(written.place.error(said, "write a short word such as `unit-test`"));
+    }
+    fits.then_some(slug)
+}
+
+/// What a person may choose from.
+fn choices(written: &WrittenAgent, sink: &Sink) -> Vec<String> {
+    let all = &written.choices;
+    if let Some(first) = all.first().filter(|_| written.kind != Kind::Human) {
+        sink.push(first.place.warning("`choices` is only for `kind: human`", "remove it"));
+        return vec![];
+    }
+    if let Some(more) = all.get(CHOICES) {
+        let said = format!("`choices` holds {}, more than {CHOICES}", all.len());
+        sink.push(more.place.error(said, "leave it out: then any text is an answer"));
+    }
+    all.iter().map(|it| it.value.clone()).collect()
+}
+
+/// Whether `output` is used: where a person only chooses, the choice is the whole answer.
+fn has_use(output: &Node, written: &WrittenAgent, sink: &Sink) -> bool {
+    let chooses = written.kind == Kind::Human && !written.choices.is_empty();
+    if chooses && output.text() != Some("answer") {
+        let said = "`output` is not used beside `choices`: the choice is the whole answer";
+        sink.push(output.place.warning(said, "remove one of them"));
+    }
+    !chooses
+}
+
+/// Keys that mean nothing where a person does the work, told once.
+fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
+    let Some((_, place)) = written.of_models.first() else { return };
+    let keys: Vec<String> = written.of_models.iter().map(|it| format!("`{}`", it.0)).collect();
+    let said = format!("a person has no use for {}", keys.join(", "));
+    sink.push(place.warning(said, "remove it, or remove `kind: human`"));
 }
 
 /// The tools every agent has inside a run, under all their names.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::nearest::did_you_mean;
-use crate::place::{At, Place, Sink};
+use crate::place::{At, Sink};
 use crate::provider::{Provider, ProviderKind};
 use crate::secret::Outside;
 use crate::team::Model;
@@ -30,7 +30,6 @@ impl Models {
     pub(crate) fn build(
         team: &WrittenTeam,
         providers: &BTreeMap<String, Provider>,
-        team_file: &Place,
         outside: &Outside<'_>,
         sink: &Sink,
     ) -> Models {
@@ -53,16 +52,10 @@ impl Models {
         {
             models.aliases.insert(DEFAULT.to_owned(), vec![model]);
         }
-        if !models.aliases.contains_key(DEFAULT) && !sink.has_errors() {
-            sink.push(team_file.error(
-                "`models.default` is missing",
-                "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it",
-            ));
-        }
         models
     }
 
-    /// The models an agent asks for, in order; never empty if the team has a default. A name this
+    /// The models an agent asks for, in order; empty only if the team has no default. A name this
     /// team does not know means the default and is told.
     pub(crate) fn chain(&self, asked: &[At<String>], sink: &Sink) -> Vec<Model> {
         let mut chain = vec![];

@@ -52,6 +52,7 @@ impl Team {
             goal: None,
             permissions: BTreeMap::new(),
             triggers: false,
+            embed: None,
             files: Vec::new(),
             problems,
         }
@@ -109,9 +110,15 @@ pub struct Agent {
     pub name: AgentName,
     /// What a client's model reads, 1..300 characters.
     pub description: String,
+    /// Who does its work.
+    #[serde(default, skip_serializing_if = "Kind::is_model")]
+    pub kind: Kind,
+    /// What a person may choose from; empty = any text, and always so for a model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// The system prompt: the body of the agent's file.
     pub instructions: String,
-    /// Models in the order they are tried; never empty.
+    /// Models in the order they are tried; never empty, but for a person.
     pub models: Vec<Model>,
     /// Passed on when the provider takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +188,23 @@ pub struct Edge {
     /// The receiver's capabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+}
+
+/// Who does an agent's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A language model.
+    #[default]
+    Model,
+    /// A person, who is asked and answers.
+    Human,
+}
+
+impl Kind {
+    fn is_model(&self) -> bool {
+        *self == Kind::Model
+    }
 }
 
 /// Who finishes after a handoff.

@@ -9,36 +9,40 @@ use serde_json::Value as Json;
 use crate::fields::Fields;
 use crate::nearest::{did_you_mean, nearest};
 use crate::place::{At, Place, Sink};
-use crate::team::{Act, Class, Grants, Mode, Verdict};
+use crate::team::{Act, Class, Grants, Kind, Verdict};
 use crate::units::{OneOf, Switch, Unit};
+use crate::written_edge::{self, WrittenEdge};
 use crate::yaml::{Node, Value};
 
 const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 41] = [
-    "agents",
+const IDLE: [&str; 43] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
     "background",
     "budget",
     "color",
+    "disable",
     "disable-model-invocation",
     "guardrails",
     "hooks",
     "icon",
     "infer",
+    "is_background",
     "initialPrompt",
     "isolation",
     "license",
     "max_parallel",
     "mcp-servers",
     "mcpServers",
+    "mcp_servers",
     "memory",
     "metadata",
     "mode",
+    "nickname_candidates",
     "observeSubagents",
     "observeToolResults",
     "observer",
@@ -46,8 +50,7 @@ const IDLE: [&str; 41] = [
     "omitClaudeMd",
     "permission",
     "permissionMode",
-    "prompt",
-    "readonly",
+    "sandbox_mode",
     "skills",
     "slots",
     "steps",
@@ -70,6 +73,18 @@ pub(crate) struct WrittenAgent {
     pub(crate) name: Option<At<String>>,
     /// What a client's model reads: what the agent does and when to use it, up to 300 characters.
     pub(crate) description: Option<At<String>>,
+    /// Who does its work. Default: `model`.
+    #[schemars(with = "Option<Kind>")]
+    pub(crate) kind: Kind,
+    /// What a person may choose from, up to 20 words; only for `kind: human`.
+    #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
+    pub(crate) choices: Vec<At<String>>,
+    /// The keys that say something about a model, for the case that a person does the work.
+    #[schemars(skip)]
+    pub(crate) of_models: Vec<(&'static str, Place)>,
+    /// The instructions, where they do not stand below the front matter.
+    #[schemars(skip)]
+    pub(crate) prompt: Option<At<String>>,
     /// A model, an alias of `models`, `provider/model`, or a list tried in order.
     #[schemars(with = "Option<OneOf<String, Vec<String>>>")]
     pub(crate) model: Vec<At<String>>,
@@ -122,29 +137,6 @@ pub(crate) struct WrittenAgent {
     pub(crate) publish: Option<bool>,
 }
 
-/// One handoff, as written; the short form is the receiver's name.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(rename = "handoff")]
-#[schemars(extend("anyOf" = [{"required": ["to"]}, {"required": ["agent"]}]))]
-pub(crate) struct WrittenEdge {
-    /// Who receives. `agent` means the same.
-    #[schemars(with = "Option<String>")]
-    pub(crate) to: At<String>,
-    /// Up to 30 words that hand off by themselves once the agent has its answer.
-    #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
-    pub(crate) triggers: Vec<At<String>>,
-    /// One line told to the model. `label` means the same.
-    pub(crate) when: Option<At<String>>,
-    /// A template for the new task; `{{task}}` is the source's own. `prompt` means the same.
-    pub(crate) task: Option<At<String>>,
-    /// Who finishes. Default: `transfer`.
-    #[schemars(with = "Option<Mode>")]
-    pub(crate) mode: Mode,
-    /// Whether it was written in VS Code's form, whose own agents no team has.
-    #[schemars(skip)]
-    pub(crate) foreign: bool,
-}
-
 /// The words of `grants`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -164,6 +156,10 @@ impl WrittenAgent {
         let mut agent = WrittenAgent {
             name: fields.text("name"),
             description: fields.text("description"),
+            kind: kind(&fields),
+            choices: fields.texts("choices").unwrap_or_default(),
+            of_models: of_models(&fields),
+            prompt: fields.text("prompt"),
             model: fields.texts("model").unwrap_or_default(),
             effort: effort(&fields),
             temperature: fields.real("temperature", 0.0..=2.0),
@@ -174,19 +170,19 @@ impl WrittenAgent {
                 .either(&["maxTurns", "max_turns"])
                 .and_then(|it| fields.whole_of(it, "maxTurns", Unit::Count, 1..=200)),
             capabilities: fields.texts("capabilities").unwrap_or_default(),
-            handoffs: edges(&fields),
+            handoffs: written_edge::edges(&fields),
             handoffs_from: fields.texts("handoffs_from").unwrap_or_default(),
             handoffs_deny: fields.texts("handoffs_deny").unwrap_or_default(),
             triggers: fields.texts("triggers").unwrap_or_default(),
             class: class(&fields),
             authority: fields.real("authority", 0.0..=1.0),
             output: fields.node("output").cloned(),
-            permissions: permissions(&fields),
+            permissions: permissions(&fields).or_else(|| readonly(&fields)),
             grants: grants(&fields),
             publish: fields.flag("publish"),
         };
         agent.disallowed_tools.extend(fields.texts("disallowedTools").unwrap_or_default());
-        kind(&fields);
+        agent.handoffs.extend(written_edge::sub_agents(&fields));
         tell_rest(&fields);
         agent
     }
@@ -242,12 +238,14 @@ fn effort(fields: &Fields<'_>) -> Option<String> {
 }
 
 /// A word, or points of priority, which mean the nearest class.
-fn class(fields: &Fields<'_>) -> Option<Class> {
-    let node = fields.either(&["class", "priority"])?;
+pub(crate) fn class(fields: &Fields<'_>) -> Option<Class> {
+    let (class, priority) = (fields.node("class"), fields.node("priority"));
+    let key = if class.is_some() { "class" } else { "priority" };
+    let node = class.or(priority)?;
     let Value::Whole(_) = node.value else {
-        return fields.choice_of(node, "class", &CLASSES).map(|it| it.value);
+        return fields.choice_of(node, key, &CLASSES).map(|it| it.value);
     };
-    let points = fields.whole_of(node, "priority", Unit::Count, 0..=1_000)?;
+    let points = fields.whole_of(node, key, Unit::Count, 0..=1_000)?;
     CLASSES
         .iter()
         .filter_map(|it| serde_json::from_value::<Class>((*it).into()).ok())
@@ -266,69 +264,41 @@ fn grants(fields: &Fields<'_>) -> Option<Grants> {
     })
 }
 
-fn edges(fields: &Fields<'_>) -> Vec<WrittenEdge> {
-    let Some(node) = fields.node("handoffs") else { return vec![] };
-    let Value::List(items) = &node.value else {
-        return fields.texts_of(node, "handoffs").into_iter().map(plain_edge).collect();
-    };
-    items.iter().filter_map(|it| edge(it, fields)).collect()
-}
-
-fn plain_edge(to: At<String>) -> WrittenEdge {
-    let mode = Mode::default();
-    WrittenEdge { to, triggers: vec![], when: None, task: None, mode, foreign: false }
-}
-
-fn edge(node: &Node, outer: &Fields<'_>) -> Option<WrittenEdge> {
-    if !matches!(node.value, Value::Map(_)) {
-        return outer.text_of(node, "handoffs").map(plain_edge);
-    }
-    let fields = Fields::open(node, outer.name("handoffs"), outer.sink);
-    let to = fields.node("to");
-    let foreign = to.is_none();
-    let Some(to) = to.or(fields.node("agent")) else {
-        outer.wrong(node, "handoffs", "names no receiver", "write `to: NAME`");
-        return None;
-    };
-    let text = |keys: &[&str]| fields.either(keys).and_then(|it| fields.text_of(it, keys[0]));
-    let written = WrittenEdge {
-        to: fields.text_of(to, "to")?,
-        triggers: fields.texts("triggers").unwrap_or_default(),
-        when: text(&["when", "label"]),
-        task: text(&["task", "prompt"]),
-        mode: fields
-            .choice("mode", &["transfer", "delegate"])
-            .map(|it| it.value)
-            .unwrap_or_default(),
-        foreign,
-    };
-    for key in ["send", "model", "showContinueOn"] {
-        let idle = fields.node(key).filter(|it| !matches!(it.value, Value::Flag(false)));
-        if let Some(node) = idle {
-            let name = fields.name(key);
-            tell_idle(
-                fields.sink,
-                &node.place,
-                &format!("`{name}` is not acted on by this version"),
-            );
-        }
-    }
-    fields.close();
-    Some(written)
-}
-
-fn kind(fields: &Fields<'_>) {
-    let Some(node) = fields.node("kind") else { return };
+fn kind(fields: &Fields<'_>) -> Kind {
+    let Some(node) = fields.node("kind") else { return Kind::Model };
     match node.text() {
-        Some("model" | "local") => {}
-        Some(kind @ ("human" | "cli" | "remote")) => fields.wrong(
+        Some("model" | "local") => return Kind::Model,
+        Some("human") => return Kind::Human,
+        Some(kind @ ("cli" | "remote")) => fields.wrong(
             node,
             "kind",
             &format!("\"{kind}\" is not supported by this version"),
             "remove the line to let a model do the work",
         ),
-        Some(_) | None => fields.wrong(node, "kind", "must be \"model\"", ""),
+        Some(_) | None => fields.wrong(node, "kind", "must be \"model\" or \"human\"", ""),
     }
+    Kind::Model
+}
+
+/// The keys that only a model can act on.
+fn of_models(fields: &Fields<'_>) -> Vec<(&'static str, Place)> {
+    let keys = [
+        "model",
+        "effort",
+        "temperature",
+        "max_output",
+        "tools",
+        "disallowedTools",
+        "maxTurns",
+        "max_turns",
+    ];
+    keys.iter().filter_map(|key| Some((*key, fields.node(key)?.place.clone()))).collect()
+}
+
+/// Cursor's `readonly`: it reads and fetches, and changes nothing.
+fn readonly(fields: &Fields<'_>) -> Option<BTreeMap<Act, Verdict>> {
+    let changes = [Act::Write, Act::Run, Act::External];
+    fields.flag("readonly")?.then(|| changes.map(|act| (act, Verdict::Deny)).into())
 }
 
 /// Unknown keys: one warning for those other products act on, one for each likely slip.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use callboard_config::{Agent, AgentName, Class, Grants, Team};
+use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
 use callboard_trace::{Event, Fact, PlanStep};
 use serde_json::json;
 
@@ -69,6 +69,8 @@ fn leader() -> Agent {
     Agent {
         name: AgentName::parse(begin::PLAN).expect("the name is one"),
         description: "Leads a plan.".into(),
+        kind: Kind::Model,
+        choices: Vec::new(),
         instructions: String::new(),
         models: Vec::new(),
         temperature: None,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use callboard_config::{Agent, AgentName, Team};
+use callboard_config::{Agent, AgentName, Kind as Who, Team};
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
@@ -194,9 +194,13 @@ fn agents(team: &Team) -> impl Iterator<Item = &Agent> {
 }
 
 fn one_agent(agent: &Agent, fields: &[Field]) -> Published {
+    let by = match agent.kind {
+        Who::Model => "",
+        Who::Human => " A person answers, which may take long.",
+    };
     Published {
         name: agent.name.to_string(),
-        description: agent.description.clone(),
+        description: format!("{}{by}", agent.description),
         input_schema: fields::shown(fields),
         annotations: agent::annotations(agent),
     }
@@ -252,6 +256,8 @@ pub(crate) mod tests {
                 "Does what {name}s do, with care, and says what it found. Use it when it is needed."
             ),
             instructions: "Do it.".to_owned(),
+            kind: Who::Model,
+            choices: Vec::new(),
             models: Vec::new(),
             temperature: None,
             effort: None,

@@ -17,13 +17,17 @@ use crate::ending::asked_to_stop;
 const LEAVE: Duration = Duration::from_millis(900);
 
 /// What makes a folder a team's folder.
-const SIGNS: [&str; 6] = [
+const SIGNS: [&str; 10] = [
     "team.yaml",
+    "agent_handoffs.json",
+    "agents_extended.json",
     "agents",
     ".claude/agents",
     ".github/agents",
     ".gemini/agents",
     ".opencode/agent",
+    ".cursor/agents",
+    ".codex/agents",
 ];
 
 /// Where the team and its work are.

@@ -113,7 +113,7 @@ fn doing(branch: &Branch) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use callboard_config::{Agent, AgentName, Class, Grants};
+    use callboard_config::{Agent, AgentName, Class, Grants, Kind};
     use callboard_trace::{Event, Finished, Fuses, Started};
     use serde_json::json;
 
@@ -141,6 +141,8 @@ mod tests {
             name: name.clone(),
             description: "d".into(),
             instructions: "i".into(),
+            kind: Kind::Model,
+            choices: Vec::new(),
             models: Vec::new(),
             temperature: None,
             effort: None,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use callboard_config::{Agent, AgentName, Class, Edge, Grants, Mode, Model};
+use callboard_config::{Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model};
 use callboard_trace::{
     Action, Call, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
     MadeBy, ModelReplied, Record, RunId, Started, StepBegun, Stop, Summary, Totals, Trouble, Usage,
@@ -34,6 +34,8 @@ pub(super) fn started() -> Started {
         name: name("coder"),
         description: "writes code".into(),
         instructions: "You write code.".into(),
+        kind: Kind::Model,
+        choices: Vec::new(),
         models: vec![model("local", "small"), model("cloud", "big")],
         temperature: None,
         effort: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Mode, Model, Verdict};
+use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::{
     ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary, Totals,
 };
@@ -261,17 +261,20 @@ fn agent() -> BoxedStrategy<Agent> {
         context,
     });
     let who = (name(), text(), text(), vec(model, 1..3), of(float()), of(text()));
-    let tools = (of(texts()), texts(), any::<u32>(), texts(), vec(edge(), 0..3));
+    let tools = (of(texts()), texts(), any::<u32>(), texts(), vec(edge(), 0..3), texts());
     let rights = (class(), float(), object(), permissions(), grants(), any::<bool>());
     (who, tools, rights)
         .prop_map(|(who, has, rights)| {
             let (name, description, instructions, models, temperature, effort) = who;
-            let (tools, disallowed_tools, max_turns, capabilities, handoffs) = has;
+            let (tools, disallowed_tools, max_turns, capabilities, handoffs, choices) = has;
             let (class, authority, output, permissions, grants, publish) = rights;
+            let kind = if choices.is_empty() { Kind::Model } else { Kind::Human };
             Agent {
                 name,
                 description,
                 instructions,
+                kind,
+                choices,
                 models,
                 temperature,
                 effort,

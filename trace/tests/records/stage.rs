@@ -1,6 +1,6 @@
 //! A journal in the making: runs begin, things happen to them, and a tree is folded of it.
 
-use callboard_config::{Agent, AgentName, Class, Grants, Mode, Model};
+use callboard_config::{Agent, AgentName, Class, Grants, Kind, Mode, Model};
 use callboard_trace::{
     Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
     MadeBy, ModelReplied, Purpose, Record, RunId, RunView, Started, StepBegun, Stop, Summary, Tree,
@@ -181,6 +181,8 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         name: name.clone(),
         description: String::new(),
         instructions: String::new(),
+        kind: Kind::Model,
+        choices: Vec::new(),
         models: vec![Model {
             provider: "local".into(),
             model: "small".into(),
