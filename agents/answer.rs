@@ -89,8 +89,13 @@ fn object_in(text: &str) -> Option<Value> {
         let mut values = serde_json::Deserializer::from_str(it).into_iter::<Value>();
         let value = values.next()?.ok()?;
         let is_answer = value.get("summary").is_some_and(Value::is_string);
-        (is_answer && is_shallow(&value, LEVELS_MAX)).then_some(value)
+        (is_answer && is_kept(&value)).then_some(value)
     })
+}
+
+/// Whether a value can be read back from the records that hold it.
+pub(crate) fn is_kept(value: &Value) -> bool {
+    is_shallow(value, LEVELS_MAX)
 }
 
 fn is_shallow(value: &Value, levels: usize) -> bool {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
-use crate::{answer, notes};
+use crate::{answer, notes, person};
 
 impl Run {
     /// Folds a run from its whole journal. `None` if it does not begin with a `run_started`
@@ -68,7 +68,7 @@ impl Run {
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
             Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
-            Event::QuestionClosed { question, .. } => self.questions.retain(|it| it != question),
+            Event::QuestionClosed { question, answer } => self.heard(question, answer.as_deref()),
             Event::StepDecided { step, decision } => self.decided(by, *step, decision),
             Event::FuseBlown { .. } => {
                 self.tally.refused_creations += 1;
@@ -178,11 +178,20 @@ impl Run {
             Purpose::Finalise => true,
             Purpose::Summarise { .. } => false,
         };
-        if let Some(answer) = answer::read(&reply.text).filter(|_| answers && !is_declined) {
+        let read = if self.is_human() { person::said } else { answer::read };
+        if let Some(answer) = read(&reply.text).filter(|_| answers && !is_declined) {
             self.kept = Some(answer);
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
         self.reply = Some(Replied { purpose, reply: reply.clone() });
+    }
+
+    /// A question is closed; if a person does the work, what they said is the reply.
+    fn heard(&mut self, question: &str, answer: Option<&str>) {
+        self.questions.retain(|it| it != question);
+        if let Some(answer) = answer.filter(|_| self.is_human()) {
+            self.replied(&person::reply(self, answer));
+        }
     }
 
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {

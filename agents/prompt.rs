@@ -91,7 +91,8 @@ fn mate(edge: &Edge) -> String {
     line
 }
 
-fn opening(run: &Run) -> String {
+/// What there is to do, and all that came with it.
+pub(crate) fn opening(run: &Run) -> String {
     let started = &run.started;
     let mut text = format!("# Task\n{}", started.task);
     if let Some(handoff) = &started.handoff {

@@ -1,6 +1,6 @@
 //! One agent working on one task: everything known about it, folded from its records.
 
-use callboard_config::AgentName;
+use callboard_config::{AgentName, Kind};
 use callboard_trace::{
     ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Started,
     Stop, Totals, Trouble,
@@ -205,6 +205,11 @@ impl Run {
     /// The agent's own name.
     pub fn name(&self) -> &AgentName {
         &self.started.agent.name
+    }
+
+    /// Whether a person does the work.
+    pub fn is_human(&self) -> bool {
+        self.started.agent.kind == Kind::Human
     }
 
     /// The child whose end decides over this run, if there is one that was not acted on.

@@ -20,9 +20,10 @@ impl Desk {
         caller: &Caller,
     ) -> Result<RunView, Refusal> {
         let row = self.row(run, caller).await?;
-        let asked = asked(&self.asked_below(&row).await?, answers)?;
+        let open = self.asked_below(&row).await?;
+        let asked = asked(&open, answers)?;
         for (asking, question, answer) in asked {
-            let facts = facts(caller, &question, &answer);
+            let facts = facts(caller, question, &answer);
             let told = self.house.store.signal(&asking, facts, false).await;
             told.map_err(|it| unavailable(&it))?;
         }
@@ -32,20 +33,20 @@ impl Desk {
 }
 
 /// Each answer with the run that asked; every problem at once.
-fn asked(
-    open: &[(RunId, Question)],
+fn asked<'a>(
+    open: &'a [(RunId, Question)],
     answers: &BTreeMap<String, String>,
-) -> Result<Vec<(RunId, String, String)>, Refusal> {
+) -> Result<Vec<(RunId, &'a Question, String)>, Refusal> {
     let open: BTreeMap<_, _> = open.iter().map(|(run, it)| (&it.id, (run, it))).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let mut code = RefusalCode::InvalidInput;
     for (id, answer) in answers {
         match open.get(id) {
-            Some((_, question)) if !fits(&question.options, answer) => problems.push(format!(
+            Some((_, question)) if !fits(question, answer) => problems.push(format!(
                 "answers.{id}: \"{answer}\" is no option; write one of {}",
                 question.options.join(", ")
             )),
-            Some((asking, _)) => found.push(((*asking).clone(), id.clone(), answer.clone())),
+            Some((asking, question)) => found.push(((*asking).clone(), *question, answer.clone())),
             None => {
                 code = RefusalCode::Conflict;
                 problems.push(format!("answers.{id}: this question is not open"));
@@ -60,16 +61,20 @@ fn asked(
     Err(Refusal { problems, ..Refusal::new(code, message, hint) })
 }
 
-fn fits(options: &[String], answer: &String) -> bool {
-    options.is_empty() || options.contains(answer)
+/// Whether an answer may be given; who is asked to do something may decline in words of its own.
+fn fits(question: &Question, answer: &String) -> bool {
+    let options = &question.options;
+    let declines = question.kind == "choice" && callboard_agents::declines(answer).is_some();
+    options.is_empty() || options.contains(answer) || declines
 }
 
 /// The question is closed, and what was in doubt is decided, in one write.
-fn facts(caller: &Caller, question: &str, answer: &str) -> Vec<Fact> {
+fn facts(caller: &Caller, question: &Question, answer: &str) -> Vec<Fact> {
     let by = caller.principal.as_str();
     let closed =
-        Event::QuestionClosed { question: question.into(), answer: Some(answer.to_string()) };
-    let step = question.rsplit('_').next().and_then(|it| it.parse().ok());
+        Event::QuestionClosed { question: question.id.clone(), answer: Some(answer.to_string()) };
+    let in_doubt = question.kind == "rerun";
+    let step = question.id.rsplit('_').next().filter(|_| in_doubt).and_then(|it| it.parse().ok());
     let decided = step.map(|step| Event::StepDecided { step, decision: answer.to_string() });
     [Some(closed), decided].into_iter().flatten().map(|it| Fact::new(by, it)).collect()
 }

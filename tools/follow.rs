@@ -75,7 +75,9 @@ fn next(view: &RunView, patience: &Patience) -> Option<String> {
         }
         State::InputRequired | State::Halted => {
             let first = view.questions.first()?;
-            let answers = Map::from_iter([(first.id.clone(), json!(first.options.join(" | ")))]);
+            let options = first.options.join(" | ");
+            let answer = if options.is_empty() { "ANSWER" } else { &options };
+            let answers = Map::from_iter([(first.id.clone(), json!(answer))]);
             Some(format!("team_answer {}", json!({"run": view.run, "answers": answers})))
         }
         State::Completed | State::Partial | State::Failed | State::Cancelled => None,

@@ -16,6 +16,11 @@ pub(crate) fn was_declined(run: &Run) -> Option<Step> {
         return None;
     }
     let said = if reply.text.is_empty() { "the provider blocked the reply" } else { &reply.text };
+    let hint = if run.is_human() {
+        "word the task differently, or ask somebody else"
+    } else {
+        "word the task differently, or use another model"
+    };
     Some(Step::End(Finished {
         state: EndState::Failed,
         stop: Stop::Refused,
@@ -26,12 +31,13 @@ pub(crate) fn was_declined(run: &Run) -> Option<Step> {
             code: FailureCode::Refused,
             message: crate::words::cut(said, 1_000),
             retryable: false,
-            hint: "word the task differently, or use another model".into(),
+            hint: hint.into(),
         }),
     }))
 }
 
-/// Rule: an answer off its schema is sent back, twice; then it is kept for what it is.
+/// Rule: an answer off its schema is sent back, twice; then it is kept for what it is. A person
+/// is asked again as often as it takes.
 pub(crate) fn needs_repair(run: &Run) -> Option<Step> {
     answered(run)?;
     let reply = &run.reply.as_ref()?.reply;
@@ -41,7 +47,7 @@ pub(crate) fn needs_repair(run: &Run) -> Option<Step> {
         Some(_) if is_cut => "it was cut off where the output ended: make it shorter".to_string(),
         Some(answer) => answer::problem(answer, &run.started.agent.output)?,
     };
-    if run.tally.repairs < REPAIRS_MAX {
+    if run.is_human() || run.tally.repairs < REPAIRS_MAX {
         return Some(asking::fresh(run, Purpose::Repair { problem }));
     }
     Some(Step::End(run.stopped(

@@ -5,15 +5,18 @@ use callboard_trace::{FailureCode, Purpose, Stop, Trouble};
 
 use crate::run::Asking;
 use crate::step::Asked;
-use crate::{Run, Step};
+use crate::{Run, Step, person};
 
 /// An ordinary turn: what is done when no rule has anything to say.
 pub(crate) fn a_turn(run: &Run) -> Step {
     fresh(run, Purpose::Turn)
 }
 
-/// A new model step.
+/// A new model step; for a person, the question that stands in its place.
 pub(crate) fn fresh(run: &Run, purpose: Purpose) -> Step {
+    if run.is_human() {
+        return person::question(run, &purpose);
+    }
     Step::Ask(Asked { step: run.steps + 1, attempt: 1, purpose, model: 0, not_before: None })
 }
 

@@ -10,6 +10,7 @@ mod limits;
 mod once;
 mod order;
 mod outside;
+mod people;
 mod plans;
 mod play;
 mod prompts;

@@ -21,6 +21,10 @@ pub(crate) fn fires(run: &Run) -> Option<Step> {
     let answer = answer::given(run).filter(|_| nothing_handed_on && may_hop)?;
     let next = answer.get("do_next").and_then(Value::as_str).unwrap_or_default();
     let (trigger, edge) = match_of(run, next)?;
+    if run.is_human() {
+        // A person is not asked for a summary of a few words.
+        return Some(handed_on(run, edge, trigger, composed(run), MadeBy::Engine));
+    }
     let (to, trigger) = (edge.to.clone(), trigger.to_string());
     Some(asking::fresh(run, Purpose::Summarise { to, trigger }))
 }
@@ -38,10 +42,14 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
         }
         None => (composed(run), MadeBy::Engine),
     };
+    Some(handed_on(run, edge, trigger, summary, made_by))
+}
+
+fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: MadeBy) -> Step {
     let (artifacts, also) = with_its_answer(run);
-    Some(Step::HandOff(Draft {
+    Step::HandOff(Draft {
         id: None,
-        to: to.clone(),
+        to: edge.to.clone(),
         call: None,
         task: task(run, edge, &summary),
         mode: Mode::Transfer,
@@ -51,7 +59,7 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
         made_by,
         also,
         plan: None,
-    }))
+    })
 }
 
 /// What crosses: the notes, and the answer that the summary is about, kept as a note too.
