@@ -338,10 +338,8 @@ impl Play {
         retry_at: Option<i64>,
     ) -> &mut Play {
         let model = self.run.asking.as_ref().map(|it| it.step);
-        let step = model.or_else(|| self.run.tools.first().map(|it| it.step));
-        let step = step.expect("a step is in progress");
-        let message = "it failed".to_string();
-        let (attempt, ms, asked_again) = (0, 0, 0);
+        let step = model.or_else(|| self.run.tools.first().map(|it| it.step)).expect("a step");
+        let (message, attempt, ms, asked_again) = ("it failed".to_string(), 0, 0, 0);
         let failure =
             Failure { step, attempt, code, message, retryable, retry_at, ms, asked_again };
         self.happens(Event::StepFailed(failure))
