@@ -7,6 +7,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::model::{Models, Request};
+use crate::outcome::Outcome;
+use crate::recorded::Recorded;
 use crate::toolbox::{Board, use_tool};
 use crate::{Asked, Run, prompt};
 
@@ -19,20 +21,8 @@ pub struct Hands {
     pub board: Arc<dyn Board>,
     /// Seconds one tool call may take.
     pub tool_timeout: std::time::Duration,
-}
-
-/// What came of a step.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It is done: a `model_replied` or a `tool_returned`.
-    Done(Event),
-    /// It is not; the scheduler says when it may be tried again.
-    Failed {
-        /// Without `retry_at`.
-        failure: Failure,
-        /// How long the other side asked us to wait.
-        retry_after: Option<std::time::Duration>,
-    },
+    /// Where outcomes come from instead, when a run is taken again from its record.
+    pub recorded: Option<Arc<Recorded>>,
 }
 
 /// A step ready to be performed: all it needs, so that the run can go on changing meanwhile.
@@ -106,6 +96,9 @@ impl Prepared {
 
 /// Performs one attempt of a step. Dropping the future closes its connections.
 pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
+    if let Some(recorded) = &hands.recorded {
+        return recorded.perform(step.run, step.begun).await;
+    }
     match (step.begun.work, step.request) {
         (Work::Model { provider, model, .. }, Some(request)) => {
             let name = format!("{provider}/{model}");

@@ -101,7 +101,11 @@ impl Batch {
         let Some(agent) = team.agents.get(&draft.to) else {
             return self.nobody(run, draft);
         };
-        let (new, handoff) = begin::child(&team, agent, run, root, draft);
+        let recorded = house.crew.hands().recorded;
+        let named = recorded.and_then(|it| it.child(run, &draft));
+        let (name, id) = named.unzip();
+        draft.id = draft.id.or(id);
+        let (new, handoff) = begin::child(&team, agent, run, root, draft, name);
         self.spawn.push(new);
         self.fact(run, Event::HandedOff(Box::new(handoff)));
     }

@@ -75,20 +75,21 @@ pub(crate) fn root(
     }
 }
 
-/// The child that a handoff starts, and the handoff's record.
+/// The child that a handoff starts, under this name if it has one, and the handoff's record.
 pub(crate) fn child(
     team: &Team,
     agent: &Agent,
     parent: &Run,
     root: &RunId,
     draft: Draft,
+    name: Option<RunId>,
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
     let handoff = Handoff {
         id: draft.id.unwrap_or_else(|| chance::name("h_")),
         source: parent.name().to_string(),
         target: draft.to,
-        run: chance::run(),
+        run: name.unwrap_or_else(chance::run),
         call: draft.call,
         task: draft.task,
         mode: draft.mode,
@@ -143,7 +144,7 @@ pub(crate) fn child(
     (new, handoff)
 }
 
-fn fuses(team: &Team, agent: &Agent) -> Fuses {
+pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {
     let limits = &team.limits;
     Fuses {
         depth: limits.depth,

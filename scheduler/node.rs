@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_agents::Hands;
 use callboard_agents::model::Models;
+use callboard_agents::{Hands, Recorded};
 use callboard_config::{ExposeSecret, ProviderKind, Team};
 use callboard_store::{OpenOptions, Store, StoreError};
 use callboard_trace::{Event, Fact, RunId};
@@ -62,6 +62,14 @@ impl Node {
     /// # Errors
     /// When the store cannot be opened; the message says what to do.
     pub async fn start(options: NodeOptions) -> Result<Node, StartError> {
+        Node::open(options, None).await
+    }
+
+    /// As [`Node::start`]; with a record, no step reaches the outside.
+    pub(crate) async fn open(
+        options: NodeOptions,
+        recorded: Option<Arc<Recorded>>,
+    ) -> Result<Node, StartError> {
         let name = chance::name("n_");
         let mut open = OpenOptions::new(&options.data, &name, Arc::new(chance::bits));
         open.secrets = secrets(&options.team);
@@ -69,7 +77,7 @@ impl Node {
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
-        let house = Arc::new(house(options.team, store, name));
+        let house = Arc::new(house(options.team, store, name, recorded));
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
@@ -108,13 +116,14 @@ impl Node {
     }
 }
 
-fn house(mut team: Team, store: Store, node: String) -> House {
+fn house(mut team: Team, store: Store, node: String, recorded: Option<Arc<Recorded>>) -> House {
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
     let hands = Hands {
         models: Models::new(&team.providers, &team.limits, clock::now),
         board: Arc::new(Sight(store.clone())),
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
+        recorded,
     };
     House {
         crew: Crew::new(Arc::new(team), hands),

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::on_run::{AnswerArgs, ControlArgs, HandoffsArgs, RunArgs, StatusArgs, TraceArgs};
+use super::on_run::{
+    AnswerArgs, ControlArgs, HandoffsArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
+};
 use super::place::Where;
 
 /// A team of specialist agents behind one MCP server, and on this command line.
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     /// Cancel, pause or otherwise act on a run
     Control(ControlArgs),
+    /// Take an ended run again from its record, as a test
+    Replay(ReplayArgs),
     /// See it work in half a minute: no key, no network
     Demo(DemoArgs),
     /// Print the completions of a shell

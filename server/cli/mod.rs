@@ -13,6 +13,7 @@ mod on_run;
 mod place;
 mod print;
 mod problems;
+mod replay;
 mod run;
 mod say;
 mod screen;
@@ -69,6 +70,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Handoffs(args) => wait_for(handoffs::handoffs(args, say)),
         Command::Answer(args) => wait_for(answer::answer(args, say)),
         Command::Control(args) => wait_for(control::control(args, say)),
+        Command::Replay(args) => wait_for(replay::replay(args, say)),
         Command::Demo(args) => wait_for(demo(args, say)),
         Command::Completions(args) => print::completions(args, say),
         Command::Schema(args) => print::schema(args, say),

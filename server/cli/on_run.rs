@@ -114,6 +114,22 @@ pub(crate) struct TraceArgs {
     pub(crate) json: bool,
 }
 
+/// `replay`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard replay latest               would this program take it the same way?
+  callboard replay r_7k2m --team .      would the definitions in this folder?
+Everything under the run is taken again too. Nobody is asked: what models, tools and people said is
+in the record. Exit codes: 0 the same way to the same end, 1 another one, 2 bad call.")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `handoffs`.
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -1,0 +1,158 @@
+//! A run taken again from its record, as a test: would it go the same way today?
+//!
+//! The same scheduler drives it, on a store of its own; what its steps bring, and what people said
+//! meanwhile, comes from the record, one thing at a time and in the same order.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use callboard_agents::Recorded;
+use callboard_config::Team;
+use callboard_store::{NewRun, StoreError};
+use callboard_trace::{Caller, Event, Fact, Record, RunId};
+use serde::Serialize;
+
+use crate::conduct::Conductor;
+use crate::cue::cues;
+use crate::desk::{Desk, unavailable};
+use crate::way::{Departure, compare, ended};
+use crate::{Node, NodeOptions, Refusal, RefusalCode, begin, clock};
+
+/// What a replay showed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replayed {
+    /// The run that was taken again.
+    pub run: RunId,
+    /// Whether it took the same steps to the same end.
+    pub same: bool,
+    /// Outcomes of steps that came from the record.
+    pub answered: usize,
+    /// What differs without changing the way.
+    pub notes: Vec<String>,
+    /// How it ended.
+    pub was: String,
+    /// How the replay ended, if it did.
+    pub now: Option<String>,
+    /// Where the two ways part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
+}
+
+impl Desk {
+    /// Takes an ended run and all under it again, on a new store in `data`: with the definitions
+    /// in its records, or with `today` those of the team that is served. Nothing outside is
+    /// reached and nothing here is written.
+    ///
+    /// # Errors
+    /// `not_found`; `conflict` for a run that is not over; `unknown_agent` if today's team has not
+    /// its agent; `engine_unavailable`.
+    pub async fn replay(
+        &self,
+        run: &RunId,
+        caller: &Caller,
+        today: bool,
+        data: &Path,
+    ) -> Result<Replayed, Refusal> {
+        let records = self.every_record(run, caller).await?;
+        let Some(was) = ended(&records, run) else {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{run} is not over, and only a whole way can be taken again"),
+                "wait for its end: `callboard status RUN --wait 60`",
+            ));
+        };
+        let team = if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
+        let top = top(&team, &records, today)?;
+        let options = NodeOptions { team, data: data.to_path_buf(), work: true };
+        let recorded = Arc::new(Recorded::of(&records));
+        let node = Node::open(options, Some(recorded.clone())).await.map_err(|it| {
+            Refusal::new(RefusalCode::EngineUnavailable, it.to_string(), "name another folder")
+        })?;
+        let mut conductor = Conductor::new(node.desk().house.clone(), recorded, run);
+        let played = conductor.play(top, &cues(&records)).await;
+        node.stop().await;
+        let now = played.map_err(|it| unavailable(&it))?;
+        let departure = compare(&records, &now);
+        Ok(Replayed {
+            run: run.clone(),
+            same: departure.is_none(),
+            answered: conductor.answered,
+            notes: conductor.notes.into_values().collect(),
+            was,
+            now: ended(&now, run),
+            departure,
+        })
+    }
+
+    /// The records of a run and of all under it.
+    async fn every_record(&self, run: &RunId, caller: &Caller) -> Result<Vec<Record>, Refusal> {
+        let (mut records, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.page(run, caller, after, u32::MAX).await?;
+            records.extend(page.records.into_iter().map(|it| it.1));
+            match page.next {
+                Some(next) => after = next,
+                None => return Ok(records),
+            }
+        }
+    }
+}
+
+/// Today's team with the agents, and the bounds, that the records hold.
+fn of_record(today: &Team, records: &[Record]) -> Team {
+    let mut team = today.clone();
+    for record in records {
+        let Event::RunStarted(started) = &record.event else { continue };
+        let fuses = started.fuses;
+        team.agents.insert(started.agent.name.clone(), started.agent.clone());
+        (team.triggers, team.entry) = (started.triggers, started.entry.clone());
+        (team.limits.depth, team.limits.hops) = (fuses.depth, fuses.hops);
+        (team.limits.fan_out, team.limits.parallel_calls) = (fuses.fan_out, fuses.parallel_calls);
+        (team.limits.attempts, team.limits.rate_limited) = (fuses.attempts, fuses.rate_limited);
+    }
+    team
+}
+
+/// The run as it was handed in, with as much time before it as it had.
+fn top(team: &Team, records: &[Record], today: bool) -> Result<NewRun, Refusal> {
+    let first = records.iter().find(|it| matches!(it.event, Event::RunStarted(_)));
+    let Some((first, Event::RunStarted(started))) = first.map(|it| (it, &it.event)) else {
+        return Err(unavailable(&StoreError::Corrupt("the journal does not begin a run".into())));
+    };
+    let mut started = (**started).clone();
+    if today && started.agent.name.as_str() != begin::PLAN {
+        let agent = crate::intake::member(team, &started.agent.name)?;
+        started.fuses = begin::fuses(team, agent);
+        (started.triggers, started.entry) = (team.triggers, team.entry.clone());
+        started.agent = agent.clone();
+    }
+    started.parent = None;
+    started.deadline = clock::now().saturating_add(started.deadline.saturating_sub(first.at));
+    let deadline = started.deadline;
+    let mut facts = Vec::new();
+    for record in records.iter().filter(|it| it.run == first.run) {
+        let mut event = record.event.clone();
+        if let Event::TaskAccepted(task) = &mut event {
+            task.deadline = deadline;
+        } else if let Event::RunStarted(it) = &mut event {
+            **it = started.clone();
+        } else if !matches!(event, Event::PlanMade { .. }) {
+            break;
+        }
+        facts.push(Fact::new(record.by.as_str(), event));
+    }
+    Ok(NewRun {
+        run: first.run.clone(),
+        root: None,
+        parent: None,
+        agent: started.agent.name.to_string(),
+        workspace: team.workspace.clone(),
+        principal: started.principal.clone(),
+        key: None,
+        fingerprint: String::new(),
+        priority: started.priority,
+        deadline,
+        facts,
+        queue_cap: team.limits.queue,
+    })
+}
