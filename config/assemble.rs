@@ -64,8 +64,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let agents_sink = Sink::default();
     let imports = imports(&texts.imports, &agents_sink);
     let mut gathered = Gathered::new(&written, &ground, &agents_sink);
-    gathered.from_files(&texts.agents, &imports);
-    gathered.from_imports(&imports);
+    gathered.take_files(&texts.agents, &imports);
+    gathered.take_imports(&imports);
     let (members, absent) = gathered.done(&sink);
     // Where only people work, nobody misses an endpoint that nobody wrote.
     let is_model = |it: &Member| it.agent.kind == Kind::Model;
@@ -141,7 +141,7 @@ impl<'a> Gathered<'a> {
         Gathered { ground, sink, overrides, members: BTreeMap::new(), absent: BTreeSet::new() }
     }
 
-    fn from_files(&mut self, texts: &[AgentText], imports: &Imports) {
+    fn take_files(&mut self, texts: &[AgentText], imports: &Imports) {
         for file in texts {
             let own = Sink::default();
             let mut parts = parts(file, &own);
@@ -155,7 +155,7 @@ impl<'a> Gathered<'a> {
     }
 
     /// Those that no file is about.
-    fn from_imports(&mut self, imports: &Imports) {
+    fn take_imports(&mut self, imports: &Imports) {
         for (key, import) in imports {
             if !self.absent.contains(key) && !self.knows(key) {
                 let own = Sink::default();

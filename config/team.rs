@@ -53,7 +53,6 @@ impl Team {
             goal: None,
             permissions: BTreeMap::new(),
             triggers: false,
-            embed: None,
             files: Vec::new(),
             problems,
         }

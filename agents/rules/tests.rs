@@ -3,6 +3,7 @@
 
 mod answers;
 mod calls;
+mod cast;
 mod doubt;
 mod failed_handoffs;
 mod handoffs;

@@ -3,7 +3,8 @@
 use callboard_trace::{Call, Finish};
 use serde_json::{Value, json};
 
-use super::play::{Play, call, pass};
+use super::cast::{call, pass};
+use super::play::Play;
 
 /// What the model is told when it makes this one call in its first turn.
 fn told(play: &mut Play, wanted: Call) -> String {
@@ -135,7 +136,7 @@ fn a_model_may_name_the_calls_of_each_turn_alike() {
     for turn in 1..=3 {
         let lines = play.wants(vec![pass("call_0", "delegate", "tester")]).go();
         assert!(lines[0].starts_with("delegated to tester"), "turn {turn}: {lines:?}");
-        let lines = play.child_ends(turn, super::play::done("so")).go();
+        let lines = play.child_ends(turn, super::cast::done("so")).go();
         assert!(lines[0].contains("returned"), "turn {turn}: {lines:?}");
         assert!(lines[1].contains("asks local/small"), "turn {turn}: {lines:?}");
     }

@@ -3,7 +3,8 @@
 use callboard_trace::{Event, FailureCode, StepBegun, Work};
 use serde_json::json;
 
-use super::play::{DEADLINE, Play, call};
+use super::cast::{DEADLINE, call};
+use super::play::Play;
 
 /// A run whose tool step is begun; built-in tools can all be repeated, so this one says if it can.
 fn using(repeatable: bool) -> Play {

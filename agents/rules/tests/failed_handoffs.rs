@@ -3,7 +3,8 @@
 use callboard_trace::{EndState, Event, FailureCode, Stop};
 use serde_json::json;
 
-use super::play::{Play, done, edge, failed, name, pass};
+use super::cast::{done, edge, failed, name, pass};
+use super::play::Play;
 
 /// The stages recorded so far.
 fn stages(play: &Play) -> Vec<u8> {
@@ -141,7 +142,7 @@ fn what_a_trigger_handed_on_has_no_model_to_be_told() {
     let mut play = Play::with(|it| it.root_task = "write and test it".into());
     play.go();
     play.answers("written", json!({})).go();
-    play.says(&super::play::summary().to_string()).go();
+    play.says(&super::cast::summary().to_string()).go();
     let lines = play.child_ends(1, failed("it broke")).go();
     assert_eq!(lines[0], "handoff to tester failed (stage 2): tester failed: it broke");
     play.child_ends(2, failed("no")).go();

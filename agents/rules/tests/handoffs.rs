@@ -5,7 +5,8 @@ use callboard_config::Mode;
 use callboard_trace::{ArtifactRef, Call, Event, Handoff, MadeBy};
 use serde_json::{Value, json};
 
-use super::play::{Play, call, done, failed, name, pass, summary};
+use super::cast::{call, done, failed, name, pass, summary};
+use super::play::Play;
 
 fn handoff(arguments: Value) -> Call {
     call("c", "handoff", arguments)
@@ -286,7 +287,7 @@ fn anything_else_as_first_act_accepts_the_handoff() {
     assert_eq!(play.told()["error"], late);
 
     let mut play = Play::with(|it| {
-        it.handoff = Some(super::play::given());
+        it.handoff = Some(super::cast::given());
         it.fuses.turns = 0;
     });
     play.go();

@@ -3,7 +3,8 @@
 use callboard_trace::{EndState, FailureCode, Stop};
 use serde_json::json;
 
-use super::play::{DEADLINE, Play, call};
+use super::cast::{DEADLINE, call};
+use super::play::Play;
 
 fn status() -> Vec<callboard_trace::Call> {
     vec![call("c", "team_status", json!({}))]
@@ -44,10 +45,10 @@ fn the_deadline_ends_every_wait() {
             it.wants(status()).go();
         }),
         ("for a delegate", |it| {
-            it.wants(vec![super::play::pass("c", "delegate", "tester")]).go();
+            it.wants(vec![super::cast::pass("c", "delegate", "tester")]).go();
         }),
         ("for a receiver", |it| {
-            it.wants(vec![super::play::pass("c", "handoff", "tester")]).go();
+            it.wants(vec![super::cast::pass("c", "handoff", "tester")]).go();
         }),
         ("while paused", |it| {
             it.controls(callboard_trace::Action::Pause, json!(null));

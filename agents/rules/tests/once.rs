@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use serde_json::{Value, json};
 
-use super::play::{DEADLINE, Play, call, done, failed, pass, summary};
+use super::cast::{DEADLINE, call, done, failed, pass, summary};
+use super::play::Play;
 use crate::Run;
 
 /// What may happen to a run; what does not fit the moment is passed over.
@@ -238,7 +239,7 @@ proptest! {
             it.fuses.fan_out = 4;
             it.fuses.parallel_calls = 3;
             it.root_task = "write and test it".into();
-            it.handoff = is_handed.then(super::play::given);
+            it.handoff = is_handed.then(super::cast::given);
         });
         play.go();
         for what in story {

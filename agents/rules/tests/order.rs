@@ -3,7 +3,8 @@
 use callboard_trace::{Action, Event, FailureCode};
 use serde_json::{Value, json};
 
-use super::play::{DEADLINE, Play, call, done, failed, given, pass};
+use super::cast::{DEADLINE, call, done, failed, given, pass};
+use super::play::Play;
 use crate::{Step, next};
 
 /// What a run can have something to say about, from first to last.

@@ -3,7 +3,8 @@
 use callboard_trace::{Action, Control, EndState, Event, FailureCode, MadeBy};
 use serde_json::{Value, json};
 
-use super::play::{Play, call, done, failed, name, summary};
+use super::cast::{call, done, failed, name, summary};
+use super::play::Play;
 
 #[test]
 fn a_cancelled_run_ends_at_once_with_its_reason() {

@@ -4,7 +4,8 @@ use callboard_config::Kind;
 use callboard_trace::{Action, Event, FailureCode, Started};
 use serde_json::{Value, json};
 
-use super::play::{DEADLINE, Play, given};
+use super::cast::{DEADLINE, given};
+use super::play::Play;
 
 impl Play {
     /// A person in the coder's place.
@@ -26,11 +27,9 @@ impl Play {
 
 /// What the open question says, and what it offers.
 fn asked(play: &Play) -> (String, String, Vec<String>) {
-    let last = play.records.iter().rev().find_map(|it| match &it.event {
-        Event::QuestionAsked { form, prompt, options, .. } => {
-            Some((form.clone(), prompt.clone(), options.clone()))
-        }
-        _ => None,
+    let last = play.records.iter().rev().find_map(|it| {
+        let Event::QuestionAsked { form, prompt, options, .. } = &it.event else { return None };
+        Some((form.clone(), prompt.clone(), options.clone()))
     });
     last.expect("a person was asked")
 }

@@ -4,7 +4,8 @@ use callboard_config::Mode;
 use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, RunId};
 use serde_json::{Value, json};
 
-use super::play::{Play, done, failed};
+use super::cast::{done, failed};
+use super::play::Play;
 use crate::{Counts, Draft, Plan, Run, Step, next};
 
 /// A plan's run with these steps: each an id and the ids it waits for.

@@ -1,155 +1,17 @@
 //! A run in the making: what happens is told to it, what it does is written down as the scheduler
 //! would write it, in one journal that can be folded again.
 
-use std::collections::BTreeMap;
-
-use callboard_config::{Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model};
 use callboard_trace::{
-    Action, Call, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
-    MadeBy, ModelReplied, Record, RunId, Started, StepBegun, Stop, Summary, Totals, Trouble, Usage,
-    Work, story_line,
+    Action, Call, Control, Event, Failure, FailureCode, Finish, Finished, Handoff, ModelReplied,
+    Record, RunId, Started, StepBegun, Totals, Usage, Work, story_line,
 };
 use serde_json::{Value, json};
 
+use super::cast::*;
 use crate::{Asked, Draft, Run, Step, next};
 
-/// When the run is over at the latest, microseconds; its clock starts at 0.
-pub(super) const DEADLINE: i64 = 1_000_000;
 /// Steps that a run may take without a rest.
 const RESTLESS: usize = 200;
-
-pub(super) fn name(text: &str) -> AgentName {
-    AgentName::parse(text).expect("a name")
-}
-
-/// The coder's beginning: two models, and edges to tester and reviewer.
-pub(super) fn started() -> Started {
-    let model = |provider: &str, model: &str| Model {
-        provider: provider.into(),
-        model: model.into(),
-        max_output: 1_000,
-        context: 8_000,
-    };
-    let agent = Agent {
-        name: name("coder"),
-        description: "writes code".into(),
-        instructions: "You write code.".into(),
-        kind: Kind::Model,
-        choices: Vec::new(),
-        models: vec![model("local", "small"), model("cloud", "big")],
-        temperature: None,
-        effort: None,
-        tools: None,
-        disallowed_tools: Vec::new(),
-        max_turns: 20,
-        capabilities: Vec::new(),
-        handoffs: vec![
-            edge("tester", &["test", "verify"], &["test", "unit-test", "coverage"]),
-            edge("reviewer", &["review"], &["review", "code-quality"]),
-        ],
-        class: Class::Normal,
-        authority: 0.6,
-        output: json!({
-            "type": "object", "required": ["summary", "confidence"],
-            "properties": {"summary": {"type": "string"}, "verdict": {"enum": ["good", "bad"]}},
-        }),
-        permissions: BTreeMap::new(),
-        grants: Grants::Own,
-        publish: true,
-    };
-    Started {
-        agent,
-        task: "write a parser".into(),
-        root_task: "write a parser".into(),
-        context: String::new(),
-        parent: None,
-        handoff: None,
-        depth: 0,
-        hops: 0,
-        path: vec![name("coder")],
-        priority: 100,
-        deadline: DEADLINE,
-        fuses: Fuses {
-            depth: 5,
-            hops: 10,
-            fan_out: 20,
-            turns: 20,
-            parallel_calls: 32,
-            attempts: 3,
-            rate_limited: 10,
-        },
-        principal: "local".into(),
-        trace: "0".repeat(32),
-        triggers: true,
-        entry: name("coordinator"),
-    }
-}
-
-pub(super) fn edge(to: &str, triggers: &[&str], capabilities: &[&str]) -> Edge {
-    let texts = |it: &[&str]| it.iter().map(|it| (*it).to_string()).collect();
-    Edge {
-        to: name(to),
-        triggers: texts(triggers),
-        when: None,
-        task: None,
-        mode: Mode::Transfer,
-        description: format!("the {to}"),
-        capabilities: texts(capabilities),
-    }
-}
-
-/// What was handed to a receiver.
-pub(super) fn given() -> Handoff {
-    Handoff {
-        id: "h_0".into(),
-        source: "researcher".into(),
-        target: name("coder"),
-        run: RunId::from_text("r_a"),
-        call: None,
-        task: "write a parser".into(),
-        mode: Mode::Transfer,
-        summary: Summary::default(),
-        artifacts: Vec::new(),
-        reason: "model".into(),
-        made_by: MadeBy::Model,
-        step: None,
-    }
-}
-
-/// A summary that is whole, for arguments.
-pub(super) fn summary() -> Value {
-    json!({"did": "wrote the whole parser", "must_know": "empty input is an error",
-        "do_next": "write its tests"})
-}
-
-/// A call of `handoff` or `delegate` that may be accepted.
-pub(super) fn pass(id: &str, tool: &str, to: &str) -> Call {
-    call(id, tool, json!({"to": to, "task": format!("the {to}'s part"), "summary": summary()}))
-}
-
-pub(super) fn call(id: &str, tool: &str, arguments: Value) -> Call {
-    Call { id: id.into(), tool: tool.into(), arguments: Ok(arguments) }
-}
-
-pub(super) fn failed(message: &str) -> Finished {
-    Finished {
-        state: EndState::Failed,
-        stop: Stop::Error,
-        answer: None,
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
-            code: FailureCode::Internal,
-            message: message.into(),
-            retryable: false,
-            hint: String::new(),
-        }),
-    }
-}
-
-pub(super) fn done(summary: &str) -> Finished {
-    Finished::done(json!({"summary": summary, "confidence": 0.9}))
-}
 
 /// A run and its journal.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 use callboard_trace::{Action, Finish, Purpose};
 use serde_json::{Value, json};
 
-use super::play::{Play, call};
+use super::cast::call;
+use super::play::Play;
 use crate::prompt;
 
 /// Who speaks in each message of the next ordinary turn, with the id of the call it answers.
@@ -101,13 +102,13 @@ fn the_form_is_given_where_nothing_but_an_answer_is_wanted() {
     assert!(form(&Purpose::Finalise));
     assert!(form(&Purpose::Repair { problem: "p".into() }));
     assert!(!form(&Purpose::Turn));
-    let to = super::play::name("tester");
+    let to = super::cast::name("tester");
     assert!(!form(&Purpose::Summarise { to, trigger: "test".into() }));
 }
 
 #[test]
 fn a_receiver_reads_what_was_handed_over_and_what_was_asked_first() {
-    let mut handoff = super::play::given();
+    let mut handoff = super::cast::given();
     handoff.summary.must_know = "empty input is an error".into();
     handoff.summary.open_questions = vec!["is UTF-16 wanted?".into()];
     let play = Play::with(|it| {

@@ -3,7 +3,8 @@
 use callboard_config::Model;
 use callboard_trace::{EndState, FailureCode, Stop};
 
-use super::play::{DEADLINE, Play};
+use super::cast::DEADLINE;
+use super::play::Play;
 
 use FailureCode::{
     BadRequest, Cancelled, ContextOverflow, InDoubt, ModelUnavailable, RateLimited, Timeout,
@@ -131,7 +132,7 @@ fn a_chain_that_names_a_model_twice_tries_it_once() {
 #[test]
 fn a_new_step_begins_with_the_first_model_again() {
     let (_, mut play) = after(Play::new(), &[(BadRequest, false)]);
-    play.wants(vec![super::play::call("c", "read", serde_json::json!({"uri": "a_1"}))]).go();
+    play.wants(vec![super::cast::call("c", "read", serde_json::json!({"uri": "a_1"}))]).go();
     let lines = play.returns("c", true, serde_json::json!("text")).go();
     assert_eq!(lines, ["step 3 asks local/small", "waits"]);
 }

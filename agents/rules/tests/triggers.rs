@@ -4,7 +4,8 @@ use callboard_config::Mode;
 use callboard_trace::{MadeBy, Started};
 use serde_json::json;
 
-use super::play::{Play, edge, name, summary};
+use super::cast::{edge, name, summary};
+use super::play::Play;
 
 /// Plays an answer; the line that follows it.
 fn then(play: &mut Play, do_next: &str) -> String {
@@ -112,8 +113,8 @@ fn the_root_s_words_fire_once_a_pair_and_not_inside_delegated_work() {
 fn an_agent_that_handed_something_on_itself_is_left_alone() {
     let mut play = Play::with(root("write and test it"));
     play.go();
-    play.wants(vec![super::play::pass("c", "delegate", "reviewer")]).go();
-    play.child_ends(1, super::play::done("fine")).go();
+    play.wants(vec![super::cast::pass("c", "delegate", "reviewer")]).go();
+    play.child_ends(1, super::cast::done("fine")).go();
     assert_eq!(play.answers("written", json!({})).go(), [DONE]);
 }
 
@@ -143,7 +144,7 @@ fn the_summary_goes_along_in_whatever_form_it_comes() {
         let made = &play.run.children[0].handoff;
         assert_eq!((made.made_by, made.task.as_str()), (MadeBy::Model, "write its tests"));
         assert_eq!(
-            play.child_ends(1, super::play::done("ok")).go(),
+            play.child_ends(1, super::cast::done("ok")).go(),
             ["ended completed (done): ok"]
         );
     }
@@ -181,7 +182,7 @@ fn what_was_noted_goes_along() {
     let mut play = Play::with(root("write and test it"));
     play.go();
     let note = json!({"slot": "notes", "key": "k", "text": "t"});
-    play.wants(vec![super::play::call("n", "note", note)]).go();
+    play.wants(vec![super::cast::call("n", "note", note)]).go();
     play.answers("written", json!({})).go();
     play.says(&summary().to_string()).go();
     assert_eq!(play.run.children[0].handoff.artifacts[0].name, "notes/k");
@@ -190,6 +191,6 @@ fn what_was_noted_goes_along() {
 #[test]
 fn a_handoff_made_while_the_summary_was_asked_for_is_the_trigger_s() {
     let mut play = asked();
-    let lines = play.wants(vec![super::play::pass("c", "handoff", "tester")]).go();
+    let lines = play.wants(vec![super::cast::pass("c", "handoff", "tester")]).go();
     assert!(lines[0].starts_with("handed off to tester (r_1), trigger:test: "), "{lines:?}");
 }
