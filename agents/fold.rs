@@ -295,7 +295,8 @@ impl Run {
                 let text = control.value.as_str().unwrap_or_default().to_string();
                 self.control.messages.push((by.to_string(), text));
             }
-            Action::Retry | Action::SetPriority => (),
+            Action::Retry => self.retried(&control.value),
+            Action::SetPriority => (),
         }
     }
 

@@ -14,6 +14,7 @@ mod person;
 mod plan;
 mod prompt;
 mod recorded;
+mod retry;
 mod rules;
 mod run;
 mod step;

@@ -1,4 +1,4 @@
-//! Acting on a run: cancel, pause, resume, finish, tell, priority.
+//! Acting on a run: cancel, pause, resume, finish, tell, priority, retry.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::{Refusal, RefusalCode};
 const CANCEL: Duration = Duration::from_millis(1_500);
 
 impl Desk {
-    /// Acts on an open run and everything under it, and says how it stands then.
+    /// Acts on an open run and everything under it, or has an ended one go on, and says how it
+    /// stands then.
     ///
     /// # Errors
-    /// `not_found`; `conflict` if the run is over; `invalid_input` for an operand off its range;
-    /// `engine_unavailable`.
+    /// `not_found`; `conflict` if the action does not fit how the run stands; `invalid_input` for
+    /// an operand off its range; `engine_unavailable`.
     pub async fn control(
         &self,
         run: &RunId,
@@ -25,13 +26,21 @@ impl Desk {
     ) -> Result<RunView, Refusal> {
         let row = self.row(run, caller).await?;
         let action = control.action;
-        if row.state == RunState::Ended {
-            let outcome = row.outcome.as_deref().unwrap_or("over");
-            return Err(Refusal::new(
-                RefusalCode::Conflict,
-                format!("{run} is {outcome} and cannot be changed"),
-                "call the agent again to start anew",
-            ));
+        match (action, row.state) {
+            (Action::Retry, RunState::Ended) => {
+                self.retry(&row, control, caller).await?;
+                self.house.ready.notify_one();
+                return self.view(run, caller).await;
+            }
+            (_, RunState::Ended) => {
+                let outcome = row.outcome.as_deref().unwrap_or("over");
+                return Err(Refusal::new(
+                    RefusalCode::Conflict,
+                    format!("{run} is {outcome} and cannot be changed"),
+                    "`retry` has it go on; call the agent again to start anew",
+                ));
+            }
+            (_, RunState::Ready | RunState::Running | RunState::Waiting) => {}
         }
         let priority = priority_of(&control)?;
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
@@ -80,9 +89,14 @@ fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
         Action::Cancel | Action::Pause | Action::Resume | Action::FinishNow | Action::Message => {
             Ok(None)
         }
-        Action::Retry | Action::Redirect => wrong(
-            format!("`{:?}` is not offered here", control.action).to_lowercase(),
-            "cancel, pause, resume, finish_now, set_priority and message are",
+        Action::Retry => {
+            let message = "the run is open and cannot be retried".to_string();
+            let hint = "wait for its end, or cancel it first";
+            Err(Refusal::new(RefusalCode::Conflict, message, hint))
+        }
+        Action::Redirect => wrong(
+            "`redirect` is not offered here".to_string(),
+            "`team_handoff` with this run passes it to another agent",
         ),
     }
 }

@@ -25,6 +25,7 @@ mod plan;
 mod refusal;
 mod rehearsal;
 mod replay;
+mod retry;
 mod sight;
 mod way;
 

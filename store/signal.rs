@@ -52,19 +52,32 @@ impl Store {
         Ok(reached)
     }
 
-    /// An ended run goes back into the queue as its next attempt, as if accepted now. Answers the
-    /// journal's new length; `None` if there is no such ended run.
-    pub async fn reopen(&self, run: &RunId, facts: Vec<Fact>) -> Result<Option<u64>, StoreError> {
-        let (_, lines) = self.inner.ink.write_all(facts)?;
-        let run = run.clone();
+    /// Ended runs of one tree go back into the queue as their next attempts, as if accepted now
+    /// and with a new deadline: all of them, or `false` if one of them has not ended.
+    pub async fn reopen(
+        &self,
+        runs: Vec<(RunId, Vec<Fact>)>,
+        deadline: i64,
+    ) -> Result<bool, StoreError> {
+        let ink = &self.inner.ink;
+        let written = runs.into_iter().map(|(run, facts)| Ok((run, ink.write_all(facts)?.1)));
+        let runs = written.collect::<Result<Vec<_>, StoreError>>()?;
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            let ended = journal::find(tx, &run)?.filter(|it| it.state == "ended");
-            ended.map(|tail| again(tx, tail, &lines, at)).transpose()
+            let mut ended = Vec::with_capacity(runs.len());
+            for (run, lines) in &runs {
+                let found = journal::find(tx, run)?.filter(|it| it.state == "ended");
+                let Some(tail) = found else { return Ok(false) };
+                ended.push((tail, lines));
+            }
+            for (tail, lines) in ended {
+                again(tx, tail, lines, (at, deadline))?;
+            }
+            Ok(true)
         });
-        let seq = done.await?;
+        let done = done.await?;
         self.ring();
-        Ok(seq)
+        Ok(done)
     }
 
     /// Sets the priority of a run and of its open descendants; the fact goes to the run. Answers
@@ -141,19 +154,25 @@ fn family(tx: &mut dyn Tx, run: &RunId) -> Result<Vec<Tail>, StoreError> {
     tx.query(sql, &[run.into()])?.iter().map(journal::tail_of).collect()
 }
 
-fn again(tx: &mut dyn Tx, mut tail: Tail, lines: &[Line], at: i64) -> Result<u64, StoreError> {
+fn again(
+    tx: &mut dyn Tx,
+    mut tail: Tail,
+    lines: &[Line],
+    (at, deadline): (i64, i64),
+) -> Result<(), StoreError> {
     tail.attempt += 1;
     journal::append(tx, &mut tail, at, lines)?;
     journal::moved(tx, &tail)?;
     let sql =
         "UPDATE run SET state = 'ready', outcome = NULL, ended = NULL, stop = 0, attempt = $2,
-        root_at = $3, rank = $3 - priority * $4 WHERE pos = $1";
-    tx.exec(sql, &[tail.pos.into(), tail.attempt.into(), at.into(), POINT.into()])?;
+        root_at = $3, rank = $3 - priority * $4, deadline = $5 WHERE pos = $1";
+    let args = [tail.pos.into(), tail.attempt.into(), at.into(), POINT.into(), deadline.into()];
+    tx.exec(sql, &args)?;
     journal::tally(tx, "ended", -1)?;
     if tail.top {
         journal::tally(tx, "open_roots", 1)?;
     }
-    Ok(tail.seq)
+    Ok(())
 }
 
 fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail, StoreError> {

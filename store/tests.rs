@@ -233,7 +233,7 @@ async fn counters_can_be_counted_again() {
         let write = Advance { seen: 1, facts: vec![], spawn: vec![], tell: vec![], next };
         store.advance(&lease, write).await.unwrap();
     }
-    store.reopen(&RunId::new(1), vec![fact("again")]).await.unwrap();
+    assert!(store.reopen(vec![(RunId::new(1), vec![fact("again")])], 0).await.unwrap());
     let number = |sql: &str| raw(&home).query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     let recount = number("SELECT count(*) FROM run WHERE top = 1 AND state <> 'ended'");
     assert_eq!(number("SELECT n FROM tally WHERE name = 'open_roots'"), recount);

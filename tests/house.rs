@@ -354,3 +354,61 @@ async fn a_run_that_is_to_finish_now_gives_what_it_has_and_so_do_its_children() 
     assert_eq!(story.matches("for its last turn").count(), 2, "{story}");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_retried_run_goes_on_where_it_was_cut_off_and_so_do_its_branches() {
+    let book = |writes: &str| {
+        format!(
+            "- {{when: {{agent: coordinator, turn: 1}}, delegate: [{{to: researcher, task: look, {SUMMARY}}}, {{to: writer, task: write, {SUMMARY}}}]}}\n\
+         - {{when: {{agent: coordinator}}, answer: {{summary: both are back, confidence: 0.7}}}}\n\
+         - {{when: {{agent: researcher}}, answer: {{summary: found, confidence: 0.6}}}}\n\
+         - {{when: {{agent: writer}}, answer: {{summary: written, confidence: 0.6}}, after_ms: {writes}}}\n"
+        )
+    };
+    let stage = Stage::new(&book("60000"));
+    let node = stage.node().await;
+    let desk = node.desk();
+    let act = |action| {
+        let value = serde_json::Value::Null;
+        Control { action, value, reason: "so".into() }
+    };
+    let run = desk.submit(ask("coordinator", "do both")).await.expect("taken in").run;
+    let at_work =
+        |story: &str| story.contains("told that researcher") && story.contains("writer: step 1");
+    while !at_work(&told(&desk, &run).await) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused = desk.control(&run, act(Action::Retry), &caller()).await.expect_err("it is open");
+    assert_eq!(refused.code, callboard_scheduler::RefusalCode::Conflict);
+    desk.control(&run, act(Action::Cancel), &caller()).await.expect("cancelled");
+    let (records, open) = loop {
+        let records = stage::records(&desk, &run).await;
+        match desk.control(&run, act(Action::Retry), &caller()).await {
+            Ok(view) => break (records, view),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    assert!(!open.state.is_over(), "{open:?}");
+    node.stop().await;
+    stage.write("playbook.yaml", &book("0"));
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = end(&desk, &run).await;
+    let all = stage::records(&desk, &run).await;
+    let story = told(&desk, &run).await;
+    assert_eq!(
+        (view.state, view.result.as_deref()),
+        (State::Completed, Some("both are back")),
+        "{story}"
+    );
+    stage::no_finished_step_is_taken_again(&all, &story);
+    let since = stage::tell(&all[records.len()..]);
+    assert!(since.contains("writer: step 1 asks rehearsal/rehearsal (attempt "), "{since}");
+    assert!(!since.contains("researcher: "), "what was done is done: {since}");
+    let child = all.iter().find(|it| it.run != run).map(|it| it.run.clone()).expect("a child");
+    for (run, told) in [(&run, "is completed and has nothing to do again"), (&child, "retry r_")] {
+        let refused = desk.control(run, act(Action::Retry), &caller()).await.expect_err("no");
+        assert!(refused.to_string().contains(told), "{refused}");
+    }
+    node.stop().await;
+}

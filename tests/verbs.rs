@@ -144,7 +144,7 @@ fn a_run_is_acted_on_in_the_words_of_the_tool() {
         (&["set_priority", "2000"], "value: 2000 is more than 1000"),
         (&["message"], "value: missing; write the text of the message"),
         (&["cancel", "now"], "value: only set_priority and message take one"),
-        (&["explode"], "possible values: cancel, pause, resume, finish_now"),
+        (&["explode"], "possible values: cancel, pause, resume, retry"),
     ];
     for (words, told) in wrong {
         let said = house.does(&[&["control", &run], words].concat());
@@ -157,6 +157,14 @@ fn a_run_is_acted_on_in_the_words_of_the_tool() {
     assert_eq!(said.code, 2);
     assert!(said.err.contains("is cancelled and cannot be changed"), "{}", said.err);
     assert_eq!(house.does(&["status", &run]).code, 13);
+    let said = house.does(&["control", &run, "retry", "--reason", "after all"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("goes on when"), "{}", said.err);
+    assert_eq!(house.does(&["work", "--until-idle"]).code, 0);
+    assert_eq!(house.does(&["status", &run]).code, 0);
+    let said = house.does(&["control", &run, "retry"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("is completed and has nothing to do again"), "{}", said.err);
 }
 
 #[test]
@@ -229,7 +237,7 @@ fn shells_editors_and_readers_of_manuals_are_told_what_there_is() {
         let said = does(arguments);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
         let kept = format!("{}/docs/schema/{file}.schema.json", env!("CARGO_MANIFEST_DIR"));
-        assert_eq!(said.out, std::fs::read_to_string(kept).expect("a file"));
+        assert!(said.out == std::fs::read_to_string(kept).expect("a file"), "{file} differs");
     }
     assert_eq!(does(&["schema", "plan"]).code, 2);
 

@@ -15,8 +15,8 @@ use crate::{call::Patience, fields};
 pub(crate) const NAME: &str = "team_control";
 
 /// What may be asked of a run, in the words of every caller.
-pub const ACTIONS: [&str; 6] =
-    ["cancel", "pause", "resume", "finish_now", "set_priority", "message"];
+pub const ACTIONS: [&str; 7] =
+    ["cancel", "pause", "resume", "retry", "finish_now", "set_priority", "message"];
 /// Characters of a message.
 const MESSAGE_CHARS: usize = 8_000;
 
@@ -69,6 +69,7 @@ fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control,
         "cancel" => Action::Cancel,
         "pause" => Action::Pause,
         "resume" => Action::Resume,
+        "retry" => Action::Retry,
         "finish_now" => Action::FinishNow,
         "message" => Action::Message,
         _ => Action::SetPriority,

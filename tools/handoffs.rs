@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use callboard_trace::{Event, Handoff, Record};
+use callboard_trace::{Action, Event, Handoff, Record};
 use serde_json::{Value, json};
 
 /// One entry a handoff, in the order in which they were made.
@@ -37,11 +37,10 @@ impl Fold {
             Event::HandoffFailed { handoff, reason, .. } => {
                 self.tell(handoff, "failed", Some(reason));
             }
-            Event::RunEnded(end) => {
-                let state = json!(end.state);
-                if let Some(entry) = self.made.iter_mut().find(|it| it["run"] == json!(record.run))
-                {
-                    entry["state"] = state;
+            Event::RunEnded(end) => self.stands(record, json!(end.state)),
+            Event::Controlled(control) => {
+                if control.action == Action::Retry {
+                    self.stands(record, json!("accepted"));
                 }
             }
             Event::NodeStarted { .. }
@@ -71,7 +70,6 @@ impl Fold {
             | Event::BudgetAlerted { .. }
             | Event::BudgetSet { .. }
             | Event::FuseBlown { .. }
-            | Event::Controlled(_)
             | Event::Checkpointed { .. }
             | Event::Delivered { .. }
             | Event::CallerLeft { .. }
@@ -90,6 +88,13 @@ impl Fold {
             "mode": handoff.mode, "state": "proposed", "reason": handoff.reason,
             "task": handoff.task, "summary": handoff.summary, "artifacts": handoff.artifacts
         }));
+    }
+
+    fn stands(&mut self, record: &Record, state: Value) {
+        let run = json!(record.run);
+        if let Some(entry) = self.made.iter_mut().find(|it| it["run"] == run) {
+            entry["state"] = state;
+        }
     }
 
     fn tell(&mut self, id: &str, state: &str, why: Option<&str>) {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    Control, Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record, RunId,
-    Started, StepBegun, Work,
+    Action, Control, Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record,
+    RunId, Started, StepBegun, Work,
 };
 
 /// Characters of one line of the story.
@@ -118,7 +118,7 @@ fn begun(started: &Started) -> String {
 
 fn controlled(control: &Control, by: &str) -> String {
     let mut text = format!("{} by {}", tag(&control.action), line(by));
-    if !control.value.is_null() {
+    if !control.value.is_null() && control.action != Action::Retry {
         text.push_str(&format!(", {}", value(&control.value)));
     }
     if !control.reason.is_empty() {

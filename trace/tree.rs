@@ -280,9 +280,11 @@ impl Branch {
         match action {
             Action::Pause => self.paused = Some(by.to_string()),
             Action::Resume => self.paused = None,
+            Action::Retry => {
+                (self.end, self.ended, self.paused, self.waits) = (None, None, None, None);
+            }
             Action::Cancel
             | Action::FinishNow
-            | Action::Retry
             | Action::SetPriority
             | Action::Message
             | Action::Redirect => (),

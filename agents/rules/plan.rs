@@ -18,6 +18,9 @@ const MISSING_MAX: usize = 50;
 /// Rule: a step whose needs have ended well begins, the most urgent first.
 pub(crate) fn starts(run: &Run) -> Option<Step> {
     let plan = run.plan.as_ref().filter(|it| it.counts().open < OPEN_MAX)?;
+    if run.control.finish {
+        return None;
+    }
     let place = plan.first_ready()?;
     let step = &place.step;
     Some(Step::HandOff(Draft {
@@ -52,6 +55,9 @@ pub(crate) fn is_done(run: &Run) -> Option<Step> {
         end.missing = missing(plan);
         end.recommendations = recommendations(plan);
         end.error = Some(trouble(plan, bad, left_out));
+        if run.control.finish {
+            end.error = Some(asked_to_finish(all - good - bad - left_out));
+        }
     }
     Some(Step::End(end))
 }
@@ -100,7 +106,10 @@ fn summary(plan: &Plan) -> String {
         let ids: Vec<&str> = plan.places().iter().filter(|it| is(it)).map(id).take(5).collect();
         ids.join(", ")
     };
-    let mut text = format!("{good} of {all} tasks ended well; {bad} failed: {}", names(is_bad));
+    let mut text = format!("{good} of {all} tasks ended well");
+    if bad > 0 {
+        text.push_str(&format!("; {bad} failed: {}", names(is_bad)));
+    }
     if left_out > 0 {
         let out = names(|it| it.standing == Standing::LeftOut);
         text.push_str(&format!("; {left_out} were left out: {out}"));
@@ -126,13 +135,16 @@ fn confidence(plan: &Plan) -> f64 {
 }
 
 fn missing(plan: &Plan) -> Vec<Missing> {
-    let lacking = plan.places().iter().filter(|it| is_bad(it) || it.standing == Standing::LeftOut);
+    let lacking = plan.places().iter().filter(|it| {
+        let is_begun = !matches!(it.standing, Standing::Waiting | Standing::Ready);
+        is_bad(it) || it.standing == Standing::LeftOut || !is_begun
+    });
     let told = |place: &Place| {
         let step = &place.step;
         let error = match (place.blamed, &place.trouble) {
             (Some(at), _) => format!("left out: it needs {}", plan.place(at).step.id),
             (None, Some(trouble)) => trouble.message.clone(),
-            (None, None) => "it came to nothing".into(),
+            (None, None) => "it was not begun, or came to nothing".into(),
         };
         let impact = format!("task {} is not done: {}", step.id, words::cut(&step.task, 200));
         Missing { agent: step.to.clone(), error, impact }
@@ -147,6 +159,15 @@ fn recommendations(plan: &Plan) -> Vec<String> {
         format!("{}: {}", place.step.id, hint.unwrap_or("give the task again, to another agent"))
     };
     bad.take(5).map(told).collect()
+}
+
+fn asked_to_finish(unbegun: usize) -> Trouble {
+    Trouble {
+        code: FailureCode::Cancelled,
+        message: format!("asked to finish: {unbegun} tasks were not begun"),
+        retryable: false,
+        hint: "give those that are missing in a new plan".into(),
+    }
 }
 
 fn trouble(plan: &Plan, bad: usize, left_out: usize) -> Trouble {

@@ -32,6 +32,10 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
             view = desk.wait(&run, &caller, END).await?;
         }
         say.data(&if args.json { view::line(&view) } else { view::whole(&view, false, say) })?;
+        if args.action == "retry" {
+            let work = place::command(&args.which.place, "work --until-idle");
+            say.tell(&format!("it goes on when a process works on this data, such as: {work}"));
+        }
         Ok(0)
     };
     place::looking(&args.which.place, act).await

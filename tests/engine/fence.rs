@@ -150,11 +150,17 @@ pub(crate) async fn the_ended_hear_nothing(db: Fixture) {
 pub(crate) async fn an_ended_run_reopens(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
-    assert_eq!(store.reopen(&run, vec![fact("early")]).await.unwrap(), None);
+    let again = |runs: &[u128], word: &str| {
+        let runs = runs.iter().map(|it| (id(*it), vec![fact(word)])).collect();
+        store.reopen(runs, 1_000)
+    };
+    assert!(!again(&[1], "early").await.unwrap());
     let lease = store.take().await;
     store.advance(&lease, step(1, &["bye"], end())).await.unwrap();
     assert_eq!(store.counts().await.unwrap().open_roots, 0);
-    assert_eq!(store.reopen(&run, vec![fact("again")]).await.unwrap(), Some(3));
+    assert!(!again(&[1, 2], "both or none").await.unwrap());
+    assert!(again(&[1], "again").await.unwrap());
+    assert_eq!(store.row(&run).await.unwrap().unwrap().deadline, 1_000);
     let lease = store.take().await;
     assert_eq!((lease.attempt, lease.seq), (2, 3));
     let counts = store.counts().await.unwrap();

@@ -148,3 +148,70 @@ fn who_is_asked_to_finish_passes_nothing_on() {
         assert_eq!(lines, [told, "step 3 asks local/small for its last turn", "waits"]);
     }
 }
+
+fn retried(play: &mut Play) -> Vec<String> {
+    play.controls(Action::Retry, json!({"deadline": super::play::DEADLINE}));
+    play.go()
+}
+
+#[test]
+fn a_retried_run_takes_the_failed_step_again() {
+    let mut play = Play::new();
+    play.go();
+    let wanted = vec![call("c", "team_status", json!({}))];
+    play.wants(wanted).go();
+    play.returns("c", true, json!({})).go();
+    let lines = play.fails(FailureCode::Unauthorized, false, None).go();
+    assert!(lines[0].starts_with("ended failed (error)"), "{lines:?}");
+    assert_eq!(retried(&mut play), ["step 3 asks local/small (attempt 2)", "waits"]);
+    assert_eq!(play.run.end, None);
+    assert_eq!(play.answers("written", json!({})).go(), ["ended completed (done): written"]);
+}
+
+#[test]
+fn a_retried_run_goes_on_after_its_last_word() {
+    let mut play = Play::with(|it| it.fuses.turns = 1);
+    play.go();
+    play.wants(vec![call("c", "team_status", json!({}))]).go();
+    play.returns("c", true, json!({})).go();
+    assert_eq!(play.answers("half", json!({})).go(), ["ended partial (turns): half"]);
+    assert_eq!(retried(&mut play), ["step 4 asks local/small", "waits"]);
+    assert!(matches!(play.run.dialogue.last(), Some(crate::run::Said::Note(_))));
+    assert_eq!(play.answers("whole", json!({})).go(), ["ended completed (done): whole"]);
+}
+
+#[test]
+fn a_retried_run_waits_again_for_the_child_that_failed() {
+    let mut play = Play::with(|it| it.path = vec![name("coder"), name("coordinator")]);
+    play.go();
+    play.controls(Action::Redirect, redirect());
+    play.wants(vec![call("c", "team_status", json!({}))]).go();
+    play.child_ends(1, failed("no")).go();
+    let lines = play.child_ends(2, failed("no")).go();
+    assert!(lines.last().is_some_and(|it| it.starts_with("ended failed")), "{lines:?}");
+    let waited: Vec<String> = play.run.failed_children().map(ToString::to_string).collect();
+    assert_eq!(waited, ["r_2"], "the first one's end was acted on");
+    assert_eq!(retried(&mut play), ["waits"]);
+    assert_eq!(play.child_ends(2, done("seen")).go(), ["ended completed (done): seen"]);
+}
+
+#[test]
+fn a_run_that_was_too_late_gets_the_time_it_is_given() {
+    let mut play = Play::new();
+    play.go();
+    play.run.now = super::play::DEADLINE;
+    let lines = play.fails(FailureCode::Cancelled, false, None).go();
+    assert!(lines.last().is_some_and(|it| it.starts_with("ended failed (deadline)")), "{lines:?}");
+    play.controls(Action::Retry, json!({"deadline": 9_000_000}));
+    assert_eq!(play.go(), ["step 1 asks local/small (attempt 2)", "waits until 9000000"]);
+}
+
+#[test]
+fn a_cancelled_run_can_be_retried() {
+    let mut play = Play::new();
+    play.go();
+    play.controls(Action::Cancel, Value::Null);
+    play.fails(FailureCode::Cancelled, false, None).go();
+    assert_eq!(retried(&mut play), ["step 1 asks local/small (attempt 2)", "waits"]);
+    assert_eq!(play.answers("written", json!({})).go(), ["ended completed (done): written"]);
+}

@@ -191,3 +191,18 @@ fn results_nobody_waits_for_are_not_kept() {
     let bytes = end.answer.expect("an answer").to_string().len();
     assert!(bytes < 100_000, "{bytes}");
 }
+
+#[test]
+fn a_plan_that_is_to_finish_begins_nothing_more_and_names_what_it_left() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"])]);
+    assert_eq!(begun(&mut run), ["a"]);
+    let action = callboard_trace::Action::FinishNow;
+    let control = callboard_trace::Control { action, value: Value::Null, reason: String::new() };
+    run.apply("local", &Event::Controlled(control));
+    ends(&mut run, "a", done("half of a"));
+    assert!(begun(&mut run).is_empty());
+    let Step::End(end) = next(&run) else { panic!("it ends: {:?}", next(&run)) };
+    assert_eq!((end.state, end.summary()), (EndState::Partial, "1 of 2 tasks ended well"));
+    assert_eq!(end.error.expect("a reason").message, "asked to finish: 1 tasks were not begun");
+    assert_eq!(end.missing[0].impact, "task b is not done: do b");
+}
