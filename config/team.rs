@@ -47,7 +47,6 @@ impl Team {
             entry: AgentName("nobody".to_string()),
             agents: BTreeMap::new(),
             providers: BTreeMap::new(),
-            embed: None,
             limits: Limits::default(),
             workspace: "default".to_string(),
             goal: None,

@@ -199,8 +199,8 @@ impl Play {
         retryable: bool,
         retry_at: Option<i64>,
     ) -> &mut Play {
-        let model = self.run.asking.as_ref().map(|it| it.step);
-        let step = model.or_else(|| self.run.tools.first().map(|it| it.step)).expect("a step");
+        let (model, tool) = (self.run.asking.as_ref(), self.run.tools.first());
+        let step = model.map(|it| it.step).or(tool.map(|it| it.step)).expect("a step");
         let (message, attempt, ms, asked_again) = ("it failed".to_string(), 0, 0, 0);
         let failure =
             Failure { step, attempt, code, message, retryable, retry_at, ms, asked_again };
@@ -220,11 +220,9 @@ impl Play {
 
     /// The child that was made as the nth ends, counted from 1.
     pub(super) fn child_ends(&mut self, nth: usize, end: Finished) -> &mut Play {
-        let handoff = self.run.children[nth - 1].handoff.clone();
-        let (child, agent) = (handoff.run, handoff.target);
-        let by = agent.to_string();
-        let end = Box::new(end);
-        let (handoff, totals) = (Some(handoff.id), Totals::default());
+        let it = self.run.children[nth - 1].handoff.clone();
+        let (handoff, child, agent) = (Some(it.id), it.run, it.target);
+        let (by, end, totals) = (agent.to_string(), Box::new(end), Totals::default());
         self.happens_by(&by, Event::ChildEnded { child, agent, handoff, end, totals })
     }
 
