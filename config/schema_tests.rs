@@ -11,12 +11,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Where editors look for them: the docs, and every team that is copied as a folder.
+const FOLDERS: [&str; 4] = [
+    "docs/schema",
+    "examples/engineering/.callboard",
+    "examples/research-desk/.callboard",
+    "examples/support-triage/.callboard",
+];
+
 /// Set UPDATE_SCHEMA=1 to write the files anew.
 #[test]
 fn committed_schemas_are_current() {
     let update = crate::environment("UPDATE_SCHEMA").is_some();
     for (name, text) in [("team", schema::team()), ("agent", schema::agent())] {
-        for folder in ["docs/schema", "examples/engineering/.callboard"] {
+        for folder in FOLDERS {
             let path = root().join(folder).join(format!("{name}.schema.json"));
             if update {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
