@@ -35,9 +35,9 @@ impl Desk {
         self.house.stopping.cancelled().await;
     }
 
-    /// Resolves when something was written, here or by another process. A hint.
-    pub async fn changed(&self) {
-        self.house.store.changed().await;
+    /// Resolves when something was written since this call, here or by another process. A hint.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+        self.house.store.changed()
     }
 
     /// Whether no run is ready, running or waiting for a time, here or elsewhere. What waits for a

@@ -55,9 +55,10 @@ impl Progress {
         let news = async {
             loop {
                 sleep(PAUSE).await;
-                self.desk.changed().await;
+                // Listens before it looks, so that what happened during the pause is news at once.
+                let changed = self.desk.changed();
                 match self.desk.view(run, &self.caller).await {
-                    Ok(view) if progress_line(&view) == last => {}
+                    Ok(view) if progress_line(&view) == last => changed.await,
                     Ok(_) | Err(_) => return,
                 }
             }
