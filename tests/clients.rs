@@ -19,7 +19,7 @@ macro_rules! line {
             const LINE: Line = $line;
 
             line! { @each lists hands_off leaves_with_a_handle cancels finds_its_run_after_a_crash
-                calls_side_by_side hears_of_progress tells_what_was_wrong shares_its_journal }
+                calls_side_by_side leads_a_plan hears_of_progress tells_what_was_wrong shares_its_journal }
         }
     };
     (@each $($scenario:ident)*) => {

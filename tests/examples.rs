@@ -209,14 +209,19 @@ fn a_program_in_typescript_directs_the_research_desk() {
 
     let mut command = place.command("node");
     command.arg(folder.path().join("out/brief.js"));
-    command.args(["research-desk/rehearsal.yaml", "Should we move to a four-day week?"]);
+    command.args(["research-desk/rehearsal.yaml", "a four-day week"]);
     Said::of(&mut command).tells(&[
         "the desk: analyst, editor, fact_checker, reader, scout, writer",
         "  … r_",
         "The benefit is measurable. unproven (r_",
         "The benefit lasts. unproven (r_",
         "It costs less than it brings. unproven (r_",
-        "writer, after 4 handoffs and ",
+        " plan: ",
+        "for: completed, Three sources",
+        "against: completed, Three sources",
+        "weigh: completed, A trial with a date",
+        "brief: completed, Try it for six months",
+        "\nall of it in ",
         "Try it for six months, with a date to stop.",
     ]);
 }

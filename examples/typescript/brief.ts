@@ -1,7 +1,7 @@
-// Directs a research desk: has claims checked side by side, then has a brief written.
+// Directs a research desk: has claims checked side by side, then leads a plan to a brief.
 //
 //     npm ci
-//     npm start -- ../research-desk/rehearsal.yaml "Should we move to a four-day week?"
+//     npm start -- ../research-desk/rehearsal.yaml "a four-day week"
 //
 // From Node 22.18 on, `node brief.ts ...` runs it as it stands. The desk is an MCP server like any
 // other, started over stdio; each of its agents is a tool.
@@ -23,11 +23,14 @@ interface RunView {
     error?: { code: string; message: string; hint: string };
 }
 
+/** What a plan answers with: for each id, the run that did it and how it ended. */
+type Results = Record<string, { run: string; state: string; result?: string }>;
+
 interface Verdict { claim: string; verdict: string; because: string }
 
-const [team, question, data] = process.argv.slice(2);
-if (team === undefined || question === undefined) {
-    console.error('usage: npm start -- TEAM QUESTION [DATA]');
+const [team, topic, data] = process.argv.slice(2);
+if (team === undefined || topic === undefined) {
+    console.error('usage: npm start -- TEAM TOPIC [DATA]');
     process.exit(2);
 }
 
@@ -44,9 +47,9 @@ async function call(tool: string, args: Record<string, unknown>): Promise<RunVie
     return result.structuredContent as RunView;
 }
 
-/** Gives an agent a task and stays with it to its end, however long that takes. */
-async function done(agent: string, task: string, context?: string): Promise<RunView> {
-    let view = await call(agent, { task, context, wait_s: 30 });
+/** Has something done and stays with it to its end, however long that takes. */
+async function done(tool: string, args: Record<string, unknown>): Promise<RunView> {
+    let view = await call(tool, { ...args, wait_s: 30 });
     // The SDK gives a call up after 60 s. A call to the desk answers before that, with the result or
     // with the handle of the run; the work goes on either way.
     while (view.state === 'queued' || view.state === 'working') {
@@ -54,7 +57,7 @@ async function done(agent: string, task: string, context?: string): Promise<RunV
     }
     if (view.state !== 'completed') {
         const why = view.error ? `${view.error.message}; ${view.error.hint}` : view.state;
-        throw new Error(`${agent} (${view.run}): ${why}`);
+        throw new Error(`${tool} (${view.run}): ${why}`);
     }
     return view;
 }
@@ -72,17 +75,38 @@ await client.connect(new StdioClientTransport({ command, args, env }));
 const { tools } = await client.listTools();
 console.log('the desk:', tools.map((it) => it.name).filter((it) => !it.startsWith('team_')).join(', '));
 
-// Three claims at once: the desk has seats for fifty, and each call is a run of its own.
+// Three calls at once: the desk has seats for fifty, and each call is a run of its own.
 const claims = ['The benefit is measurable.', 'The benefit lasts.', 'It costs less than it brings.'];
-const checked = await Promise.all(claims.map((it) => done('fact_checker', `Check this claim: ${it}`)));
+const checked = await Promise.all(
+    claims.map((it) => done('fact_checker', { task: `On ${topic}, check this claim: ${it}` })),
+);
 for (const [n, view] of checked.entries()) {
     const verdicts = (view.answer?.['verdicts'] ?? []) as Verdict[];
     console.log(`${claims[n]} ${verdicts.map((it) => it.verdict).join(', ')} (${view.run})`);
 }
 
-const context = checked.map((it) => it.result).join('\n');
-const brief = await done('editor', question, context);
-console.log(`\n${brief.agent}, after ${brief.handoffs} handoffs and ${brief.cost.tokens} tokens:`);
-console.log(brief.answer?.['brief'] ?? brief.result);
+// A plan, where you know the way better than the team does: what can be done at once is, and a task
+// begins when those it comes `after` have ended; it is given what they found. One run, one result.
+const plan = await done('team_run', {
+    context: checked.map((it) => it.result).join('\n'),
+    tasks: [
+        { id: 'for', to: 'scout', task: `Find the best evidence for ${topic}` },
+        { id: 'against', to: 'scout', task: `Find the best evidence against ${topic}` },
+        { id: 'weigh', to: 'analyst', task: `Say what follows on ${topic}`, after: ['for', 'against'] },
+        { id: 'brief', to: 'writer', task: `Write a brief on ${topic}`, after: ['weigh'] },
+    ],
+});
+const results = (plan.answer?.['results'] ?? {}) as Results;
+for (const [id, { state, result }] of Object.entries(results)) {
+    console.log(`${id}: ${state}, ${result}`);
+}
+console.log(`\nall of it in ${plan.elapsed_s} s for ${plan.cost.tokens} tokens:`);
+
+// Each task is a run, with everything that is known of it under its name.
+const written = results['brief'];
+if (written !== undefined) {
+    const brief = await call('team_status', { run: written.run });
+    console.log(brief.answer?.['brief'] ?? brief.result);
+}
 
 await client.close();

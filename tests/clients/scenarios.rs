@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::client::{Client, House, Line};
 
@@ -16,7 +17,8 @@ const ENDLESS: &str = "Work on this until somebody stops you";
 const STEPS: &str = "Do this in small steps";
 const REFUSED: &str = "The provider will refuse this";
 
-const TEAM_TOOLS: [&str; 4] = ["team_status", "team_handoff", "team_answer", "team_control"];
+const TEAM_TOOLS: [&str; 5] =
+    ["team_run", "team_status", "team_handoff", "team_answer", "team_control"];
 const N_AGENTS: usize = 15;
 const SURFACE_TOKENS_MAX: usize = 2_000;
 const BYTES_PER_TOKEN: usize = 4;
@@ -161,6 +163,26 @@ pub(crate) fn hears_of_progress(house: &House, line: Line) {
         let line = it["message"].as_str().unwrap_or_default();
         assert!(line.starts_with(short) && line.contains("coder"), "{line:?} names the run");
     }
+    client.leaves();
+}
+
+/// The caller's own graph of tasks: one RunView for the whole, and a circle is not even begun.
+pub(crate) fn leads_a_plan(house: &House, line: Line) {
+    let mut client = house.client(line);
+    let task = |id: &str, to: &str, after: &[&str]| json!({"id": id, "to": to, "task": format!("{SHORT}: {id}"), "after": after});
+    let tasks = [
+        task("one", "researcher", &[]),
+        task("other", "researcher", &[]),
+        task("both", "coder", &["one", "other"]),
+    ];
+    let facts = completed(client.call("team_run", json!({"tasks": tasks, "wait_s": 60})));
+    for id in ["one", "other", "both"] {
+        assert_eq!(facts["answer"]["results"][id]["state"], "completed", "{facts}");
+    }
+    let circle = [task("one", "coder", &["other"]), task("other", "coder", &["one"])];
+    let why = client.refused("team_run", json!({"tasks": circle}));
+    assert_eq!(why["code"], "invalid_input", "{why}");
+    assert!(why["problems"].to_string().contains("one → other → one"), "the circle: {why}");
     client.leaves();
 }
 
