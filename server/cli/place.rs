@@ -61,10 +61,11 @@ pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
             Ok(named.to_path_buf())
         } else {
             let shown = named.display();
-            Err(Fault::call(
-                format!("there is no team at {shown}"),
-                format!("write a team there with `callboard init {shown}`"),
-            ))
+            let help = match named.extension() {
+                Some(_) => "name a team's folder, or a file such as its team.yaml".to_owned(),
+                None => format!("write a team there with `callboard init {shown}`"),
+            };
+            Err(Fault::call(format!("there is no team at {shown}"), help))
         };
     }
     let user = dirs().map(|it| it.config_dir().to_path_buf());
