@@ -100,6 +100,21 @@ fn a_run_that_has_to_ask_is_eleven() {
 }
 
 #[test]
+fn a_run_that_asks_a_person_is_eleven() {
+    let house = house();
+    house.write("team/agents/boss.md", "---\ndescription: Decides.\nkind: human\n---\nDecide.\n");
+    let said = house.does(&["run", "boss", "may we?", "--key", "k", "--json"]);
+    assert_eq!(told(&said), (11, State::InputRequired, None));
+    let view = said.view();
+    assert!(view.questions[0].prompt.contains("may we?"), "{}", said.out);
+    let said = house.does(&["answer", view.run.as_str(), "you may", "--quiet"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = house.does(&["run", "boss", "may we?", "--key", "k", "--json"]);
+    assert_eq!(told(&said), (0, State::Completed, Some(Stop::Done)));
+    assert_eq!(said.view().result.as_deref(), Some("you may"));
+}
+
+#[test]
 fn a_run_that_somebody_cancels_is_thirteen() {
     let house = house();
     let keyed = ["run", "coder", "it takes long", "--key", "k", "--json"];

@@ -5,6 +5,7 @@
 mod endpoint;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_callboard");
 const TEAMS: [(&str, usize); 3] =
-    [("engineering", 15), ("research-desk", 6), ("support-triage", 5)];
+    [("engineering", 15), ("research-desk", 6), ("support-triage", 6)];
 
 /// What a process said.
 struct Said {
@@ -25,8 +26,16 @@ struct Said {
 
 impl Said {
     fn of(command: &mut Command) -> Said {
-        let Output { status, stdout, stderr } =
-            command.stdin(Stdio::null()).output().expect("the program starts");
+        Said::hearing("", command)
+    }
+
+    /// With these words on its input.
+    fn hearing(words: &str, command: &mut Command) -> Said {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        // Who hears nothing may be gone before it is written.
+        let _ = child.stdin.take().expect("a pipe").write_all(words.as_bytes());
+        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         let code = status.code().expect("it ended by itself");
         Said { code, out: text(stdout), err: text(stderr) }
@@ -135,7 +144,11 @@ fn every_team_plays_what_its_file_says() {
             text.lines().filter_map(|it| it.strip_prefix("#   callboard ")).map(words).collect();
         assert!(!commands.is_empty(), "{team}: no command in rehearsal.yaml");
         for arguments in commands {
-            let said = Said::of(Place::new().command(BINARY).args(&arguments).arg("--json"));
+            let place = Place::new();
+            let mut said = Said::of(place.command(BINARY).args(&arguments).arg("--json"));
+            if said.code == 11 {
+                said = answered(&place, &said, &arguments);
+            }
             assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.out, said.err);
             let view: Value = serde_json::from_str(&said.out).expect("one line of JSON");
             assert_eq!(view["state"], "completed", "{arguments:?}: {view}");
@@ -145,6 +158,18 @@ fn every_team_plays_what_its_file_says() {
             }
         }
     }
+}
+
+/// The run's end, after a person has said yes to what it asked.
+fn answered(place: &Place, said: &Said, arguments: &[String]) -> Said {
+    let view: Value = serde_json::from_str(&said.out).expect("one line of JSON");
+    assert_eq!(view["state"], "input_required", "{arguments:?}: {view}");
+    let (run, team) = (view["run"].as_str().expect("a name"), arguments.last().expect("a team"));
+    for rest in [&["answer", run, "approve"][..], &["work", "--until-idle"]] {
+        let said = Said::of(place.command(BINARY).args(rest).args(["--team", team]));
+        assert_eq!(said.code, 0, "{rest:?}: {}", said.err);
+    }
+    Said::of(place.command(BINARY).args(["status", run, "--json", "--team", team]))
 }
 
 #[test]
@@ -180,17 +205,22 @@ fn a_program_in_python_directs_the_support_desk() {
     let place = Place::new();
     let mut command = place.command(tool("CALLBOARD_PYTHON"));
     command.args(["-B", "python/tickets.py", "support-triage/rehearsal.yaml"]);
-    let said = Said::of(command.args(["--callboard", BINARY]));
+    let said = Said::hearing("approve\n", command.args(["--callboard", BINARY]));
     said.tells(&[
         "  … r_",
+        "The desk asks:\nThe support desk needs your decision.",
+        "May we give 50 as goodwill?",
+        "One of: approve, decline",
         "== I was charged twice this month.\ncompleted by reply_writer, 2 handoffs",
         "give the second charge back in full",
         "== Exports have failed since this morning.\ncompleted by reply_writer, 3 handoffs",
         "== How do I invite a colleague?\ncompleted by reply_writer, 1 handoffs",
         "open Settings",
+        "== Your outage cost us a deal, make it good.\ncompleted by reply_writer, 3 handoffs",
+        "credit 50 to your next invoice",
     ]);
     let handles = said.out.lines().filter(|it| it.starts_with("r_")).count();
-    assert_eq!(handles, 3, "a handle for each ticket before its answer:\n{}", said.out);
+    assert_eq!(handles, 4, "a handle for each ticket before its answer:\n{}", said.out);
 }
 
 #[test]
