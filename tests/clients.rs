@@ -38,10 +38,16 @@ line!(typescript_v2_discovers, Line::TypeScript { line: "v2", era: "auto" });
 
 /// A client that speaks the newest version or nothing needs no handshake at all.
 #[test]
-fn typescript_v2_without_a_handshake() {
-    let pinned = Line::TypeScript { line: "v2", era: "pin" };
+fn typescript_v2_needs_no_handshake() {
+    let pinned = Line::TypeScript { line: "v2", era: "2026-07-28" };
     scenarios::lists(&House::new(), pinned);
     scenarios::hands_off(&House::new(), pinned);
+}
+
+/// It does not even ask who the server is.
+#[test]
+fn python_needs_no_handshake() {
+    scenarios::hands_off(&House::new(), Line::Python { era: "2026-07-28" });
 }
 
 #[test]

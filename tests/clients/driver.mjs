@@ -1,14 +1,13 @@
 // Does with the official TypeScript SDK what it is told, and tells what came back.
 //
 //     node driver.mjs v1 legacy COMMAND ARGUMENT...
-//     node driver.mjs v2 legacy|auto|pin COMMAND ARGUMENT...
+//     node driver.mjs v2 legacy|auto|VERSION COMMAND ARGUMENT...
 //
 // Speaks as driver.py does. Stands in a folder under which `node_modules` holds both lines.
 
 import { createInterface } from 'node:readline';
 
 const [line, era, command, ...args] = process.argv.slice(2);
-const MODERN = '2026-07-28';
 const TIMEOUT_MS = 90_000;
 
 const tell = (said) => process.stdout.write(JSON.stringify(said) + '\n');
@@ -28,7 +27,7 @@ async function connected() {
     } else {
         const { Client } = await import('@modelcontextprotocol/client');
         const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio');
-        const mode = era === 'pin' ? { pin: MODERN } : era;
+        const mode = era === 'legacy' || era === 'auto' ? era : { pin: era };
         client = new Client(me, { versionNegotiation: { mode } });
         transport = new StdioClientTransport({ command, args, stderr: 'inherit' });
     }

@@ -1,6 +1,6 @@
 """Does with the official Python SDK what it is told, and tells what came back.
 
-    driver.py legacy|auto COMMAND ARGUMENT...
+    driver.py legacy|auto|VERSION COMMAND ARGUMENT...
 
 Starts the command as a server. One JSON object a line on stdin: `{"id": 1, "list": {}}` or
 `{"id": 2, "call": TOOL, "arguments": {...}}`; calls run side by side. One a line on stdout: first
@@ -18,7 +18,13 @@ from anyio import to_thread
 from mcp import Client, MCPError, StdioServerParameters
 
 # Writes its own process id, then becomes the server: the only way to learn whom to kill.
-BECOME = "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); os.execv(sys.argv[2], sys.argv[2:])"
+BECOME = """
+import os, sys
+with open(sys.argv[1] + "~", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + "~", sys.argv[1])
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def tell(**said) -> None:
@@ -50,14 +56,21 @@ async def heard(message) -> None:
         tell(strange=repr(message))
 
 
+async def written(note: str) -> int:
+    """The process id, once it stands there: without a handshake the client does not wait for the server."""
+    while not os.path.exists(note):
+        await anyio.sleep(0.01)
+    with open(note) as file:
+        return int(file.read())
+
+
 async def main(era: str, command: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         note = os.path.join(folder, "pid")
         server = StdioServerParameters(command=sys.executable, args=["-c", BECOME, note, *command])
         async with Client(server, mode=era, read_timeout_seconds=90, message_handler=heard) as client:
-            with open(note) as file:
-                pid = int(file.read())
-            named = client.server_info.name if client.server_info else None
+            pid = await written(note)
+            named = client.server_info.name if client.server_info else ""
             version, instructions = client.protocol_version, client.instructions
             tell(connected={"version": version, "name": named, "instructions": instructions, "pid": pid})
             async with anyio.create_task_group() as tasks:
