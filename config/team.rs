@@ -47,6 +47,7 @@ impl Team {
             entry: AgentName("nobody".to_string()),
             agents: BTreeMap::new(),
             providers: BTreeMap::new(),
+            embed: None,
             limits: Limits::default(),
             workspace: "default".to_string(),
             goal: None,

@@ -150,7 +150,7 @@ fn who_is_asked_to_finish_passes_nothing_on() {
 }
 
 fn retried(play: &mut Play) -> Vec<String> {
-    play.controls(Action::Retry, json!({"deadline": super::play::DEADLINE}));
+    play.controls(Action::Retry, json!({"deadline": super::cast::DEADLINE}));
     play.go()
 }
 
@@ -199,7 +199,7 @@ fn a_retried_run_waits_again_for_the_child_that_failed() {
 fn a_run_that_was_too_late_gets_the_time_it_is_given() {
     let mut play = Play::new();
     play.go();
-    play.run.now = super::play::DEADLINE;
+    play.run.now = super::cast::DEADLINE;
     let lines = play.fails(FailureCode::Cancelled, false, None).go();
     assert!(lines.last().is_some_and(|it| it.starts_with("ended failed (deadline)")), "{lines:?}");
     play.controls(Action::Retry, json!({"deadline": 9_000_000}));
