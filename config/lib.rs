@@ -30,7 +30,7 @@ mod written_team;
 mod yaml;
 
 pub use limits::Limits;
-pub use load::{environment, load, load_here};
+pub use load::{Footprint, environment, footprint, load, load_here};
 pub use pack::write;
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};

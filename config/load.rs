@@ -1,7 +1,9 @@
 //! Reads a team from its files; the only place that touches files and the environment.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -62,6 +64,43 @@ pub fn load_here(place: &Path) -> Result<Team, Problems> {
     load(place, &environment)
 }
 
+/// What the files of a team look like from outside: as long as it is the same, nobody wrote one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Every folder in which a file of the team is or would be.
+    pub folders: BTreeSet<PathBuf>,
+    /// Bytes and time of every file; `None` for one that is not there.
+    files: BTreeMap<PathBuf, Option<(u64, SystemTime)>>,
+}
+
+/// Looks at the files of the team at `place`, and at those it was loaded from, without opening one.
+pub fn footprint(place: &Path, loaded: &[SourceFile]) -> Footprint {
+    let sink = Sink::default();
+    let (is_agent, folder, team_path) = parts_of(place);
+    let mut footprint = Footprint::default();
+    let mut files: BTreeSet<PathBuf> = loaded.iter().map(|it| it.path.clone()).collect();
+    if is_agent {
+        files.insert(place.to_path_buf());
+    } else {
+        files.insert(team_path);
+        files.extend(IMPORTS.map(|it| folder.join(it)));
+        files.extend(agent_files(&folder, &sink));
+        footprint.folders.insert(folder.clone());
+        for name in FOLDERS {
+            let inner = Path::new(name).ancestors().map(|it| folder.join(it));
+            footprint.folders.extend(inner.filter(|it| it.is_dir()));
+        }
+    }
+    footprint.folders.extend(files.iter().map(|it| parent(it)));
+    if footprint.folders.remove(Path::new("")) {
+        footprint.folders.insert(PathBuf::from("."));
+    }
+    let look =
+        |it: &PathBuf| Some((it.metadata().ok()?.len(), it.metadata().ok()?.modified().ok()?));
+    footprint.files = files.into_iter().map(|it| (it.clone(), look(&it))).collect();
+    footprint
+}
+
 /// A variable of this process's environment; `None` if it is not set or no text.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
@@ -69,10 +108,8 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 fn find(place: &Path, sink: &Sink) -> Texts {
-    let is_agent = place.extension().is_some_and(|it| it == "md");
-    let is_team = place.extension().is_some_and(|it| it == "yaml" || it == "yml");
-    let folder = if is_agent || is_team { parent(place) } else { place.to_path_buf() };
-    let team_path = if is_team { place.to_path_buf() } else { folder.join(TEAM) };
+    let (is_agent, folder, team_path) = parts_of(place);
+    let is_team = team_path == place;
     let mut texts = Texts { name: folder_name(&folder), team_path, ..Texts::default() };
     if !place.exists() {
         let help = "name a team's folder, or write the shipped team with `callboard init`";
@@ -99,6 +136,16 @@ fn find(place: &Path, sink: &Sink) -> Texts {
         texts.agents.push(AgentText { path, stem, text });
     }
     texts
+}
+
+/// Whether a place is one agent, its folder, and where its team file is or would be.
+fn parts_of(place: &Path) -> (bool, PathBuf, PathBuf) {
+    let ends =
+        |endings: &[&str]| place.extension().is_some_and(|it| endings.iter().any(|e| it == *e));
+    let (is_agent, is_team) = (ends(&["md", "toml"]), ends(&["yaml", "yml"]));
+    let folder = if is_agent || is_team { parent(place) } else { place.to_path_buf() };
+    let team_path = if is_team { place.to_path_buf() } else { folder.join(TEAM) };
+    (is_agent, folder, team_path)
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -1,7 +1,7 @@
 //! `team.yaml`: what it sets, and the exact text of what is wrong with it.
 
 use crate::testing::{PLAIN, agent, folder, team, told, told_of_team};
-use crate::{Act, ExposeSecret, ProviderKind, Team, Verdict, load};
+use crate::{Act, ExposeSecret, ProviderKind, SourceFile, Team, Verdict, footprint, load};
 
 fn endpoint<'a>(team: &'a Team, name: &str) -> &'a crate::Endpoint {
     match &team.providers[name].kind {
@@ -283,6 +283,43 @@ fn a_place_may_be_a_file() {
     assert_eq!(team.entry.as_str(), "a1");
     let none = load(&files.path().join("nowhere"), &|_| None).unwrap_err();
     assert!(none.0[0].message.starts_with("there is no such file"), "{none}");
+}
+
+#[test]
+fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
+    let files = folder(&[
+        ("team.yaml", "entry: a1"),
+        ("agents/a1.md", PLAIN),
+        (".claude/agents/deep/a2.md", PLAIN),
+        ("beside/book.yaml", "- {say: hi}"),
+    ]);
+    let loaded = [SourceFile { path: files.path().join("beside/book.yaml"), hash: String::new() }];
+    let look = || footprint(files.path(), &loaded);
+    let folders: Vec<String> = look().folders.iter().map(|it| it.display().to_string()).collect();
+    let inside = ["", "/.claude", "/.claude/agents", "/.claude/agents/deep", "/agents", "/beside"];
+    let root = files.path().display();
+    assert_eq!(folders, inside.map(|it| format!("{root}{it}")));
+    for name in [
+        "team.yaml",
+        "agents/a1.md",
+        "agents/new.md",
+        ".claude/agents/deep/a2.md",
+        "agent_handoffs.json",
+        "agents_extended.json",
+        "beside/book.yaml",
+    ] {
+        let before = look();
+        std::fs::write(files.path().join(name), "another length").unwrap();
+        assert_ne!(look(), before, "{name}");
+    }
+    let before = look();
+    for name in ["notes.txt", "agents/README.md", "agents/.a1.md.swp", "beside/other.yaml"] {
+        std::fs::write(files.path().join(name), "x").unwrap();
+    }
+    assert_eq!(look(), before);
+    std::fs::remove_file(files.path().join("beside/book.yaml")).unwrap();
+    assert_ne!(look(), before);
+    assert_eq!(footprint("lead.md".as_ref(), &[]).folders, [".".into()].into());
 }
 
 #[test]
