@@ -59,6 +59,9 @@ fn told(event: &Event, by: &str) -> String {
         Event::Noted { slot, key, artifact, .. } => {
             format!("noted {} ({})", line(&format!("{slot}/{key}")), head(artifact))
         }
+        Event::QuestionAsked { prompt, options, .. } if options.is_empty() => {
+            format!("asks: {}", line(prompt))
+        }
         Event::QuestionAsked { prompt, options, .. } => {
             format!("asks: {} [{}]", line(prompt), line(&options.join(", ")))
         }
