@@ -6,6 +6,7 @@ use callboard_config::Team;
 use callboard_store::{RunRow, StoreError};
 use callboard_trace::{Caller, RunId};
 
+use crate::crew::Reloads;
 use crate::house::House;
 use crate::{Refusal, RefusalCode};
 
@@ -23,6 +24,11 @@ impl Desk {
     /// The team that is served, as it was read last.
     pub fn team(&self) -> Arc<Team> {
         self.house.crew.team()
+    }
+
+    /// Tells whenever another team takes its place.
+    pub fn reloads(&self) -> Reloads {
+        self.house.crew.reloads()
     }
 
     /// Whether this process is about to go.

@@ -1,14 +1,15 @@
 //! What all parts of this process share: the team, the store, the hands, and who waits for what.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use callboard_agents::{Hands, Run};
-use callboard_config::Team;
+use callboard_agents::Run;
 use callboard_store::Store;
 use callboard_trace::RunId;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::crew::Crew;
 
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
@@ -24,25 +25,6 @@ pub(crate) struct House {
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,
-}
-
-/// The team as it was read last, and the hands made for it.
-pub(crate) struct Crew(RwLock<(Arc<Team>, Hands)>);
-
-impl Crew {
-    pub(crate) fn new(team: Arc<Team>, hands: Hands) -> Crew {
-        Crew(RwLock::new((team, hands)))
-    }
-
-    /// The team that new runs begin with.
-    pub(crate) fn team(&self) -> Arc<Team> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
-    }
-
-    /// What its agents reach the world with.
-    pub(crate) fn hands(&self) -> Hands {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
 }
 
 /// Plans that wait, as they were folded last: whoever goes on with one, or looks at it, reads only

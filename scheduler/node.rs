@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_agents::model::Models;
 use callboard_agents::{Hands, Recorded};
-use callboard_config::{ExposeSecret, ProviderKind, Team};
+use callboard_config::Team;
 use callboard_store::{OpenOptions, Store, StoreError};
 use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::crew::{Crew, loaded, secrets};
 use crate::desk::Desk;
 use crate::drive::drive;
-use crate::house::{Alarm, Crew, Driven, Folds, House, Waiters, Wheel};
-use crate::sight::Sight;
+use crate::hands::hands;
+use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
+use crate::watch::watch;
 use crate::{chance, clock, playbook_problems};
 
 /// Between two looks at the queue when nothing hints at news; half of it again at random.
@@ -98,6 +99,11 @@ impl Node {
         Desk::new(self.house.clone())
     }
 
+    /// Reads the team at `place` anew whenever its files change, for as long as the node lives.
+    pub fn watch(&mut self, place: PathBuf) {
+        self.tasks.spawn(watch(self.house.clone(), place));
+    }
+
     /// Drops the steps in progress, gives every lease back, and leaves: well under a second.
     /// What was not recorded is taken again by whoever claims the run next.
     pub async fn stop(mut self) {
@@ -119,12 +125,7 @@ impl Node {
 fn house(mut team: Team, store: Store, node: String, recorded: Option<Arc<Recorded>>) -> House {
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
-    let hands = Hands {
-        models: Models::new(&team.providers, &team.limits, clock::now),
-        board: Arc::new(Sight(store.clone())),
-        tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
-        recorded,
-    };
+    let hands = Hands { recorded, ..hands(&team, &store) };
     House {
         crew: Crew::new(Arc::new(team), hands),
         store,
@@ -138,30 +139,12 @@ fn house(mut team: Team, store: Store, node: String, recorded: Option<Arc<Record
     }
 }
 
-/// Every value that must never reach a record.
-fn secrets(team: &Team) -> Vec<String> {
-    let mut secrets = Vec::new();
-    for provider in team.providers.values() {
-        if let ProviderKind::OpenAi(endpoint) = &provider.kind {
-            let key = endpoint.api_key.iter();
-            let all = key.chain(endpoint.headers.values());
-            secrets.extend(all.map(|it| it.expose_secret().to_string()));
-        }
-    }
-    secrets
-}
-
 /// Tells the journal that this process is there, and with what team.
 async fn told(house: Arc<House>) {
     let started =
         Event::NodeStarted { node: house.node.clone(), version: env!("CARGO_PKG_VERSION").into() };
-    let team = house.crew.team();
-    let loaded = Event::TeamLoaded {
-        files: team.files.clone(),
-        agents: team.agents.keys().cloned().collect(),
-        problems: team.problems.iter().map(ToString::to_string).collect(),
-    };
-    let facts = [started, loaded].map(|it| Fact::new(house.node.as_str(), it)).to_vec();
+    let facts =
+        [started, loaded(&house.crew.team())].map(|it| Fact::new(house.node.as_str(), it)).to_vec();
     if let Err(error) = house.store.note(&house.node, facts).await {
         tracing::warn!(%error, "could not write that this process is there");
     }

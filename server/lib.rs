@@ -14,6 +14,7 @@ mod pipe;
 mod progress;
 mod scan;
 mod serve;
+mod shown;
 mod stdout;
 mod wire;
 

@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use callboard_scheduler::{Desk, Refusal, RefusalCode};
-use callboard_tools::{Call, Outcome, Patience, Published, Toolset, UnknownTool};
+use callboard_scheduler::{Desk, Refusal, RefusalCode, Reloads};
+use callboard_tools::{Call, Outcome, Patience, UnknownTool};
 use callboard_trace::{Action, Caller, Control};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
     CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation,
     InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+    ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deadline::Deadline;
 use crate::open::GivenUp;
 use crate::progress::Progress;
+use crate::shown::{Showcase, Shown};
 
 /// A team as an MCP server. Cheap to clone.
 #[derive(Clone)]
@@ -28,24 +30,47 @@ pub(crate) struct Server(Arc<Inner>);
 
 struct Inner {
     desk: Desk,
-    tools: Toolset,
-    listed: Vec<Tool>,
+    shown: Showcase,
     /// Fires when the connection ends: every wait is over then.
     ending: CancellationToken,
     transport: &'static str,
 }
 
-/// How long a client may keep a list. The team is fixed for the life of the process.
-const TTL_MS: u64 = 300_000;
+/// How long a client may keep a list without asking: the team may be read anew meanwhile.
+const TTL_MS: u64 = 60_000;
+/// A change so shortly before a subscription is told again. The library acknowledges one before
+/// it lets us listen, and what changed in between would be lost; a word too many costs one list.
+const JUST: Duration = Duration::from_secs(10);
 /// Where a result says who made it.
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 impl Server {
     /// The team behind a desk, over a transport of this name.
     pub(crate) fn new(desk: Desk, ending: CancellationToken, transport: &'static str) -> Server {
-        let tools = Toolset::of(&desk.team());
-        let listed = tools.published().iter().map(listed).collect();
-        Server(Arc::new(Inner { desk, tools, listed, ending, transport }))
+        let shown = Showcase::new(&desk);
+        Server(Arc::new(Inner { desk, shown, ending, transport }))
+    }
+
+    fn shown(&self) -> Arc<Shown> {
+        self.0.shown.now(&self.0.desk)
+    }
+
+    /// Tells a client of the older era, once it has shaken hands, whenever its list has changed.
+    pub(crate) async fn tell_changes(self, peer: Peer<RoleServer>) {
+        let mut changes = self.changes();
+        loop {
+            changes.next().await;
+            if peer.peer_info().is_some()
+                && let Err(error) = peer.notify_tool_list_changed().await
+            {
+                tracing::debug!(%error, "a change was not told");
+            }
+        }
+    }
+
+    fn changes(&self) -> Changes {
+        let reloads = self.0.desk.reloads();
+        Changes { server: self.clone(), reloads, told: None }
     }
 
     fn identity(&self) -> Implementation {
@@ -80,7 +105,8 @@ impl Server {
         let deadline = Deadline::of(&caller.client, &self.0.desk.team().limits);
         let left = self.0.ending.child_token();
         let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
-        let starts_a_run = self.0.tools.starts_a_run(&call.tool);
+        let shown = self.shown();
+        let starts_a_run = shown.tools.starts_a_run(&call.tool);
         let mut news = JoinSet::new();
         if let Some(token) = context.meta.get_progress_token() {
             let (desk, peer) = (self.0.desk.clone(), context.peer.clone());
@@ -90,7 +116,7 @@ impl Server {
         let mut body = JoinSet::new();
         let inner = Arc::clone(&self.0);
         let whose = caller.clone();
-        body.spawn(async move { inner.tools.apply(&inner.desk, &call, &whose, &patience).await });
+        body.spawn(async move { shown.tools.apply(&inner.desk, &call, &whose, &patience).await });
         let done = tokio::select! {
             done = body.join_next() => done,
             () = context.ct.cancelled() => {
@@ -116,11 +142,42 @@ impl Server {
     }
 }
 
+/// Hears of every change of the list, also of one just before it was made.
+struct Changes {
+    server: Server,
+    reloads: Reloads,
+    told: Option<Arc<Shown>>,
+}
+
+impl Changes {
+    /// Resolves when the list is another one.
+    async fn next(&mut self) {
+        if self.told.is_none() {
+            let shown = self.server.shown();
+            let is_news = shown.is_newer_than(JUST);
+            self.told = Some(shown);
+            if is_news {
+                return;
+            }
+        }
+        loop {
+            self.reloads.next().await;
+            let shown = self.server.shown();
+            let is_news = self.told.as_ref().is_none_or(|it| it.listed != shown.listed);
+            self.told = Some(shown);
+            if is_news {
+                return;
+            }
+        }
+    }
+}
+
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let can = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        ServerConfig::new(can)
             .with_server_info(self.identity())
-            .with_instructions(self.0.tools.instructions())
+            .with_instructions(self.shown().tools.instructions())
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
@@ -159,7 +216,7 @@ impl ServerHandler for Server {
             let told = "the cursor is not known; the list has one page, ask without a cursor";
             return Err(ErrorData::invalid_params(told, None));
         }
-        let mut list = ListToolsResult::with_all_items(self.0.listed.clone());
+        let mut list = ListToolsResult::with_all_items(self.shown().listed.clone());
         list.meta = self.signed(&context);
         if is_modern(&context) {
             list = list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
@@ -168,7 +225,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.listed.iter().find(|it| it.name == name).cloned()
+        self.shown().listed.iter().find(|it| it.name == name).cloned()
     }
 
     async fn call_tool(
@@ -193,16 +250,20 @@ impl ServerHandler for Server {
         &self,
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
-        // Nothing of ours changes while the process lives; some clients insist on being told so.
+        // Some clients insist on being told, also that nothing of what they ask for ever changes.
         Some(asked.supported_by(&self.get_info().capabilities))
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        tokio::select! {
-            () = context.cancelled() => {}
-            () = self.0.ending.cancelled() => {}
+        let wants = context.accepted().tools_list_changed == Some(true);
+        let mut changes = self.changes();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.0.ending.cancelled() => return Ok(()),
+                () = tell_one(&mut changes, &context), if wants => {}
+            }
         }
-        Ok(())
     }
 
     /// A method that the library does not know, or knows and could not read the parameters of.
@@ -223,6 +284,14 @@ impl ServerHandler for Server {
         };
         let told = format!("the params of {} do not fit: it takes {takes}", request.method);
         Err(ErrorData::invalid_params(told, None))
+    }
+}
+
+/// Waits for a change and tells it; a client that does not read can keep us there.
+async fn tell_one(changes: &mut Changes, context: &SubscriptionContext) {
+    changes.next().await;
+    if let Err(error) = context.sink().notify_tool_list_changed().await {
+        tracing::debug!(%error, "a change was not told");
     }
 }
 
@@ -249,19 +318,4 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 
 fn by_user(context: &RequestContext<RoleServer>) -> bool {
     context.extensions.get::<GivenUp>().is_some_and(GivenUp::by_user)
-}
-
-fn listed(tool: &Published) -> Tool {
-    let hints = tool.annotations;
-    let listed = Tool::new(tool.name.clone(), tool.description.clone(), tool.input_schema.clone());
-    if hints.says_nothing() {
-        return listed;
-    }
-    listed.with_annotations(ToolAnnotations::from_raw(
-        None,
-        hints.read_only_hint,
-        hints.destructive_hint,
-        hints.idempotent_hint,
-        hints.open_world_hint,
-    ))
 }

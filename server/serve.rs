@@ -64,12 +64,15 @@ async fn connection(pipe: Pipe, desk: Desk, ending: CancellationToken) {
     let wire = Wire::new(pipe, desk.team().limits.clone(), ending.clone());
     let server = Server::new(desk, ending.clone(), "stdio");
     // The handshake is a request like others: a client may send anything first, or none at all.
-    let serving = serve_directly_with_ct(server, wire, None, CancellationToken::new());
+    let serving = serve_directly_with_ct(server.clone(), wire, None, CancellationToken::new());
+    let mut news = JoinSet::new();
+    news.spawn(server.tell_changes(serving.peer().clone()));
     let mut serving = std::pin::pin!(serving.waiting());
     let done = tokio::select! {
         done = &mut serving => Some(done),
         () = ending.cancelled() => timeout(GRACE, serving).await.ok(),
     };
+    news.shutdown().await;
     match done {
         Some(Ok(_)) => {}
         Some(Err(error)) => tracing::error!(%error, "the connection broke down"),

@@ -1,5 +1,7 @@
 //! From a fact to the line that is kept: secrets go, long strings go apart. No other way leads in.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use callboard_trace::{Event, Fact};
 use serde_json::Value;
 
@@ -23,7 +25,7 @@ const INSTEAD: &str = "[secret]";
 
 /// Makes lines. Holds the secrets, in every spelling they may turn up in.
 pub(crate) struct Ink {
-    secrets: Vec<String>,
+    secrets: RwLock<Vec<String>>,
 }
 
 /// A fact ready to be kept; only [`Ink`] makes one.
@@ -43,12 +45,23 @@ pub(crate) struct Said {
 
 impl Ink {
     pub(crate) fn new(secrets: &[String]) -> Ink {
+        let ink = Ink { secrets: RwLock::default() };
+        ink.learn(secrets);
+        ink
+    }
+
+    /// From here on these are secrets too. None is forgotten: a run may still hold an old one.
+    pub(crate) fn learn(&self, secrets: &[String]) {
+        let mut all = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         let long = secrets.iter().filter(|it| it.len() >= SECRET_MIN);
-        let mut all: Vec<String> = long.flat_map(|it| spellings(it)).collect();
+        all.extend(long.flat_map(|it| spellings(it)));
         // A secret inside another must not leave the rest of the longer one behind.
         all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         all.dedup();
-        Ink { secrets: all }
+    }
+
+    fn secrets(&self) -> RwLockReadGuard<'_, Vec<String>> {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn write(&self, fact: Fact) -> Result<(Said, Line), StoreError> {
@@ -99,7 +112,7 @@ impl Ink {
     }
 
     fn walk(&self, value: &mut Value, keys: bool) -> bool {
-        if self.secrets.is_empty() {
+        if self.secrets().is_empty() {
             return false;
         }
         match value {
@@ -122,7 +135,8 @@ impl Ink {
 
     /// The text without secrets, if it had any.
     pub(crate) fn clean(&self, text: &str) -> Option<String> {
-        let found = self.secrets.iter().filter(|it| text.contains(it.as_str()));
+        let secrets = self.secrets();
+        let found = secrets.iter().filter(|it| text.contains(it.as_str()));
         found.fold(None, |done: Option<String>, it| {
             Some(done.as_deref().unwrap_or(text).replace(it.as_str(), INSTEAD))
         })

@@ -122,6 +122,11 @@ impl Store {
         &self.inner.node
     }
 
+    /// Values that must never reach a record from here on, besides those it was opened with.
+    pub fn learn(&self, secrets: &[String]) {
+        self.inner.ink.learn(secrets);
+    }
+
     /// How often [`Store::beat`] wants to be called.
     pub fn beat_every(&self) -> Duration {
         self.inner.beat

@@ -98,7 +98,7 @@ fn both_eras_are_served_on_one_pipe() {
     );
     let told = server.hear();
     assert_eq!(told["method"], "notifications/subscriptions/acknowledged");
-    assert_eq!(told["params"]["notifications"], json!({}));
+    assert_eq!(told["params"]["notifications"], json!({"toolsListChanged": true}));
     server.hang_up();
     assert_eq!(server.answer(6)["result"]["resultType"], "complete");
     assert!(server.exit().success());

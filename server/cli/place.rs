@@ -115,6 +115,17 @@ pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
     Node::start(options).await.map_err(Fault::Start)
 }
 
+/// As `node`, and reads the team anew whenever its files change.
+///
+/// # Errors
+/// As `node`.
+pub(crate) async fn watching(place: &Where, work: bool) -> Result<Node, Fault> {
+    let folder = team_folder(place.team.as_deref())?;
+    let mut node = node(place, work).await?;
+    node.watch(folder);
+    Ok(node)
+}
+
 /// A node that only looks and tells. It needs no team: where none holds, the journal still does.
 ///
 /// # Errors

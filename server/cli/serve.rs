@@ -23,7 +23,7 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
             "an MCP client starts this and holds both; leave them open",
         )
     })?;
-    let node = place::node(&args.place, !args.no_work).await?;
+    let node = place::watching(&args.place, !args.no_work).await?;
     problems::tell(&node.desk().team(), say);
     stdio.serve(node).await;
     Ok(0)

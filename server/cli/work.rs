@@ -28,7 +28,7 @@ enum Over {
 /// Works until it is asked to stop, until its data folder is gone, or until nothing is left to do.
 pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
     let data = place::data(&args.place)?;
-    let node = place::node(&args.place, true).await?;
+    let node = place::watching(&args.place, true).await?;
     let desk = node.desk();
     let team = desk.team();
     problems::tell(&team, say);

@@ -1,0 +1,22 @@
+//! What the agents of a team reach the world with, made of what its owner wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_agents::Hands;
+use callboard_agents::model::Models;
+use callboard_config::Team;
+use callboard_store::Store;
+
+use crate::clock;
+use crate::sight::Sight;
+
+/// Opens nothing yet; what was learnt by older hands is learnt again.
+pub(crate) fn hands(team: &Team, store: &Store) -> Hands {
+    Hands {
+        models: Models::new(&team.providers, &team.limits, clock::now),
+        board: Arc::new(Sight(store.clone())),
+        tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
+        recorded: None,
+    }
+}
