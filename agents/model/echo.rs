@@ -3,24 +3,25 @@
 use callboard_trace::{Call, ModelReplied};
 use serde_json::{Map, Value, json};
 
-use super::exchange::Reply;
+use super::exchange::{Reply, Request};
 use super::spoken::spoken;
 
 /// Takes calls that were written as text for calls, where there are no others. The message stays
 /// as it came.
-pub(crate) fn adopt(reply: &mut Reply, tools: &[Value], turn: u32) {
+pub(crate) fn adopt(reply: &mut Reply, request: &Request) {
     use callboard_trace::Finish::{ContentFilter, Length, Other, Stop, ToolCalls};
     let is_whole = match reply.finish {
         Stop | ToolCalls | Other(_) => true,
         Length | ContentFilter => false,
     };
-    if !is_whole || !reply.calls.is_empty() {
+    let may_call = request.tool_choice.as_ref().is_none_or(|it| it != "none");
+    if !is_whole || !may_call || !reply.calls.is_empty() {
         return;
     }
-    let is_tool = |name: &str| tools.iter().any(|it| it["function"]["name"] == name);
+    let is_tool = |name: &str| request.tools.iter().any(|it| it["function"]["name"] == name);
     let Some(found) = spoken(&reply.text, is_tool) else { return };
     let call = |(nth, (tool, arguments)): (usize, (String, Map<String, Value>))| Call {
-        id: format!("call_{turn}_{nth}"),
+        id: format!("call_{}_{nth}", request.turn),
         tool,
         arguments: Ok(Value::Object(arguments)),
     };
@@ -98,12 +99,36 @@ mod tests {
     const SPOKEN: &str =
         "first\n<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>";
 
+    fn request(tools: Value, tool_choice: Option<Value>) -> Request {
+        Request {
+            agent: String::new(),
+            turn: 3,
+            attempt: 1,
+            run: String::new(),
+            task: String::new(),
+            handed: false,
+            purpose: callboard_trace::Purpose::Turn,
+            model: "m1".to_owned(),
+            messages: Vec::new(),
+            tools: tools.as_array().cloned().unwrap_or_default(),
+            tool_choice,
+            temperature: None,
+            effort: None,
+            max_output: 9,
+            traceparent: None,
+            response_format: None,
+        }
+    }
+
+    fn offer() -> Value {
+        json!([{"type": "function", "function": {"name": "f"}}])
+    }
+
     #[test]
     fn a_spoken_call_becomes_one_and_the_message_stays() {
-        let tools = [json!({"type": "function", "function": {"name": "f"}})];
         let mut it = reply(SPOKEN);
         let raw = it.raw.to_string();
-        adopt(&mut it, &tools, 3);
+        adopt(&mut it, &request(offer(), None));
         assert_eq!((it.raw.to_string(), it.finish.clone()), (raw, Finish::ToolCalls));
         let call = Call { id: "call_3_1".into(), tool: "f".into(), arguments: Ok(json!({"x": 1})) };
         assert_eq!(it.calls, [call]);
@@ -121,12 +146,14 @@ mod tests {
     fn a_cut_reply_or_one_without_tools_calls_nothing() {
         for finish in [Finish::Length, Finish::ContentFilter] {
             let mut it = Reply { finish, ..reply(SPOKEN) };
-            adopt(&mut it, &[json!({"function": {"name": "f"}})], 1);
+            adopt(&mut it, &request(offer(), None));
             assert!(it.calls.is_empty());
         }
-        let mut it = reply(SPOKEN);
-        adopt(&mut it, &[], 1);
-        assert!(it.calls.is_empty() && it.finish == Finish::Stop);
+        for request in [request(json!([]), None), request(offer(), Some(json!("none")))] {
+            let mut it = reply(SPOKEN);
+            adopt(&mut it, &request);
+            assert!(it.calls.is_empty() && it.finish == Finish::Stop);
+        }
     }
 
     #[test]

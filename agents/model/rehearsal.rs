@@ -73,7 +73,7 @@ impl Rehearsal {
         };
         let sent = request.messages.iter().map(|it| it.to_string().len()).sum();
         let mut reply = read(&asked, whole, request.turn, sent)?;
-        adopt(&mut reply, &request.tools, request.turn);
+        adopt(&mut reply, request);
         Ok(reply)
     }
 

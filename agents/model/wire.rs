@@ -281,7 +281,7 @@ impl Wire {
         let asked = &trying.asked;
         let sent = request.messages.iter().chain(&request.tools).map(|it| it.to_string().len());
         let mut reply = read(asked, whole, request.turn, sent.sum())?;
-        adopt(&mut reply, &request.tools, request.turn);
+        adopt(&mut reply, request);
         if probe.seen().replaced {
             tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");
         }
