@@ -191,6 +191,34 @@ async fn a_plan_goes_the_same_way_step_by_step() {
 }
 
 #[tokio::test]
+async fn what_a_person_answered_comes_again() {
+    let stage = Stage::new(&format!(
+        "- {{when: {{agent: coordinator, turn: 1}}, delegate: [{{to: writer, task: decide, {SUMMARY}}}]}}\n\
+         - {{answer: {{summary: done, confidence: 1}}}}\n"
+    ));
+    stage.write(
+        "agents/writer.md",
+        "---\nname: writer\ndescription: The owner.\nkind: human\n---\nDecide.\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = desk.submit(ask("coordinator", "work")).await.expect("taken in").run;
+    let question = loop {
+        let view = desk.view(&run, &caller()).await.expect("there");
+        if let Some(question) = view.questions.first() {
+            break question.id.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let answers = BTreeMap::from([(question, "yes, as planned".to_owned())]);
+    desk.answer(&run, &answers, &caller()).await.expect("answered");
+    assert_eq!(end(&desk, &run).await.state, State::Completed);
+    let node = later(&stage, node).await;
+    assert_eq!(goes_the_same_way(&node.desk(), &run).await.answered, 2);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_run_that_is_not_over_or_not_there_is_refused() {
     let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 60000}\n");
     let node = stage.node().await;

@@ -123,6 +123,14 @@ impl Act {
         Act::say("").stalls_after(0)
     }
 
+    /// The message that it sends; null where it sends none.
+    pub(super) fn said(&self) -> Value {
+        match &self.body {
+            Body::Message(message) => message.clone(),
+            Body::Bytes { .. } => Value::Null,
+        }
+    }
+
     /// With another status.
     pub(crate) fn with_status(self, status: u16) -> Act {
         Act { status, ..self }

@@ -43,6 +43,10 @@ pub(crate) struct Request {
     pub(crate) left: Option<Duration>,
     /// The answer was sent to its end.
     pub(crate) answered: bool,
+    /// The status it was answered with.
+    pub(crate) status: u16,
+    /// The message it was answered with; null where it was none.
+    pub(crate) said: Value,
 }
 
 type Script = dyn Fn(&Ask) -> Act + Send + Sync;
@@ -137,12 +141,14 @@ async fn answer(State(house): State<House>, request: HttpRequest) -> Response {
     let at = house.log.begun.elapsed();
     let nth = house.log.with(|it| {
         let (headers, body, path) = (parts.headers, body.clone(), path.clone());
-        it.push(Request { path, body, headers, at, left: None, answered: false });
+        let (left, answered, status, said) = (None, false, 0, Value::Null);
+        it.push(Request { path, body, headers, at, left, answered, status, said });
         it.len() - 1
     });
     let watch = Watch { log: Arc::clone(&house.log), nth, came: Instant::now() };
     let ask = Ask { path, body, nth };
     let act = (house.script)(&ask);
+    house.log.with(|it| (it[nth].status, it[nth].said) = (act.status, act.said()));
     tokio::time::sleep(act.before).await;
     if act.end == End::Stall(0) {
         std::future::pending::<()>().await;
