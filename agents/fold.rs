@@ -7,7 +7,9 @@ use callboard_trace::{
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
+use crate::rules::listing;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
+use crate::shelf::LIST;
 use crate::{answer, notes, person};
 
 impl Run {
@@ -106,16 +108,20 @@ impl Run {
             Work::Model { purpose, provider, model, .. } => {
                 self.asked(step.step, purpose, provider, model);
             }
-            Work::Tool { call, repeatable, .. } => {
+            Work::Tool { call, tool, repeatable, server, .. } => {
                 if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step.step) {
                     tool.open = true;
                     tool.may_rerun = false;
-                } else if let Some(call) = self.calls.iter().find(|it| it.id == *call) {
-                    let (call, repeatable) = (call.clone(), *repeatable);
+                    return;
+                }
+                let asked = self.calls.iter().find(|it| it.id == *call).cloned();
+                let listing = server.as_deref().filter(|_| tool == LIST).map(listing::call);
+                if let Some(call) = asked.or(listing) {
                     self.tools.push(OpenTool {
                         step: step.step,
                         call,
-                        repeatable,
+                        repeatable: *repeatable,
+                        server: server.clone(),
                         lost: 0,
                         forgiven: 0,
                         may_rerun: false,
@@ -195,6 +201,11 @@ impl Run {
     }
 
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {
+        let listing = self.tools.iter().position(|it| it.call.id == call && it.call.tool == LIST);
+        if let Some(at) = listing {
+            let server = self.tools.remove(at).server.unwrap_or_default();
+            return self.shelf.put(&server, ok, result);
+        }
         let is_bad_summary = !ok && result.get("field").is_some();
         let was_performed = self.tools.iter().any(|it| it.call.id == call);
         self.tally.bad_summaries += u32::from(is_bad_summary);

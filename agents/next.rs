@@ -1,6 +1,8 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
-use crate::rules::{answer, asking, calls, child, doubt, handoff, limits, outside, plan, trigger};
+use crate::rules::{
+    answer, asking, calls, child, doubt, handoff, limits, listing, outside, plan, trigger,
+};
 use crate::{Run, Step};
 
 /// One rule: a pure look at the run.
@@ -23,6 +25,7 @@ const RULES: &[Rule] = &[
     child::decides,
     asking::is_at_it,
     outside::is_redirected,
+    listing::is_due,
     asking::failed,
     handoff::is_refused,
     handoff::is_accepted,

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::model::{Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
-use crate::toolbox::{Board, use_tool};
-use crate::{Asked, Run, prompt};
+use crate::shelf::LIST;
+use crate::toolbox::{Board, Errand, ToolServers, use_tool};
+use crate::{Asked, Run, answer, prompt};
 
 /// What an agent reaches the world with.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Hands {
     pub models: Models,
     /// Sight of the task's other runs.
     pub board: Arc<dyn Board>,
+    /// The tool servers of the team.
+    pub servers: ToolServers,
     /// Seconds one tool call may take.
     pub tool_timeout: std::time::Duration,
     /// Where outcomes come from instead, when a run is taken again from its record.
@@ -31,6 +34,7 @@ pub struct Prepared {
     run: callboard_trace::RunId,
     provider: String,
     request: Option<Request>,
+    errand: Option<Errand>,
 }
 
 /// Prepares a model step: the prompt is derived here, before the step's own record is folded.
@@ -69,7 +73,7 @@ pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
         response_format: prompt::form(run, &asked.purpose),
     };
     let (run, provider) = (run.id.clone(), model.provider.clone());
-    Prepared { begun, run, provider, request: Some(request) }
+    Prepared { begun, run, provider, request: Some(request), errand: None }
 }
 
 /// The W3C trace context of a step: the root's trace, and a span made of the step's own name.
@@ -84,7 +88,16 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Prepares a tool step.
 pub fn prepare_tool(run: &Run, begun: StepBegun) -> Prepared {
-    Prepared { begun, run: run.id.clone(), provider: String::new(), request: None }
+    let errand = match &begun.work {
+        Work::Tool { tool, server: Some(server), .. } => Some(Errand {
+            server: server.clone(),
+            tool: (tool != LIST).then(|| run.shelf.card(tool).map(|it| it.tool.clone())).flatten(),
+            agent: run.started.agent.clone(),
+            traceparent: traceparent(run, begun.step),
+        }),
+        Work::Tool { server: None, .. } | Work::Model { .. } => None,
+    };
+    Prepared { begun, run: run.id.clone(), provider: String::new(), request: None, errand }
 }
 
 impl Prepared {
@@ -107,17 +120,27 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
         }
         (Work::Tool { call, tool, arguments, .. }, _) => {
             let started = tokio::time::Instant::now();
+            let ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let step_no = step.begun.step;
+            if let Some(errand) = step.errand {
+                let done = hands.servers.run(&errand, &arguments).await;
+                let key = format!("{tool} ({call})");
+                let left = done.whole.map(|it| answer::noted("notes", &key, it).0);
+                let (ok, result) = (done.ok, done.result);
+                let returned = Event::ToolReturned { step: step_no, call, ok, result, ms: ms() };
+                return Outcome::Done(left.into_iter().chain([returned]).collect());
+            }
             let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
             let result = tokio::time::timeout(hands.tool_timeout, using).await;
             let result = result.unwrap_or_else(|_| {
                 Err(format!("`{tool}` gave no answer in {} s", hands.tool_timeout.as_secs()))
             });
-            let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let (ok, result) = match result {
                 Ok(result) => (true, result),
                 Err(error) => (false, json!({ "error": error })),
             };
-            Outcome::Done(Event::ToolReturned { step: step.begun.step, call, ok, result, ms })
+            let returned = Event::ToolReturned { step: step_no, call, ok, result, ms: ms() };
+            Outcome::Done(vec![returned])
         }
         (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
     }
@@ -131,7 +154,7 @@ async fn ask(
     request: &Request,
 ) -> Outcome {
     match hands.models.ask(provider, request).await {
-        Ok(reply) => Outcome::Done(Event::ModelReplied(Box::new(ModelReplied {
+        Ok(reply) => Outcome::Done(vec![Event::ModelReplied(Box::new(ModelReplied {
             step,
             reply: reply.raw,
             text: reply.text,
@@ -142,7 +165,7 @@ async fn ask(
             first_token_ms: reply.first_token_ms,
             ms: reply.ms,
             asked_again: reply.asked_again,
-        }))),
+        }))]),
         Err(fault) => Outcome::Failed {
             failure: Failure {
                 step,

@@ -58,6 +58,7 @@ fn system(run: &Run) -> String {
     let agent = &run.started.agent;
     let mut text = agent.instructions.trim().to_string();
     text.push_str(&team(agent));
+    text.push_str(&absent(run));
     text.push_str(&format!(
         "\n\n# Your answer\nWhen you are done, reply with one JSON object of this schema and nothing \
          else, conclusion first. Set `do_next` only if something is left to do.\n{}",
@@ -76,6 +77,19 @@ fn team(agent: &Agent) -> String {
          `delegate` gets an answer back. Both take a summary that stands alone: the receiver sees \
          nothing else of your work. You may turn to:\n{}",
         agent.name,
+        lines.join("\n")
+    )
+}
+
+/// Tool servers that could not be asked: the agent goes on without their tools.
+fn absent(run: &Run) -> String {
+    let lines: Vec<String> =
+        run.shelf.absent().map(|(name, why)| format!("- `{name}`: {why}")).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n\n# Tools that are missing\nGo on without them, and say so where it matters:\n{}",
         lines.join("\n")
     )
 }

@@ -62,12 +62,13 @@ impl Recorded {
         self.inside().iter().map(|it| (it.run.clone(), it.begun.clone())).collect()
     }
 
-    /// Hands a waiting step its outcome, told under its own number. `false` if it does not wait.
-    pub fn answer(&self, run: &RunId, step: u32, event: &Event) -> bool {
+    /// Hands a waiting step its outcome, told under its own number, after what it left to be read.
+    /// `false` if it does not wait.
+    pub fn answer(&self, run: &RunId, step: u32, left: Option<&Event>, event: &Event) -> bool {
         let mut waiting = self.inside();
         let found = waiting.iter().position(|it| it.run == *run && it.begun.step == step);
         let Some(found) = found.map(|at| waiting.remove(at)) else { return false };
-        found.answer.send(outcome(&found.begun, event)).is_ok()
+        found.answer.send(outcome(&found.begun, left, event)).is_ok()
     }
 
     /// Resolves when another step waits.
@@ -108,7 +109,7 @@ impl Drop for Gone<'_> {
 }
 
 /// The outcome as that of this step. A failure is tried again at once.
-fn outcome(begun: &StepBegun, event: &Event) -> Outcome {
+fn outcome(begun: &StepBegun, left: Option<&Event>, event: &Event) -> Outcome {
     let mut event = event.clone();
     if let Event::StepFailed(mut failure) = event {
         (failure.step, failure.attempt, failure.retry_at) = (begun.step, begun.attempt, None);
@@ -120,5 +121,5 @@ fn outcome(begun: &StepBegun, event: &Event) -> Outcome {
     if let Event::ToolReturned { step, .. } = &mut event {
         *step = begun.step;
     }
-    Outcome::Done(event)
+    Outcome::Done(left.cloned().into_iter().chain([event]).collect())
 }

@@ -8,6 +8,7 @@ use callboard_trace::{
 use serde_json::Value;
 
 use crate::plan::Plan;
+use crate::shelf::Shelf;
 
 /// A run. `apply` is the only way it changes.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Run {
     pub tools: Vec<OpenTool>,
     /// The last reply.
     pub reply: Option<Replied>,
+    /// What the agent's tool servers said they can do.
+    pub(crate) shelf: Shelf,
     /// Calls of the last reply that are not answered yet.
     pub calls: Vec<Call>,
     /// Every child it ever had.
@@ -97,6 +100,8 @@ pub struct OpenTool {
     pub call: Call,
     /// Doing it again changes nothing.
     pub repeatable: bool,
+    /// The key of the tool server it belongs to.
+    pub server: Option<String>,
     /// Times its process went away.
     pub lost: u32,
     /// Of those, how many a person has forgiven by having it run again.
@@ -188,6 +193,7 @@ impl Run {
             asking: None,
             tools: Vec::new(),
             reply: None,
+            shelf: Shelf::default(),
             calls: Vec::new(),
             children: Vec::new(),
             artifacts,

@@ -19,6 +19,8 @@ pub enum Step {
         call: Call,
         /// Doing it again changes nothing.
         repeatable: bool,
+        /// The key of the tool server it belongs to.
+        server: Option<String>,
     },
     /// Answer a tool call at once, with the records that its effect consists of.
     Answer {

@@ -135,7 +135,7 @@ fn a_codex_agent_loads_unchanged() {
     .codex/agents/one.toml:2: is no TOML here: unclosed array, expected `]`
     warning: .codex/agents/pr.toml:3: model "gpt-5.1" is not in `models`; the team default is used
       help: write `gpt-5.1: PROVIDER/MODEL` below `models:` in team.yaml
-    warning: .codex/agents/pr.toml:10: not acted on by this version: `mcp_servers`, `sandbox_mode`, `skills`
+    warning: .codex/agents/pr.toml:5: not acted on by this version: `sandbox_mode`, `skills`
     warning: .codex/agents/two.toml:1: has no instructions below the front matter; its description is used
       help: write what the agent is to do and how
     .codex/agents/two.toml:2: `maxTurns` must be 1 to 200

@@ -12,7 +12,9 @@ use crate::place::{At, Place, Sink};
 use crate::problem::{Problems, Severity};
 use crate::providers;
 use crate::secret::Outside;
-use crate::team::{Agent, AgentName, Kind, SourceFile, Team};
+use crate::servers;
+use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
+use crate::written_server;
 use crate::written_team::WrittenTeam;
 use crate::yaml::{self, Node, Value};
 use crate::{codex, edges};
@@ -31,6 +33,8 @@ pub(crate) struct Texts {
     pub(crate) team_path: PathBuf,
     /// Its text, if there is one.
     pub(crate) team: Option<String>,
+    /// The path and text of `.mcp.json`, if there is one.
+    pub(crate) servers: Option<(PathBuf, String)>,
     /// Every agent file.
     pub(crate) agents: Vec<AgentText>,
     /// The JSON files that are laid over them; a text, or why it cannot be read.
@@ -79,6 +83,9 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
             "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it",
         ));
     }
+    let files = &texts.files;
+    let servers = written_server::Ground { outside, files };
+    let untrusted = tool_servers(&texts, &written, &members, &servers, (&sink, &agents_sink));
     let mut agents = edges::join(members, &absent, &agents_sink);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
@@ -103,9 +110,34 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         goal: written.goal.map(|it| it.value),
         permissions: ceiling,
         triggers: written.handoffs.triggers.unwrap_or(true),
+        servers: BTreeMap::new(),
+        untrusted,
+        trust: None,
         files: texts.files,
         problems,
     })
+}
+
+/// Every tool server of the team's files; what is wrong with one of another program's files only
+/// leaves that one out.
+fn tool_servers(
+    texts: &Texts,
+    written: &WrittenTeam,
+    members: &BTreeMap<AgentName, Member>,
+    ground: &written_server::Ground<'_>,
+    (sink, soft): (&Sink, &Sink),
+) -> Vec<ToolServer> {
+    let imported = texts.servers.as_ref().and_then(|(path, text)| {
+        // Its form is JSON, which is YAML but for tabs at the beginning of a line.
+        let spaced = |it: &str| {
+            let rest = it.trim_start();
+            format!("{}{rest}", it[..it.len() - rest.len()].replace('\t', " "))
+        };
+        let text: String = text.split_inclusive('\n').map(spaced).collect();
+        yaml::parse(&text, &Place::whole(path, false), soft)
+    });
+    let team = servers::of_team(&written.servers, imported.as_ref(), ground, sink, soft);
+    servers::join(members, team, ground, soft)
 }
 
 fn written_team(text: Option<&str>, place: &Place, sink: &Sink) -> WrittenTeam {

@@ -1,6 +1,6 @@
 //! What did the owner write? Files become one checked `Team`, or all problems at once.
 //!
-//! Knows no other room. Only `load` reads files and the environment; nothing here waits.
+//! Knows no other room. Only `load` reads the team's files and the environment; nothing here waits.
 
 mod answer;
 mod assemble;
@@ -21,16 +21,22 @@ mod provider;
 mod providers;
 pub mod schema;
 mod secret;
+mod select;
+pub mod servers;
 mod team;
+mod trust;
 mod units;
 mod written_agent;
 mod written_edge;
 mod written_limits;
+mod written_server;
 mod written_team;
 mod yaml;
 
 pub use limits::Limits;
-pub use load::{Footprint, environment, footprint, load, load_here};
+#[cfg(test)]
+pub(crate) use load::load;
+pub use load::{Footprint, environment, footprint, load_here};
 pub use pack::write;
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
@@ -47,6 +53,8 @@ mod bounds_tests;
 mod import_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod team_tests;
 #[cfg(test)]

@@ -9,13 +9,32 @@ use sha2::{Digest, Sha256};
 
 use crate::assemble::{AgentText, Texts, assemble};
 use crate::place::{Place, Sink};
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::provider::ProviderKind;
 use crate::secret::Outside;
-use crate::team::{SourceFile, Team};
+use crate::team::{Reach, SourceFile, Team, ToolServer};
 
 /// The file beside the agents.
 const TEAM: &str = "team.yaml";
+/// Tool servers as other programs write them, beside the team.
+const SERVERS: &str = ".mcp.json";
+/// Variables that every tool server gets from this process.
+const INHERITED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_COLLATE",
+    "LC_MESSAGES",
+    "LC_NUMERIC",
+    "LC_TIME",
+    "TZ",
+    "TMPDIR",
+    "USER",
+    "SHELL",
+    "LOGNAME",
+];
 /// Where agents are looked for, in the order in which a name is taken.
 const FOLDERS: [&str; 7] = [
     "agents",
@@ -41,7 +60,7 @@ const AGENTS: usize = 1_000;
 /// # Errors
 /// All problems at once if the team cannot start: any error in `team.yaml`, no agent, no entry.
 /// What only concerns one agent is in `Team::problems`, and the agent is left out.
-pub fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Team, Problems> {
+pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Team, Problems> {
     let sink = Sink::default();
     let texts = find(place, &sink);
     let folder = texts.team_path.parent().unwrap_or(Path::new("")).to_path_buf();
@@ -53,7 +72,33 @@ pub fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Team, 
             team.files.push(SourceFile { path: path.clone(), hash: hash(text.as_bytes()) });
         }
     }
+    for server in &mut team.untrusted {
+        team.problems.extend(at_home(server, env));
+    }
     Ok(team)
+}
+
+/// Gives a program its whole path and the variables it inherits; a problem if it is not there.
+fn at_home(server: &mut ToolServer, env: &dyn Fn(&str) -> Option<String>) -> Option<Problem> {
+    let Reach::Program { command, inherited, cwd, .. } = &mut server.reach else { return None };
+    *inherited = INHERITED.iter().filter_map(|it| Some(((*it).to_owned(), env(it)?))).collect();
+    *cwd = cwd.canonicalize().unwrap_or_else(|_| cwd.clone());
+    let path = inherited.get("PATH").cloned().unwrap_or_default();
+    let is_bare = command.components().count() == 1 && !command.is_absolute();
+    let places: Vec<PathBuf> = if is_bare {
+        std::env::split_paths(&path).map(|it| it.join(&*command)).collect()
+    } else {
+        vec![command.clone()]
+    };
+    if let Some(found) = places.iter().find(|it| it.is_file()) {
+        // The name is kept: what a link points to may look at the name it was called by.
+        *command = std::path::absolute(found).unwrap_or_else(|_| found.clone());
+        return None;
+    }
+    let place = Place::whole(&server.source.path, false).at(server.line);
+    let said =
+        format!("the program of tool server `{}` is not there: {}", server.name, server.shown);
+    Some(place.warning(said, "install it, or write its whole path"))
 }
 
 /// Loads the team at `place` with the environment of this process.
@@ -83,7 +128,7 @@ pub fn footprint(place: &Path, loaded: &[SourceFile]) -> Footprint {
         files.insert(place.to_path_buf());
     } else {
         files.insert(team_path);
-        files.extend(IMPORTS.map(|it| folder.join(it)));
+        files.extend(IMPORTS.iter().chain([&SERVERS]).map(|it| folder.join(it)));
         files.extend(agent_files(&folder, &sink));
         footprint.folders.insert(folder.clone());
         for name in FOLDERS {
@@ -129,6 +174,13 @@ fn find(place: &Path, sink: &Sink) -> Texts {
         texts.team = keep(&texts.team_path, &mut texts.files)
             .map_err(|error| sink.push(Place::whole(&texts.team_path, true).error(error, "")))
             .ok();
+    }
+    let servers = folder.join(SERVERS);
+    if !is_agent && servers.exists() {
+        texts.servers = keep(&servers, &mut texts.files)
+            .map_err(|error| sink.push(Place::whole(&servers, false).warning(error, "")))
+            .ok()
+            .map(|text| (servers, text));
     }
     let agents = if is_agent { vec![place.to_path_buf()] } else { agent_files(&folder, sink) };
     for path in agents {

@@ -6,6 +6,7 @@ use crate::answer;
 use crate::front_matter::Parts;
 use crate::models::Models;
 use crate::place::{At, Place, Sink};
+use crate::select::server_in;
 use crate::team::{Act, Agent, AgentName, Grants, Kind, Verdict};
 use crate::written_agent::WrittenAgent;
 use crate::written_edge::WrittenEdge;
@@ -38,6 +39,8 @@ pub(crate) struct Member {
     pub(crate) handoffs_from: Vec<At<String>>,
     pub(crate) handoffs_deny: Vec<At<String>>,
     pub(crate) triggers: Vec<At<String>>,
+    /// `mcpServers`, as it is written.
+    pub(crate) servers: Option<Node>,
 }
 
 impl Member {
@@ -93,6 +96,7 @@ fn build(
         effort: written.effort,
         tools: written.tools.map(texts),
         disallowed_tools: texts(written.disallowed_tools),
+        servers: vec![],
         max_turns: written
             .max_turns
             .and_then(|it| u32::try_from(it.value).ok())
@@ -108,7 +112,8 @@ fn build(
     };
     let (handoffs, handoffs_from) = (written.handoffs, written.handoffs_from);
     let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
-    Some(Member { agent, place: named.place, handoffs, handoffs_from, handoffs_deny, triggers })
+    let (place, servers) = (named.place, written.servers);
+    Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers })
 }
 
 /// Reading is allowed, everything else asks, unless it is written otherwise.
@@ -267,7 +272,13 @@ const TEAM_TOOLS: [&str; 8] =
 
 /// Tools that other programs bring along and this one does not have yet.
 fn tell_absent_tools(tools: &[At<String>], sink: &Sink) {
-    let is_there = |it: &&At<String>| TEAM_TOOLS.contains(&it.value.as_str()) || it.value == "*";
+    let is_there = |it: &&At<String>| {
+        let name = it.value.as_str();
+        TEAM_TOOLS.contains(&name)
+            || name == "*"
+            || name.starts_with("mcp_")
+            || server_in(name).is_some()
+    };
     let absent: Vec<&At<String>> = tools.iter().filter(|it| !is_there(it)).collect();
     let Some(first) = absent.first() else { return };
     let names: Vec<String> = absent.iter().map(|it| format!("`{}`", it.value)).collect();

@@ -44,6 +44,13 @@ impl Place {
         self.problem(Severity::Warning, message.into(), help.into())
     }
 
+    /// An error in a strict file, else a warning.
+    pub(crate) fn by_its_file(&self, message: impl Into<String>, help: &str) -> Problem {
+        let strict = self.source.strict;
+        let severity = if strict { Severity::Error } else { Severity::Warning };
+        self.problem(severity, message.into(), help.to_owned())
+    }
+
     fn problem(&self, severity: Severity, message: String, help: String) -> Problem {
         let help = (!help.is_empty()).then_some(help);
         Problem { file: self.source.path.clone(), line: self.line, message, help, severity }

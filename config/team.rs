@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::nearest::nearest;
+use crate::select::selects;
 use crate::{Limits, Provider};
 
 /// The agents, models and limits one owner loads together.
@@ -33,6 +35,12 @@ pub struct Team {
     pub permissions: BTreeMap<Act, Verdict>,
     /// Whether trigger words hand off by themselves (`handoffs.triggers`).
     pub triggers: bool,
+    /// The tool servers that may run, by key; see `Team::trust`.
+    pub servers: BTreeMap<String, ToolServer>,
+    /// Tool servers that nobody agreed to yet.
+    pub untrusted: Vec<ToolServer>,
+    /// What the owner agreed to, once that was looked up.
+    pub trust: Option<Trust>,
     /// What was read, with the hash of its bytes.
     pub files: Vec<SourceFile>,
     /// Agent files left out and warnings: the rest of the team still serves.
@@ -53,6 +61,9 @@ impl Team {
             goal: None,
             permissions: BTreeMap::new(),
             triggers: false,
+            servers: BTreeMap::new(),
+            untrusted: vec![],
+            trust: None,
             files: Vec::new(),
             problems,
         }
@@ -63,6 +74,72 @@ impl Team {
         let near = nearest(typed, self.agents.keys().map(AgentName::as_str))?;
         self.agents.keys().find(|it| it.as_str() == near)
     }
+}
+
+/// One MCP server whose tools agents may use.
+#[derive(Clone, Debug)]
+pub struct ToolServer {
+    /// A key of `Team::servers`: its name, or `agent/name` where one agent's own file defines it.
+    pub key: String,
+    /// Letters, digits, `-` and `_`; its tools are named `mcp__<name>__<tool>`.
+    pub name: String,
+    /// How it is reached.
+    pub reach: Reach,
+    /// What would be run or asked, as it is written: without the values of secrets.
+    pub shown: String,
+    /// The file that names it.
+    pub source: SourceFile,
+    /// The line there.
+    pub line: usize,
+    /// Whether that file is the team's own: `team.yaml`, or one in its `agents/`.
+    pub own: bool,
+    /// The agents that may use it.
+    pub users: Vec<AgentName>,
+    /// Every value of it that must never reach a record.
+    pub secrets: Vec<SecretString>,
+}
+
+/// How a tool server is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// A program that speaks on its stdin and stdout.
+    Program {
+        /// Its whole path, or the name that was not found on `PATH`.
+        command: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+        /// The variables that are written for it.
+        env: BTreeMap<String, SecretString>,
+        /// The variables of this process that it gets besides: `PATH`, `HOME` and the like.
+        inherited: BTreeMap<String, String>,
+        /// The folder it starts in.
+        cwd: PathBuf,
+    },
+    /// An address that speaks Streamable HTTP: https, or http on this machine.
+    Http {
+        /// The whole address.
+        url: String,
+        /// Sent with every request.
+        headers: BTreeMap<String, SecretString>,
+    },
+}
+
+impl ToolServer {
+    /// The name out of a key.
+    pub fn name_of(key: &str) -> &str {
+        key.rsplit('/').next().unwrap_or(key)
+    }
+}
+
+/// Which files may name programs and addresses: see `Trust::read`.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// The record in the data folder.
+    pub(crate) file: PathBuf,
+    /// Whether the owner named the team's folder, which trusts its own files.
+    pub(crate) named: bool,
+    /// Every file that was agreed to, as it was then.
+    pub(crate) known: Vec<SourceFile>,
 }
 
 /// One file the team was loaded from.
@@ -132,6 +209,9 @@ pub struct Agent {
     /// Tools taken away again, by name or glob.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disallowed_tools: Vec<String>,
+    /// Keys of the tool servers it may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
     /// Model turns before the finalisation turn.
     pub max_turns: u32,
     /// What it is good at, as slugs.
@@ -152,6 +232,14 @@ pub struct Agent {
     pub grants: Grants,
     /// Whether it is a tool of its own.
     pub publish: bool,
+}
+
+impl Agent {
+    /// Whether its `tools` and `disallowedTools` leave it this tool of a server.
+    pub fn may_use(&self, tool: &str) -> bool {
+        self.tools.as_ref().is_none_or(|it| selects(it, tool))
+            && !selects(&self.disallowed_tools, tool)
+    }
 }
 
 /// One model of an agent's chain, with its alias resolved.

@@ -26,6 +26,7 @@ pub(crate) fn env(name: &str) -> Option<String> {
         "OPENAI_API_KEY" => Some("sk-from-env\n".to_owned()),
         "LOCAL_KEY" => Some("  local-key  \n".to_owned()),
         "BROKEN_KEY" => Some("first\nsecond".to_owned()),
+        "PATH" => Some("/usr/bin:/bin".to_owned()),
         "EMPTY_KEY" => Some(" ".to_owned()),
         _ => None,
     }

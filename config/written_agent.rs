@@ -12,13 +12,14 @@ use crate::place::{At, Place, Sink};
 use crate::team::{Act, Class, Grants, Kind, Verdict};
 use crate::units::{OneOf, Switch, Unit};
 use crate::written_edge::{self, WrittenEdge};
+use crate::written_server::WrittenServer;
 use crate::yaml::{Node, Value};
 
 const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 43] = [
+const IDLE: [&str; 40] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
@@ -36,9 +37,6 @@ const IDLE: [&str; 43] = [
     "isolation",
     "license",
     "max_parallel",
-    "mcp-servers",
-    "mcpServers",
-    "mcp_servers",
     "memory",
     "metadata",
     "mode",
@@ -101,6 +99,9 @@ pub(crate) struct WrittenAgent {
     /// Tools taken away again, by name or glob.
     #[schemars(rename = "disallowedTools", with = "Option<OneOf<Vec<String>, String>>")]
     pub(crate) disallowed_tools: Vec<At<String>>,
+    /// MCP servers it may use: names, or definitions of its own. Default: all of the team's.
+    #[schemars(rename = "mcpServers", with = "Option<Servers>")]
+    pub(crate) servers: Option<Node>,
     /// Model turns before it must finish, 1 to 200.
     #[schemars(rename = "maxTurns")]
     pub(crate) max_turns: Option<At<u64>>,
@@ -137,6 +138,10 @@ pub(crate) struct WrittenAgent {
     pub(crate) publish: Option<bool>,
 }
 
+/// `mcpServers` of an agent, for the schema.
+type Servers =
+    OneOf<Vec<OneOf<String, BTreeMap<String, WrittenServer>>>, BTreeMap<String, WrittenServer>>;
+
 /// The words of `grants`.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -166,6 +171,7 @@ impl WrittenAgent {
             max_output: fields.whole("max_output", Unit::Count, 1..=1_000_000),
             tools,
             disallowed_tools: switched_off,
+            servers: fields.either(&["mcpServers", "mcp-servers", "mcp_servers"]).cloned(),
             max_turns: fields
                 .either(&["maxTurns", "max_turns"])
                 .and_then(|it| fields.whole_of(it, "maxTurns", Unit::Count, 1..=200)),

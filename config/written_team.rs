@@ -12,6 +12,7 @@ use crate::team::{Act, Verdict};
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::{WrittenAgent, permissions};
 use crate::written_limits::{self, WrittenLimits};
+use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
@@ -54,6 +55,9 @@ pub(crate) struct WrittenTeam {
     /// The bounds of the product, one by one.
     #[schemars(with = "Option<WrittenLimits>")]
     pub(crate) limits: Limits,
+    /// MCP servers whose tools the agents may use, by name.
+    #[schemars(rename = "mcpServers", with = "Option<BTreeMap<String, WrittenServer>>")]
+    pub(crate) servers: Vec<(At<String>, Node)>,
     /// How agents hand over.
     #[schemars(with = "Option<WrittenHandoffs>")]
     pub(crate) handoffs: WrittenHandoffs,
@@ -197,6 +201,7 @@ impl WrittenTeam {
             limits: fields
                 .node("limits")
                 .map_or_else(Limits::default, |it| written_limits::read(it, sink)),
+            servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             handoffs: handoffs(&fields),
             publish: fields.texts("publish"),
             permissions: permissions(&fields),

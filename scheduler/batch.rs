@@ -72,10 +72,10 @@ impl Batch {
                 self.fact(run, Event::StepBegun(prepared.begun().clone()));
                 self.perform.push(prepared);
             }
-            Step::Call { step, attempt, call, repeatable } => {
+            Step::Call { step, attempt, call, repeatable, server } => {
                 let arguments = call.arguments.clone().unwrap_or_default();
                 let (call, tool) = (call.id.clone(), call.tool);
-                let work = Work::Tool { call, tool, arguments, repeatable };
+                let work = Work::Tool { call, tool, arguments, repeatable, server };
                 let begun = StepBegun { step, attempt, work };
                 self.fact(run, Event::StepBegun(begun.clone()));
                 self.perform.push(prepare_tool(run, begun));

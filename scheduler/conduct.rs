@@ -59,7 +59,7 @@ impl Conductor {
 
     /// Gives one thing to the replay. `false` if nothing there waits for it.
     async fn gives(&mut self, cue: &Cue<'_>) -> Result<bool, StoreError> {
-        let (prompt, event) = match &cue.does {
+        let (prompt, (left, event)) = match &cue.does {
             Does::Told { records, acts } => {
                 let fact = |it: &&Record| Fact::new(it.by.as_str(), it.event.clone());
                 let facts = records.iter().map(fact).collect();
@@ -70,8 +70,8 @@ impl Conductor {
                 }
                 return Ok(told.is_some());
             }
-            Does::Model { prompt, event } => (Some(*prompt), *event),
-            Does::Tool { event, .. } => (None, *event),
+            Does::Model { prompt, event } => (Some(*prompt), (None, *event)),
+            Does::Tool { event, left, .. } => (None, (*left, *event)),
         };
         for _ in 0..LOOKS {
             let waiting = self.recorded.waiting();
@@ -80,7 +80,7 @@ impl Conductor {
             if let Some((run, begun)) = waiting.iter().find(fits) {
                 self.heeds(run, begun, prompt);
                 self.answered += 1;
-                return Ok(self.recorded.answer(run, begun.step, event));
+                return Ok(self.recorded.answer(run, begun.step, left, event));
             }
             sleep(LOOK).await;
         }

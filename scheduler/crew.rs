@@ -58,6 +58,8 @@ pub(crate) fn secrets(team: &Team) -> Vec<String> {
             secrets.extend(all.map(|it| it.expose_secret().to_string()));
         }
     }
+    let of_servers = team.servers.values().flat_map(|it| &it.secrets);
+    secrets.extend(of_servers.map(|it| it.expose_secret().to_string()));
     secrets
 }
 

@@ -14,8 +14,8 @@ pub(crate) struct Cue<'a> {
 pub(crate) enum Does<'a> {
     /// The outcome of a model step; `prompt` is the hash of what was asked.
     Model { prompt: &'a str, event: &'a Event },
-    /// The outcome of a tool step that answers this call.
-    Tool { call: &'a str, event: &'a Event },
+    /// The outcome of a tool step that answers this call, and what it left to be read.
+    Tool { call: &'a str, event: &'a Event, left: Option<&'a Event> },
     /// What somebody outside wrote into its journal in one write. `acts`: the run acts on it at once.
     Told { records: Vec<&'a Record>, acts: bool },
 }
@@ -50,7 +50,12 @@ pub(crate) fn cues(records: &[Record]) -> Vec<Cue<'_>> {
         let event = &record.event;
         let does = match work {
             Work::Model { prompt, .. } => Does::Model { prompt, event },
-            Work::Tool { call, .. } => Does::Tool { call, event },
+            Work::Tool { call, .. } => {
+                let before = at.checked_sub(1).map(|it| &records[it]);
+                let left = before.filter(|it| is_one_write(it, record)).map(|it| &it.event);
+                let left = left.filter(|it| matches!(it, Event::Noted { .. }));
+                Does::Tool { call, event, left }
+            }
         };
         cues.push(Cue { run: &record.run, does });
     }

@@ -253,7 +253,7 @@ impl Drive {
         outcome: Result<Outcome, tokio::task::JoinError>,
     ) {
         match outcome {
-            Ok(Outcome::Done(event)) => batch.fact(run, event),
+            Ok(Outcome::Done(events)) => events.into_iter().for_each(|it| batch.fact(run, it)),
             Ok(Outcome::Failed { mut failure, retry_after }) => {
                 let again = failure.retryable && has_tries(run, failure.code);
                 failure.retry_at = again.then(|| retry_at(run, retry_after));

@@ -1,21 +1,23 @@
 //! What the agents of a team reach the world with, made of what its owner wrote.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_agents::Hands;
 use callboard_agents::model::Models;
+use callboard_agents::{Hands, ToolServers};
 use callboard_config::Team;
 use callboard_store::Store;
 
-use crate::clock;
 use crate::sight::Sight;
+use crate::{chance, clock};
 
 /// Opens nothing yet; what was learnt by older hands is learnt again.
-pub(crate) fn hands(team: &Team, store: &Store) -> Hands {
+pub(crate) fn hands(team: &Team, store: &Store, keeper: Option<PathBuf>) -> Hands {
     Hands {
         models: Models::new(&team.providers, &team.limits, clock::now),
         board: Arc::new(Sight(store.clone())),
+        servers: ToolServers::new(team, keeper, || chance::below(u64::MAX)),
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
         recorded: None,
     }

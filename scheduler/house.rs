@@ -1,6 +1,7 @@
 //! What all parts of this process share: the team, the store, the hands, and who waits for what.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_agents::Run;
@@ -14,6 +15,8 @@ use crate::crew::Crew;
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
     pub(crate) crew: Crew,
+    /// The program that starts those of tool servers, if there is one.
+    pub(crate) keeper: Option<PathBuf>,
     pub(crate) store: Store,
     /// This process among all on the store.
     pub(crate) node: String,

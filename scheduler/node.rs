@@ -37,6 +37,8 @@ pub struct NodeOptions {
     pub data: PathBuf,
     /// Whether it runs agents, or only answers questions and takes tasks in.
     pub work: bool,
+    /// This program's own path: it keeps the programs of tool servers; without it none is started.
+    pub keeper: Option<PathBuf>,
 }
 
 /// Why a node did not start: a lower-case fragment with the way out.
@@ -78,7 +80,7 @@ impl Node {
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
-        let house = Arc::new(house(options.team, store, name, recorded));
+        let house = Arc::new(house(options.team, options.keeper, store, name, recorded));
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
@@ -112,6 +114,7 @@ impl Node {
         if tokio::time::timeout(GRACE, all).await.is_err() {
             self.tasks.shutdown().await;
         }
+        self.house.crew.hands().servers.close();
         let stopped =
             Event::NodeStopped { node: self.house.node.clone(), reason: "asked to stop".into() };
         let fact = Fact::new(self.house.node.as_str(), stopped);
@@ -122,12 +125,19 @@ impl Node {
     }
 }
 
-fn house(mut team: Team, store: Store, node: String, recorded: Option<Arc<Recorded>>) -> House {
+fn house(
+    mut team: Team,
+    keeper: Option<PathBuf>,
+    store: Store,
+    node: String,
+    recorded: Option<Arc<Recorded>>,
+) -> House {
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
-    let hands = Hands { recorded, ..hands(&team, &store) };
+    let hands = Hands { recorded, ..hands(&team, &store, keeper.clone()) };
     House {
         crew: Crew::new(Arc::new(team), hands),
+        keeper,
         store,
         node,
         stopping: CancellationToken::new(),

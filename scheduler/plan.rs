@@ -77,6 +77,7 @@ fn leader() -> Agent {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        servers: Vec::new(),
         max_turns: 0,
         capabilities: Vec::new(),
         handoffs: Vec::new(),

@@ -63,7 +63,8 @@ impl Desk {
         };
         let team = if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
         let top = top(&team, &records, today)?;
-        let options = NodeOptions { team, data: data.to_path_buf(), work: true };
+        // No step of a replay reaches the outside, and no program is started for one.
+        let options = NodeOptions { team, data: data.to_path_buf(), work: true, keeper: None };
         let recorded = Arc::new(Recorded::of(&records));
         let node = Node::open(options, Some(recorded.clone())).await.map_err(|it| {
             Refusal::new(RefusalCode::EngineUnavailable, it.to_string(), "name another folder")

@@ -73,7 +73,10 @@ async fn reload(house: &House, place: &Path) {
     let Ok(read) = tokio::task::spawn_blocking(move || load_here(&path)).await else { return };
     let old = house.crew.team();
     let team = match read {
-        Ok(team) => successor(&old, team),
+        Ok(mut team) => {
+            team.trust_like(&old);
+            successor(&old, team)
+        }
         Err(problems) => Team { problems: kept(place, problems), ..(*old).clone() },
     };
     let same_secrets = secrets(&team) == secrets(&old);
@@ -82,8 +85,11 @@ async fn reload(house: &House, place: &Path) {
     }
     // First of all, so that no record can hold a new key.
     house.store.learn(&secrets(&team));
-    let same_models = same_secrets && models(&team) == models(&old) && team.limits == old.limits;
-    let hands = if same_models { house.crew.hands() } else { hands(&team, &house.store) };
+    let is_same = same_secrets && reached(&team) == reached(&old) && team.limits == old.limits;
+    let hands = match is_same {
+        true => house.crew.hands(),
+        false => hands(&team, &house.store, house.keeper.clone()),
+    };
     for problem in team.problems.iter().filter(|it| !old.problems.contains(it)) {
         tracing::warn!("{problem}");
     }
@@ -104,9 +110,9 @@ fn successor(old: &Team, mut team: Team) -> Team {
     team
 }
 
-/// The model endpoints as text; secrets do not print themselves.
-fn models(team: &Team) -> String {
-    format!("{:?}", team.providers)
+/// What the team reaches outside, as text; secrets do not print themselves.
+fn reached(team: &Team) -> String {
+    format!("{:?} {:?}", team.providers, team.servers)
 }
 
 fn kept(place: &Path, problems: Problems) -> Vec<Problem> {

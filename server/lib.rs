@@ -6,6 +6,8 @@ mod cli;
 mod deadline;
 mod demo;
 mod ending;
+#[cfg(unix)]
+mod keep;
 mod line;
 mod mcp;
 mod open;

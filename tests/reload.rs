@@ -127,7 +127,7 @@ async fn a_team_of_one_file_follows_that_file_alone() {
     stage.write("solo.md", "---\ndescription: d\nkind: human\n---\nFirst.\n");
     let place = stage.team().join("solo.md");
     let team = callboard_config::load_here(&place).expect("a team");
-    let options = NodeOptions { team, data: stage.data(), work: true };
+    let options = NodeOptions { team, data: stage.data(), work: true, keeper: None };
     let mut node = Node::start(options).await.expect("a node");
     node.watch(place);
     let desk = node.desk();

@@ -32,7 +32,8 @@ pub(crate) fn annotations(agent: &Agent) -> Annotations {
     let may = |act: Act| agent.permissions.get(&act).is_some_and(|it| *it != Verdict::Deny);
     let changes = [Act::Write, Act::Run, Act::External].into_iter().any(may);
     let passes_on_more = agent.grants != Grants::Own && !agent.handoffs.is_empty();
-    let reaches_out = [Act::Run, Act::Fetch, Act::External].into_iter().any(may);
+    let has_servers = !agent.servers.is_empty();
+    let reaches_out = has_servers || [Act::Run, Act::Fetch, Act::External].into_iter().any(may);
     Annotations {
         read_only_hint: (!changes && !passes_on_more).then_some(true),
         open_world_hint: (!reaches_out && !passes_on_more).then_some(false),

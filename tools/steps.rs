@@ -125,7 +125,8 @@ impl Fold {
         let tool = self.calls.get(&(record.run.clone(), call.to_owned()));
         let tool = tool.map_or("", String::as_str).to_owned();
         let arguments = Value::Null;
-        let work = Work::Tool { call: call.to_owned(), tool, arguments, repeatable: true };
+        let call = call.to_owned();
+        let work = Work::Tool { call, tool, arguments, repeatable: true, server: None };
         self.begin(record, &StepBegun { step, attempt: 1, work });
     }
 

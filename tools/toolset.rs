@@ -263,6 +263,7 @@ pub(crate) mod tests {
             effort: None,
             tools: None,
             disallowed_tools: Vec::new(),
+            servers: Vec::new(),
             max_turns: 20,
             capabilities: Vec::new(),
             handoffs: Vec::new(),
@@ -289,6 +290,9 @@ pub(crate) mod tests {
             goal: None,
             permissions: BTreeMap::new(),
             triggers: true,
+            servers: BTreeMap::new(),
+            untrusted: Vec::new(),
+            trust: None,
             files: Vec::new(),
             problems: Vec::new(),
         }

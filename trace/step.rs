@@ -41,6 +41,9 @@ pub enum Work {
         arguments: Value,
         /// Doing it again changes nothing.
         repeatable: bool,
+        /// The key of the tool server it belongs to; none for the team's own tools.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
     },
 }
 

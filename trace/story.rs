@@ -145,6 +145,10 @@ fn step_begun(begun: &StepBegun) -> String {
             };
             format!("asks {}{why}", line(&format!("{provider}/{model}")))
         }
+        // The names of a server's own tools name it.
+        Work::Tool { tool, server: Some(server), .. } if !tool.starts_with("mcp__") => {
+            format!("asks {} for {}", line(server), line(tool))
+        }
         Work::Tool { tool, arguments, .. } => format!("calls {} {}", line(tool), value(arguments)),
     };
     format!("step {} {what}{again}", begun.step)

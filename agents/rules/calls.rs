@@ -40,13 +40,17 @@ pub(crate) fn are_performed(run: &Run) -> Option<Step> {
     if let Some(tool) = lost {
         let (step, attempt) = (tool.step, tool.lost + 1);
         let (call, repeatable) = (tool.call.clone(), tool.repeatable);
-        return Some(Step::Call { step, attempt, call, repeatable });
+        let server = tool.server.clone();
+        return Some(Step::Call { step, attempt, call, repeatable, server });
     }
-    let call = run
-        .calls
-        .iter()
-        .find(|it| toolbox::kind(&it.tool) == Some(Kind::Performed) && !is_begun(run, it))?;
-    Some(Step::Call { step: run.steps + 1, attempt: 1, call: call.clone(), repeatable: true })
+    let of_server = |it: &Call| run.shelf.card(&it.tool).is_some();
+    let is_performed =
+        |it: &Call| toolbox::kind(&it.tool) == Some(Kind::Performed) || of_server(it);
+    let call = run.calls.iter().find(|it| is_performed(it) && !is_begun(run, it))?.clone();
+    let card = run.shelf.card(&call.tool);
+    let repeatable = card.is_none_or(|it| it.repeatable);
+    let (step, server) = (run.steps + 1, card.map(|it| it.server.clone()));
+    Some(Step::Call { step, attempt: 1, call, repeatable, server })
 }
 
 /// Rule: performed calls are waited for.
@@ -67,26 +71,34 @@ pub(super) fn is_passed_on(run: &Run, call: &Call) -> bool {
 }
 
 fn problem(run: &Run, call: &Call) -> Option<String> {
+    if let Some(card) = run.shelf.card(&call.tool) {
+        return misfit(call, &card.schema);
+    }
     let tools = toolbox::tools_of(run);
     let kind = toolbox::kind(&call.tool);
     if kind == Some(Kind::Refuse) && run.started.handoff.is_some() {
         return Some(LATE.into());
     }
     let is_it = |it: &toolbox::Tool| match kind {
-        Some(Kind::Delegate) => toolbox::kind(it.name) == kind,
+        Some(Kind::Delegate) => toolbox::kind(&it.name) == kind,
         Some(Kind::HandOff | Kind::Refuse | Kind::Note | Kind::Performed) | None => {
             it.name == call.tool
         }
     };
     let Some(tool) = tools.iter().find(|it| is_it(it)) else {
-        let known: Vec<&str> = tools.iter().map(|it| it.name).collect();
+        let known: Vec<&str> = tools.iter().map(|it| &*it.name).collect();
         return Some(format!("there is no tool `{}`; there are: {}", call.tool, known.join(", ")));
     };
+    misfit(call, &tool.least())
+}
+
+/// What keeps a call's arguments from meeting a schema.
+fn misfit(call: &Call, schema: &Value) -> Option<String> {
     match &call.arguments {
         Err(text) => {
             Some(format!("the arguments are no JSON object: {}", crate::words::cut(text, 200)))
         }
-        Ok(arguments) => answer::problem(arguments, &tool.least())
+        Ok(arguments) => answer::problem(arguments, schema)
             .map(|it| it.replacen("the answer", "the arguments", 1)),
     }
 }

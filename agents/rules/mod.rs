@@ -7,6 +7,7 @@ pub(crate) mod child;
 pub(crate) mod doubt;
 pub(crate) mod handoff;
 pub(crate) mod limits;
+pub(crate) mod listing;
 pub(crate) mod outside;
 pub(crate) mod plan;
 pub(crate) mod trigger;

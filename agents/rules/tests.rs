@@ -8,6 +8,7 @@ mod doubt;
 mod failed_handoffs;
 mod handoffs;
 mod limits;
+mod listing;
 mod once;
 mod order;
 mod outside;

@@ -1,5 +1,7 @@
 //! Every built-in tool: its name, what the model reads about it, the shape of its arguments.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::Run;
@@ -22,8 +24,8 @@ pub(crate) enum Kind {
 /// One tool as the model sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) description: Cow<'static, str>,
     pub(crate) schema: Value,
 }
 
@@ -33,7 +35,7 @@ impl Tool {
     /// write the summary themselves.
     pub(crate) fn least(&self) -> Value {
         let mut schema = self.schema.clone();
-        if matches!(kind(self.name), Some(Kind::HandOff | Kind::Delegate)) {
+        if matches!(kind(&self.name), Some(Kind::HandOff | Kind::Delegate)) {
             schema["properties"]["to"] = json!({"type": "string"});
             schema["properties"]["summary"] = json!({});
             schema["required"] = json!(["to", "task"]);
@@ -74,7 +76,12 @@ pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
     }
     tools.extend([note(), read(), team_status()]);
     let agent = &run.started.agent;
-    tools.retain(|it| !agent.disallowed_tools.iter().any(|denied| denied == it.name));
+    tools.retain(|it| !agent.disallowed_tools.iter().any(|denied| *denied == it.name));
+    tools.extend(run.shelf.cards().iter().map(|it| Tool {
+        name: it.name.clone().into(),
+        description: it.description.clone().into(),
+        schema: it.plain_schema(),
+    }));
     tools
 }
 
@@ -86,8 +93,8 @@ const DELEGATE: &str = "Give a team mate a piece of work and get the answer back
 fn handing(name: &'static str, description: &'static str, run: &Run) -> Tool {
     let targets: Vec<&str> = run.started.agent.handoffs.iter().map(|it| it.to.as_str()).collect();
     Tool {
-        name,
-        description,
+        name: name.into(),
+        description: description.into(),
         schema: json!({
             "type": "object",
             "properties": {
@@ -126,9 +133,10 @@ fn handing(name: &'static str, description: &'static str, run: &Run) -> Tool {
 
 fn refuse() -> Tool {
     Tool {
-        name: "refuse_handoff",
+        name: "refuse_handoff".into(),
         description: "Decline what was handed to you, as your first act only, when it is not \
-            yours to do.",
+            yours to do."
+            .into(),
         schema: json!({
             "type": "object",
             "properties": {
@@ -142,9 +150,10 @@ fn refuse() -> Tool {
 
 fn note() -> Tool {
     Tool {
-        name: "note",
+        name: "note".into(),
         description: "Write something down for the team, such as a finding or a file's text. \
-            Answers with an artifact id that handoffs can pass on.",
+            Answers with an artifact id that handoffs can pass on."
+            .into(),
         schema: json!({
             "type": "object",
             "properties": {
@@ -164,8 +173,8 @@ fn note() -> Tool {
 
 fn read() -> Tool {
     Tool {
-        name: "read",
-        description: "Read an artifact (`a_…`) or an extract of a run of this task (`r_…`).",
+        name: "read".into(),
+        description: "Read an artifact (`a_…`) or an extract of a run of this task (`r_…`).".into(),
         schema: json!({
             "type": "object",
             "properties": {
@@ -179,8 +188,8 @@ fn read() -> Tool {
 
 fn team_status() -> Tool {
     Tool {
-        name: "team_status",
-        description: "See who works on what under this task.",
+        name: "team_status".into(),
+        description: "See who works on what under this task.".into(),
         schema: json!({"type": "object", "properties": {}}),
     }
 }

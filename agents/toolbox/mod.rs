@@ -2,7 +2,10 @@
 
 mod board;
 mod catalogue;
+mod mcp;
 
 pub(crate) use board::use_tool;
 pub use board::{Answer, Board};
 pub(crate) use catalogue::{Kind, Tool, kind, tools_of};
+pub(crate) use mcp::Errand;
+pub use mcp::ToolServers;

@@ -1,5 +1,6 @@
 //! What was typed, exactly as it was typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Control(ControlArgs),
     /// Take an ended run again from its record, as a test
     Replay(ReplayArgs),
+    /// Show what tool servers would run, and agree to it
+    Trust(TrustArgs),
     /// See it work in half a minute: no key, no network
     Demo(DemoArgs),
     /// Print the completions of a shell
@@ -67,6 +70,9 @@ pub(crate) enum Command {
     /// Print the man page
     #[command(hide = true, after_help = MAN_EXAMPLES)]
     Man,
+    /// Start a tool server and end all of it with this process
+    #[command(hide = true)]
+    Keep(KeepArgs),
 }
 
 /// `init`.
@@ -127,6 +133,34 @@ pub(crate) struct WorkArgs {
     pub(crate) until_idle: bool,
     #[command(flatten)]
     pub(crate) place: Where,
+}
+
+/// `trust`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Programs and addresses that stand in .mcp.json, in agents of other programs, or in a team that was
+not named with --team are used only after this. Exit codes: 0 agreed, 2 not agreed.")]
+pub(crate) struct TrustArgs {
+    /// The team's folder [default: as serve]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Agree without a question, for scripts
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `keep`.
+#[derive(Args, Debug)]
+pub(crate) struct KeepArgs {
+    /// The program
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: OsString,
+    /// Its arguments
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// `demo`.

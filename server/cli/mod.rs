@@ -21,6 +21,7 @@ mod serve;
 mod status;
 mod trace;
 mod tree;
+mod trust;
 mod validate;
 mod view;
 mod work;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use self::args::{Command, DemoArgs, Typed};
+use self::args::{Command, DemoArgs, KeepArgs, Typed};
 use self::fault::Fault;
 use self::say::Say;
 use crate::demo::Broken;
@@ -71,11 +72,27 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Answer(args) => wait_for(answer::answer(args, say)),
         Command::Control(args) => wait_for(control::control(args, say)),
         Command::Replay(args) => wait_for(replay::replay(args, say)),
+        Command::Trust(args) => trust::trust(args, say),
+        Command::Keep(args) => keep(args),
         Command::Demo(args) => wait_for(demo(args, say)),
         Command::Completions(args) => print::completions(args, say),
         Command::Schema(args) => print::schema(args, say),
         Command::Man => print::man(say),
     }
+}
+
+#[cfg(unix)]
+fn keep(args: &KeepArgs) -> Result<u8, Fault> {
+    crate::keep::keep(&args.program, &args.arguments).map_err(|error| {
+        let program = args.program.display();
+        Fault::broken(format!("{program} cannot be started: {error}"), "")
+    })
+}
+
+#[cfg(not(unix))]
+fn keep(args: &KeepArgs) -> Result<u8, Fault> {
+    let program = args.program.display();
+    Err(Fault::call(format!("{program} cannot be kept on this system"), ""))
 }
 
 async fn demo(args: &DemoArgs, say: Say) -> Result<u8, Fault> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callboard_config::Team;
+use callboard_config::servers::Trust;
 use callboard_scheduler::{Node, NodeOptions};
 use callboard_trace::Caller;
 use clap::Args;
@@ -87,7 +88,9 @@ pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
 /// When its files do not hold; agents left out are no error and stand in `Team::problems`.
 pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
     let folder = team_folder(place.team.as_deref())?;
-    callboard_config::load_here(&folder).map_err(Fault::Problems)
+    let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
+    team.trust(&Trust::read(&data(place)?, place.team.is_some()));
+    Ok(team)
 }
 
 /// The folder of the journal. The store makes it, so that nobody else can look into it.
@@ -95,9 +98,16 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
 /// # Errors
 /// When there is no place for it.
 pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
-    place
-        .data
-        .clone()
+    data_folder(place.data.as_deref())
+}
+
+/// The named folder, else the one the environment names, else the user's own.
+///
+/// # Errors
+/// When there is no place for it.
+pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
+    named
+        .map(Path::to_path_buf)
         .or_else(|| {
             let said = callboard_config::environment("CALLBOARD_DATA");
             said.filter(|it| !it.is_empty()).map(PathBuf::from)
@@ -111,7 +121,8 @@ pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
 /// # Errors
 /// When the team does not hold or the journal cannot be opened.
 pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
-    let options = NodeOptions { team: team(place)?, data: data(place)?, work };
+    let keeper = std::env::current_exe().ok();
+    let options = NodeOptions { team: team(place)?, data: data(place)?, work, keeper };
     Node::start(options).await.map_err(Fault::Start)
 }
 
@@ -135,11 +146,14 @@ pub(crate) async fn looking<T>(
     look: impl AsyncFnOnce(&mut Node) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let team = match team_folder(place.team.as_deref()) {
-        Ok(folder) => callboard_config::load_here(&folder).unwrap_or_else(|it| Team::nobody(it.0)),
+        Ok(_) => match team(place) {
+            Err(Fault::Problems(problems)) => Team::nobody(problems.0),
+            held => held?,
+        },
         Err(fault) if place.team.is_some() => return Err(fault),
         Err(_) => Team::nobody(Vec::new()),
     };
-    let options = NodeOptions { team, data: data(place)?, work: false };
+    let options = NodeOptions { team, data: data(place)?, work: false, keeper: None };
     let mut node = Node::start(options).await.map_err(Fault::Start)?;
     let done = look(&mut node).await;
     node.stop().await;

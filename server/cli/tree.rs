@@ -148,6 +148,7 @@ mod tests {
             effort: None,
             tools: None,
             disallowed_tools: Vec::new(),
+            servers: Vec::new(),
             max_turns: 20,
             capabilities: Vec::new(),
             handoffs: Vec::new(),

@@ -1,5 +1,6 @@
 //! `validate`: every problem of a team's files at once.
 
+use callboard_config::servers::Trust;
 use callboard_config::{Problem, Problems, Severity, Team};
 use serde_json::{Value, json};
 
@@ -13,7 +14,9 @@ use super::say::Say;
 pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
     let folder = place::team_folder(args.folder.as_deref())?;
     let (team, found) = match callboard_config::load_here(&folder) {
-        Ok(team) => {
+        Ok(mut team) => {
+            let data = place::data_folder(None)?;
+            team.trust(&Trust::read(&data, args.folder.is_some()));
             let mut found = Problems(team.problems.clone());
             found.0.extend(callboard_scheduler::playbook_problems(&team));
             (Some(team), found)

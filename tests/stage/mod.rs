@@ -86,7 +86,7 @@ impl Stage {
     }
 
     pub(crate) async fn node_with(&self, work: bool) -> Node {
-        let team = match callboard_config::load_here(&self.team()) {
+        let mut team = match callboard_config::load_here(&self.team()) {
             Ok(team) => team,
             Err(problems) => panic!("{problems}"),
         };
@@ -95,7 +95,9 @@ impl Stage {
             "{:?}",
             team.problems
         );
-        let options = NodeOptions { team, data: self.data(), work };
+        team.trust(&callboard_config::servers::Trust::read(&self.data(), true));
+        let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
+        let options = NodeOptions { team, data: self.data(), work, keeper };
         match Node::start(options).await {
             Ok(node) => node,
             Err(error) => panic!("{error}"),

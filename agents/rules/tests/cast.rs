@@ -35,6 +35,7 @@ pub(super) fn started() -> Started {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        servers: Vec::new(),
         max_turns: 20,
         capabilities: Vec::new(),
         handoffs: vec![

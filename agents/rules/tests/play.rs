@@ -114,9 +114,10 @@ impl Play {
                 let work = Work::Model { provider, model, purpose, messages, prompt };
                 self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
             }
-            Step::Call { step, attempt, call, repeatable } => {
+            Step::Call { step, attempt, call, repeatable, server } => {
                 let arguments = call.arguments.unwrap_or_default();
-                let work = Work::Tool { call: call.id, tool: call.tool, arguments, repeatable };
+                let (call, tool) = (call.id, call.tool);
+                let work = Work::Tool { call, tool, arguments, repeatable, server };
                 self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
             }
             Step::Answer { call, ok, result, also } => {

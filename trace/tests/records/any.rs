@@ -261,12 +261,14 @@ fn agent() -> BoxedStrategy<Agent> {
         context,
     });
     let who = (name(), text(), text(), vec(model, 1..3), of(float()), of(text()));
-    let tools = (of(texts()), texts(), any::<u32>(), texts(), vec(edge(), 0..3), texts());
+    let turns = (any::<u32>(), texts());
+    let tools = (of(texts()), texts(), turns, texts(), vec(edge(), 0..3), texts());
     let rights = (class(), float(), object(), permissions(), grants(), any::<bool>());
     (who, tools, rights)
         .prop_map(|(who, has, rights)| {
             let (name, description, instructions, models, temperature, effort) = who;
-            let (tools, disallowed_tools, max_turns, capabilities, handoffs, choices) = has;
+            let (tools, disallowed_tools, turns, capabilities, handoffs, choices) = has;
+            let (max_turns, servers) = turns;
             let (class, authority, output, permissions, grants, publish) = rights;
             let kind = if choices.is_empty() { Kind::Model } else { Kind::Human };
             Agent {
@@ -280,6 +282,7 @@ fn agent() -> BoxedStrategy<Agent> {
                 effort,
                 tools,
                 disallowed_tools,
+                servers,
                 max_turns,
                 capabilities,
                 handoffs,

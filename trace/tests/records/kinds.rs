@@ -154,13 +154,13 @@ fn work() -> impl Strategy<Value = Work> {
         (name(), text()).prop_map(|(to, trigger)| Purpose::Summarise { to, trigger }),
     ];
     let model = (text(), text(), purpose, any::<usize>(), text());
-    let tool = (text(), text(), json(), any::<bool>());
+    let tool = (text(), text(), json(), any::<bool>(), of(text()));
     prop_oneof![
         model.prop_map(|(provider, model, purpose, messages, prompt)| {
             Work::Model { provider, model, purpose, messages, prompt }
         }),
-        tool.prop_map(|(call, tool, arguments, repeatable)| {
-            Work::Tool { call, tool, arguments, repeatable }
+        tool.prop_map(|(call, tool, arguments, repeatable, server)| {
+            Work::Tool { call, tool, arguments, repeatable, server }
         }),
     ]
 }

@@ -193,6 +193,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        servers: Vec::new(),
         max_turns: 20,
         capabilities: Vec::new(),
         handoffs: Vec::new(),

@@ -1,0 +1,26 @@
+//! What tools there are: every tool server of the agent is asked before its model is.
+
+use callboard_trace::Call;
+use serde_json::json;
+
+use crate::shelf::LIST;
+use crate::{Run, Step};
+
+/// Rule: before the first turn the agent's tool servers tell what they have, side by side. Their
+/// answers are part of the run; one that does not answer is told to the model, and gone without.
+pub(crate) fn is_due(run: &Run) -> Option<Step> {
+    if run.reply.is_some() || run.asking.is_some() || run.control.finish {
+        return None;
+    }
+    let is_asked = |key: &String| run.tools.iter().any(|it| it.server.as_ref() == Some(key));
+    let mut servers = run.started.agent.servers.iter();
+    let server = servers.find(|it| !run.shelf.knows(it) && !is_asked(it))?;
+    let call = call(server);
+    let (step, server) = (run.steps + 1, Some(server.clone()));
+    Some(Step::Call { step, attempt: 1, call, repeatable: true, server })
+}
+
+/// The call that asks a server for its tools.
+pub(crate) fn call(server: &str) -> Call {
+    Call { id: format!("list:{server}"), tool: LIST.into(), arguments: Ok(json!({})) }
+}

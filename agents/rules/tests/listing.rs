@@ -1,0 +1,103 @@
+//! Tool servers tell what they have before the first turn; their tools are called like others.
+
+use callboard_trace::{Action, Purpose};
+use serde_json::{Value, json};
+
+use super::cast::call;
+use super::play::Play;
+use crate::{Run, prompt};
+
+/// A coder with two tool servers, one of them its own.
+fn with_servers() -> Play {
+    Play::with(|it| it.agent.servers = vec!["coder/git".into(), "files".into()])
+}
+
+fn tools() -> Value {
+    let text = json!({"type": "object", "required": ["path"],
+        "properties": {"path": {"type": "string"}}});
+    json!({"tools": [
+        {"name": "read", "description": "Reads.", "inputSchema": text, "readOnlyHint": true},
+        {"name": "write", "description": "Writes.", "inputSchema": text},
+    ]})
+}
+
+/// Both servers have answered, one badly.
+fn listed() -> Play {
+    let mut play = with_servers();
+    play.go();
+    play.returns("list:files", true, tools());
+    play.returns("list:coder/git", false, json!({"error": "it said: no repository"}));
+    play.go();
+    play
+}
+
+#[test]
+fn every_server_is_asked_side_by_side_before_the_model() {
+    let mut play = with_servers();
+    let asked = ["step 1 asks coder/git for tools/list", "step 2 asks files for tools/list"];
+    assert_eq!(play.go(), [asked[0], asked[1], "waits"]);
+    play.returns("list:files", true, tools());
+    assert_eq!(play.go(), ["waits"], "for the other one");
+    play.returns("list:coder/git", true, json!({"tools": []}));
+    assert_eq!(play.go(), ["step 3 asks local/small", "waits"]);
+    play.answers("done", json!({})).go();
+    assert_eq!(play.end().summary(), "done");
+}
+
+#[test]
+fn an_agent_without_servers_takes_no_step_for_them() {
+    assert_eq!(Play::new().go(), ["step 1 asks local/small", "waits"]);
+}
+
+#[test]
+fn a_lost_listing_is_asked_again() {
+    let mut play = with_servers();
+    play.go();
+    play.returns("list:files", true, tools());
+    play.loses();
+    assert_eq!(play.go(), ["step 1 asks coder/git for tools/list (attempt 2)", "waits"]);
+}
+
+#[test]
+fn the_model_is_told_of_tools_and_of_what_is_missing() {
+    let play = listed();
+    let (tools, _) = prompt::tools(&play.run, &Purpose::Turn);
+    let names: Vec<&str> = tools.iter().filter_map(|it| it["function"]["name"].as_str()).collect();
+    assert!(names.ends_with(&["mcp__files__read", "mcp__files__write"]), "{names:?}");
+    let messages = prompt::messages(&play.run, 9, &Purpose::Turn, "local");
+    let system = messages[0]["content"].as_str().expect("text");
+    assert!(system.contains("- `git`: it said: no repository"), "{system}");
+    assert_eq!(messages.len(), 2, "a listing is no part of the dialogue");
+}
+
+#[test]
+fn the_hint_of_a_tool_decides_what_becomes_of_a_lost_call() {
+    for (tool, line) in [
+        ("mcp__files__read", "step 4 calls mcp__files__read {\"path\":\"a\"} (attempt 2)"),
+        (
+            "mcp__files__write",
+            "asks: step 4 called mcp__files__write and its process went away before an answer: it \
+             may have happened [rerun, skip, abort]",
+        ),
+    ] {
+        let mut play = listed();
+        play.wants(vec![call("c1", tool, json!({"path": "a"}))]).go();
+        assert_eq!(play.loses().go(), [line, "waits"]);
+        assert_eq!(Run::fold(&play.records).map(|it| it.tools), Some(play.run.tools.clone()));
+    }
+}
+
+#[test]
+fn arguments_off_the_schema_never_reach_the_server() {
+    let mut play = listed();
+    play.wants(vec![call("c1", "mcp__files__read", json!({"path": 7}))]).go();
+    assert!(play.told()["error"].as_str().is_some_and(|it| it.contains("`/path`")));
+    assert!(play.run.tools.is_empty());
+}
+
+#[test]
+fn whoever_is_to_finish_at_once_asks_nobody() {
+    let mut play = with_servers();
+    play.controls(Action::FinishNow, Value::Null);
+    assert_eq!(play.go(), ["step 1 asks local/small for its last turn", "waits"]);
+}

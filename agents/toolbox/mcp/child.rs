@@ -1,0 +1,132 @@
+//! A tool server's program: started by its keeper, in an environment of its own, on three pipes.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use callboard_config::ExposeSecret;
+use callboard_config::servers::{Reach, ToolServer};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Bytes of one line from a tool server.
+pub(super) const LINE_MAX: usize = 8 << 20;
+/// Longest wait for a keeper to be done; it goes on by itself.
+const GONE: Duration = Duration::from_secs(5);
+/// What is kept of the last words on stderr, in bytes.
+const WORDS_MAX: usize = 400;
+
+/// A running program, or rather its keeper: whoever holds its input open keeps it.
+pub(super) struct Program {
+    keeper: Child,
+    pub(super) words: Arc<Words>,
+    _heard: JoinSet<()>,
+}
+
+/// What a program said to people at last.
+#[derive(Default)]
+pub(super) struct Words(Mutex<Vec<u8>>);
+
+impl Words {
+    /// On one line.
+    pub(super) fn last(&self) -> String {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&said);
+        let plain = |it: char| if it.is_control() { ' ' } else { it };
+        let text: String = text.chars().map(plain).collect();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn add(&self, bytes: &[u8]) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend_from_slice(bytes);
+        let over = said.len().saturating_sub(WORDS_MAX);
+        said.drain(..over);
+    }
+}
+
+impl Program {
+    /// Waits for the end that the end of its input asks for, but not for long.
+    pub(super) async fn gone(&mut self) {
+        if timeout(GONE, self.keeper.wait()).await.is_err() {
+            tracing::debug!("a tool server takes long to go; its keeper sees to it");
+        }
+    }
+}
+
+/// Starts the program of a server: no shell, no variable but those it is to have, a group of its
+/// own, and a keeper that takes it along when this process goes.
+pub(super) fn spawn(
+    server: &ToolServer,
+    keeper: Option<&Path>,
+    traceparent: &str,
+) -> Result<(Program, ChildStdin, Lines<ChildStdout>), String> {
+    let Reach::Program { command, args, env, inherited, cwd } = &server.reach else {
+        return Err("it is no program".into());
+    };
+    let keeper = keeper.ok_or("no program is started by this process")?;
+    let mut start = Command::new(keeper);
+    start.arg("keep").arg("--").arg(command).args(args).current_dir(cwd);
+    start.env_clear().envs(inherited).env("TRACEPARENT", traceparent);
+    start.envs(env.iter().map(|(name, it)| (name, it.expose_secret())));
+    start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    start.process_group(0);
+    let mut keeper = start.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
+    let pipes = (keeper.stdin.take(), keeper.stdout.take(), keeper.stderr.take());
+    let (Some(input), Some(output), Some(errors)) = pipes else {
+        return Err("it was started without its pipes".into());
+    };
+    let words = Arc::new(Words::default());
+    let mut heard = JoinSet::new();
+    heard.spawn(hear(errors, server.name.clone(), words.clone()));
+    let output = Lines { inner: output, since: 0, words: words.clone() };
+    Ok((Program { keeper, words, _heard: heard }, input, output))
+}
+
+/// Reads what a program says to people, so that it never waits for a reader.
+async fn hear(mut errors: ChildStderr, name: String, words: Arc<Words>) {
+    let mut bytes = [0; 4096];
+    while let Ok(n @ 1..) = errors.read(&mut bytes).await {
+        words.add(&bytes[..n]);
+        tracing::debug!(server = name, said = %String::from_utf8_lossy(&bytes[..n]).trim_end());
+    }
+}
+
+/// A program's output, which ends at a line that is too long: what asked for it is answered then,
+/// and does not wait for a line that nobody would keep.
+pub(super) struct Lines<R> {
+    inner: R,
+    /// Bytes since the last line end.
+    since: usize,
+    words: Arc<Words>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Lines<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.since > LINE_MAX {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let read = &buffer.filled()[before..];
+        self.since = match read.iter().rposition(|it| *it == b'\n') {
+            Some(at) => read.len() - at - 1,
+            None => self.since + read.len(),
+        };
+        if self.since > LINE_MAX {
+            self.words.add(format!(" [a line of more than {LINE_MAX} bytes]").as_bytes());
+            buffer.set_filled(before);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

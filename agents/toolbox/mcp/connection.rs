@@ -1,0 +1,151 @@
+//! How a tool server is reached: a program's pipes or an address, in whichever era it speaks.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use callboard_config::ExposeSecret;
+use callboard_config::servers::{Reach, ToolServer};
+use http::{HeaderName, HeaderValue};
+use rmcp::model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
+};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use tokio::time::timeout;
+
+use super::child::{LINE_MAX, Program, spawn};
+
+/// Longest start of a server, its greeting included.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for a connection to an address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open line.
+pub(super) struct Connection {
+    pub(super) service: RunningService<RoleClient, ClientConfig>,
+    /// The program at its other end, if there is one of ours.
+    pub(super) program: Option<Program>,
+}
+
+/// Opens a line. Whether the server speaks only the older eras is kept in `is_old`: it is asked
+/// once, since some end at a first word that they do not know.
+pub(super) async fn connect(
+    server: &ToolServer,
+    keeper: Option<&Path>,
+    traceparent: &str,
+    is_old: &mut bool,
+) -> Result<Connection, String> {
+    let opened = async {
+        if !*is_old {
+            match open(server, keeper, traceparent, auto()).await {
+                Ok(connection) => {
+                    let version = connection.service.peer().peer_info();
+                    *is_old = version.is_some_and(|it| it.protocol_version.has_initialize());
+                    return Ok(connection);
+                }
+                Err(Closed::Early(why)) => return Err(why),
+                Err(Closed::Speaking(_)) => {}
+            }
+        }
+        let connection = open(server, keeper, traceparent, ClientLifecycleMode::Initialize).await;
+        let connection = connection.map_err(Closed::why)?;
+        *is_old = true;
+        Ok(connection)
+    };
+    let seconds = START_TIMEOUT.as_secs();
+    timeout(START_TIMEOUT, opened)
+        .await
+        .unwrap_or_else(|_| Err(format!("it was not ready in {seconds} s")))
+}
+
+/// Where an attempt ended.
+enum Closed {
+    /// Nothing was said yet.
+    Early(String),
+    /// It did not get on with the server.
+    Speaking(String),
+}
+
+impl Closed {
+    fn why(self) -> String {
+        match self {
+            Closed::Early(why) | Closed::Speaking(why) => why,
+        }
+    }
+}
+
+fn auto() -> ClientLifecycleMode {
+    ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        legacy_version: Some(ProtocolVersion::V_2025_11_25),
+    }
+}
+
+async fn open(
+    server: &ToolServer,
+    keeper: Option<&Path>,
+    traceparent: &str,
+    mode: ClientLifecycleMode,
+) -> Result<Connection, Closed> {
+    // It can do nothing for a server: what one asks for is declined.
+    let us = Implementation::new("callboard", env!("CARGO_PKG_VERSION"));
+    let us = ClientConfig::new(ClientCapabilities::default(), us)
+        .with_protocol_version(ProtocolVersion::V_2025_11_25);
+    match &server.reach {
+        Reach::Program { .. } => {
+            let (mut program, input, output) =
+                spawn(server, keeper, traceparent).map_err(Closed::Early)?;
+            let transport = AsyncRwTransport::new_client(output, input);
+            let transport = transport.with_max_line_length(LINE_MAX);
+            match us.serve_with_lifecycle(transport, mode).await {
+                Ok(service) => Ok(Connection { service, program: Some(program) }),
+                Err(error) => {
+                    program.gone().await;
+                    let said = program.words.last();
+                    let said =
+                        if said.is_empty() { told(&error) } else { format!("it said: {said}") };
+                    Err(Closed::Speaking(said))
+                }
+            }
+        }
+        Reach::Http { url, headers } => {
+            let mut custom = HashMap::new();
+            for (name, value) in headers {
+                let name = HeaderName::try_from(name.as_str());
+                let value = HeaderValue::try_from(value.expose_secret());
+                let (Ok(name), Ok(mut value)) = (name, value) else {
+                    return Err(Closed::Early("a header of it cannot be sent".into()));
+                };
+                value.set_sensitive(true);
+                custom.insert(name, value);
+            }
+            let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+                .custom_headers(custom)
+                .max_sse_event_size(LINE_MAX);
+            let http = http_client(url).map_err(Closed::Early)?;
+            let transport = StreamableHttpClientTransport::with_client(http, config);
+            let service = us.serve_with_lifecycle(transport, mode).await;
+            let service = service.map_err(|it| Closed::Speaking(told(&it)))?;
+            Ok(Connection { service, program: None })
+        }
+    }
+}
+
+/// A client that follows no redirect: headers go to the address they were written for.
+fn http_client(url: &str) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")));
+    // Only this machine is spoken to without encryption.
+    let builder = if url.starts_with("http://") { builder.no_proxy() } else { builder };
+    builder.build().map_err(|it| it.to_string())
+}
+
+fn told(error: &ClientInitializeError) -> String {
+    crate::words::cut(&error.to_string(), 300)
+}

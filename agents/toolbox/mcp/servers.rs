@@ -1,0 +1,163 @@
+//! Every tool server of a team behind two questions: what can you do, and do it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_config::servers::ToolServer;
+use callboard_config::{Agent, ExposeSecret, Team};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
+use rmcp::service::ServiceError;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::line::{Line, Loan};
+use super::{listing, reply};
+use crate::answer;
+
+/// Longest wait for the list of a server's tools, its start included.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A value shorter than this is no secret, and would be found in any text.
+const SECRET_MIN: usize = 6;
+
+/// The tool servers of a team. Cheap to make and to clone: a server is started when it is first
+/// used, and clones share its connection.
+#[derive(Clone)]
+pub struct ToolServers {
+    lines: Arc<BTreeMap<String, (Line, Vec<String>)>>,
+    timeout: Duration,
+    shown: usize,
+}
+
+/// One thing to ask of a tool server.
+pub(crate) struct Errand {
+    /// Its key.
+    pub(crate) server: String,
+    /// What it calls the tool; none to be told what there is.
+    pub(crate) tool: Option<String>,
+    /// The agent that asks.
+    pub(crate) agent: Agent,
+    /// W3C trace context of the step.
+    pub(crate) traceparent: String,
+}
+
+/// What came of it, as it is recorded.
+pub(crate) struct Done {
+    pub(crate) ok: bool,
+    pub(crate) result: Value,
+    /// The whole text, where the model is shown only its beginning.
+    pub(crate) whole: Option<Value>,
+}
+
+impl ToolServers {
+    /// Starts nothing yet. `keeper` is the program that starts others and never outlives this one
+    /// (`callboard keep`); without it no program is started. `chance` spreads restarts.
+    pub fn new(team: &Team, keeper: Option<PathBuf>, chance: fn() -> u64) -> ToolServers {
+        let line = |server: &ToolServer| {
+            let secrets = server.secrets.iter().map(|it| it.expose_secret().to_owned());
+            let mut secrets: Vec<String> = secrets.filter(|it| it.len() >= SECRET_MIN).collect();
+            secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+            (Line::new(server.clone(), keeper.clone(), chance), secrets)
+        };
+        let lines = team.servers.iter().map(|(key, it)| (key.clone(), line(it)));
+        ToolServers {
+            lines: Arc::new(lines.collect()),
+            timeout: Duration::from_secs(team.limits.tool_timeout_s),
+            shown: team.limits.tool_output_bytes,
+        }
+    }
+
+    /// Lets go of every server; what they started is gone soon after.
+    pub fn close(&self) {
+        self.lines.values().for_each(|it| it.0.close());
+    }
+
+    /// Runs one errand, within its deadline. What is wrong is told to the model.
+    pub(crate) async fn run(&self, errand: &Errand, arguments: &Value) -> Done {
+        let name = ToolServer::name_of(&errand.server);
+        let Some((line, secrets)) = self.lines.get(&errand.server) else {
+            let text = format!("tool server `{name}` is no longer in this team");
+            return self.done(false, text, 0, &[]);
+        };
+        match &errand.tool {
+            None => {
+                let most = self.timeout.min(LIST_TIMEOUT);
+                let listed = timeout(most, list(line, errand)).await.unwrap_or_else(|_| {
+                    Err(line.told(&format!("told no tools in {} s", most.as_secs())))
+                });
+                match listed {
+                    Ok(result) => Done { ok: true, result, whole: None },
+                    Err(text) => self.done(false, text, 0, secrets),
+                }
+            }
+            Some(tool) => {
+                let seconds = self.timeout.as_secs();
+                let called = timeout(self.timeout, call(line, errand, tool, arguments)).await;
+                let called = called
+                    .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
+                match called {
+                    Ok((ok, text, bytes)) => self.done(ok, text, bytes, secrets),
+                    Err(text) => self.done(false, text, 0, secrets),
+                }
+            }
+        }
+    }
+
+    /// The outcome without its secrets, and cut to what a model is shown.
+    fn done(&self, ok: bool, text: String, bytes: usize, secrets: &[String]) -> Done {
+        let text = secrets.iter().fold(text, |text, it| text.replace(it.as_str(), "[secret]"));
+        let end = text.floor_char_boundary(self.shown.min(text.len()));
+        let is_cut = end < text.len();
+        let mut shown = text[..end].to_owned();
+        let whole = json!(text);
+        if is_cut {
+            let (bytes, id) = (bytes.max(text.len()), answer::artifact_id(&whole));
+            let more = format!("\n[cut: {end} of {bytes} bytes; `read` {id} from offset {end}]");
+            shown.push_str(&more);
+        }
+        let result = if ok { json!(shown) } else { json!({ "error": shown }) };
+        Done { ok, result, whole: is_cut.then_some(whole) }
+    }
+}
+
+async fn list(line: &Line, errand: &Errand) -> Result<Value, String> {
+    let loan = line.borrow(&errand.traceparent).await?;
+    let tools = listing::all(&loan.peer).await.map_err(|it| failed(line, &loan, &it))?;
+    Ok(listing::cards(&errand.agent, &errand.server, tools))
+}
+
+async fn call(
+    line: &Line,
+    errand: &Errand,
+    tool: &str,
+    arguments: &Value,
+) -> Result<(bool, String, usize), String> {
+    let loan = line.borrow(&errand.traceparent).await?;
+    let mut meta = RequestMetaObject::default();
+    meta.set_traceparent(errand.traceparent.as_str());
+    let mut params = CallToolRequestParams::new(tool.to_owned());
+    params.arguments = arguments.as_object().cloned();
+    params.meta = Some(meta);
+    match loan.peer.call_tool_once(params).await {
+        Ok(CallToolResponse::Complete(result)) => Ok(reply::text(&result)),
+        Ok(CallToolResponse::InputRequired(_)) => {
+            Err("the tool wants a person's input in between, which it cannot get here".into())
+        }
+        Ok(_) => Err("the tool goes on as a task of its own, which is not waited for here".into()),
+        Err(error) => Err(failed(line, &loan, &error)),
+    }
+}
+
+/// What went wrong on the way, in words for the model.
+fn failed(line: &Line, loan: &Loan, error: &ServiceError) -> String {
+    if let ServiceError::McpError(refusal) = error {
+        return line.told(&format!("refused: {}", crate::words::cut(&refusal.message, 1_000)));
+    }
+    let lost = "was lost during the call: whether it was done is not known";
+    match (loan.is_lost(), loan.last_words()) {
+        (true, said) if said.is_empty() => line.told(lost),
+        (true, said) => line.told(&format!("{lost}; it said: {said}")),
+        (false, _) => line.told(&crate::words::cut(&error.to_string(), 300)),
+    }
+}

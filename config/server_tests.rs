@@ -1,0 +1,152 @@
+//! Tool servers as owners write them: what is understood, what is told, and what may run.
+
+use std::path::Path;
+
+use crate::servers::{Reach, ToolServer, Trust};
+use crate::testing::{PLAIN, agent, env, folder, told, told_of_team};
+use crate::{ExposeSecret, Team, load};
+
+fn loaded(files: &[(&str, &str)], named: bool) -> (tempfile::TempDir, Team) {
+    let folder = folder(files);
+    let mut team = load(folder.path(), &env).expect("it loads");
+    team.trust(&Trust::read(&folder.path().join("data"), named));
+    (folder, team)
+}
+
+fn env_of(server: &ToolServer) -> Vec<(&str, &str)> {
+    let Reach::Program { env, .. } = &server.reach else { panic!("a program") };
+    env.iter().map(|(name, it)| (name.as_str(), it.expose_secret())).collect()
+}
+
+const TEAM: &str = "entry: lead\nmcpServers:\n  files:\n    command: ./bin/files\n    args: [--root, .]\n    \
+    env: {API_KEY: \"env:LOCAL_KEY\", PORT: 8080}\n  web:\n    url: https://example.com/mcp\n    \
+    headers: {Authorization: \"Bearer ${OPENAI_API_KEY}\"}\n";
+
+#[test]
+fn a_named_team_gives_its_servers_to_agents_that_may_use_them() {
+    let files = [
+        ("team.yaml", TEAM),
+        ("agents/lead.md", PLAIN),
+        ("agents/quiet.md", "---\ndescription: d.\ntools: [note, read]\n---\nx\n"),
+        ("agents/some.md", "---\ndescription: d.\ntools: [mcp__web__search]\n---\nx\n"),
+        ("agents/one.md", "---\ndescription: d.\nmcpServers: [files]\n---\nx\n"),
+        (
+            "agents/own.md",
+            "---\ndescription: d.\nmcpServers:\n  - web\n  - files: {command: sh}\n---\nx\n",
+        ),
+        ("agents/none.md", "---\ndescription: d.\nmcpServers: []\n---\nx\n"),
+    ];
+    let (_folder, team) = loaded(&files, true);
+    let servers = |name: &str| agent(&team, name).servers.clone();
+    assert_eq!(servers("lead"), ["files", "web"]);
+    assert_eq!(servers("quiet"), [""; 0]);
+    assert_eq!(servers("some"), ["web"]);
+    assert_eq!(servers("one"), ["files"]);
+    assert_eq!(servers("own"), ["own/files", "web"]);
+    assert_eq!(servers("none"), [""; 0]);
+    assert!(agent(&team, "some").may_use("mcp__web__search"));
+    assert!(!agent(&team, "some").may_use("mcp__web__fetch"));
+    assert_eq!(env_of(&team.servers["files"]), [("API_KEY", "local-key"), ("PORT", "8080")]);
+    let secrets = |key: &str| -> Vec<String> {
+        team.servers[key].secrets.iter().map(|it| it.expose_secret().to_owned()).collect()
+    };
+    assert_eq!(secrets("files"), ["local-key"]);
+    assert_eq!(secrets("web"), ["sk-from-env", "Bearer sk-from-env"]);
+}
+
+#[test]
+fn what_nobody_agreed_to_stays_out_until_it_is_recorded_and_unchanged() {
+    let entry = "\"my tools\": {\"command\": \"sh\", \"args\": [\"-c\", \"true\"]}";
+    let json = format!("{{\n\t\"mcpServers\": {{\n\t\t{entry}\n\t}}\n}}\n");
+    let json = json.as_str();
+    let files = [("team.yaml", "entry: lead"), ("agents/lead.md", PLAIN), (".mcp.json", json)];
+    let (folder, team) = loaded(&files, true);
+    assert!(team.servers.is_empty() && agent(&team, "lead").servers.is_empty());
+    let problem = team.problems.iter().find(|it| it.message.contains("`my_tools` is not used"));
+    let problem = problem.expect("it is told");
+    assert_eq!(problem.line, 3);
+    assert!(problem.help.as_deref().is_some_and(|it| it.contains("callboard trust")));
+
+    let data = folder.path().join("data");
+    let mut trust = Trust::read(&data, false);
+    trust.record(team.untrusted.iter().map(|it| it.source.clone())).expect("recorded");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(data.join("trust.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let again = || {
+        let mut team = load(folder.path(), &env).expect("it loads");
+        team.trust(&Trust::read(&data, false));
+        team
+    };
+    assert_eq!(agent(&again(), "lead").servers, ["my_tools"]);
+    std::fs::write(folder.path().join(".mcp.json"), json.replace("true", "rm -r x")).unwrap();
+    assert!(again().servers.is_empty(), "a changed file is agreed to anew");
+}
+
+#[test]
+fn folders_of_other_programs_and_folders_nobody_named_are_not_trusted() {
+    let agent_file = "---\ndescription: d.\nmcp-servers: {x: {command: sh}}\n---\nx\n";
+    for (path, named, runs) in [
+        ("agents/lead.md", true, true),
+        ("agents/lead.md", false, false),
+        (".claude/agents/lead.md", true, false),
+        (".github/agents/lead.md", true, false),
+    ] {
+        let (_folder, team) = loaded(&[(path, agent_file)], named);
+        assert_eq!(!team.servers.is_empty(), runs, "{path} {named}");
+        assert_eq!(team.untrusted.is_empty(), runs, "{path} {named}");
+    }
+}
+
+#[test]
+fn everything_wrong_is_told_with_its_line() {
+    insta::assert_snapshot!(told_of_team(
+        "entry: lead\nmcpServers:\n  a: {comand: x}\n  b: {command: sh, url: https://x}\n  \
+         c: {url: http://example.com/mcp}\n  d: {url: \"https://me:pw@example.com\"}\n  \
+         e: {command: sh, env: {API_TOKEN: abcdefgh}}\n  f: {command: sh, args: x}\n  \
+         g: {url: https://x, headers: {Mcp-Session-Id: x}}\n  h: {command: no-such-program}\n  \
+         i: {command: sh, args: [\"${NOT_THERE}\"]}\n  j: {command: sh, type: sse}\n"
+    ));
+    insta::assert_snapshot!(told(&[
+        ("team.yaml", "entry: lead\nmcpServers: {files: {command: sh}}\n"),
+        (
+            "agents/lead.md",
+            "---\ndescription: d.\nmcpServers: [flies]\ntools: [mcp__fils__read, mcp__files]\n---\nx\n"
+        ),
+        (
+            ".mcp.json",
+            "{\"mcpServers\": {\"x\": {\"command\": \"sh\", \"env\": {\"KEY\": \"abcdefgh\"}}}}"
+        ),
+    ]));
+}
+
+#[test]
+fn a_broken_import_leaves_the_team_standing() {
+    for text in ["{", "[]", "{\"mcpServers\": 7}", "null", "{\"mcpServers\": {\"x\": []}}"] {
+        let files = [("team.yaml", "entry: lead"), ("agents/lead.md", PLAIN), (".mcp.json", text)];
+        let (_folder, team) = loaded(&files, true);
+        assert!(team.servers.is_empty() && team.untrusted.is_empty(), "{text}");
+    }
+    assert!(!Path::new("data").exists());
+}
+
+#[test]
+fn the_example_of_the_docs_loads() {
+    let page = include_str!("../docs/tool-servers.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|it| it.split("```").next());
+    let text = format!("entry: lead\n{}", block.expect("an example"));
+    let keys = |name: &str| match name {
+        "FILES_KEY" | "SEARCH_TOKEN" => Some("from-outside".to_owned()),
+        _ => env(name),
+    };
+    let folder = folder(&[("team.yaml", text.as_str()), ("agents/lead.md", PLAIN)]);
+    let mut team = load(folder.path(), &keys).unwrap_or_else(|it| panic!("{it}"));
+    team.trust(&Trust::read(&folder.path().join("data"), true));
+    assert_eq!(agent(&team, "lead").servers, ["files", "search"]);
+    let mut again = load(folder.path(), &keys).expect("it loads again");
+    again.trust_like(&team);
+    assert_eq!(again.servers.len(), 2, "what was trusted before is trusted again");
+}

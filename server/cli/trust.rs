@@ -1,0 +1,77 @@
+//! `trust`: what the tool servers of a team's files would run, and the owner's word that they may.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use callboard_config::SourceFile;
+use callboard_config::servers::{Reach, ToolServer, Trust};
+
+use super::args::TrustArgs;
+use super::fault::{BAD_CALL, Fault};
+use super::place;
+use super::say::Say;
+
+/// Shows every tool server that nobody agreed to yet, and records the files that name them.
+pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
+    let folder = place::team_folder(args.folder.as_deref())?;
+    let data = place::data_folder(args.data.as_deref())?;
+    let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
+    let mut trust = Trust::read(&data, false);
+    team.trust(&trust);
+    if team.untrusted.is_empty() {
+        let count = team.servers.len();
+        say.tell(&format!("nothing to agree to: {count} tool servers, all of them recorded"));
+        return Ok(0);
+    }
+    for server in &team.untrusted {
+        say.data(&shown(server))?;
+    }
+    if !args.yes && !is_agreed(say) {
+        say.complain("nothing was recorded; `callboard trust --yes` agrees without a question");
+        return Ok(BAD_CALL);
+    }
+    let mut files: Vec<SourceFile> = team.untrusted.iter().map(|it| it.source.clone()).collect();
+    files.dedup();
+    trust.record(files.into_iter()).map_err(|error| {
+        let data = data.display();
+        Fault::broken(format!("what was agreed cannot be kept in {data}: {error}"), "")
+    })?;
+    say.tell("recorded; a file that changes has to be agreed to again");
+    Ok(0)
+}
+
+/// One server: who names it, what it runs or asks, and which variables or headers it is given.
+fn shown(server: &ToolServer) -> String {
+    let (what, given) = match &server.reach {
+        Reach::Program { command, env, cwd, .. } => {
+            let names: Vec<&str> = env.keys().map(String::as_str).collect();
+            let place = format!("  program {command:?}\n  folder {cwd:?}");
+            (format!("runs {}\n{place}", server.shown), ("variables", names))
+        }
+        Reach::Http { headers, .. } => {
+            let names: Vec<&str> = headers.keys().map(String::as_str).collect();
+            (format!("asks {}", server.shown), ("headers", names))
+        }
+    };
+    let mut text = format!(
+        "tool server {}\n  file {}:{}\n  sha256 {}\n  {what}",
+        server.key,
+        server.source.path.display(),
+        server.line,
+        server.source.hash
+    );
+    if !given.1.is_empty() {
+        text.push_str(&format!("\n  {} {}", given.0, given.1.join(", ")));
+    }
+    let agents: Vec<&str> = server.users.iter().map(|it| it.as_str()).collect();
+    text.push_str(&format!("\n  for {}", agents.join(", ")));
+    text
+}
+
+fn is_agreed(say: Say) -> bool {
+    if !io::stdin().is_terminal() {
+        return false;
+    }
+    say.complain("may they run? type yes:");
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes"
+}

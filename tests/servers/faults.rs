@@ -1,0 +1,151 @@
+//! What goes badly: each fault of a server is a tool's error or a missing tool, never more.
+
+use callboard_trace::{Event, State};
+use serde_json::{Value, json};
+
+use super::fixture::{Fixture, eventually, is_there};
+use super::stage::{ask, caller, play, records};
+use super::{called, one, stage_with};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_goes_on_without_a_server_that_is_not_there() {
+    let (dead, mute, well) = (Fixture::new("dead"), Fixture::new("mute"), Fixture::new(""));
+    let servers = json!({"dead": dead.entry(json!({})), "mute": mute.entry(json!({})),
+        "well": well.entry(json!({})), "gone": {"command": "./no-such-program"}});
+    let calls = [("mcp__well__echo", json!({"text": "here"}))];
+    let stage = stage_with(&servers, &calls, "{tool_timeout_s: 5}", 0);
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "go on")).await;
+    assert_eq!(view.state, State::Completed);
+    assert_eq!(called(&node.desk(), &view.run).await[0].3, json!("here"));
+    let all = records(&node.desk(), &view.run).await;
+    let absent: Vec<String> = all
+        .iter()
+        .filter_map(|it| match &it.event {
+            Event::ToolReturned { ok: false, result, .. } => Some(result.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(absent.len(), 3, "{absent:?}");
+    let told = |words: &str| absent.iter().any(|it| it.contains(words));
+    assert!(told("`dead` is not there: it said: cannot find its own feet"), "{absent:?}");
+    assert!(told("`mute` told no tools in 5 s"), "{absent:?}");
+    assert!(told("`gone` is not there"), "{absent:?}");
+    node.stop().await;
+    [dead, mute, well].iter().for_each(Fixture::until_gone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_a_flood_and_a_silence_are_errors_of_the_tool() {
+    let fixture = Fixture::new("");
+    let calls = [
+        ("mcp__x__crash", json!({})),
+        ("mcp__x__echo", json!({"text": "back again"})),
+        ("mcp__x__huge", json!({})),
+        ("mcp__x__noise", json!({})),
+        ("mcp__x__hang", json!({})),
+        ("mcp__x__input", json!({})),
+    ];
+    let stage =
+        stage_with(&json!({"x": fixture.entry(json!({}))}), &calls, "{tool_timeout_s: 10}", 0);
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coder", "try")).await;
+    assert_eq!(view.state, State::Completed, "{:?}", view.error);
+    let told = called(&node.desk(), &view.run).await;
+    let error = |at: usize| told[at].3["error"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        error(0).contains("lost during the call") && error(0).contains("out of paper"),
+        "{told:?}"
+    );
+    assert_eq!(told[1].3, json!("back again"));
+    assert!(error(2).contains("a line of more than"), "{}", error(2));
+    assert_eq!(told[3].3, json!("in spite of the noise"));
+    assert!(error(4).contains("gave no answer in 10 s"), "{}", error(4));
+    assert_eq!(told.len(), 6, "the last one is answered too: {told:?}");
+    node.stop().await;
+    fixture.until_gone();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_result_is_cut_for_the_model_and_kept_to_be_read() {
+    let fixture = Fixture::new("");
+    let calls =
+        [("mcp__x__big", json!({"bytes": 160_000})), ("mcp__x__big", json!({"bytes": 3_200_000}))];
+    let stage = one(&fixture, &calls);
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "much")).await;
+    assert_eq!(view.state, State::Completed);
+    let told = called(&node.desk(), &view.run).await;
+    let text = told[0].3.as_str().expect("text");
+    assert!(
+        text.len() < 66_000 && text.contains("[cut: 65536 of 160000 bytes; `read` a_"),
+        "{}",
+        text.len()
+    );
+    assert!(told[1].3.as_str().expect("text").contains("of 3200000 bytes"));
+    let all = records(&node.desk(), &view.run).await;
+    let kept: Vec<(&str, usize)> = all
+        .iter()
+        .filter_map(|it| match &it.event {
+            Event::Noted { artifact, value, .. } => {
+                Some((artifact.as_str(), value.as_str().unwrap_or_default().len()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!((kept.len(), kept[0].1), (2, 160_000));
+    assert!(text.contains(kept[0].0), "the model is told its name");
+    assert!((1 << 20..(1 << 20) + 100).contains(&kept[1].1), "{kept:?}");
+    let seen = fixture.seen().len();
+    let scratch = tempfile::tempdir().expect("a folder");
+    let again = node.desk().replay(&view.run, &caller(), false, scratch.path()).await;
+    let again = again.expect("it can be taken again");
+    assert!(again.same, "{again:?}");
+    assert_eq!(fixture.seen().len(), seen, "a replay calls nobody");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_tools_and_hostile_schemas_are_left_out_and_told() {
+    for (words, kept, left_out) in [("many", 200, 9_800), ("deep", 1, 1), ("odd", 2, 2)] {
+        let fixture = Fixture::new(words);
+        let stage = one(&fixture, &[]);
+        let node = stage.node().await;
+        let view = play(&node.desk(), ask("writer", "look")).await;
+        assert_eq!(view.state, State::Completed, "{words}: {:?}", view.error);
+        let all = records(&node.desk(), &view.run).await;
+        let listed = all.iter().find_map(|it| match &it.event {
+            Event::ToolReturned { ok: true, result, .. } => Some(result.clone()),
+            _ => None,
+        });
+        let listed = listed.expect("a list");
+        let tools = listed["tools"].as_array().map_or(&[][..], Vec::as_slice);
+        assert_eq!(tools.len(), kept, "{words}: {}", listed["left_out"]);
+        assert_eq!(listed["left_out"]["count"], json!(left_out), "{words}: {}", listed["left_out"]);
+        if words == "odd" {
+            assert_eq!(tools[1]["description"], Value::from("ab[31m"), "no hidden marks");
+        }
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_a_server_that_hides_and_does_not_listen() {
+    let fixture = Fixture::new("stubborn escape");
+    let stage = one(&fixture, &[("mcp__x__echo", json!({"text": "x"}))]);
+    let node = stage.node().await;
+    play(&node.desk(), ask("writer", "go")).await;
+    assert_eq!(fixture.pids().len(), 2);
+    assert!(fixture.pids().iter().all(|it| is_there(*it)), "both live while the line is open");
+    node.stop().await;
+    fixture.until_gone();
+    eventually("no keeper is left", || keepers(&fixture) == 0);
+}
+
+/// Processes whose command line names the fixture's folder.
+fn keepers(fixture: &Fixture) -> usize {
+    let folder = fixture.folder().display().to_string();
+    let all = std::fs::read_dir("/proc").expect("processes").flatten();
+    let lines = all.filter_map(|it| std::fs::read_to_string(it.path().join("cmdline")).ok());
+    lines.filter(|it| it.contains(&folder)).count()
+}
