@@ -1,6 +1,7 @@
 //! Looking at a plan: from the run that leads it, without reading the journals of its steps.
 
-use callboard_agents::{Counts, Place, Run, Standing};
+use callboard_agents::Run;
+use callboard_agents::plan::{Counts, Place, Standing};
 use callboard_store::{RunRow, StoreError};
 use callboard_trace::{Caller, Cost, EndState, Question, Queued, RunId, RunView, State, Tree};
 use serde::Serialize;

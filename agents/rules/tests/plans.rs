@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::cast::{done, failed};
 use super::play::Play;
-use crate::{Counts, Draft, Plan, Run, Step, next};
+use crate::plan::{Counts, Plan};
+use crate::{Draft, Run, Step, next};
 
 /// A plan's run with these steps: each an id and the ids it waits for.
 fn plan(steps: &[(&str, &[&str])]) -> Run {
