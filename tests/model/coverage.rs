@@ -121,7 +121,7 @@ async fn the_journal_holds_every_exchange_and_no_other() {
     let endpoint = Endpoint::start(move |ask| script(ask, &limited)).await;
     let stage = team(&endpoint.base_url());
     let node = stage.node().await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let view = play(&node.desk(), ask("coordinator", "do it all")).await;
     let elapsed = began.elapsed().as_millis() as u64;
     let records = records(&node.desk(), &view.run).await;
