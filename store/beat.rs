@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use callboard_trace::RunId;
 
+use crate::callers;
 use crate::db::{Row, Tx};
 use crate::store::Steady;
 use crate::{Lease, Store, StoreError};
@@ -83,6 +84,7 @@ pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
     let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
         WHERE node = $1 AND state = 'running'";
     let freed = tx.exec(sql, &[node.into()])?;
+    callers::left_by(tx, node)?;
     tx.exec("DELETE FROM node WHERE id = $1", &[node.into()])?;
     Ok(freed)
 }

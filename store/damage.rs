@@ -42,7 +42,7 @@ fn a_newer_file_is_refused() {
     drop(store);
     raw(&home).execute_batch("PRAGMA user_version = 77").unwrap();
     let error = refused(&home);
-    assert_eq!(error, StoreError::Newer { found: 77, known: 1 });
+    assert_eq!(error, StoreError::Newer { found: 77, known: crate::schema::CHANGES.len() as u32 });
     assert!(error.to_string().contains("use the newer program"), "{error}");
 }
 
@@ -174,6 +174,7 @@ async fn a_store_of_the_first_format_opens() {
     assert_eq!(tree[1].1.event, fact(&"long ".repeat(500)).event);
     assert_eq!(store.verify(&run).await.unwrap().breaks, vec![]);
     assert_eq!(store.journal(&RunId::from_text("n_old"), 0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.unread("me", 0, 9).await.unwrap().n_all, 0, "it counts as delivered");
     let lease = store.claim(1, 9).await.unwrap().remove(0);
     assert_eq!((lease.run.clone(), lease.seq), (RunId::new(2), 1));
     say(&store, &lease, 1, "new").await.unwrap();

@@ -6,6 +6,7 @@ mod advance;
 mod beat;
 mod blob;
 mod busy;
+mod callers;
 mod chain;
 mod claim;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod writer;
 pub use advance::{Advance, Advanced, Next};
 pub use beat::Beat;
 pub use busy::Busy;
+pub use callers::{Listens, Unread, Word};
 pub use claim::Lease;
 pub use error::StoreError;
 pub use new::{NewRun, Submitted};

@@ -60,6 +60,11 @@ pub struct RunRow {
     pub deadline: i64,
     /// Where it stands in the list of all runs; later ones are greater.
     pub pos: u64,
+    /// Its place in the queue, smallest first: when its root was accepted, minus its priority in
+    /// seconds, in microseconds.
+    pub rank: i64,
+    /// Microseconds since 1970 at which its root was accepted.
+    pub root_at: i64,
 }
 
 /// Which roots to list, newest first.
@@ -104,6 +109,7 @@ macro_rules! run_row {
         )
     };
 }
+pub(crate) use run_row;
 
 impl Store {
     /// A run's records behind a number, oldest first. No record = the end.
@@ -179,6 +185,19 @@ impl Store {
         Ok(found.into_iter().next().map(|it| it.1))
     }
 
+    /// The last records of a run or of a stream, oldest first.
+    pub async fn latest(&self, run: &RunId, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let run = run.clone();
+        let sql =
+            kept!("WHERE j.run = (SELECT pos FROM run WHERE id = $1) ORDER BY j.seq DESC LIMIT $2");
+        let read = self.inner.db.read(move |tx| {
+            let mut found = placed(tx, sql, &[(&run).into(), limit.into()])?;
+            found.reverse();
+            Ok(found.into_iter().map(|it| it.1).collect())
+        });
+        read.await
+    }
+
     /// Roots, newest first.
     pub async fn list(&self, filter: List) -> Result<Vec<RunRow>, StoreError> {
         self.inner.db.read(move |tx| list(tx, &filter)).await
@@ -247,7 +266,8 @@ fn placed(
     placed.collect()
 }
 
-fn row_of(row: &Row) -> Result<RunRow, StoreError> {
+/// Reads a row of the columns above.
+pub(crate) fn row_of(row: &Row) -> Result<RunRow, StoreError> {
     Ok(RunRow {
         run: RunId::from_text(row.text(0)?),
         root: RunId::from_text(row.text(1)?),
@@ -268,6 +288,8 @@ fn row_of(row: &Row) -> Result<RunRow, StoreError> {
         ended: row.maybe_int(15),
         deadline: row.int(16)?,
         pos: row.number(17)?,
+        rank: row.int(18)?,
+        root_at: row.int(20)?,
     })
 }
 
@@ -280,7 +302,7 @@ fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>, StoreError> {
         let sql = "SELECT count(*) FROM run
             WHERE state = 'ready' AND (rank, turn, root_at, pos) <= ($1, $2, $3, $4)";
         let place =
-            [row.int(18)?.into(), row.int(19)?.into(), row.int(20)?.into(), found.pos.into()];
+            [found.rank.into(), row.int(19)?.into(), found.root_at.into(), found.pos.into()];
         found.position = tx.one(sql, &place)?.and_then(|it| it.number(0).ok());
     }
     Ok(Some(found))

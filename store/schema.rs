@@ -1,7 +1,7 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO];
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -67,4 +67,15 @@ CREATE TABLE node(id TEXT PRIMARY KEY, started {int} NOT NULL, seen {int} NOT NU
 CREATE TABLE pace(name TEXT PRIMARY KEY, tat {int} NOT NULL, at {int} NOT NULL) {options};
 CREATE TABLE tally(name TEXT PRIMARY KEY, n {int} NOT NULL) {options};
 INSERT INTO tally(name, n) VALUES('open_roots', 0), ('ended', 0);
+";
+
+/// `heard` says what the caller of a root has heard of it: `yes` = its end was delivered, or nobody
+/// is to be told; `no` = nobody waits; `left` = a call waited and went without the end; else the
+/// node at which a call waits. What was there before this change counts as delivered.
+const TWO: &str = "
+ALTER TABLE run ADD COLUMN heard TEXT NOT NULL DEFAULT 'yes';
+CREATE INDEX run_unread ON run(principal, heard, ended)
+  WHERE top = 1 AND heard <> 'yes' AND ended IS NOT NULL;
+CREATE INDEX run_left ON run(principal, fingerprint) WHERE top = 1 AND heard = 'left';
+CREATE INDEX run_heard ON run(heard) WHERE heard <> 'yes' AND heard <> 'no' AND heard <> 'left';
 ";

@@ -165,6 +165,7 @@ fn again(
     journal::moved(tx, &tail)?;
     let sql =
         "UPDATE run SET state = 'ready', outcome = NULL, ended = NULL, stop = 0, attempt = $2,
+        heard = CASE WHEN top = 1 THEN 'no' ELSE heard END,
         root_at = $3, rank = $3 - priority * $4, deadline = $5 WHERE pos = $1";
     let args = [tail.pos.into(), tail.attempt.into(), at.into(), POINT.into(), deadline.into()];
     tx.exec(sql, &args)?;

@@ -2,10 +2,11 @@
 
 use callboard_trace::RunId;
 
+use crate::callers::{self, NO, YES};
 use crate::db::Tx;
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
-use crate::{NewRun, Store, StoreError, Submitted};
+use crate::{Listens, NewRun, Store, StoreError, Submitted};
 
 /// How long a key means the same run, in microseconds: a day.
 const KEY_LASTS: i64 = 86_400 * 1_000_000;
@@ -17,6 +18,10 @@ pub(crate) const POINT: i64 = 1_000_000;
 pub(crate) struct Entry {
     new: NewRun,
     lines: Vec<Line>,
+    /// Who is to hear of its end: the words of the column `heard`.
+    pub(crate) heard: String,
+    /// It may join the run that an equal call left behind.
+    pub(crate) rejoins: bool,
 }
 
 impl Store {
@@ -34,26 +39,49 @@ impl Store {
         }
         Ok(submitted)
     }
+
+    /// Takes a run in for a call, as [`Store::submit`] does, or joins the one that an equal call
+    /// left behind.
+    pub async fn call(&self, new: NewRun, listens: Listens) -> Result<Submitted, StoreError> {
+        let node = self.inner.node.clone();
+        let mut entry = Entry::new(new, &self.inner.ink)?;
+        entry.rejoins = listens.rejoins;
+        if listens.waits {
+            entry.heard.clone_from(&node);
+        }
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            callers::have_left(tx, &listens.left, &node)?;
+            admit(tx, &entry, at)
+        });
+        let submitted = done.await?;
+        if !submitted.joined {
+            self.ring();
+        }
+        Ok(submitted)
+    }
 }
 
 impl Entry {
     pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry, StoreError> {
         let (_, lines) = ink.write_all(std::mem::take(&mut new.facts))?;
-        Ok(Entry { new, lines })
+        let heard = if new.root.is_none() { NO } else { YES };
+        Ok(Entry { new, lines, heard: heard.to_owned(), rejoins: false })
     }
 }
 
 /// Keeps the run, or finds the one it joins.
 pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted, StoreError> {
     let new = &entry.new;
-    if let Some(run) = find_by_key(tx, new, at)? {
+    if let Some(run) = find(tx, entry, at)? {
+        callers::listen(tx, &run, &entry.heard)?;
         return Ok(Submitted { run, joined: true });
     }
     let line = match &new.root {
         Some(root) => Some(lineage(tx, new.parent.as_ref().unwrap_or(root), root)?),
         None => None,
     };
-    let Some(mut tail) = insert(tx, new, line.as_ref(), at)? else {
+    let Some(mut tail) = insert(tx, entry, line.as_ref(), at)? else {
         return join_by_name(tx, new);
     };
     if line.is_none() {
@@ -84,16 +112,17 @@ fn lineage(tx: &mut dyn Tx, parent: &RunId, root: &RunId) -> Result<Lineage, Sto
 
 fn insert(
     tx: &mut dyn Tx,
-    new: &NewRun,
+    entry: &Entry,
     line: Option<&Lineage>,
     at: i64,
 ) -> Result<Option<Tail>, StoreError> {
+    let new = &entry.new;
     let root_at = line.map_or(at, |it| it.root_at);
     let rank = root_at - i64::from(new.priority) * POINT;
     let root = new.root.as_ref().unwrap_or(&new.run);
     let sql = "INSERT INTO run(id, root, parent, top, agent, workspace, principal, once, fingerprint, state,
-          priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline)
-        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15)
+          priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline, heard)
+        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15, $16)
         ON CONFLICT(id) DO NOTHING RETURNING pos";
     let args = [
         (&new.run).into(),
@@ -111,6 +140,7 @@ fn insert(
         line.map_or(0, |it| it.turn).into(),
         at.into(),
         new.deadline.into(),
+        (&entry.heard).into(),
     ];
     let Some(row) = tx.one(sql, &args)? else { return Ok(None) };
     let pos = row.int(0)?;
@@ -127,6 +157,14 @@ fn insert(
         state: "ready".to_owned(),
         top: line.is_none(),
     }))
+}
+
+/// The run that has the key, or else the one that an equal call left behind.
+fn find(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Option<RunId>, StoreError> {
+    match find_by_key(tx, &entry.new, at)? {
+        None if entry.rejoins => callers::find_left(tx, &entry.new, at),
+        found => Ok(found),
+    }
 }
 
 fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>, StoreError> {

@@ -100,6 +100,19 @@ async fn a_claim_follows_an_index() {
     }
 }
 
+#[tokio::test]
+async fn a_look_for_what_is_unread_follows_an_index() {
+    let (home, store) = fresh();
+    store.submit(root(1)).await.unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN {}", translate(crate::callers::UNREAD));
+    let conn = raw(&home);
+    let mut statement = conn.prepare(&sql).unwrap();
+    let rows = statement.query_map(("me", "left", 0, 6), |row| row.get::<_, String>(3)).unwrap();
+    let plan = rows.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+    let index = "USING INDEX run_unread (principal=? AND heard=? AND ended>?)";
+    assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_changed_byte_breaks_the_chain() {

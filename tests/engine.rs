@@ -10,6 +10,8 @@
 mod away;
 #[path = "engine/beat.rs"]
 mod beat;
+#[path = "engine/callers.rs"]
+mod callers;
 #[path = "engine/crash.rs"]
 mod crash;
 #[path = "engine/fence.rs"]
@@ -78,6 +80,14 @@ macro_rules! every_case {
                 chains_hold_over_a_tree
                 notes_have_a_stream_of_their_own
                 a_change_is_heard;
+            callers: what_nobody_heard_is_unread_until_it_is_delivered
+                an_end_that_is_awaited_is_not_unread
+                the_unread_are_counted_and_the_newest_named
+                an_equal_call_joins_what_was_left
+                a_call_that_left_a_moment_ago_is_joined_before_that_is_written
+                what_a_dead_or_leaving_node_waited_for_is_left
+                children_are_nobodys_to_hear
+                the_last_records_come_oldest_first;
             storm: nothing_is_lost_or_done_twice;
             crash: what_was_answered_survives_a_kill
                 a_dead_process_is_taken_over_at_once
