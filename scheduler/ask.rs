@@ -76,6 +76,9 @@ pub struct Page {
 /// The team at a glance.
 #[derive(Clone, Debug, Serialize)]
 pub struct Board {
+    /// What ended while nobody listened, newest first, at most 20.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<RunLine>,
     /// The team's name.
     pub team: String,
     /// Every agent.

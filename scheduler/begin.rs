@@ -4,8 +4,8 @@ use callboard_agents::{Draft, Run};
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
 use callboard_trace::{Event, Fact, Fuses, Handoff, RunId, Started, Task};
-use sha2::{Digest, Sha256};
 
+use crate::same::fingerprint;
 use crate::{Ask, chance};
 
 /// The agent that leads a plan; no agent of a team may be called so.
@@ -64,7 +64,7 @@ pub(crate) fn root(
         workspace: team.workspace.clone(),
         principal: by.clone(),
         key: ask.key.clone().filter(|_| !ask.fresh),
-        fingerprint: fingerprint(ask),
+        fingerprint: fingerprint([ask.to.as_str(), &ask.task, &ask.context]),
         priority,
         deadline,
         facts: vec![
@@ -155,21 +155,6 @@ pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {
         attempts: limits.attempts,
         rate_limited: limits.rate_limited,
     }
-}
-
-/// What was asked, as a hash: the same key with another one is a conflict.
-fn fingerprint(ask: &Ask) -> String {
-    digest([ask.to.as_str(), &ask.task, &ask.context])
-}
-
-/// A hash over texts, each with its length.
-pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
 }
 
 /// The caller's W3C trace id and span, or a new trace id.

@@ -9,9 +9,11 @@ use crate::{AgentLine, Board, QueueLine, Refusal, RunLine, clock};
 
 /// Recent runs on the board.
 const RECENT: u32 = 20;
+/// Unread runs on the board.
+const UNREAD: usize = 20;
 
 impl Desk {
-    /// Agents, queue and the caller's recent runs.
+    /// What ended unread, agents, queue and the caller's recent runs.
     ///
     /// # Errors
     /// `engine_unavailable`.
@@ -23,12 +25,18 @@ impl Desk {
         let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
         let busy = store.busy().await.map_err(|it| unavailable(&it))?;
         let now = clock::now();
+        let unread = self.unread(caller, UNREAD).await.map_err(|it| unavailable(&it))?.0;
+        let mut left = Vec::with_capacity(unread.len());
+        for row in &unread {
+            left.push(self.line(row, now).await?);
+        }
         let mut runs = Vec::with_capacity(recent.len());
         for row in &recent {
             runs.push(self.line(row, now).await?);
         }
         let team = self.team();
         Ok(Board {
+            unread: left,
             team: team.name.clone(),
             agents: agents(team.agents.keys(), &busy),
             queue: QueueLine {

@@ -10,6 +10,8 @@ use callboard_trace::RunId;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::callers::Callers;
+use crate::clients::Clients;
 use crate::crew::Crew;
 
 /// Shared by the desk, the claimer and every drive.
@@ -28,6 +30,8 @@ pub(crate) struct House {
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,
+    pub(crate) callers: Callers,
+    pub(crate) clients: Clients,
 }
 
 /// Plans that wait, as they were folded last: whoever goes on with one, or looks at it, reads only

@@ -1,6 +1,7 @@
 //! How work comes in: checked, written down, answered, in that order.
 
 use callboard_config::{Agent, AgentName, Team};
+use callboard_store::{Listens, NewRun};
 
 use crate::desk::{Desk, unavailable};
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin, clock};
@@ -12,10 +13,31 @@ impl Desk {
     /// `unknown_agent`, `conflict` (the key was used for something else), `over_capacity`,
     /// `engine_unavailable`. Nothing was started then.
     pub async fn submit(&self, ask: Ask) -> Result<Submitted, Refusal> {
+        self.call(ask, Listens::default()).await
+    }
+
+    /// The same for a call that listens: without a key of its own it joins the run that an equal
+    /// call waited for and left without its end, unless it is to be a fresh one.
+    ///
+    /// # Errors
+    /// As [`Desk::submit`].
+    pub async fn call(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
         let team = self.team();
         let agent = member(&team, &ask.to)?;
         let new = begin::root(&team, agent, &ask, clock::now(), None);
-        let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;
+        let rejoins = listens.rejoins && !ask.fresh;
+        self.take_in(new, Listens { rejoins, ..listens }).await
+    }
+
+    /// Writes a new root down, or finds the one it joins.
+    pub(crate) async fn take_in(
+        &self,
+        new: NewRun,
+        listens: Listens,
+    ) -> Result<Submitted, Refusal> {
+        let left = if listens.rejoins { self.house.callers.left() } else { Vec::new() };
+        let submitted = self.house.store.call(new, listens, left).await;
+        let submitted = submitted.map_err(|it| unavailable(&it))?;
         self.house.ready.notify_one();
         Ok(Submitted { run: submitted.run, joined: submitted.joined })
     }

@@ -12,11 +12,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::callers::Callers;
+use crate::clients::Clients;
 use crate::crew::{Crew, loaded, secrets};
 use crate::desk::Desk;
 use crate::drive::drive;
 use crate::hands::hands;
 use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
+use crate::listen::{write_all, write_down};
 use crate::watch::watch;
 use crate::{chance, clock, playbook_problems};
 
@@ -84,6 +87,7 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
+        tasks.spawn(write_down(house.clone()));
         if options.work {
             work(&mut tasks, &house, None);
         }
@@ -115,6 +119,7 @@ impl Node {
             self.tasks.shutdown().await;
         }
         self.house.crew.hands().servers.close();
+        write_all(&self.house).await;
         let stopped =
             Event::NodeStopped { node: self.house.node.clone(), reason: "asked to stop".into() };
         let fact = Fact::new(self.house.node.as_str(), stopped);
@@ -146,6 +151,8 @@ fn house(
         alarm: Alarm::default(),
         driven: Driven::default(),
         waiters: Waiters::default(),
+        callers: Callers::default(),
+        clients: Clients::default(),
     }
 }
 

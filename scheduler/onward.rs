@@ -2,7 +2,7 @@
 
 use callboard_agents::{artifact_of, noted};
 use callboard_config::{Agent, Mode};
-use callboard_store::RunState;
+use callboard_store::{Listens, RunState};
 use callboard_trace::{
     Action, ArtifactRef, Caller, Control, Event, Fact, Handoff, MadeBy, Record, RunId, Tree,
 };
@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
 use crate::intake::member;
+use crate::same::fingerprint;
 use crate::{Ask, HandedOver, HandoffAsk, Refusal, RefusalCode, begin, chance, clock, journal};
 
 impl Desk {
@@ -18,13 +19,18 @@ impl Desk {
     ///
     /// # Errors
     /// `unknown_agent`; `not_found` for the run or an artifact; `engine_unavailable`.
-    pub async fn handoff(&self, ask: HandoffAsk, caller: &Caller) -> Result<HandedOver, Refusal> {
+    pub async fn handoff(
+        &self,
+        ask: HandoffAsk,
+        caller: &Caller,
+        listens: Listens,
+    ) -> Result<HandedOver, Refusal> {
         let team = self.team();
         let agent = member(&team, &ask.to)?;
         let Some(run) = ask.run.clone() else {
             let nothing = Estate::default();
             nothing.holds(&ask.artifacts)?;
-            return self.seed(&ask, agent, caller, nothing).await;
+            return self.seed(&ask, agent, caller, (nothing, listens)).await;
         };
         let row = self.row(&run, caller).await?;
         let records = journal::tree(&self.house.store, &row.root).await;
@@ -34,7 +40,7 @@ impl Desk {
         let estate = Estate::of(&run, &tree, &records);
         estate.holds(&ask.artifacts)?;
         if row.state == RunState::Ended {
-            return self.seed(&ask, agent, caller, estate).await;
+            return self.seed(&ask, agent, caller, (estate, listens)).await;
         }
         self.redirect(&run, ask, &tree, caller).await
     }
@@ -69,7 +75,7 @@ impl Desk {
         ask: &HandoffAsk,
         agent: &Agent,
         caller: &Caller,
-        estate: Estate,
+        (estate, listens): (Estate, Listens),
     ) -> Result<HandedOver, Refusal> {
         let from = estate.from.clone().unwrap_or_else(|| "outside".into());
         let handoff = Handoff {
@@ -101,10 +107,31 @@ impl Desk {
         let mut new = begin::root(&self.team(), agent, &plain, clock::now(), Some(handoff));
         let by = caller.principal.as_str();
         new.facts.extend(estate.notes.into_iter().map(|it| Fact::new(by, it)));
-        let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;
-        self.house.ready.notify_one();
-        Ok(HandedOver { run: submitted.run, handoff: id, from, to: ask.to.clone() })
+        new.fingerprint = asked_for(ask);
+        let submitted = self.take_in(new, listens).await?;
+        let handoff = if submitted.joined { self.handoff_of(&submitted.run).await? } else { id };
+        Ok(HandedOver { run: submitted.run, handoff, from, to: ask.to.clone() })
     }
+
+    /// The handoff that a run began with.
+    async fn handoff_of(&self, run: &RunId) -> Result<String, Refusal> {
+        let first = self.house.store.journal(run, 0, 2).await.map_err(|it| unavailable(&it))?;
+        let begun = first.iter().find_map(|it| {
+            let Event::RunStarted(started) = &it.event else { return None };
+            started.handoff.as_ref().map(|it| it.id.clone())
+        });
+        Ok(begun.unwrap_or_default())
+    }
+}
+
+/// A handoff as a hash: the same one comes again where its caller did not hear of it.
+fn asked_for(ask: &HandoffAsk) -> String {
+    let run = ask.run.as_ref().map_or("", RunId::as_str);
+    let told = &ask.summary;
+    let parts = ["team_handoff", ask.to.as_str(), run, &ask.task, &told.did, &told.must_know];
+    let more = std::iter::once(told.do_next.as_str());
+    let more = more.chain(told.open_questions.iter().map(String::as_str)).chain([""]);
+    fingerprint(parts.into_iter().chain(more).chain(ask.artifacts.iter().map(|it| it.id.as_str())))
 }
 
 /// What a run leaves behind: its notes and its answer, to be read in the run that goes on from it.

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
+use callboard_store::Listens;
 use callboard_trace::{Event, Fact, PlanStep};
 use serde_json::json;
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::intake::member;
+use crate::same::fingerprint;
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin, chance, clock};
 
 /// Problems told of one plan; the rest is counted.
@@ -47,6 +49,14 @@ impl Desk {
     /// `invalid_input` with every problem, a cycle printed; `conflict`, `over_capacity`,
     /// `engine_unavailable`. Nothing was started then.
     pub async fn submit_plan(&self, plan: PlanAsk) -> Result<Submitted, Refusal> {
+        self.call_plan(plan, Listens::default()).await
+    }
+
+    /// The same for a call that listens, as [`Desk::call`].
+    ///
+    /// # Errors
+    /// As [`Desk::submit_plan`].
+    pub async fn call_plan(&self, plan: PlanAsk, listens: Listens) -> Result<Submitted, Refusal> {
         let team = self.team();
         let steps = steps(&team, plan.tasks)?;
         let leader = leader();
@@ -55,12 +65,11 @@ impl Desk {
         let mut new = begin::root(&team, &leader, &ask, clock::now(), None);
         let by = ask.caller.principal.as_str();
         let steps = json!(steps);
-        new.fingerprint = begin::digest([new.fingerprint.as_str(), &steps.to_string()]);
+        new.fingerprint = fingerprint([new.fingerprint.as_str(), &steps.to_string()]);
         let (plan, source) = (chance::name("p_"), "client".to_string());
         new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps }));
-        let submitted = self.house.store.submit(new).await.map_err(|it| unavailable(&it))?;
-        self.house.ready.notify_one();
-        Ok(Submitted { run: submitted.run, joined: submitted.joined })
+        let rejoins = listens.rejoins && !ask.fresh;
+        self.take_in(new, Listens { rejoins, ..listens }).await
     }
 }
 

@@ -32,14 +32,22 @@ const KNOWN: [(&str, u64); 7] = [
     ("jan", 27),
 ];
 
+/// The part of a client's patience within which it is answered.
+const IN_TIME: f64 = 0.9;
+/// Nobody is answered earlier for want of patience.
+const LEAST: Duration = Duration::from_secs(2);
+
 impl Deadline {
-    /// The deadline of a client that calls itself so; `limits.wait_s` where it is not known.
-    pub(crate) fn of(client: &str, limits: &Limits) -> Deadline {
+    /// The deadline of a client that calls itself so, and that gave a call up after so long;
+    /// `limits.wait_s` where neither is known.
+    pub(crate) fn of(client: &str, limits: &Limits, gives_up: Option<Duration>) -> Deadline {
         let name = client.to_lowercase();
         let found = KNOWN.iter().find(|(begins, _)| name.starts_with(begins));
         let most = found.map_or(limits.wait_s, |(_, seconds)| *seconds).min(limits.wait_max_s);
-        let usual = limits.wait_s.min(most);
-        Deadline { usual: Duration::from_secs(usual), most: Duration::from_secs(most) }
+        let most = Duration::from_secs(most);
+        let learnt = gives_up.map(|it| it.mul_f64(IN_TIME).max(LEAST));
+        let most = learnt.map_or(most, |it| it.min(most));
+        Deadline { usual: Duration::from_secs(limits.wait_s).min(most), most }
     }
 }
 
@@ -61,14 +69,26 @@ mod tests {
         for (client, usual, most) in cases {
             let seconds = Duration::from_secs;
             let expected = Deadline { usual: seconds(usual), most: seconds(most) };
-            assert_eq!(Deadline::of(client, &limits), expected, "{client}");
+            assert_eq!(Deadline::of(client, &limits, None), expected, "{client}");
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_shortens_the_wait_and_never_lengthens_it() {
+        let limits = Limits::default();
+        let cases = [("codex", 60.0, 40.0, 54.0), ("codex", 600.0, 40.0, 270.0)];
+        let more = [("nobody knows", 5.0, 4.5, 4.5), ("nobody knows", 0.5, 2.0, 2.0)];
+        for (client, after, usual, most) in cases.into_iter().chain(more) {
+            let found = Deadline::of(client, &limits, Some(Duration::from_secs_f64(after)));
+            let found = (found.usual.as_secs_f64(), found.most.as_secs_f64());
+            assert_eq!(found, (usual, most), "{client} {after}");
         }
     }
 
     #[test]
     fn the_owner_may_shorten_the_wait() {
         let limits = Limits { wait_s: 5, wait_max_s: 60, ..Limits::default() };
-        let found = Deadline::of("codex", &limits);
+        let found = Deadline::of("codex", &limits, None);
         assert_eq!((found.usual.as_secs(), found.most.as_secs()), (5, 60));
     }
 }

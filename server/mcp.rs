@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use callboard_scheduler::{Desk, Refusal, RefusalCode, Reloads};
 use callboard_tools::{Call, Outcome, Patience, UnknownTool};
-use callboard_trace::{Action, Caller, Control};
+use callboard_trace::{Action, Caller, Control, RunId};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
     CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation,
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Deadline;
-use crate::open::GivenUp;
+use crate::open::Asked;
 use crate::progress::Progress;
 use crate::shown::{Showcase, Shown};
 
@@ -102,9 +102,13 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
         let caller = self.caller(context);
-        let deadline = Deadline::of(&caller.client, &self.0.desk.team().limits);
+        let gives_up = self.0.desk.gives_up_after(&caller.client).await;
+        let deadline = Deadline::of(&caller.client, &self.0.desk.team().limits, gives_up);
         let left = self.0.ending.child_token();
+        let asked = context.extensions.get::<Asked>().cloned();
+        let ear = asked.as_ref().map(Asked::ear).unwrap_or_default();
         let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
+        let patience = patience.with_ear(ear);
         let shown = self.shown();
         let starts_a_run = shown.tools.starts_a_run(&call.tool);
         let mut news = JoinSet::new();
@@ -121,23 +125,34 @@ impl Server {
             done = body.join_next() => done,
             () = context.ct.cancelled() => {
                 left.cancel();
+                if let Some(asked) = asked.as_ref().filter(|it| it.timed_out()) {
+                    self.0.desk.gave_up(&caller.client, asked.elapsed()).await;
+                }
                 let done = body.join_next().await;
-                let run = named.borrow().clone();
-                if let Some(run) = run.filter(|_| starts_a_run && by_user(context)) {
-                    let reason = "the user of the client asked to stop".to_owned();
-                    let cancel = Control { action: Action::Cancel, value: Value::Null, reason };
-                    if let Err(refusal) = self.0.desk.control(&run, cancel, &caller).await {
-                        tracing::debug!(%run, %refusal, "the run goes on");
-                    }
+                let run = named.borrow().clone().filter(|_| starts_a_run);
+                if let Some(run) = run.filter(|_| asked.as_ref().is_some_and(Asked::by_user)) {
+                    self.stop(&run, &caller).await;
                 }
                 done
             }
         };
         news.shutdown().await;
         match done {
-            Some(Ok(Ok(outcome))) => Ok(outcome),
+            Some(Ok(Ok(outcome))) => {
+                asked.filter(|_| outcome.is_end()).inspect(Asked::is_end);
+                Ok(outcome)
+            }
             Some(Ok(Err(UnknownTool(told)))) => Err(ErrorData::invalid_params(told, None)),
             Some(Err(_)) | None => Ok(broke_down()),
+        }
+    }
+
+    /// A user who stops a call stops its run.
+    async fn stop(&self, run: &RunId, caller: &Caller) {
+        let reason = "the user of the client asked to stop".to_owned();
+        let cancel = Control { action: Action::Cancel, value: Value::Null, reason };
+        if let Err(refusal) = self.0.desk.control(run, cancel, caller).await {
+            tracing::debug!(%run, %refusal, "the run goes on");
         }
     }
 }
@@ -314,8 +329,4 @@ fn introduced(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
 
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28)
-}
-
-fn by_user(context: &RequestContext<RoleServer>) -> bool {
-    context.extensions.get::<GivenUp>().is_some_and(GivenUp::by_user)
 }

@@ -1,8 +1,10 @@
 //! The requests of one connection that are not answered yet.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
+use callboard_tools::Ear;
 use rmcp::model::{ProgressToken, RequestId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -23,27 +25,75 @@ type Requests = Vec<Request>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-/// Why a client gave a request up; put into the request before it is known.
-#[derive(Clone, Default)]
-pub(crate) struct GivenUp(Arc<OnceLock<String>>);
+/// What becomes of one request: shared by the connection, which reads and writes, and by the call.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<Inside>);
+
+struct Inside {
+    since: Instant,
+    /// Why the client gave the request up.
+    given_up: OnceLock<String>,
+    /// What the call listens to.
+    ear: Ear,
+    /// Whether the answer is the end of that.
+    is_end: AtomicBool,
+}
 
 struct Request {
     ticket: Ticket,
     id: RequestId,
     progress: Option<ProgressToken>,
-    given_up: GivenUp,
+    asked: Asked,
     is_answered: bool,
 }
 
-impl GivenUp {
+impl Asked {
+    fn new() -> Asked {
+        let since = Instant::now();
+        let (given_up, ear) = (OnceLock::new(), Ear::default());
+        Asked(Arc::new(Inside { since, given_up, ear, is_end: AtomicBool::new(false) }))
+    }
+
+    /// Where the call puts what it listens to. If the end of that is never written, its caller went
+    /// without it.
+    pub(crate) fn ear(&self) -> Ear {
+        self.0.ear.clone()
+    }
+
+    /// The answer is the end of what the call listened to.
+    pub(crate) fn is_end(&self) {
+        self.0.is_end.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer is written.
+    pub(crate) fn written(&self) {
+        let listening = self.0.ear.take();
+        if let Some(listening) = listening.filter(|_| self.0.is_end.load(Ordering::Relaxed)) {
+            listening.delivered();
+        }
+    }
+
     /// Whether a person asked to stop, other than a client that lost its patience.
     pub(crate) fn by_user(&self) -> bool {
-        let reason = self.0.get().map(|it| it.to_lowercase()).unwrap_or_default();
-        let words = || reason.split(|it: char| !it.is_alphanumeric());
         let stops = ["cancel", "abort", "stop", "interrupt"];
-        words().any(|it| it == "user")
-            && words().any(|word| stops.iter().any(|it| word.starts_with(it)))
-            && !words().any(|it| it == "timeout" || it == "timed")
+        self.has(|it| it == "user")
+            && self.has(|word| stops.iter().any(|it| word.starts_with(it)))
+            && !self.timed_out()
+    }
+
+    /// Whether the client says that it lost its patience.
+    pub(crate) fn timed_out(&self) -> bool {
+        self.has(|it| it == "timeout" || it == "timed")
+    }
+
+    fn has(&self, word: impl Fn(&str) -> bool) -> bool {
+        let reason = self.0.given_up.get().map(|it| it.to_lowercase()).unwrap_or_default();
+        reason.split(|it: char| !it.is_alphanumeric()).any(word)
+    }
+
+    /// Since the request came in.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.since.elapsed()
     }
 }
 
@@ -61,16 +111,16 @@ impl Open {
     }
 
     /// Takes a request in; `None` if one of the same id waits for its answer.
-    pub(crate) fn add(&self, id: RequestId, progress: Option<ProgressToken>) -> Option<GivenUp> {
+    pub(crate) fn add(&self, id: RequestId, progress: Option<ProgressToken>) -> Option<Asked> {
         let mut requests = self.requests();
         if requests.iter().any(|it| it.id == id && !it.is_answered) {
             return None;
         }
         let ticket = Ticket(self.n_tickets.fetch_add(1, Ordering::Relaxed));
-        let given_up = GivenUp::default();
-        let kept = given_up.clone();
-        requests.push(Request { ticket, id, progress, given_up: kept, is_answered: false });
-        Some(given_up)
+        let asked = Asked::new();
+        let kept = asked.clone();
+        requests.push(Request { ticket, id, progress, asked: kept, is_answered: false });
+        Some(asked)
     }
 
     /// The client gives a request up; whether it was waiting for its answer.
@@ -79,18 +129,20 @@ impl Open {
         let found = requests.iter().position(|it| it.id == *id && !it.is_answered);
         let Some(at) = found else { return false };
         let request = requests.remove(at);
-        let _ = request.given_up.0.set(reason.unwrap_or_default().to_owned());
+        let _ = request.asked.0.given_up.set(reason.unwrap_or_default().to_owned());
+        // At once: the same call may be the next line.
+        drop(request.asked.0.ear.take());
         self.closed.notify_one();
         true
     }
 
     /// The answer is on its way: from here on nothing more is said about the request, and its id
     /// is free again. `None` if nobody waits for it.
-    pub(crate) fn answer(&self, id: &RequestId) -> Option<Ticket> {
+    pub(crate) fn answer(&self, id: &RequestId) -> Option<(Ticket, Asked)> {
         let mut requests = self.requests();
         let request = requests.iter_mut().find(|it| it.id == *id && !it.is_answered)?;
         request.is_answered = true;
-        Some(request.ticket)
+        Some((request.ticket, request.asked.clone()))
     }
 
     /// The answer is written, or never will be.
@@ -126,25 +178,27 @@ mod tests {
     fn only_a_person_stops_a_run() {
         let by_user = |reason: &str| {
             let open = Open::default();
-            let given_up = open.add(RequestId::Number(1), None).expect("it is new");
+            let asked = open.add(RequestId::Number(1), None).expect("it is new");
             assert!(open.give_up(&RequestId::Number(1), Some(reason)));
-            given_up.by_user()
+            (asked.by_user(), asked.timed_out())
         };
         for reason in
             ["User requested cancellation", "cancelled by user", "The user aborted a request."]
         {
-            assert!(by_user(reason), "{reason}");
+            assert_eq!(by_user(reason), (true, false), "{reason}");
         }
         for reason in [
             "SdkError: Request timed out",
             "McpError: MCP error -32001: Request timed out",
             "request timeout",
-            "MCP request cancelled by caller",
-            "AbortError: The operation was aborted.",
             "user request timed out, cancelled",
-            "",
         ] {
-            assert!(!by_user(reason), "{reason}");
+            assert_eq!(by_user(reason), (false, true), "{reason}");
+        }
+        for reason in
+            ["MCP request cancelled by caller", "AbortError: The operation was aborted.", ""]
+        {
+            assert_eq!(by_user(reason), (false, false), "{reason}");
         }
     }
 
@@ -155,7 +209,7 @@ mod tests {
         assert!(open.add(id.clone(), Some(token.clone())).is_some());
         assert!(open.add(id.clone(), None).is_none());
         assert!(open.awaits(&token));
-        let first = open.answer(&id).expect("somebody waits");
+        let (first, _) = open.answer(&id).expect("somebody waits");
         assert!(!open.awaits(&token));
         assert!(!open.give_up(&id, None), "it is too late");
         assert!(open.add(id.clone(), None).is_some(), "the id is free before the line is written");
@@ -164,7 +218,7 @@ mod tests {
         assert_eq!(open.len(), 1);
         assert!(open.give_up(&id, None));
         assert_eq!(open.len(), 0);
-        assert_eq!(open.answer(&id), None);
+        assert!(open.answer(&id).is_none());
     }
 
     #[test]
@@ -174,7 +228,7 @@ mod tests {
         add(1);
         add(2);
         assert!(open.is_full(2) && !open.is_full(3));
-        let unread = [1, 2].map(|id| open.answer(&RequestId::Number(id)).expect("it waits"));
+        let unread = [1, 2].map(|id| open.answer(&RequestId::Number(id)).expect("it waits").0);
         assert!(!open.is_full(2));
         add(3);
         assert!(!open.is_full(2));

@@ -101,12 +101,12 @@ impl Wire {
             return None;
         }
         let progress = request.request.get_meta().get_progress_token();
-        let Some(given_up) = self.open.add(id.clone(), progress) else {
+        let Some(asked) = self.open.add(id.clone(), progress) else {
             let message = format!("the id {id} belongs to a request that is not answered yet");
             self.refuse(&refused(ErrorCode::INVALID_REQUEST, message));
             return None;
         };
-        request.request.extensions_mut().insert(given_up);
+        request.request.extensions_mut().insert(asked);
         Some(request)
     }
 
@@ -163,7 +163,10 @@ impl Transport<RoleServer> for Wire {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error.into()),
             };
-            if let Some(ticket) = answered {
+            if let Some((ticket, asked)) = answered {
+                if sent.is_ok() {
+                    asked.written();
+                }
                 open.close(ticket);
             }
             sent

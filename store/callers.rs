@@ -9,15 +9,13 @@ use crate::read::{RunRow, row_of, run_row};
 use crate::{NewRun, Store, StoreError};
 
 /// How a call listens to the run it starts, and what it joins when it comes again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listens {
     /// It stays open until the run ends, or goes without the end.
     pub waits: bool,
     /// It joins the run of an equal call that waited and went without the end: an open one, or one
     /// that ended unread less than ten minutes ago.
     pub rejoins: bool,
-    /// Runs whose calls at this node have gone by now, though that is not written yet.
-    pub left: Vec<RunId>,
 }
 
 /// What became of a call, on its way into the run's journal.

@@ -41,8 +41,14 @@ impl Store {
     }
 
     /// Takes a run in for a call, as [`Store::submit`] does, or joins the one that an equal call
-    /// left behind.
-    pub async fn call(&self, new: NewRun, listens: Listens) -> Result<Submitted, StoreError> {
+    /// left behind. `left` are runs whose calls at this node have gone, though that is not written
+    /// yet.
+    pub async fn call(
+        &self,
+        new: NewRun,
+        listens: Listens,
+        left: Vec<RunId>,
+    ) -> Result<Submitted, StoreError> {
         let node = self.inner.node.clone();
         let mut entry = Entry::new(new, &self.inner.ink)?;
         entry.rejoins = listens.rejoins;
@@ -51,7 +57,7 @@ impl Store {
         }
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            callers::have_left(tx, &listens.left, &node)?;
+            callers::have_left(tx, &left, &node)?;
             admit(tx, &entry, at)
         });
         let submitted = done.await?;

@@ -4,6 +4,7 @@ mod stage;
 
 use std::time::Duration;
 
+use callboard_scheduler::Listens;
 use callboard_trace::{Action, Control, State, Stop};
 use stage::{Stage, ask, caller, end, play, told};
 
@@ -296,10 +297,13 @@ async fn an_ended_run_is_continued_with_what_it_left() {
         bytes: 0,
         head: String::new(),
     }];
-    let refused = desk.handoff(onward(Some(first.run.clone()), unknown), &caller()).await;
+    let refused =
+        desk.handoff(onward(Some(first.run.clone()), unknown), &caller(), Listens::default()).await;
     let refused = refused.expect_err("no such artifact");
     assert!(refused.problems[0].contains("a_nothing"), "{refused}");
-    let over = desk.handoff(onward(Some(first.run.clone()), Vec::new()), &caller()).await;
+    let over = desk
+        .handoff(onward(Some(first.run.clone()), Vec::new()), &caller(), Listens::default())
+        .await;
     let over = over.expect("continued");
     assert_ne!(over.run, first.run);
     let view = end(&desk, &over.run).await;

@@ -1,7 +1,7 @@
 //! An agent as a tool: it gets a task, and answers with the run that works on it.
 
 use callboard_config::{Act, Agent, AgentName, Grants, Limits, Verdict};
-use callboard_scheduler::{Ask, Desk, Refusal, Submitted};
+use callboard_scheduler::{Ask, Desk, Listens, Refusal, Submitted};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
 
@@ -53,9 +53,20 @@ pub(crate) async fn apply(
     caller: &Caller,
     patience: &Patience,
 ) -> Result<Value, Refusal> {
-    let ask = ask(&desk.team().limits, to, arguments, call, caller)?;
-    let submitted = desk.submit(ask).await?;
+    let (ask, may_rejoin) = ask(&desk.team().limits, to, arguments, call, caller)?;
+    let listens = listens(arguments, patience, may_rejoin);
+    let submitted = desk.call(ask, listens).await?;
     answered(desk, &submitted, arguments, caller, patience).await
+}
+
+/// How a call listens to the run it starts or joins.
+pub(crate) fn listens(
+    arguments: &Map<String, Value>,
+    patience: &Patience,
+    may_rejoin: bool,
+) -> Listens {
+    let waits = !patience.how_long(whole(arguments.get("wait_s"))).is_zero();
+    Listens { waits, rejoins: waits && may_rejoin }
 }
 
 /// The view of a run that was started or joined, once the caller has waited for it.
@@ -67,6 +78,8 @@ pub(crate) async fn answered(
     patience: &Patience,
 ) -> Result<Value, Refusal> {
     let wait_s = whole(arguments.get("wait_s"));
+    let waits = !patience.how_long(wait_s).is_zero();
+    patience.hears(desk.listen(&submitted.run, caller, waits));
     let view = follow(desk, &submitted.run, caller, wait_s, patience)
         .await
         .map_err(|refusal| started(&submitted.run, refusal))?;
@@ -77,14 +90,15 @@ pub(crate) async fn answered(
     Ok(Value::Object(body))
 }
 
-/// The task that the arguments and `_meta` make, or everything that is wrong with them.
+/// The task that the arguments and `_meta` make, or everything that is wrong with them; and whether
+/// it may join the run that an equal call left behind.
 pub(crate) fn ask(
     limits: &Limits,
     to: &AgentName,
     arguments: &Map<String, Value>,
     call: &Call,
     caller: &Caller,
-) -> Result<Ask, Refusal> {
+) -> Result<(Ask, bool), Refusal> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let (task, context) = (text("task"), text("context"));
     let mut problems = Vec::new();
@@ -102,7 +116,7 @@ pub(crate) fn ask(
     if !problems.is_empty() {
         return Err(refused(&call.tool, problems));
     }
-    Ok(Ask {
+    let ask = Ask {
         to: to.clone(),
         task: task.to_owned(),
         context: context.to_owned(),
@@ -112,7 +126,8 @@ pub(crate) fn ask(
         deadline_s: asked.deadline_s,
         traceparent: asked.traceparent,
         caller: caller.clone(),
-    })
+    };
+    Ok((ask, asked.may_rejoin))
 }
 
 #[cfg(test)]

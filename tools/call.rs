@@ -1,9 +1,11 @@
 //! One call as it comes in, how long its caller waits, and what it is answered.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use callboard_scheduler::Refusal;
-use callboard_trace::RunId;
+use callboard_scheduler::{Listening, Refusal};
+use callboard_trace::{RunId, State};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +38,6 @@ pub struct UnknownTool(
 );
 
 /// How long a caller waits, when it stops, and which run it waits for.
-#[derive(Debug)]
 pub struct Patience {
     /// How long a call waits that says nothing about it.
     pub usual: Duration,
@@ -45,6 +46,22 @@ pub struct Patience {
     /// Fires when nobody waits any more: the call then answers at once with the handle.
     pub left: CancellationToken,
     run: watch::Sender<Option<RunId>>,
+    ear: Ear,
+}
+
+/// What a call listens to, shared with whoever writes its answer, or knows that it is given up.
+#[derive(Clone, Default)]
+pub struct Ear(Arc<Mutex<Option<Listening>>>);
+
+impl Ear {
+    /// Takes out what the call listened to. Dropping that says that the caller is gone.
+    pub fn take(&self) -> Option<Listening> {
+        self.inside().take()
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Option<Listening>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Outcome {
@@ -52,6 +69,20 @@ impl Outcome {
     pub fn refused(refusal: &Refusal) -> Outcome {
         let body = serde_json::to_value(refusal).unwrap_or_else(|_| json!({"code": "internal"}));
         Outcome { body, is_error: true }
+    }
+
+    /// Whether it shows the end of a run: whoever reads it has been told.
+    pub fn is_end(&self) -> bool {
+        let state = self.body.get("state").and_then(|it| State::deserialize(it).ok());
+        !self.is_error && self.body.get("run").is_some() && state.is_some_and(State::is_over)
+    }
+
+    /// Adds notices, unless the body lists what is unread anyway.
+    pub(crate) fn tell(&mut self, notices: Vec<String>) {
+        let Value::Object(body) = &mut self.body else { return };
+        if !notices.is_empty() && !body.contains_key("unread") {
+            body.insert("notices".to_owned(), json!(notices));
+        }
     }
 
     /// The body as compact JSON in which no character hides: signs that turn the direction of
@@ -84,12 +115,23 @@ impl Patience {
         left: CancellationToken,
     ) -> (Patience, watch::Receiver<Option<RunId>>) {
         let (run, named) = watch::channel(None);
-        (Patience { usual, most, left, run }, named)
+        (Patience { usual, most, left, run, ear: Ear::default() }, named)
     }
 
-    /// Names the run that the call is about.
-    pub(crate) fn names(&self, run: &RunId) {
-        self.run.send_replace(Some(run.clone()));
+    /// The same, with what the call listens to shared.
+    pub fn with_ear(self, ear: Ear) -> Patience {
+        Patience { ear, ..self }
+    }
+
+    /// How long a call waits that asks for so many seconds, or does not say.
+    pub(crate) fn how_long(&self, wait_s: Option<u64>) -> Duration {
+        wait_s.map_or(self.usual, Duration::from_secs).min(self.most)
+    }
+
+    /// Names the run that the call is about: who listens here is told of its end by no notice.
+    pub(crate) fn hears(&self, listening: Listening) {
+        self.run.send_replace(Some(listening.run().clone()));
+        self.ear.inside().get_or_insert(listening);
     }
 }
 

@@ -58,8 +58,8 @@ pub(crate) async fn apply(
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let run = RunId::from_text(text("run"));
     let control = control(text("action"), arguments.get("value"), text("reason"))?;
-    patience.names(&run);
     let mut view = desk.control(&run, control, caller).await?;
+    patience.hears(desk.listen(&run, caller, false));
     tell_next(&mut view, patience);
     Ok(Value::Object(body(&view)))
 }

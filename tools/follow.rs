@@ -1,7 +1,5 @@
 //! Waiting for a run, within the caller's patience, and the handle when it takes longer.
 
-use std::time::Duration;
-
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::{Caller, RunId, RunView, State};
 use serde_json::{Map, Value, json};
@@ -19,8 +17,8 @@ pub(crate) async fn follow(
     wait_s: Option<u64>,
     patience: &Patience,
 ) -> Result<RunView, Refusal> {
-    patience.names(run);
-    let how_long = how_long(wait_s, patience);
+    patience.hears(desk.listen(run, caller, false));
+    let how_long = patience.how_long(wait_s);
     let mut view = if how_long.is_zero() {
         desk.view(run, caller).await?
     } else {
@@ -61,13 +59,6 @@ pub(crate) fn whole(value: Option<&Value>) -> Option<u64> {
     value.as_u64().or_else(rounded)
 }
 
-fn how_long(wait_s: Option<u64>, patience: &Patience) -> Duration {
-    match wait_s {
-        None => patience.usual.min(patience.most),
-        Some(seconds) => Duration::from_secs(seconds).min(patience.most),
-    }
-}
-
 fn next(view: &RunView, patience: &Patience) -> Option<String> {
     match view.state {
         State::Queued | State::Working => {
@@ -90,13 +81,16 @@ fn ask(run: &RunId, wait_s: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio_util::sync::CancellationToken;
 
     use super::*;
 
     fn patience(usual: u64, most: u64) -> Patience {
         let seconds = Duration::from_secs;
-        Patience::new(seconds(usual), seconds(most), CancellationToken::new()).0
+        let (usual, most) = (seconds(usual), seconds(most));
+        Patience::new(usual, most, CancellationToken::new()).0
     }
 
     #[test]
@@ -104,7 +98,7 @@ mod tests {
         let cases = [(None, 40, 45, 40), (None, 40, 20, 20), (Some(0), 40, 45, 0)];
         let more = [(Some(5), 40, 45, 5), (Some(3_600), 40, 45, 45), (Some(100), 40, 270, 100)];
         for (asked, usual, most, waits) in cases.into_iter().chain(more) {
-            let found = how_long(asked, &patience(usual, most));
+            let found = patience(usual, most).how_long(asked);
             assert_eq!(found, Duration::from_secs(waits), "{asked:?} {usual} {most}");
         }
     }

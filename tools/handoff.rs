@@ -1,7 +1,7 @@
 //! `team_handoff`: passes work to an agent, with what it has to know.
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Desk, HandoffAsk, Refusal, RefusalCode};
+use callboard_scheduler::{Desk, HandoffAsk, Listens, Refusal, RefusalCode};
 use callboard_trace::{ArtifactRef, Caller, RunId, Summary};
 use serde_json::{Map, Value, json};
 
@@ -75,8 +75,11 @@ pub(crate) async fn apply(
     patience: &Patience,
 ) -> Result<Value, Refusal> {
     let ask = ask(&desk.team(), arguments)?;
-    let handed = desk.handoff(ask, caller).await?;
-    let view = follow(desk, &handed.run, caller, whole(arguments.get("wait_s")), patience)
+    let wait_s = whole(arguments.get("wait_s"));
+    let waits = !patience.how_long(wait_s).is_zero();
+    let handed = desk.handoff(ask, caller, Listens { waits, rejoins: waits }).await?;
+    patience.hears(desk.listen(&handed.run, caller, waits));
+    let view = follow(desk, &handed.run, caller, wait_s, patience)
         .await
         .map_err(|refusal| started(&handed.run, refusal))?;
     let mut body = body(&view);

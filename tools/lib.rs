@@ -20,7 +20,7 @@ mod steps;
 mod surface;
 mod toolset;
 
-pub use call::{Call, Outcome, Patience, UnknownTool};
+pub use call::{Call, Ear, Outcome, Patience, UnknownTool};
 pub use control::ACTIONS;
 pub use published::{Annotations, Published};
 pub use surface::{SURFACE_TOKENS, surface_tokens};

@@ -10,6 +10,9 @@ pub(crate) struct Asked {
     pub(crate) key: Option<String>,
     /// Starts anew whatever the key says.
     pub(crate) fresh: bool,
+    /// The caller named no key of its own: an equal call that was left may be joined. A client's
+    /// call id does not forbid it, since a model that calls again gets a new one.
+    pub(crate) may_rejoin: bool,
     /// 0..1000.
     pub(crate) priority: Option<u16>,
     /// Seconds until the run ends.
@@ -35,6 +38,7 @@ pub(crate) fn read(
     let mut told = |name: &str, write: String| {
         problems.push(format!("_meta.callboard/{name}: does not fit; write {write}"));
     };
+    let may_rejoin = meta.get("callboard/key").is_none_or(Value::is_null);
     let key = match meta.get("callboard/key") {
         None | Some(Value::Null) => call_id(meta, client),
         Some(Value::String(key)) if (1..=KEY_CHARS).contains(&key.chars().count()) => {
@@ -66,7 +70,7 @@ pub(crate) fn read(
     });
     let traceparent = meta.get("traceparent").and_then(Value::as_str).map(str::to_owned);
     if problems.is_empty() {
-        Ok(Asked { key, fresh, priority, deadline_s, traceparent })
+        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, traceparent })
     } else {
         Err(problems)
     }
@@ -108,9 +112,12 @@ mod tests {
         assert_eq!(of(both).expect("fits").key.as_deref(), Some("k"));
         let id = json!({"callId": "call_1", "threadId": "t-1", "progressToken": 4});
         assert_eq!(of(id).expect("fits").key.as_deref(), Some("codex/t-1/call_1"));
-        let id = json!({"claudecode/toolUseId": "toolu_9"});
-        assert_eq!(of(id).expect("fits").key.as_deref(), Some("codex//toolu_9"));
-        assert_eq!(of(json!({})).expect("fits"), Asked::default());
+        let id = json!({"claudecode/toolUseId": "toolu_9", "callboard/key": null});
+        let by_id = of(id).expect("fits");
+        assert_eq!((by_id.key.as_deref(), by_id.may_rejoin), (Some("codex//toolu_9"), true));
+        assert!(!of(json!({"callboard/key": "k"})).expect("fits").may_rejoin);
+        let plain = Asked { may_rejoin: true, ..Asked::default() };
+        assert_eq!(of(json!({})).expect("fits"), plain);
     }
 
     #[test]

@@ -82,8 +82,9 @@ pub(crate) async fn apply(
                 Some(name) => handoff::agent(&team, name)?,
                 None => team.entry.clone(),
             };
-            let ask = agent::ask(&team.limits, &to, arguments, call, caller)?;
-            desk.submit(Ask { priority: priority(arguments).or(ask.priority), ..ask }).await?
+            let (ask, may_rejoin) = agent::ask(&team.limits, &to, arguments, call, caller)?;
+            let ask = Ask { priority: priority(arguments).or(ask.priority), ..ask };
+            desk.call(ask, agent::listens(arguments, patience, may_rejoin)).await?
         }
         (false, true) if given("to") => return wrong("to: write it into each of the tasks"),
         (false, true) => {
@@ -91,11 +92,12 @@ pub(crate) async fn apply(
             let mut named = arguments.clone();
             // What stands beside the tasks is read as it is of one task; that has a text.
             named.insert("task".to_owned(), json!("a plan"));
-            let ask = agent::ask(&team.limits, &team.entry, &named, call, caller)?;
+            let (ask, may_rejoin) = agent::ask(&team.limits, &team.entry, &named, call, caller)?;
             let priority = priority(arguments).or(ask.priority);
             let tasks = arguments.get("tasks").and_then(Value::as_array);
             let tasks = tasks.into_iter().flatten().map(|it| task(it, priority)).collect();
-            desk.submit_plan(PlanAsk { tasks, ask: Ask { priority, ..ask } }).await?
+            let listens = agent::listens(arguments, patience, may_rejoin);
+            desk.call_plan(PlanAsk { tasks, ask: Ask { priority, ..ask } }, listens).await?
         }
     };
     agent::answered(desk, &submitted, arguments, caller, patience).await

@@ -103,10 +103,14 @@ impl Toolset {
             Ok(arguments) => done(kind, desk, &arguments, call, caller, patience).await,
             Err(refusal) => Err(refusal),
         };
-        Ok(match done {
+        let mut outcome = match done {
             Ok(body) => Outcome { body, is_error: false },
             Err(refusal) => Outcome::refused(&refusal),
-        })
+        };
+        let shown = outcome.body.get("run").and_then(Value::as_str).map(str::to_owned);
+        let notices = desk.notices(caller, shown.as_deref()).await;
+        outcome.tell(notices);
+        Ok(outcome)
     }
 
     fn in_profile(team: &Team, profile: Profile) -> Toolset {

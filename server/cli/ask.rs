@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, Refusal};
-use callboard_tools::{Call, Patience, Toolset};
+use callboard_tools::{Call, Ear, Patience, Toolset};
 use callboard_trace::RunView;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +21,15 @@ const MOST: Duration = Duration::from_secs(3_600);
 pub(crate) async fn ask(desk: &Desk, tool: &str, arguments: Value) -> Result<Value, Fault> {
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     let call = Call { tool: tool.to_owned(), arguments, meta: Map::new() };
+    let ear = Ear::default();
     let (patience, _) = Patience::new(Duration::ZERO, MOST, CancellationToken::new());
+    let patience = patience.with_ear(ear.clone());
     let caller = place::caller();
     let outcome = Toolset::of(&desk.team()).apply(desk, &call, &caller, &patience).await;
     let outcome = outcome.map_err(|it| Fault::broken(it.0, ""))?;
+    if let Some(listening) = ear.take().filter(|_| outcome.is_end()) {
+        listening.delivered();
+    }
     if !outcome.is_error {
         return Ok(outcome.body);
     }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Ask, Node};
+use callboard_scheduler::{Ask, Listens, Node};
 use callboard_trace::{RunId, RunView};
 use tokio::time::Instant;
 
@@ -33,8 +33,11 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let desk = &node.desk();
     let ask = ask(args, &desk.team())?;
     let caller = ask.caller.clone();
-    let submitted = desk.submit(ask).await?;
+    let waits = !args.detach;
+    let rejoins = waits && args.key.is_none();
+    let submitted = desk.call(ask, Listens { waits, rejoins }).await?;
     let run = submitted.run;
+    let listening = desk.listen(&run, &caller, waits);
     if submitted.joined {
         say.tell(&format!("joined {run}, which was started before; --fresh starts anew"));
     }
@@ -49,7 +52,13 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     };
     let until = args.wait.map(|it| Instant::now() + Duration::from_secs(it.min(WAIT_MAX)));
     match stay(desk, &run, &caller, until, (show, say)).await? {
-        Stayed::Settled(view) => settled(&view, args, say),
+        Stayed::Settled(mut view) => {
+            view.notices.extend(desk.notices(&caller, Some(run.as_str())).await);
+            if settled(&view, args, say)? && view.state.is_over() {
+                listening.delivered();
+            }
+            Ok(exit::code(&view))
+        }
         Stayed::Open(view) => left_open(&view, args, say),
         Stayed::Left => {
             say.complain(&format!("left {run}: {}", onward(&run, args)));
@@ -163,22 +172,24 @@ fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+/// Tells how it came out; whether anybody was there to read it.
+fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<bool, Fault> {
     let written = if args.json {
         say.data(&view::line(view))
     } else {
         view::result(view, say).map_or(Ok(()), |text| say.data(&text))
     };
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
+    let is_read = match written {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => false,
+        Err(error) => return Err(error.into()),
+    };
     say.tell(&view::summary(view, say.paint));
     if !view.questions.is_empty() {
         let answer = place::command(&args.place, &format!("answer {}", view.run));
         say.tell(&format!("  answer it:  {answer}"));
     }
-    Ok(exit::code(view))
+    Ok(is_read)
 }
 
 /// What becomes of the run now, and how to go on with it.

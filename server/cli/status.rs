@@ -36,11 +36,16 @@ async fn one(
     say: Say,
 ) -> Result<u8, Fault> {
     let run = named(desk, typed, caller).await?;
-    let view = match args.wait {
+    let listening = desk.listen(&run, caller, false);
+    let mut view = match args.wait {
         Some(seconds) => desk.wait(&run, caller, Duration::from_secs(seconds)).await?,
         None => desk.view(&run, caller).await?,
     };
+    view.notices.extend(desk.notices(caller, Some(run.as_str())).await);
     say.data(&if args.json { view::line(&view) } else { view::whole(&view, args.full, say) })?;
+    if view.state.is_over() {
+        listening.delivered();
+    }
     Ok(exit::code(&view))
 }
 
@@ -118,6 +123,10 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         queue.seats_taken,
         queue.seats
     ));
+    if !board.unread.is_empty() {
+        lines.push(paint.bold("unread"));
+    }
+    lines.extend(board.unread.iter().map(|it| run_line(it, full, say)));
     if board.runs.is_empty() {
         lines.push(paint.dim("no runs yet; start one with `callboard run AGENT \"...\"`"));
     } else {
@@ -185,6 +194,7 @@ mod tests {
             queued: 0,
         };
         let board = Board {
+            unread: Vec::new(),
             team: "engineering".into(),
             agents: vec![agent("coder", 2), agent("tester", 0)],
             queue: QueueLine { depth: 3, seats_taken: 2, seats: 50, oldest_s: 75.0 },

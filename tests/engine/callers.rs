@@ -56,7 +56,7 @@ pub(crate) async fn what_nobody_heard_is_unread_until_it_is_delivered(db: Fixtur
 
 pub(crate) async fn an_end_that_is_awaited_is_not_unread(db: Fixture) {
     let store = db.open("n_a");
-    store.call(root(1, 100), waits()).await.unwrap();
+    store.call(root(1, 100), waits(), vec![]).await.unwrap();
     let run = finish(&store).await;
     assert!(unread(&store).await.is_empty(), "its answer is on the way");
     store.hear(vec![left(&run)]).await.unwrap();
@@ -72,10 +72,8 @@ pub(crate) async fn an_end_that_is_awaited_is_not_unread(db: Fixture) {
 pub(crate) async fn the_unread_are_counted_and_the_newest_named(db: Fixture) {
     let store = db.open("n_a");
     for n in 1..=8 {
-        store
-            .call(root(n, 100), if n % 2 == 0 { waits() } else { Listens::default() })
-            .await
-            .unwrap();
+        let listens = if n % 2 == 0 { waits() } else { Listens::default() };
+        store.call(root(n, 100), listens, vec![]).await.unwrap();
     }
     for n in 1..=8 {
         assert_eq!(finish(&store).await, id(n));
@@ -89,50 +87,58 @@ pub(crate) async fn the_unread_are_counted_and_the_newest_named(db: Fixture) {
 
 pub(crate) async fn an_equal_call_joins_what_was_left(db: Fixture) {
     let store = db.open("n_a");
-    let run = store.call(root(1, 100), again()).await.unwrap().run;
-    let twin = store.call(root(2, 100), again()).await.unwrap();
+    let run = store.call(root(1, 100), again(), vec![]).await.unwrap().run;
+    let twin = store.call(root(2, 100), again(), vec![]).await.unwrap();
     assert_eq!((twin.run, twin.joined), (id(2), false), "the first is open still");
     store.hear(vec![left(&run)]).await.unwrap();
     let other = NewRun { fingerprint: "other".to_owned(), ..root(3, 100) };
-    assert!(!store.call(other, again()).await.unwrap().joined);
+    assert!(!store.call(other, again(), vec![]).await.unwrap().joined);
     let theirs = NewRun { principal: "you".to_owned(), ..root(4, 100) };
-    assert!(!store.call(theirs, again()).await.unwrap().joined);
-    assert!(!store.call(root(5, 100), waits()).await.unwrap().joined, "it is to be a new one");
-    let back = store.call(root(6, 100), again()).await.unwrap();
+    assert!(!store.call(theirs, again(), vec![]).await.unwrap().joined);
+    assert!(
+        !store.call(root(5, 100), waits(), vec![]).await.unwrap().joined,
+        "it is to be a new one"
+    );
+    let back = store.call(root(6, 100), again(), vec![]).await.unwrap();
     assert_eq!((back.run, back.joined), (run.clone(), true));
-    assert!(!store.call(root(7, 100), again()).await.unwrap().joined, "somebody waits again");
+    assert!(
+        !store.call(root(7, 100), again(), vec![]).await.unwrap().joined,
+        "somebody waits again"
+    );
     finish(&store).await;
     store.hear(vec![delivered(&run)]).await.unwrap();
-    assert!(!store.call(root(8, 100), again()).await.unwrap().joined, "it was delivered");
+    assert!(!store.call(root(8, 100), again(), vec![]).await.unwrap().joined, "it was delivered");
 }
 
 pub(crate) async fn a_call_that_left_a_moment_ago_is_joined_before_that_is_written(db: Fixture) {
     let store = db.open("n_a");
-    let run = store.call(root(1, 100), again()).await.unwrap().run;
-    let gone = Listens { left: vec![run.clone()], ..again() };
-    assert!(store.call(root(2, 100), gone).await.unwrap().joined);
+    let run = store.call(root(1, 100), again(), vec![]).await.unwrap().run;
+    assert!(store.call(root(2, 100), again(), vec![run.clone()]).await.unwrap().joined);
     let late = Word { awaited: true, ..left(&run) };
     store.hear(vec![late]).await.unwrap();
     assert_eq!(store.story(&run).await, "begin caller_left");
-    assert!(!store.call(root(3, 100), again()).await.unwrap().joined, "the second waits");
+    assert!(!store.call(root(3, 100), again(), vec![]).await.unwrap().joined, "the second waits");
 }
 
 pub(crate) async fn what_a_dead_or_leaving_node_waited_for_is_left(db: Fixture) {
     let (one, two) = (db.open_hasty("n_a"), db.open_hasty("n_b"));
-    one.call(root(1, 100), again()).await.unwrap();
-    assert!(!two.call(root(2, 100), again()).await.unwrap().joined, "it waits at the other node");
+    one.call(root(1, 100), again(), vec![]).await.unwrap();
+    assert!(
+        !two.call(root(2, 100), again(), vec![]).await.unwrap().joined,
+        "it waits at the other node"
+    );
     one.leave().await.unwrap();
-    assert_eq!(two.call(root(3, 100), again()).await.unwrap().run, id(1));
+    assert_eq!(two.call(root(3, 100), again(), vec![]).await.unwrap().run, id(1));
     two.hear(vec![left(&id(1))]).await.unwrap();
     let three = db.open_hasty("n_c");
-    three.call(root(4, 100), again()).await.unwrap();
+    three.call(root(4, 100), again(), vec![]).await.unwrap();
     drop(two);
     // The second waited for run 2 and is gone without a word.
     let until = tokio::time::Instant::now() + TTL * 20;
     loop {
         three.beat().await.unwrap();
         three.sweep().await.unwrap();
-        let back = three.call(root(5, 100), again()).await.unwrap();
+        let back = three.call(root(5, 100), again(), vec![]).await.unwrap();
         if back.run == id(2) {
             break;
         }

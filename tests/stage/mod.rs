@@ -164,11 +164,17 @@ pub(crate) async fn told(desk: &Desk, run: &RunId) -> String {
     tell(&records(desk, run).await)
 }
 
+/// What became of a call is written beside it, at no fixed place of the story.
+fn is_of_a_caller(record: &Record) -> bool {
+    matches!(record.event, Event::Delivered { .. } | Event::CallerLeft { .. })
+}
+
 /// The records as a story, runs numbered in the order they began, node and artifact names masked.
 pub(crate) fn tell(records: &[Record]) -> String {
-    let mut text = story(records);
+    let records: Vec<Record> = records.iter().filter(|it| !is_of_a_caller(it)).cloned().collect();
+    let mut text = story(&records);
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-    for record in records {
+    for record in &records {
         let next = numbers.len() + 1;
         let name = callboard_trace::short(&record.run);
         let number = *numbers.entry(name).or_insert(next);
