@@ -15,7 +15,7 @@ use crate::secret::Outside;
 use crate::servers;
 use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
 use crate::written_server;
-use crate::written_team::WrittenTeam;
+use crate::written_team::{OnDisconnect, WrittenTeam};
 use crate::yaml::{self, Node, Value};
 use crate::{codex, edges};
 
@@ -113,6 +113,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         servers: BTreeMap::new(),
         untrusted,
         trust: None,
+        finishes: written.clients.on_disconnect == OnDisconnect::Finish,
         files: texts.files,
         problems,
     })

@@ -41,6 +41,8 @@ pub struct Team {
     pub untrusted: Vec<ToolServer>,
     /// What the owner agreed to, once that was looked up.
     pub trust: Option<Trust>,
+    /// Whether open runs are finished when their client goes away (`clients.on_disconnect`).
+    pub finishes: bool,
     /// What was read, with the hash of its bytes.
     pub files: Vec<SourceFile>,
     /// Agent files left out and warnings: the rest of the team still serves.
@@ -64,6 +66,7 @@ impl Team {
             servers: BTreeMap::new(),
             untrusted: vec![],
             trust: None,
+            finishes: false,
             files: Vec::new(),
             problems,
         }

@@ -348,3 +348,14 @@ fn the_api_of_an_endpoint_and_the_model_of_embeddings_are_read() {
         "{told}"
     );
 }
+
+#[test]
+fn a_client_that_goes_has_its_runs_finished_unless_the_owner_says_otherwise() {
+    let of = |text: &str| team(&[("team.yaml", text), ("agents/lead.md", PLAIN)]).finishes;
+    assert!(of("entry: lead"));
+    assert!(of("clients: {on_disconnect: finish}"));
+    assert!(!of("clients: {on_disconnect: leave}"));
+    let told = told_of_team("clients: {on_disconect: leave, on_disconnect: go}");
+    assert!(told.contains("key `clients.on_disconect` is not known"), "{told}");
+    assert!(told.contains("`clients.on_disconnect` cannot be \"go\""), "{told}");
+}

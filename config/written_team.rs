@@ -16,7 +16,7 @@ use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "budgets",
     "priority",
     "route",
@@ -24,7 +24,6 @@ const LATER: [&str; 12] = [
     "guardrails",
     "approvals",
     "memory",
-    "clients",
     "store",
     "telemetry",
     "workflows",
@@ -61,6 +60,9 @@ pub(crate) struct WrittenTeam {
     /// How agents hand over.
     #[schemars(with = "Option<WrittenHandoffs>")]
     pub(crate) handoffs: WrittenHandoffs,
+    /// What clients may expect.
+    #[schemars(with = "Option<WrittenClients>")]
+    pub(crate) clients: WrittenClients,
     /// The agents that are tools of their own. Default: all.
     pub(crate) publish: Option<Vec<At<String>>>,
     /// The ceiling over what any agent may do: `allow`, `ask` or `deny` by class of act.
@@ -74,6 +76,28 @@ pub(crate) struct WrittenHandoffs {
     /// Whether trigger words hand off by themselves; off leaves handoffs to the models.
     #[schemars(with = "Option<Switch>")]
     pub(crate) triggers: Option<bool>,
+}
+
+/// What clients may expect.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "clients", deny_unknown_fields)]
+pub(crate) struct WrittenClients {
+    /// What becomes of open runs when a client goes away: `finish` has a process of their own work
+    /// on until they are done, `leave` leaves them to the next process. Default: `finish`.
+    #[schemars(with = "Option<OnDisconnect>")]
+    pub(crate) on_disconnect: OnDisconnect,
+}
+
+/// What becomes of open runs when the client of a process goes away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "on_disconnect")]
+pub(crate) enum OnDisconnect {
+    /// A process without a client finishes them and ends.
+    #[default]
+    Finish,
+    /// They wait for the next process.
+    Leave,
 }
 
 /// A model endpoint, as written.
@@ -203,6 +227,7 @@ impl WrittenTeam {
                 .map_or_else(Limits::default, |it| written_limits::read(it, sink)),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             handoffs: handoffs(&fields),
+            clients: clients(&fields),
             publish: fields.texts("publish"),
             permissions: permissions(&fields),
         };
@@ -225,6 +250,15 @@ fn handoffs(fields: &Fields<'_>) -> WrittenHandoffs {
     let handoffs = WrittenHandoffs { triggers: inner.flag("triggers") };
     inner.close();
     handoffs
+}
+
+fn clients(fields: &Fields<'_>) -> WrittenClients {
+    let Some(node) = fields.node("clients") else { return WrittenClients::default() };
+    let inner = Fields::open(node, "clients", fields.sink);
+    let on_disconnect = inner.choice("on_disconnect", &["finish", "leave"]);
+    inner.close();
+    let on_disconnect = on_disconnect.map(|it| it.value).unwrap_or_default();
+    WrittenClients { on_disconnect }
 }
 
 fn provider(name: At<String>, node: &Node, sink: &Sink) -> WrittenProvider {

@@ -5,6 +5,7 @@
 mod cli;
 mod deadline;
 mod demo;
+mod detached;
 mod ending;
 #[cfg(unix)]
 mod keep;

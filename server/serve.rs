@@ -20,6 +20,8 @@ pub(crate) struct Stdio(Pipe);
 
 /// How long a connection may take to end once it was asked to.
 const GRACE: Duration = Duration::from_millis(700);
+/// How long it may take to see whether something is left to do.
+const LAST_LOOK: Duration = Duration::from_millis(300);
 /// How long the node may take to give back what it holds; what it does not, its leases do.
 const STOP: Duration = Duration::from_millis(900);
 
@@ -35,15 +37,20 @@ impl Stdio {
 
     /// Serves until the client hangs up or dies, or the process is asked to stop; then answers
     /// what is open, gives back what the node holds, and returns, all within about a second.
-    pub(crate) async fn serve(self, node: Node) {
+    /// Answers whether there is something left to do.
+    pub(crate) async fn serve(self, node: Node) -> bool {
         let ending = CancellationToken::new();
         let mut watch = JoinSet::new();
         watch.spawn(ending::watch(ending.clone()));
         connection(self.0, node.desk(), ending).await;
         watch.shutdown().await;
+        // A journal that does not answer may well hold open runs.
+        let is_at_rest = timeout(LAST_LOOK, node.desk().is_at_rest()).await;
+        let is_at_rest = is_at_rest.is_ok_and(|it| it.unwrap_or(false));
         if timeout(STOP, node.stop()).await.is_err() {
             tracing::warn!("the node did not stop in time; its leases run out by themselves");
         }
+        !is_at_rest
     }
 }
 

@@ -297,6 +297,7 @@ pub(crate) mod tests {
             servers: BTreeMap::new(),
             untrusted: Vec::new(),
             trust: None,
+            finishes: false,
             files: Vec::new(),
             problems: Vec::new(),
         }

@@ -118,6 +118,9 @@ pub(crate) struct ServeArgs {
     /// Take calls, and leave the work to other processes on the same data
     #[arg(long)]
     pub(crate) no_work: bool,
+    /// When the client goes, leave what is open to the next process instead of finishing it
+    #[arg(long)]
+    pub(crate) no_finish: bool,
 }
 
 /// `work`.
@@ -131,6 +134,9 @@ pub(crate) struct WorkArgs {
     /// End when no run is ready, running or waiting for a time, here or in another process
     #[arg(long)]
     pub(crate) until_idle: bool,
+    /// End at once if another worker with this option is on the same data
+    #[arg(long, hide = true)]
+    pub(crate) alone: bool,
     #[command(flatten)]
     pub(crate) place: Where,
 }

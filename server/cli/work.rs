@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::place;
 use super::problems;
 use super::say::Say;
+use crate::detached;
 use crate::ending::asked_to_stop;
 
 /// Between two looks at what is left to do.
@@ -28,15 +29,31 @@ enum Over {
 /// Works until it is asked to stop, until its data folder is gone, or until nothing is left to do.
 pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
     let data = place::data(&args.place)?;
+    let mut alone = args.alone.then(|| detached::alone(&data));
+    if matches!(alone, Some(None)) {
+        say.tell("ended: another worker is on this data");
+        return Ok(0);
+    }
     let node = place::watching(&args.place, true).await?;
     let desk = node.desk();
     let team = desk.team();
     problems::tell(&team, say);
     let shown = data.display();
     say.tell(&format!("working for team {} on {shown}; Ctrl-C ends it", team.name));
-    let over = tokio::select! {
-        () = asked_to_stop() => Over::Asked,
-        over = done(&desk, &data, args.until_idle) => over,
+    let over = loop {
+        let over = tokio::select! {
+            () = asked_to_stop() => Over::Asked,
+            over = done(&desk, &data, args.until_idle) => over,
+        };
+        // Whoever came meanwhile saw that we are here and went: so the last look is after that.
+        if alone.take().is_none() || !matches!(over, Over::Idle) {
+            break over;
+        }
+        let is_at_rest = desk.is_at_rest().await.unwrap_or(true);
+        alone = Some(detached::alone(&data)).filter(|it| !is_at_rest && it.is_some());
+        if alone.is_none() {
+            break over;
+        }
     };
     place::leave(node, say).await;
     match over {
@@ -55,6 +72,7 @@ async fn done(desk: &Desk, data: &Path, until_idle: bool) -> Over {
     let mut since: Option<Instant> = None;
     loop {
         tokio::time::sleep(LOOK).await;
+        detached::trim(data);
         if !data.exists() {
             return Over::Gone;
         }

@@ -35,7 +35,7 @@ impl Client {
     pub(crate) async fn start(house: &House) -> Result<Client, Broken> {
         let failed = |error| Broken::machine("the server cannot be started", &error);
         let mut child = tokio::process::Command::new(&house.binary)
-            .arg("serve")
+            .args(["serve", "--no-finish"])
             .args(house.place())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

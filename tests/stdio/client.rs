@@ -89,7 +89,7 @@ impl Server {
 
     fn command(team: &Path, data: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
-        command.arg("serve").arg("--team").arg(team).arg("--data").arg(data);
+        command.args(["serve", "--no-finish"]).arg("--team").arg(team).arg("--data").arg(data);
         command
     }
 

@@ -1,0 +1,187 @@
+//! Work goes on without its client: one process of its own, gone when it is done.
+#![cfg(unix)]
+
+#[path = "stdio/client.rs"]
+#[allow(dead_code, reason = "each test binary uses its part of the client")]
+#[allow(clippy::panic, reason = "a client of tests says what it missed and fails")]
+mod client;
+mod endpoint;
+mod stage;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use callboard_scheduler::Node;
+use callboard_trace::{RunId, State};
+use client::Server;
+use endpoint::{Act, Ask, Endpoint};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use stage::{Stage, caller};
+use tokio::time::{Instant, sleep};
+
+const TICK: Duration = Duration::from_millis(50);
+
+async fn slow(how_long: Duration) -> (Endpoint, Stage) {
+    let answer = move |_: &Ask| {
+        Act::answer(&json!({"summary": "done without you", "confidence": 0.9})).after(how_long)
+    };
+    let endpoint = Endpoint::start(answer).await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    (endpoint, stage)
+}
+
+fn serve(stage: &Stage, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+    command.arg("serve").args(more).arg("--team").arg(stage.team());
+    command.arg("--data").arg(stage.data());
+    command
+}
+
+/// The numbers of the processes that go on with the work in this folder.
+fn workers(data: &Path) -> Vec<i32> {
+    let wanted = data.as_os_str().as_encoded_bytes();
+    let all = std::fs::read_dir("/proc").expect("processes are listed");
+    let number = |it: std::fs::DirEntry| it.file_name().to_str()?.parse::<i32>().ok();
+    let is_worker = |id: &i32| {
+        let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|it| *it == 0);
+        words.clone().nth(1) == Some(b"work") && words.any(|it| it == wanted)
+    };
+    all.flatten().filter_map(number).filter(is_worker).collect()
+}
+
+/// Starts a run over a server of its own and waits until its model was asked.
+async fn begun(server: &mut Server, endpoint: &Endpoint, task: &str, n_asked: usize) -> RunId {
+    let id = format!("start {task}");
+    server.call(id.clone(), "writer", json!({"task": task, "wait_s": 0}));
+    let run = server.body(id)["run"].as_str().map(RunId::from_text).expect("a run");
+    let begun = Instant::now();
+    while endpoint.requests().len() < n_asked {
+        assert!(begun.elapsed() < stage::PATIENCE, "the model is never asked");
+        sleep(TICK).await;
+    }
+    run
+}
+
+/// Sees one worker at a time, at least one, until none is left.
+async fn one_worker_to_its_end(data: &Path) {
+    let begun = Instant::now();
+    let mut seen = 0;
+    loop {
+        // One that finds another at work is there for a moment too, and does nothing.
+        let now = workers(data).len();
+        seen = seen.max(now);
+        if seen > 0 && now == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < stage::PATIENCE, "{now} workers after {:?}", begun.elapsed());
+        sleep(TICK).await;
+    }
+}
+
+async fn state(node: &Node, run: &RunId) -> State {
+    node.desk().view(run, &caller()).await.expect("the run is there").state
+}
+
+#[tokio::test]
+async fn what_a_client_leaves_open_is_finished_by_one_process_that_ends() {
+    let (endpoint, stage) = slow(Duration::from_millis(1_500)).await;
+    let mut first = Server::of(serve(&stage, &[]));
+    let mut second = Server::of(serve(&stage, &[]));
+    for server in [&mut first, &mut second] {
+        server.shake_hands("2025-06-18");
+    }
+    let one = begun(&mut first, &endpoint, "one", 1).await;
+    let two = begun(&mut second, &endpoint, "two", 2).await;
+    for server in [&mut first, &mut second] {
+        server.hang_up();
+    }
+    for server in [&mut first, &mut second] {
+        assert!(server.exit().success());
+    }
+    // Two were started; the second sees the first and goes.
+    let begun = Instant::now();
+    while workers(&stage.data()).len() != 1 || begun.elapsed() < TICK * 10 {
+        assert!(begun.elapsed() < stage::PATIENCE, "{:?}", workers(&stage.data()));
+        sleep(TICK).await;
+    }
+    one_worker_to_its_end(&stage.data()).await;
+    let node = stage.node_with(false).await;
+    for run in [&one, &two] {
+        assert_eq!(state(&node, run).await, State::Completed);
+    }
+    let mut notices = node.desk().notices(&caller(), None).await;
+    notices.sort();
+    let mut expected = [one, two].map(|it| format!("{it} completed, unread"));
+    expected.sort();
+    assert_eq!(notices, expected);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_killed_has_its_run_finished() {
+    let (endpoint, stage) = slow(Duration::from_millis(1_000)).await;
+    // The shell is the client: it holds both pipes, and dies without a word.
+    let mut shell = Command::new("sh");
+    let line = "exec 3<&0; \"$0\" serve --team \"$1\" --data \"$2\" <&3 & wait";
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_callboard")]);
+    shell.arg(stage.team()).arg(stage.data());
+    let mut client = Server::of(shell);
+    client.shake_hands("2025-06-18");
+    let run = begun(&mut client, &endpoint, "one", 1).await;
+    let id = Pid::from_raw(client.id().cast_signed()).expect("a process");
+    kill_process(id, Signal::KILL).expect("it is ours");
+    one_worker_to_its_end(&stage.data()).await;
+    let node = stage.node_with(false).await;
+    assert_eq!(state(&node, &run).await, State::Completed);
+    let kept = std::fs::read_to_string(stage.data().join("worker.log")).expect("a log");
+    assert!(kept.contains("ended: nothing is left to do"), "{kept}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_goes_on_where_nothing_is_open_or_the_owner_says_leave() {
+    let (endpoint, stage) = slow(Duration::from_millis(300)).await;
+    let mut server = Server::of(serve(&stage, &[]));
+    server.shake_hands("2025-06-18");
+    server.call(1, "writer", json!({"task": "t"}));
+    assert_eq!(server.body(1)["state"], "completed");
+    server.hang_up();
+    assert!(server.exit().success());
+    assert_eq!(workers(&stage.data()), [0; 0]);
+
+    let leave = "clients: {on_disconnect: leave}\n";
+    let by_team = Stage::at(&endpoint.base_url(), leave);
+    let by_flag = Stage::at(&endpoint.base_url(), "");
+    for (stage, more) in [(by_team, &[][..]), (by_flag, &["--no-finish"])] {
+        let mut server = Server::of(serve(&stage, more));
+        server.shake_hands("2025-06-18");
+        server.call(1, "writer", json!({"task": "t", "wait_s": 0}));
+        server.body(1);
+        server.hang_up();
+        assert!(server.exit().success());
+        sleep(TICK * 4).await;
+        assert_eq!(workers(&stage.data()), [0; 0]);
+        assert!(!stage.data().join("worker.log").exists());
+    }
+}
+
+#[tokio::test]
+async fn who_goes_on_ends_with_its_data_folder() {
+    let (endpoint, stage) = slow(Duration::from_secs(60)).await;
+    let mut server = Server::of(serve(&stage, &[]));
+    server.shake_hands("2025-06-18");
+    begun(&mut server, &endpoint, "endless", 1).await;
+    server.hang_up();
+    assert!(server.exit().success());
+    let data = stage.data();
+    let begun = Instant::now();
+    while workers(&data).is_empty() {
+        assert!(begun.elapsed() < stage::PATIENCE, "nobody goes on");
+        sleep(TICK).await;
+    }
+    drop(stage);
+    one_worker_to_its_end(&data).await;
+}
