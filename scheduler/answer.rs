@@ -46,6 +46,9 @@ fn asked<'a>(
                 "answers.{id}: \"{answer}\" is no option; write one of {}",
                 question.options.join(", ")
             )),
+            Some(_) if answer.trim().is_empty() => {
+                problems.push(format!("answers.{id}: empty; write the answer"));
+            }
             Some((asking, question)) => found.push(((*asking).clone(), *question, answer.clone())),
             None => {
                 code = RefusalCode::Conflict;
@@ -77,4 +80,29 @@ fn facts(caller: &Caller, question: &Question, answer: &str) -> Vec<Fact> {
     let step = question.id.rsplit('_').next().filter(|_| in_doubt).and_then(|it| it.parse().ok());
     let decided = step.map(|step| Event::StepDecided { step, decision: answer.to_string() });
     [Some(closed), decided].into_iter().flatten().map(|it| Fact::new(by, it)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_to_a_step_in_doubt_decides_a_step() {
+        let (text, transport) = (String::new(), "test".to_string());
+        let caller =
+            Caller { principal: "ann".into(), client: text.clone(), version: text, transport };
+        let asked = |kind: &str| Question {
+            id: "q_a_7".into(),
+            kind: kind.into(),
+            prompt: "what now?".into(),
+            options: Vec::new(),
+        };
+        let kinds = |kind: &str| {
+            let facts = facts(&caller, &asked(kind), "rerun");
+            facts.iter().map(|it| it.event.kind()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("rerun"), ["question_closed", "step_decided"]);
+        assert_eq!(kinds("text"), ["question_closed"]);
+        assert_eq!(kinds("approval"), ["question_closed"]);
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use callboard_agents::Run;
-use callboard_store::{Store, StoreError};
-use callboard_trace::{Record, RunId};
+use callboard_store::{RunRow, Store, StoreError};
+use callboard_trace::{Record, RunId, Tree};
 
 use crate::house::{Fold, House};
 
@@ -80,4 +80,47 @@ pub(crate) async fn tree(store: &Store, root: &RunId) -> Result<Vec<(u64, Record
             return Ok(records);
         }
     }
+}
+
+/// A page of the records of a run and of everything under it, in the order they were written.
+pub(crate) async fn page(
+    store: &Store,
+    row: &RunRow,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<(u64, Record)>, StoreError> {
+    if row.run == row.root {
+        store.tree(&row.root, after, limit).await
+    } else {
+        store.branch(&row.run, after, limit).await
+    }
+}
+
+/// Shows all records of a run and of everything under it, in the order they were written, holding a
+/// page of them at a time, until `take` has seen enough.
+pub(crate) async fn each(
+    store: &Store,
+    row: &RunRow,
+    mut take: impl FnMut(&Record) -> bool,
+) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let page = page(store, row, after, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        after = page.last().map_or(after, |it| it.0);
+        if !page.iter().all(|it| take(&it.1)) || is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// A run and everything under it, folded.
+pub(crate) async fn folded(store: &Store, row: &RunRow) -> Result<Tree, StoreError> {
+    let mut tree = Tree::default();
+    each(store, row, |record| {
+        tree.apply(record);
+        true
+    })
+    .await?;
+    Ok(tree)
 }

@@ -36,6 +36,7 @@ mod same;
 mod sight;
 mod watch;
 mod way;
+mod why;
 
 pub use ask::{AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, QueueLine, RunLine, Submitted};
 pub use callboard_store::Listens;

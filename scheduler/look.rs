@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_store::{RunRow, RunState};
-use callboard_trace::{Caller, Record, RunId, RunView, State, Tree};
+use callboard_trace::{Caller, Record, RunId, RunView, State};
 
 use crate::desk::{Desk, unavailable};
 use crate::{Page, Refusal, begin, clock, journal};
@@ -73,51 +73,33 @@ impl Desk {
     ) -> Result<Page, Refusal> {
         let row = self.row(run, caller).await?;
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut records = Vec::new();
-        let mut after = after;
-        loop {
-            let read = self.house.store.tree(&row.root, after, limit).await;
-            let read = read.map_err(|it| unavailable(&it))?;
-            let last = read.len() < limit as usize;
-            after = read.last().map_or(after, |it| it.0);
-            records.extend(self.below(&row, read).await?);
-            if last || records.len() >= limit as usize {
-                return Ok(Page { records, next: (!last).then_some(after) });
-            }
-        }
+        let read = journal::page(&self.house.store, &row, after, limit).await;
+        let records = read.map_err(|it| unavailable(&it))?;
+        let is_last = records.len() < limit as usize;
+        let next = records.last().map(|it| it.0).filter(|_| !is_last);
+        Ok(Page { records, next })
     }
 
-    /// Of the root's records, those of the run and what is under it.
-    async fn below(
+    /// Shows every record of a run's whole tree, oldest first, until `take` has seen enough. No
+    /// more than a page of them is held at a time.
+    ///
+    /// # Errors
+    /// As [`Desk::view`].
+    pub async fn walk(
         &self,
-        row: &RunRow,
-        records: Vec<(u64, Record)>,
-    ) -> Result<Vec<(u64, Record)>, Refusal> {
-        if row.run == row.root {
-            return Ok(records);
-        }
-        let all = journal::tree(&self.house.store, &row.root).await;
-        let all = all.map_err(|it| unavailable(&it))?;
-        let names = Tree::fold(all.iter().map(|it| &it.1)).names_below(&row.run);
-        Ok(records.into_iter().filter(|it| names.contains(&it.1.run)).collect())
-    }
-
-    async fn tree_of(&self, row: &RunRow) -> Result<Tree, Refusal> {
-        let store = &self.house.store;
-        let tree = if row.run == row.root {
-            let records = journal::tree(store, &row.root).await;
-            records.map(|all| Tree::fold(all.iter().map(|it| &it.1)))
-        } else {
-            journal::below(store, &row.run).await.map(|all| Tree::fold(&all))
-        };
-        tree.map_err(|it| unavailable(&it))
+        run: &RunId,
+        caller: &Caller,
+        take: impl FnMut(&Record) -> bool,
+    ) -> Result<(), Refusal> {
+        let row = self.row(run, caller).await?;
+        journal::each(&self.house.store, &row, take).await.map_err(|it| unavailable(&it))
     }
 
     pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         if row.agent == begin::PLAN {
             return self.lead_of(row).await;
         }
-        let tree = self.tree_of(row).await?;
+        let tree = journal::folded(&self.house.store, row).await.map_err(|it| unavailable(&it))?;
         let mut view = tree.view(&row.run, clock::now()).ok_or_else(|| {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))

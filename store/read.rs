@@ -138,6 +138,27 @@ impl Store {
         self.inner.db.read(move |tx| placed(tx, sql, &args)).await
     }
 
+    /// The records of a run and of everything under it, in the order they were written, each with its
+    /// place.
+    pub async fn branch(
+        &self,
+        run: &RunId,
+        after_pos: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Record)>, StoreError> {
+        let run = run.clone();
+        let sql = kept!(
+            "WHERE j.pos > $2 AND j.run IN (
+               WITH RECURSIVE family(id, pos) AS (
+                 SELECT id, pos FROM run WHERE id = $1
+                 UNION SELECT child.id, child.pos FROM run child JOIN family ON child.parent = family.id)
+               SELECT pos FROM family)
+             ORDER BY j.pos LIMIT $3"
+        );
+        let args = [(&run).into(), after_pos.into(), limit.into()];
+        self.inner.db.read(move |tx| placed(tx, sql, &args)).await
+    }
+
     /// The records of everything, in the order they were written, each with its place.
     pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>, StoreError> {
         let sql = kept!("WHERE j.pos > $1 ORDER BY j.pos LIMIT $2");

@@ -22,7 +22,15 @@ pub struct Spent {
 pub fn spent<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Spent> {
     let mut entries: Vec<Spent> = Vec::new();
     for record in records {
-        let Event::ModelReplied(reply) = &record.event else { continue };
+        Spent::take(&mut entries, record);
+    }
+    entries
+}
+
+impl Spent {
+    /// Takes in one more record.
+    pub fn take(entries: &mut Vec<Spent>, record: &Record) {
+        let Event::ModelReplied(reply) = &record.event else { return };
         let is_same = |it: &&mut Spent| it.agent == record.agent && it.model == reply.model;
         match entries.iter_mut().find(is_same) {
             Some(entry) => entry.add(reply.usage),
@@ -34,10 +42,7 @@ pub fn spent<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Spent> {
             }),
         }
     }
-    entries
-}
 
-impl Spent {
     fn add(&mut self, more: Usage) {
         let usage = &mut self.usage;
         self.replies += 1;

@@ -2,7 +2,9 @@
 //!
 //! Does no IO and decides nothing: a fold takes records and returns a value.
 
+mod artifact;
 mod begin;
+mod brief;
 mod cost;
 mod end;
 mod event;

@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::{AgentName, Mode};
 
+use crate::artifact::{Artifact, Made, key_of};
 use crate::story::{line, short, tag};
 use crate::{
     Action, Cost, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView,
     State, StepBegun, Trouble, Work,
 };
 
+/// Artifacts that a view lists.
+const ARTIFACTS_MAX: usize = 20;
+
 /// A root and everything under it.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// Every run by name.
     pub runs: BTreeMap<RunId, Branch>,
+    /// What was left to be read, in the order it was made.
+    made: Vec<Made>,
 }
 
 /// One run of a tree.
@@ -46,6 +52,8 @@ pub struct Branch {
     pub paused: Option<String>,
     /// What it waits for, by the last failure or the last gate.
     pub waits: Option<String>,
+    /// Until when, if that is known; microseconds since 1970.
+    pub waits_until: Option<i64>,
     /// Its open questions.
     pub questions: Vec<Question>,
 }
@@ -62,6 +70,7 @@ impl Tree {
 
     /// Takes in one more record.
     pub fn apply(&mut self, record: &Record) {
+        self.made.extend(record.made().map(|it| it.0));
         if let Event::RunStarted(started) = &record.event {
             let branch = Branch {
                 agent: started.agent.name.clone(),
@@ -77,6 +86,7 @@ impl Tree {
                 handoffs: Vec::new(),
                 paused: None,
                 waits: None,
+                waits_until: None,
                 questions: Vec::new(),
             };
             self.runs.insert(record.run.clone(), branch);
@@ -97,7 +107,10 @@ impl Tree {
             below.iter().filter(|_| is_open).flat_map(|it| it.questions.clone()).collect();
         let held = self.held(branch, &below);
         let state = branch.state(questions.first(), held.is_some());
-        let queue = held.filter(|_| state == State::Queued);
+        let queue = held.filter(|_| state == State::Queued).map(|waiting_for| {
+            let until = at_work.waits_until.filter(|it| *it > now && branch.paused.is_none());
+            Queued { pos: None, waiting_for, eta_s: until.map(|it| seconds(it - now)) }
+        });
         let until = branch.ended.unwrap_or(now.max(branch.began));
         let mut view = RunView {
             run: run.clone(),
@@ -108,12 +121,13 @@ impl Tree {
             answer: None,
             confidence: None,
             step: at_work.step.clone().filter(|_| is_open),
-            queue: queue.map(|waiting_for| Queued { pos: None, waiting_for }),
+            queue,
             questions,
             missing: Vec::new(),
             recommendations: Vec::new(),
             error: None,
             cost: Cost { usd: None, tokens },
+            artifacts: self.artifacts(run, branch),
             handoffs: u32::try_from(handoffs).unwrap_or(u32::MAX),
             elapsed_s: seconds(until.saturating_sub(branch.began)),
             next: None,
@@ -123,6 +137,35 @@ impl Tree {
             view.finish(end);
         }
         Some(view)
+    }
+
+    /// What was left to be read below the run, without its own answer, which the view shows: the
+    /// last ones, and where all are listed. Numbers count every body once, in the order of making.
+    fn artifacts(&self, run: &RunId, branch: &Branch) -> Vec<Artifact> {
+        if self.made.is_empty() {
+            return Vec::new();
+        }
+        let own = branch.end.as_ref().and_then(|it| it.answer.as_ref()).map(key_of);
+        let names = self.names_below(run);
+        let mut known = BTreeSet::new();
+        let below = self.made.iter().filter(|it| names.contains(&it.run) && known.insert(it.key));
+        let numbered = below.enumerate().filter(|(_, it)| Some(it.key) != own);
+        let list = format!("team://runs/{run}/artifacts");
+        let mut all: Vec<Artifact> = numbered
+            .map(|(at, it)| Artifact {
+                uri: format!("{list}/{}", at + 1),
+                name: line(&it.name),
+                bytes: it.bytes,
+            })
+            .collect();
+        let n_spare = all.len().saturating_sub(ARTIFACTS_MAX);
+        if n_spare > 0 {
+            let bytes = all.iter().map(|it| it.bytes).sum();
+            let name = format!("all {} of them", all.len());
+            all.drain(..n_spare);
+            all.push(Artifact { uri: list, name, bytes });
+        }
+        all
     }
 
     /// The run that has the work, or that finished it: down the transfers whose end decides.
@@ -211,9 +254,14 @@ impl Branch {
                 let used = reply.usage.input.saturating_add(reply.usage.output);
                 self.tokens = self.tokens.saturating_add(used);
             }
-            Event::StepWaiting(waiting) => self.waits = Some(waiting.resource.clone()),
+            Event::StepWaiting(waiting) => {
+                let eta = waiting.eta_s.map(|it| (it * 1e6) as i64);
+                self.waits = Some(waiting.resource.clone());
+                self.waits_until = eta.map(|it| record.at.saturating_add(it));
+            }
             Event::StepFailed(failure) => {
                 self.waits = failure.retry_at.map(|_| failure.message.clone());
+                self.waits_until = failure.retry_at;
             }
             Event::HandedOff(handoff) => self.handoffs.push((**handoff).clone()),
             Event::Controlled(control) => self.controlled(&record.by, control.action),
@@ -269,6 +317,7 @@ impl Branch {
     fn begun(&mut self, step: &StepBegun) {
         self.steps = self.steps.max(step.step);
         self.waits = None;
+        self.waits_until = None;
         let what = match &step.work {
             Work::Model { provider, model, .. } => format!("asks {provider}/{model}"),
             Work::Tool { tool, .. } => tool.clone(),

@@ -4,6 +4,7 @@ use callboard_config::AgentName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::artifact::Artifact;
 use crate::{Missing, RunId, Stop, Trouble};
 
 /// Where a run stands. About 50 tokens while working, at most 2,000 when done.
@@ -47,6 +48,9 @@ pub struct RunView {
     pub error: Option<Trouble>,
     /// What it cost, its children included.
     pub cost: Cost,
+    /// Notes, and answers of other runs, made in its tree: the last ones, and how to read them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// Handoffs made in its tree.
     pub handoffs: u32,
     /// Wall clock from acceptance to now or to the end.
@@ -100,6 +104,9 @@ pub struct Queued {
     pub pos: Option<u64>,
     /// A seat, a provider's pause until a time, or `paused by …`.
     pub waiting_for: String,
+    /// Seconds until it goes on, where that is a matter of time alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_s: Option<f64>,
 }
 
 /// Something a person has to decide.

@@ -11,7 +11,7 @@ fn view(state: State) -> RunView {
 #[test]
 fn the_line_says_what_matters_most() {
     let step = || Some("3: note".to_string());
-    let queue = |it: &str| Some(Queued { pos: Some(4), waiting_for: it.into() });
+    let queue = |it: &str| Some(Queued { pos: Some(4), waiting_for: it.into(), eta_s: None });
     let questions = vec![Question {
         id: "q_1".into(),
         kind: "text".into(),
