@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::words;
@@ -80,7 +79,7 @@ pub enum Standing {
 impl Plan {
     /// Reads a declaration that was checked when it came in. What is no list of steps has none.
     pub(crate) fn read(id: &str, steps: &Value) -> Plan {
-        let steps: Vec<PlanStep> = Vec::deserialize(steps).unwrap_or_default();
+        let steps = PlanStep::read(steps);
         let by_id = steps.iter().enumerate().map(|(at, it)| (it.id.clone(), at)).collect();
         let mut plan = Plan {
             id: id.to_string(),

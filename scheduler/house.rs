@@ -60,8 +60,10 @@ impl Folds {
     pub(crate) fn put(&self, name: &RunId, fold: Option<Fold>) {
         let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         folds.remove(name);
-        let open = fold.filter(|(_, run)| run.end.is_none() && folds.len() < FOLDS_MAX);
-        if let Some(fold) = open {
+        if folds.len() >= FOLDS_MAX {
+            folds.retain(|_, it| it.as_ref().is_some_and(|(_, run)| run.end.is_none()));
+        }
+        if let Some(fold) = fold.filter(|_| folds.len() < FOLDS_MAX) {
             folds.insert(name.clone(), Some(fold));
         }
     }

@@ -39,19 +39,20 @@ pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, St
         }
         left -= 1;
     };
-    let Some((mut seen, mut run)) = kept else {
-        let records = whole(&house.store, name).await?;
-        let seen = records.last().map_or(0, |it| it.seq);
-        return Ok(Run::fold(&records).map(|it| (seen, Box::new(it))));
-    };
+    let mut fold = kept;
     loop {
+        let seen = fold.as_ref().map_or(0, |it| it.0);
         let page = house.store.journal(name, seen, PAGE).await?;
-        for record in &page {
-            run.apply(&record.by, &record.event);
-            seen = record.seq;
-        }
-        if page.len() < PAGE as usize {
-            return Ok(Some((seen, run)));
+        let last = page.last().map_or(seen, |it| it.seq);
+        fold = match fold {
+            Some((_, mut run)) => {
+                page.iter().for_each(|it| run.apply(&it.by, &it.event));
+                Some((last, run))
+            }
+            None => Run::fold(&page).map(|it| (last, Box::new(it))),
+        };
+        if page.len() < PAGE as usize || fold.is_none() {
+            return Ok(fold);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Desk {
         let ask = Ask { to: leader.name.clone(), task, ..plan.ask };
         let mut new = begin::root(&team, &leader, &ask, clock::now(), None);
         let by = ask.caller.principal.as_str();
-        let steps = json!(steps);
+        let steps = PlanStep::written(&steps);
         new.fingerprint = fingerprint([new.fingerprint.as_str(), &steps.to_string()]);
         let (plan, source) = (chance::name("p_"), "client".to_string());
         new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps }));

@@ -89,8 +89,10 @@ pub(crate) async fn apply(
         (false, true) if given("to") => return wrong("to: write it into each of the tasks"),
         (false, true) => {
             let team = desk.team();
-            let mut named = arguments.clone();
             // What stands beside the tasks is read as it is of one task; that has a text.
+            let beside = arguments.iter().filter(|it| it.0 != "tasks");
+            let mut named: Map<String, Value> =
+                beside.map(|(name, value)| (name.clone(), value.clone())).collect();
             named.insert("task".to_owned(), json!("a plan"));
             let (ask, may_rejoin) = agent::ask(&team.limits, &team.entry, &named, call, caller)?;
             let priority = priority(arguments).or(ask.priority);

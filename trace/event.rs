@@ -26,7 +26,8 @@ pub enum Event {
     TaskAccepted(Task),
     /// Unaddressed work was routed.
     Routed { mode: String, to: AgentName, score: f64, arm: String, candidates: Vec<AgentName> },
-    /// A graph of runs was declared; `steps` is a list of [`crate::PlanStep`].
+    /// A graph of runs was declared; `steps` is a list of [`crate::PlanStep`], or the JSON text of
+    /// a long one: as one body it is read without a value for each of its parts.
     PlanMade { plan: String, source: String, steps: Value },
     /// A running graph was changed.
     PlanChanged { plan: String, change: Value },

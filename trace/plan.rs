@@ -2,6 +2,7 @@
 
 use callboard_config::AgentName;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One step of a plan: a run that begins when all its needs have ended well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,27 @@ pub struct PlanStep {
     pub priority: Option<u16>,
     /// What its result counts among those of the others: its agent's authority.
     pub weight: f64,
+}
+
+impl PlanStep {
+    /// Lists longer than this are kept as text.
+    const LISTED: usize = 1_000;
+
+    /// A declaration as its record holds it.
+    pub fn written(steps: &[PlanStep]) -> Value {
+        let list = || serde_json::to_value(steps).unwrap_or_default();
+        let text = || serde_json::to_string(steps).map_or(Value::Null, Value::String);
+        if steps.len() > PlanStep::LISTED { text() } else { list() }
+    }
+
+    /// Reads it back; nothing if it is no declaration.
+    pub fn read(written: &Value) -> Vec<PlanStep> {
+        let read = match written.as_str() {
+            Some(text) => serde_json::from_str(text),
+            None => Vec::deserialize(written),
+        };
+        read.unwrap_or_default()
+    }
 }
 
 /// What a run used, its ended children included.

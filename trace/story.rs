@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    Action, Control, Event, Failure, Finish, Finished, Handoff, ModelReplied, Purpose, Record,
-    RunId, Started, StepBegun, Work,
+    Action, Control, Event, Failure, Finish, Finished, Handoff, ModelReplied, PlanStep, Purpose,
+    Record, RunId, Started, StepBegun, Work,
 };
 
 /// Characters of one line of the story.
@@ -79,7 +79,7 @@ fn told(event: &Event, by: &str) -> String {
             format!("team loaded: {} agents, {} problems", agents.len(), problems.len())
         }
         Event::PlanMade { steps, .. } => {
-            format!("plan made: {} tasks", steps.as_array().map_or(0, Vec::len))
+            format!("plan made: {} tasks", PlanStep::read(steps).len())
         }
         Event::AdmissionChanged { .. }
         | Event::Routed { .. }
