@@ -144,6 +144,9 @@ pub(crate) struct WorkArgs {
 /// `trust`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
+Examples:
+  callboard trust                    what would run, and a question
+  callboard trust my-team --yes      agree without one
 Programs and addresses that stand in .mcp.json, in agents of other programs, or in a team that was
 not named with --team are used only after this. Exit codes: 0 agreed, 2 not agreed.")]
 pub(crate) struct TrustArgs {
@@ -160,6 +163,9 @@ pub(crate) struct TrustArgs {
 
 /// `keep`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  callboard keep -- python3 server.py    until it ends, or stdin does; then nothing of it is left")]
 pub(crate) struct KeepArgs {
     /// The program
     #[arg(value_name = "PROGRAM")]
