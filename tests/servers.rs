@@ -13,6 +13,8 @@ mod fixture;
 mod http;
 #[path = "servers/plain.rs"]
 mod plain;
+#[path = "servers/reload.rs"]
+mod reload;
 mod stage;
 #[path = "servers/trust.rs"]
 mod trust;

@@ -1,0 +1,50 @@
+//! A team file that changes while it is served: a new tool server is there for new runs, with its
+//! secret kept, and nothing is left of one that is gone from the file.
+
+use serde_json::{Value, json};
+
+use super::called;
+use super::fixture::{Fixture, eventually, is_there};
+use super::stage::{PATIENCE, Stage, ask, play, records};
+
+fn with(stage: &Stage, servers: &Value) {
+    stage.write(
+        "team.yaml",
+        &format!(
+            "team: stage\nproviders:\n  rehearsal: {{kind: rehearsal, playbook: playbook.yaml}}\n\
+             models:\n  default: rehearsal/rehearsal\nmcpServers: {servers}\n"
+        ),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_comes_and_goes_with_the_file_that_names_it() {
+    let (old, new) = (Fixture::new(""), Fixture::new(""));
+    let calls = [("mcp__old__echo", json!({"text": "one"})), ("mcp__new__env", json!({}))];
+    let stage = super::stage(&json!({"old": old.entry(json!({}))}), &calls);
+    stage.write("key", "secret-of-the-new-one");
+    let mut node = stage.node().await;
+    node.watch(stage.team());
+    let desk = node.desk();
+    let view = play(&desk, ask("writer", "before")).await;
+    assert_eq!(called(&desk, &view.run).await.len(), 1, "the new one is not there yet");
+    let first = old.pids();
+
+    with(&stage, &json!({"new": new.entry(json!({"API_KEY": "file:key"}))}));
+    let has_new = || desk.team().servers.contains_key("new");
+    let begun = tokio::time::Instant::now();
+    while !has_new() {
+        assert!(begun.elapsed() < PATIENCE, "the file is not read anew");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let view = play(&desk, ask("writer", "after")).await;
+    let told = called(&desk, &view.run).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "mcp__new__env");
+    assert!(told[0].3.as_str().is_some_and(|it| it.contains("\"API_KEY\": \"[secret]\"")));
+    let all = records(&desk, &view.run).await;
+    assert!(!format!("{all:?}").contains("secret-of-the-new-one"));
+    eventually("nothing is left of the old one", || first.iter().all(|it| !is_there(*it)));
+    node.stop().await;
+    new.until_gone();
+}
