@@ -57,7 +57,7 @@ pub struct Limits {
     pub error_bytes: usize,
     /// Bytes of one tool's output that the model is shown.
     pub tool_output_bytes: usize,
-    /// Bytes of a result inside a RunView; the rest is read from the trace.
+    /// Bytes of a result inside a RunView; the rest is read with `team_read`.
     pub result_bytes: usize,
 }
 

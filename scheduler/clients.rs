@@ -98,19 +98,14 @@ mod tests {
 
     #[test]
     fn the_shortest_patience_counts_and_is_forgotten_slowly() {
-        let cases: [(&[(f64, i64)], i64, Option<f64>); 7] = [
-            (&[], 0, None),
-            (&[(5.0, 0)], 0, Some(5.0)),
-            (&[(60.0, 0), (5.0, 0), (30.0, 0)], 0, Some(5.0)),
-            (&[(5.0, 0), (4.9, 0)], 0, Some(5.0)),
-            (&[(5.0, 0)], 10, Some(10.0)),
-            (&[(5.0, 0), (8.0, 10)], 10, Some(8.0)),
-            (&[(0.3, 0)], 0, Some(2.0)),
-        ];
-        for (given_up, day, expected) in cases {
-            let found = folded(given_up).map(|it| it.now(day * DAY));
-            assert_eq!(found, expected, "{given_up:?} on day {day}");
-        }
+        let after = |given_up: &[(f64, i64)], day| folded(given_up).map(|it| it.now(day * DAY));
+        assert_eq!(after(&[], 0), None);
+        assert_eq!(after(&[(5.0, 0)], 0), Some(5.0));
+        assert_eq!(after(&[(60.0, 0), (5.0, 0), (30.0, 0)], 0), Some(5.0));
+        assert_eq!(after(&[(5.0, 0), (4.9, 0)], 0), Some(5.0), "that is nothing new");
+        assert_eq!(after(&[(5.0, 0)], 10), Some(10.0));
+        assert_eq!(after(&[(5.0, 0), (8.0, 10)], 10), Some(8.0));
+        assert_eq!(after(&[(0.3, 0)], 0), Some(2.0));
         let endless = folded(&[(1e12, 0)]).map(|it| it.now(0));
         assert_eq!(endless, Some(3_600.0));
         assert_eq!(folded(&[(5.0, 3)]).map(|it| it.now(0)), Some(5.0), "the clock was set back");

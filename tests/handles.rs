@@ -300,3 +300,250 @@ async fn a_client_that_gave_up_is_answered_earlier_also_by_the_next_process() {
     assert_eq!(handle["state"], json!("working"), "{handle}");
     node.stop().await;
 }
+
+/// A coder that leaves a note, and hands on to a tester.
+fn chain() -> Stage {
+    let text = "a long line of code\n".repeat(2_000);
+    let note = json!(text).to_string();
+    Stage::new(&format!(
+        "- when: {{agent: coder, turn: 1}}\n  note: {{slot: implementation, key: main.rs, text: {note}}}\n\
+         - when: {{agent: coder, turn: 2}}\n  handoff: {{to: tester, task: test it, summary: \
+         {{did: wrote main.rs in one piece, must_know: it is long, do_next: run it}}}}\n\
+         - {{when: {{agent: tester}}, answer: {{summary: it holds, confidence: 0.9, \
+         tests: [{{name: one, passed: true}}]}}}}\n"
+    ))
+}
+
+#[tokio::test]
+async fn the_caller_of_a_chain_reads_what_every_agent_left() {
+    let stage = chain();
+    let node = stage.node().await;
+    let mut client = Client::on(&node, "reader").await;
+    let view = client.told(1, "coder", json!({"task": "write and test"})).await;
+    assert_eq!((&view["agent"], &view["result"]), (&json!("tester"), &json!("it holds")));
+    let listed = &view["artifacts"][0];
+    assert_eq!(listed["name"], json!("implementation/main.rs"), "{view}");
+    assert_eq!(
+        (&listed["bytes"], view["artifacts"].as_array().map(Vec::len)),
+        (&json!(40_000), Some(1))
+    );
+
+    let (mut whole, mut offset, mut id) = (String::new(), json!(0), 2);
+    while !offset.is_null() {
+        let asked = json!({"uri": listed["uri"], "offset": offset, "max_tokens": 3_000});
+        let page = client.told(id, "team_read", asked).await;
+        let text = page["text"].as_str().expect("a text");
+        assert!(text.len() <= 12_000 && page["bytes"] == json!(40_000), "{page}");
+        whole.push_str(text);
+        (offset, id) = (page["next_offset"].clone(), id + 1);
+    }
+    assert_eq!((whole.len(), id), (40_000, 6));
+
+    let run = view["run"].as_str().expect("a run");
+    let read = |uri: String| json!({ "uri": uri });
+    let list = client.told(20, "team_read", read(format!("team://runs/{run}/artifacts/"))).await;
+    let lines: Vec<&str> = list["text"].as_str().expect("a text").lines().collect();
+    assert_eq!(lines.len(), 2, "the note, and the tester's whole answer: {lines:?}");
+    assert!(lines[1].contains("tester/answer"), "{lines:?}");
+    let answer = client.told(21, "team_read", read(format!("team://runs/{run}/artifacts/2"))).await;
+    let answer: Value =
+        serde_json::from_str(answer["text"].as_str().expect("a text")).expect("JSON");
+    assert_eq!(answer["tests"][0]["passed"], json!(true));
+
+    let grep =
+        json!({"uri": format!("team://runs/{run}/trace"), "grep": "\"kind\":\"handed_off\""});
+    let found = client.told(22, "team_read", grep).await;
+    assert_eq!(found["matches"], json!(1), "{found}");
+    assert!(found["text"].as_str().is_some_and(|it| it.contains(": ")), "{found}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn everything_that_has_a_uri_is_read_and_what_has_none_names_the_nearest() {
+    let stage = chain();
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = stage::play(&desk, ask("coder", "write and test")).await.run;
+    let mut client = Client::on(&node, "reader").await;
+    let note = stage::records(&desk, &run).await.iter().find_map(|it| {
+        let Event::Noted { artifact, .. } = &it.event else { return None };
+        Some(artifact.clone())
+    });
+    let mut uris: Vec<String> = ["trace", "steps", "handoffs", "cost", "why", "artifacts/1"]
+        .map(|it| format!("team://runs/{run}/{it}"))
+        .into();
+    uris.extend(
+        [
+            "board",
+            "agents",
+            "agents/coder",
+            "runs",
+            "queue",
+            "schema/team",
+            "schema/agent",
+            "schema/coder",
+        ]
+        .map(|it| format!("team://{it}")),
+    );
+    uris.extend([run.to_string(), note.expect("a note"), format!("team://runs/{run}")]);
+    for (id, uri) in uris.iter().enumerate() {
+        let page =
+            client.told(id as u64 + 1, "team_read", json!({"uri": uri, "max_tokens": 50})).await;
+        let text = page["text"].as_str().unwrap_or_default();
+        assert!(!text.is_empty() && text.len() <= 200, "{uri}: {page}");
+        assert!(page["uri"].as_str().is_some_and(|it| it.starts_with("team://")), "{page}");
+    }
+
+    let cases = [
+        ("team://bord", "did you mean \"team://board\"?"),
+        ("team://agents/codr", "did you mean \"coder\"?"),
+        ("team://schema/teem", "did you mean \"team\"?"),
+        ("team://runs/r_nobody/trace", "there is no run `r_nobody`"),
+        ("a_nothing", "no recent run of yours left"),
+        ("nonsense", "there are team://board"),
+    ];
+    let more = [
+        (format!("team://runs/{run}/trce"), format!("did you mean \"team://runs/{run}/trace\"?")),
+        (format!("team://runs/{run}/artifacts/9"), format!("there is no artifact 9 of {run}")),
+    ];
+    let cases = cases.map(|(uri, told)| (uri.to_owned(), told.to_owned()));
+    for (id, (uri, told)) in (50..).zip(cases.into_iter().chain(more)) {
+        let refused = client.told(id, "team_read", json!({ "uri": uri })).await;
+        assert_eq!(refused["code"], json!("not_found"), "{uri}: {refused}");
+        let message = refused["message"].as_str().unwrap_or_default();
+        assert!(message.contains(&told), "{uri}: {message}");
+    }
+    let pattern = client.told(90, "team_read", json!({"uri": "team://board", "grep": "("})).await;
+    assert_eq!(pattern["code"], json!("invalid_input"), "{pattern}");
+
+    let stranger = callboard_trace::Caller { principal: "stranger".into(), ..caller() };
+    for uri in [format!("team://runs/{run}"), format!("team://runs/{run}/artifacts/1")] {
+        let reading = callboard_tools::Reading { uri, most: 100, ..Default::default() };
+        let refused = callboard_tools::read(&desk, &reading, &stranger).await.expect_err("theirs");
+        assert_eq!(refused.code, callboard_scheduler::RefusalCode::NotFound);
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_result_is_cut_and_the_whole_is_read() {
+    let text = json!("word ".repeat(20_000)).to_string();
+    let stage = Stage::new(&format!(
+        "- {{answer: {{summary: {text}, confidence: 0.9, findings: [{{key: k, text: {text}, confidence: 1}}]}}}}\n"
+    ));
+    let node = stage.node().await;
+    let mut client = Client::on(&node, "reader").await;
+    let view = client.told(1, "writer", json!({"task": "write much"})).await;
+    assert!(view.to_string().len() <= 8_000, "{} bytes", view.to_string().len());
+    let run = view["run"].as_str().expect("a run");
+    let notice = view["notices"][0].as_str().expect("a notice");
+    assert!(notice.contains(&format!(r#"team_read {{"uri":"team://runs/{run}"}}"#)), "{notice}");
+    let page = client.told(2, "team_read", json!({"uri": run, "max_tokens": 10_000})).await;
+    assert!(page["bytes"].as_u64().is_some_and(|it| it > 100_000), "{}", page["bytes"]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_tree_of_a_hundred_thousand_records_is_paged_and_capped() {
+    use callboard_trace::{Fact, Finish, ModelReplied, Purpose, StepBegun, Usage, Work};
+    const STEPS: u32 = 20_000;
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let node = stage.node_with(false).await;
+    let run = node.desk().submit(ask("writer", "go on for ever")).await.expect("in").run;
+    node.stop().await;
+    // Written behind the scheduler's back: five records a step.
+    let options =
+        callboard_store::OpenOptions::new(stage.data(), "n_scribe", std::sync::Arc::new(|| 7));
+    let store = callboard_store::Store::open(options).expect("the store");
+    for chunk in 0..STEPS / 500 {
+        let facts = (0..500).flat_map(|at| {
+            let step = chunk * 500 + at + 1;
+            let work = Work::Model {
+                provider: "p".into(),
+                model: "m".into(),
+                purpose: Purpose::Turn,
+                messages: 1,
+                prompt: String::new(),
+            };
+            let replied = ModelReplied {
+                step,
+                reply: Value::Null,
+                text: "t".into(),
+                calls: Vec::new(),
+                finish: Finish::Stop,
+                usage: Usage { input: 1, output: 1, ..Usage::default() },
+                model: "p/m".into(),
+                first_token_ms: 1,
+                ms: 1,
+                asked_again: 0,
+            };
+            let waiting = |it: &str| Event::Forgotten { key: it.into() };
+            let events = [
+                Event::StepBegun(StepBegun { step, attempt: 1, work }),
+                waiting("a"),
+                waiting("b"),
+                waiting("c"),
+                Event::ModelReplied(Box::new(replied)),
+            ];
+            events.map(|it| Fact::new("scribe", it))
+        });
+        store.signal(&run, facts.collect(), false).await.expect("written");
+    }
+    drop(store);
+
+    let node = stage.node_with(false).await;
+    let mut client = Client::on(&node, "curious").await;
+    let steps = |after: u64, limit: u64| json!({"run": run, "view": "steps", "after": after, "limit": limit});
+    let first = client.told(1, "team_status", steps(0, 200)).await;
+    assert_eq!((first["steps"].as_array().map(Vec::len), &first["next"]), (Some(200), &json!(200)));
+    let last = client.told(2, "team_status", steps(u64::from(STEPS) - 1, 200)).await;
+    assert_eq!(last["steps"][0]["step"], json!(STEPS), "{last}");
+    assert_eq!(last.get("next"), None);
+    let beyond = client.told(3, "team_status", steps(1 << 60, 200)).await;
+    assert_eq!(beyond["steps"], json!([]));
+    let trace =
+        client.told(4, "team_status", json!({"run": run, "view": "trace", "limit": 200})).await;
+    assert_eq!(trace["trace"].as_array().map(Vec::len), Some(200));
+    let cost = client.told(5, "team_status", json!({"run": run, "view": "cost"})).await;
+    assert_eq!(cost["cost"]["tokens"], json!(2 * STEPS));
+    for (id, wrong) in [(6, json!({"limit": 1_000_000_000})), (7, json!({"after": "garbage"}))] {
+        let mut asked = steps(0, 1);
+        for (name, it) in wrong.as_object().expect("one") {
+            asked[name] = it.clone();
+        }
+        assert_eq!(client.told(id, "team_status", asked).await["code"], json!("invalid_input"));
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn why_a_run_stands_where_it_stands() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let node = stage.node_with(false).await;
+    let desk = node.desk();
+    let urgent = callboard_scheduler::Ask { priority: Some(700), ..ask("writer", "now") };
+    let urgent = desk.submit(urgent).await.expect("in").run;
+    let plain = desk.submit(ask("writer", "some time")).await.expect("in").run;
+    let mut client = Client::on(&node, "curious").await;
+    let mut ids = 0;
+    let mut why = async |run: &RunId| {
+        ids += 1;
+        client.told(ids, "team_status", json!({"run": run, "view": "why"})).await
+    };
+    let told = why(&urgent).await;
+    assert_eq!((&told["priority"], &told["priority_from"]), (&json!(700), &json!("caller")));
+    assert_eq!((&told["place"], &told["waiting_for"]), (&json!(1), &json!("a seat")), "{told}");
+    let rank = told["rank"].as_f64().expect("a number");
+    assert!((-760.0..=-700.0).contains(&rank), "{told}");
+    let told = why(&plain).await;
+    assert_eq!((&told["place"], &told["priority_from"]), (&json!(2), &json!("class normal")));
+    let control = callboard_trace::Control {
+        action: callboard_trace::Action::SetPriority,
+        value: json!(900),
+        reason: String::new(),
+    };
+    desk.control(&plain, control, &caller()).await.expect("set");
+    let told = why(&plain).await;
+    assert_eq!((&told["place"], &told["priority_from"]), (&json!(1), &json!("set by local")));
+    node.stop().await;
+}

@@ -67,7 +67,8 @@ fn both_eras_are_served_on_one_pipe() {
             "team_status",
             "team_handoff",
             "team_answer",
-            "team_control"
+            "team_control",
+            "team_read"
         ]
     );
 
@@ -387,7 +388,7 @@ fn the_shipped_team_fits_a_clients_context() {
     server.ask(1, "tools/list", json!({}));
     let list = server.answer(1)["result"].clone();
     let n_tokens = (list.to_string().len() + instructions.len()).div_ceil(4);
-    assert_eq!(list["tools"].as_array().map(Vec::len), Some(20));
+    assert_eq!(list["tools"].as_array().map(Vec::len), Some(21));
     assert!(n_tokens < 2_000, "{n_tokens} tokens");
     assert!(instructions.len().div_ceil(4) <= 150);
 }
@@ -399,7 +400,7 @@ fn a_large_team_is_one_tool() {
     let mut server = house.legacy();
     server.ask(1, "tools/list", json!({}));
     let list = server.answer(1)["result"].clone();
-    assert_eq!(list["tools"].as_array().map(Vec::len), Some(6));
+    assert_eq!(list["tools"].as_array().map(Vec::len), Some(7));
     assert_eq!(list["tools"][0]["name"], "ask_agent");
     let n_tokens = list.to_string().len().div_ceil(4);
     assert!(n_tokens < 2_000, "{n_tokens} tokens");

@@ -83,7 +83,7 @@ pub(crate) async fn answered(
     let view = follow(desk, &submitted.run, caller, wait_s, patience)
         .await
         .map_err(|refusal| started(&submitted.run, refusal))?;
-    let mut body = body(&view);
+    let mut body = body(desk, &view);
     if submitted.joined {
         body.insert("joined".to_owned(), json!(true));
     }

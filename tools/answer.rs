@@ -57,5 +57,5 @@ pub(crate) async fn apply(
     desk.answer(&run, &answers, caller).await?;
     let wait = whole(arguments.get("wait_s"));
     let view = follow(desk, &run, caller, wait, patience).await?;
-    Ok(Value::Object(body(&view)))
+    Ok(Value::Object(body(desk, &view)))
 }

@@ -80,8 +80,12 @@ impl Outcome {
     /// Adds notices, unless the body lists what is unread anyway.
     pub(crate) fn tell(&mut self, notices: Vec<String>) {
         let Value::Object(body) = &mut self.body else { return };
-        if !notices.is_empty() && !body.contains_key("unread") {
-            body.insert("notices".to_owned(), json!(notices));
+        if notices.is_empty() || body.contains_key("unread") {
+            return;
+        }
+        let told = body.entry("notices").or_insert_with(|| json!([]));
+        if let Value::Array(told) = told {
+            told.extend(notices.into_iter().map(Value::from));
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) async fn apply(
     let mut view = desk.control(&run, control, caller).await?;
     patience.hears(desk.listen(&run, caller, false));
     tell_next(&mut view, patience);
-    Ok(Value::Object(body(&view)))
+    Ok(Value::Object(body(desk, &view)))
 }
 
 fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control, Refusal> {

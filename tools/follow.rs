@@ -8,6 +8,8 @@ use crate::call::Patience;
 
 /// Longest wait that a handle proposes, seconds: news should not come later than that.
 const PROPOSED_S: u64 = 240;
+/// Bytes of a view beside its result: with `limits.result_bytes` and a few notices, 2,000 tokens.
+const AROUND_BYTES: usize = 1_400;
 
 /// Waits for news of a run and shows it; in time, whatever the run does.
 pub(crate) async fn follow(
@@ -44,9 +46,10 @@ pub(crate) fn started(run: &RunId, refusal: Refusal) -> Refusal {
     Refusal { hint, ..refusal }
 }
 
-/// A view as the body of a result.
-pub(crate) fn body(view: &RunView) -> Map<String, Value> {
-    match serde_json::to_value(view) {
+/// A view as the body of a result, cut to what a client's context has room for.
+pub(crate) fn body(desk: &Desk, view: &RunView) -> Map<String, Value> {
+    let most = desk.team().limits.result_bytes + AROUND_BYTES;
+    match serde_json::to_value(view.within(most)) {
         Ok(Value::Object(body)) => body,
         Ok(_) | Err(_) => Map::from_iter([("run".to_owned(), json!(view.run))]),
     }

@@ -23,14 +23,14 @@ const SUMMARY_CHARS: usize = 6_000;
 pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
     let text = json!({"type": "string"});
     let name = json!({"type": "string", "minLength": 1, "maxLength": 64});
-    let summary = json!({"anyOf": [text, {
-        "type": "object",
+    let summary = json!({
+        "type": ["string", "object"],
         "properties": {
             "did": text, "must_know": text, "do_next": text,
             "open_questions": {"type": "array", "maxItems": 10, "items": text}
         },
         "additionalProperties": false
-    }]});
+    });
     let task = json!({"type": "string", "minLength": 1, "maxLength": TASK_CHARS});
     let artifacts = json!({"type": "array", "maxItems": 20, "items": {
         "type": "object",
@@ -40,11 +40,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
     }});
     vec![
         Field::required("to", name, "the name of an agent"),
-        Field::required(
-            "summary",
-            summary,
-            "what to know: a text, or {did, must_know, open_questions, do_next}",
-        ),
+        Field::required("summary", summary, "a text, or {did, must_know, open_questions, do_next}")
+            .brief(),
         Field::required("task", task, format!("what to do, 1..{TASK_CHARS} characters")),
         Field { write: "the run to redirect or continue".to_owned(), ..run() },
         Field::optional("artifacts", artifacts, "at most 20 {id, why}").brief(),
@@ -56,7 +53,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        description: "Hands work to an agent with what it must know: redirects a live run, \
+        description: "Hands work on with what must be known: redirects a live run, \
                       continues an ended one, or starts one."
             .to_owned(),
         input_schema: fields::shown(&fields(limits)),
@@ -82,7 +79,7 @@ pub(crate) async fn apply(
     let view = follow(desk, &handed.run, caller, wait_s, patience)
         .await
         .map_err(|refusal| started(&handed.run, refusal))?;
-    let mut body = body(&view);
+    let mut body = body(desk, &view);
     let handoff = json!({
         "id": handed.handoff, "from": handed.from, "to": handed.to, "accepted": true
     });

@@ -2,26 +2,36 @@
 
 use std::collections::HashMap;
 
-use callboard_trace::{Action, Event, Handoff, Record};
+use callboard_trace::{Action, Event, Handoff, Record, RunId};
 use serde_json::{Value, json};
 
-/// One entry a handoff, in the order in which they were made.
-pub(crate) fn handoffs(records: &[Record]) -> Vec<Value> {
-    let mut fold = Fold::default();
-    for record in records {
-        fold.take(record);
+use crate::window::Window;
+
+/// A page of handoffs, one entry each, in the order in which they were made.
+pub(crate) struct Handoffs {
+    window: Window,
+    at: HashMap<String, u64>,
+    runs: HashMap<RunId, u64>,
+}
+
+impl Handoffs {
+    /// The page from `after` on.
+    pub(crate) fn new(after: u64, limit: u32) -> Handoffs {
+        Handoffs { window: Window::new(after, limit), at: HashMap::new(), runs: HashMap::new() }
     }
-    fold.made
-}
 
-#[derive(Default)]
-struct Fold {
-    made: Vec<Value>,
-    at: HashMap<String, usize>,
-}
+    /// The page.
+    pub(crate) fn page(self) -> Value {
+        self.window.page("handoffs")
+    }
 
-impl Fold {
-    fn take(&mut self, record: &Record) {
+    /// Takes in one more record; the page always wants more, since any receiver may end late.
+    pub(crate) fn take(&mut self, record: &Record) -> bool {
+        self.apply(record);
+        true
+    }
+
+    fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::HandedOff(handoff) => self.made(handoff),
             Event::RunStarted(started) => {
@@ -82,23 +92,25 @@ impl Fold {
         if self.at.contains_key(&handoff.id) {
             return;
         }
-        self.at.insert(handoff.id.clone(), self.made.len());
-        self.made.push(json!({
+        let number = self.window.push(json!({
             "id": handoff.id, "from": handoff.source, "to": handoff.target, "run": handoff.run,
             "mode": handoff.mode, "state": "proposed", "reason": handoff.reason,
             "task": handoff.task, "summary": handoff.summary, "artifacts": handoff.artifacts
         }));
+        self.at.insert(handoff.id.clone(), number);
+        self.runs.insert(handoff.run.clone(), number);
     }
 
     fn stands(&mut self, record: &Record, state: Value) {
-        let run = json!(record.run);
-        if let Some(entry) = self.made.iter_mut().find(|it| it["run"] == run) {
+        let at = self.runs.get(&record.run);
+        if let Some(entry) = at.and_then(|at| self.window.get_mut(*at)) {
             entry["state"] = state;
         }
     }
 
     fn tell(&mut self, id: &str, state: &str, why: Option<&str>) {
-        let Some(entry) = self.at.get(id).and_then(|at| self.made.get_mut(*at)) else { return };
+        let entry = self.at.get(id).and_then(|at| self.window.get_mut(*at));
+        let Some(entry) = entry else { return };
         entry["state"] = json!(state);
         if let Some(why) = why {
             entry["why"] = json!(why);
@@ -108,7 +120,7 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
-    use callboard_trace::{EndState, Finished, MadeBy, RunId, Stop, Summary};
+    use callboard_trace::{EndState, Finished, MadeBy, Stop, Summary};
 
     use super::*;
 
@@ -169,7 +181,11 @@ mod tests {
             record("r_two", ended.clone()),
             record("r_root", ended),
         ];
-        let told: Vec<String> = handoffs(&records)
+        let mut handoffs = Handoffs::new(0, 9);
+        records.iter().all(|it| handoffs.take(it));
+        let told: Vec<String> = handoffs.page()["handoffs"]
+            .as_array()
+            .expect("a list")
             .iter()
             .map(|it| format!("{} {} {}", it["id"], it["state"], it["why"]))
             .collect();

@@ -1,16 +1,17 @@
 //! `team_status`: where a run stands, seen from several sides, or the whole team at a glance.
 
 use callboard_config::Limits;
-use callboard_scheduler::{Desk, Refusal, RefusalCode};
-use callboard_trace::{Caller, Record, RunId, story_line};
+use callboard_scheduler::{AgentLine, Desk, Refusal, RefusalCode};
+use callboard_trace::{Caller, Record, RunId, Spent, story_line};
 use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
 use crate::check::refused;
 use crate::fields::{self, Field, run, wait_s};
 use crate::follow::{body, follow, whole};
+use crate::handoffs::Handoffs;
 use crate::published::{Annotations, Published};
-use crate::{handoffs, steps};
+use crate::steps::Steps;
 
 /// Its name.
 pub(crate) const NAME: &str = "team_status";
@@ -18,11 +19,10 @@ pub(crate) const NAME: &str = "team_status";
 const PAGE: u32 = 50;
 /// Records of the largest page.
 const PAGE_MAX: u32 = 200;
-/// Pages that one view is folded from.
-const PAGES_MAX: usize = 100;
 
 /// The sides from which a run, or the team, can be seen.
-const VIEWS: [&str; 7] = ["summary", "steps", "trace", "handoffs", "cost", "agents", "queue"];
+const VIEWS: [&str; 8] =
+    ["summary", "steps", "trace", "handoffs", "cost", "why", "agents", "queue"];
 
 /// What it takes.
 pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
@@ -45,8 +45,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        description: "With `run`: waits for news and shows it, or its steps, trace, handoffs or \
-                      cost. Without: agents, queue, recent runs."
+        description: "With `run`: waits for news and shows it, or another view. Without: unread \
+                      results, agents, queue, runs."
             .to_owned(),
         input_schema: fields::shown(&fields(limits)),
         annotations: Annotations {
@@ -76,37 +76,68 @@ pub(crate) async fn apply(
         let problem = format!("view: \"{view}\" is of the whole team; leave out run");
         return Err(refused(NAME, vec![problem]));
     }
-    let wait_s = match view {
-        "summary" => whole(arguments.get("wait_s")),
-        _ => Some(whole(arguments.get("wait_s")).unwrap_or(0)),
-    };
-    let seen = follow(desk, &run, caller, wait_s, patience).await?;
+    let wait_s = whole(arguments.get("wait_s"));
+    if view == VIEWS[0] {
+        let seen = follow(desk, &run, caller, wait_s, patience).await?;
+        return Ok(Value::Object(body(desk, &seen)));
+    }
+    if wait_s.is_some_and(|it| it > 0) {
+        follow(desk, &run, caller, wait_s, patience).await?;
+    }
     let after = whole(arguments.get("after")).unwrap_or(0);
     let limit = whole(arguments.get("limit")).and_then(|it| u32::try_from(it).ok());
-    let limit = limit.unwrap_or(PAGE);
-    match view {
-        "trace" => trace(desk, &run, caller, after, limit).await,
-        "steps" => {
-            if let Some((steps, next)) = desk.plan_steps(&run, caller, after, limit).await? {
-                let mut shown = json!({"run": run, "steps": steps});
+    of_run(desk, &run, caller, view, (after, limit.unwrap_or(PAGE))).await
+}
+
+/// A side of one run.
+pub(crate) async fn of_run(
+    desk: &Desk,
+    run: &RunId,
+    caller: &Caller,
+    view: &str,
+    (after, limit): (u64, u32),
+) -> Result<Value, Refusal> {
+    let mut shown = json!({ "run": run });
+    let part = match view {
+        "trace" => trace(desk, run, caller, after, limit).await?,
+        "steps" => match desk.plan_steps(run, caller, after, limit).await? {
+            Some((steps, next)) => {
+                let mut page = json!({ "steps": steps });
                 if let Some(next) = next {
-                    shown["next"] = json!(next);
+                    page["next"] = json!(next);
                 }
-                return Ok(shown);
+                page
             }
-            let all = records(desk, &run, caller).await?;
-            Ok(part(&run, "steps", steps::steps(&all), after, limit))
-        }
+            None => {
+                let mut steps = Steps::new(after, limit);
+                desk.walk(run, caller, |it| steps.take(it)).await?;
+                steps.page()
+            }
+        },
         "handoffs" => {
-            let all = records(desk, &run, caller).await?;
-            Ok(part(&run, "handoffs", handoffs::handoffs(&all), after, limit))
+            let mut handoffs = Handoffs::new(after, limit);
+            desk.walk(run, caller, |it| handoffs.take(it)).await?;
+            handoffs.page()
         }
-        "cost" => {
-            let all = records(desk, &run, caller).await?;
-            Ok(json!({"run": run, "cost": seen.cost, "agents": callboard_trace::spent(&all)}))
-        }
-        _ => Ok(Value::Object(body(&seen))),
+        "why" => json!(desk.why(run, caller).await?),
+        _ => cost(desk, run, caller).await?,
+    };
+    if let (Value::Object(shown), Value::Object(part)) = (&mut shown, part) {
+        shown.extend(part);
     }
+    Ok(shown)
+}
+
+async fn cost(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Value, Refusal> {
+    let mut spent: Vec<Spent> = Vec::new();
+    let walk = |it: &Record| {
+        Spent::take(&mut spent, it);
+        true
+    };
+    desk.walk(run, caller, walk).await?;
+    let used = spent.iter().map(|it| it.usage.input.saturating_add(it.usage.output));
+    let tokens = used.fold(0, u64::saturating_add);
+    Ok(json!({"cost": {"tokens": tokens}, "agents": spent}))
 }
 
 async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {
@@ -114,11 +145,16 @@ async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal
         let problem = format!("run: missing; \"{view}\" is of one run, name it");
         return Err(refused(NAME, vec![problem]));
     }
+    of_team(desk, view, caller).await
+}
+
+/// A side of the team.
+pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {
     let board = desk.board(caller).await?;
     let shown = match view {
         "agents" => {
             let team = desk.team();
-            let described = |line: &callboard_scheduler::AgentLine| {
+            let described = |line: &AgentLine| {
                 let known = team.agents.get(&line.name);
                 let mut shown = json!(line);
                 if let Some(known) = known {
@@ -131,6 +167,7 @@ async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal
             json!({"agents": board.agents.iter().map(described).collect::<Vec<_>>()})
         }
         "queue" => json!({"queue": board.queue}),
+        "runs" => json!({"runs": board.runs}),
         _ => serde_json::to_value(board).map_err(|error| {
             Refusal::new(RefusalCode::Internal, format!("the board cannot be shown: {error}"), "")
         })?,
@@ -148,54 +185,9 @@ async fn trace(
 ) -> Result<Value, Refusal> {
     let page = desk.page(run, caller, after, limit).await?;
     let lines: Vec<String> = page.records.iter().map(|(_, it)| story_line(it)).collect();
-    let mut shown = json!({"run": run, "trace": lines});
+    let mut shown = json!({ "trace": lines });
     if let Some(next) = page.next {
         shown["next"] = json!(next);
     }
     Ok(shown)
-}
-
-/// Every record of the run's tree, up to a bound.
-async fn records(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Vec<Record>, Refusal> {
-    let mut all = Vec::new();
-    let mut after = 0;
-    for _ in 0..PAGES_MAX {
-        let page = desk.page(run, caller, after, PAGE_MAX).await?;
-        all.extend(page.records.into_iter().map(|(_, record)| record));
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
-/// The entries after `after`, and where to go on.
-fn part(run: &RunId, name: &str, entries: Vec<Value>, after: u64, limit: u32) -> Value {
-    let n_all = entries.len() as u64;
-    let n_shown = u64::from(limit);
-    let skip = usize::try_from(after).unwrap_or(usize::MAX);
-    let shown: Vec<Value> = entries.into_iter().skip(skip).take(limit as usize).collect();
-    let mut body = json!({"run": run, name: shown});
-    if after.saturating_add(n_shown) < n_all {
-        body["next"] = json!(after + n_shown);
-    }
-    body
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_is_told_in_parts() {
-        let run = RunId::from_text("r_a");
-        let entries = || (0..5).map(|it| json!(it)).collect::<Vec<_>>();
-        let first = part(&run, "steps", entries(), 0, 2);
-        assert_eq!(first, json!({"run": "r_a", "steps": [0, 1], "next": 2}));
-        let last = part(&run, "steps", entries(), 4, 2);
-        assert_eq!(last, json!({"run": "r_a", "steps": [4]}));
-        let beyond = part(&run, "steps", entries(), u64::MAX, 2);
-        assert_eq!(beyond, json!({"run": "r_a", "steps": []}));
-    }
 }

@@ -5,25 +5,43 @@ use std::collections::HashMap;
 use callboard_trace::{Event, Finish, ModelReplied, Record, RunId, StepBegun, Work};
 use serde_json::{Value, json};
 
-/// One entry a step, in the order in which they began; a repeated step is one entry.
-pub(crate) fn steps(records: &[Record]) -> Vec<Value> {
-    let mut fold = Fold::default();
-    for record in records {
-        fold.take(record);
+use crate::window::Window;
+
+/// A page of steps, one entry each, in the order in which they began; a repeated step is one
+/// entry. What is not on the page is known by two numbers.
+pub(crate) struct Steps {
+    window: Window,
+    n_records: u64,
+    runs: HashMap<RunId, u32>,
+    at: HashMap<(u32, u32), u64>,
+    /// The tool behind each call that a model asked for and that has not returned.
+    calls: HashMap<(u32, String), String>,
+}
+
+/// A page is looked at for its end after so many records.
+const LOOK: u64 = 200;
+
+impl Steps {
+    /// The page from `after` on.
+    pub(crate) fn new(after: u64, limit: u32) -> Steps {
+        let window = Window::new(after, limit);
+        let (runs, at, calls) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Steps { window, n_records: 0, runs, at, calls }
     }
-    fold.steps
-}
 
-#[derive(Default)]
-struct Fold {
-    steps: Vec<Value>,
-    at: HashMap<(RunId, u32), usize>,
-    /// The tool behind each call that a model asked for.
-    calls: HashMap<(RunId, String), String>,
-}
+    /// The page.
+    pub(crate) fn page(self) -> Value {
+        self.window.page("steps")
+    }
 
-impl Fold {
-    fn take(&mut self, record: &Record) {
+    /// Takes in one more record; whether the page wants more of them.
+    pub(crate) fn take(&mut self, record: &Record) -> bool {
+        self.apply(record);
+        self.n_records += 1;
+        !self.n_records.is_multiple_of(LOOK) || !self.window.is_settled(|it| it["state"] == "done")
+    }
+
+    fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::StepBegun(begun) => self.begin(record, begun),
             Event::StepWaiting(waiting) => {
@@ -91,24 +109,26 @@ impl Fold {
             "run": record.run, "agent": record.agent, "step": begun.step,
             "what": what, "attempt": begun.attempt, "state": "working"
         });
-        let known = self.at.get(&(record.run.clone(), begun.step)).copied();
-        match known.and_then(|at| self.steps.get_mut(at)) {
-            Some(entry) => *entry = step,
-            None => {
-                self.at.insert((record.run.clone(), begun.step), self.steps.len());
-                self.steps.push(step);
+        let key = (self.run(record), begun.step);
+        match self.at.get(&key) {
+            Some(at) => {
+                if let Some(entry) = self.window.get_mut(*at) {
+                    *entry = step;
+                }
             }
+            None => drop(self.at.insert(key, self.window.push(step))),
         }
     }
 
     fn replied(&mut self, record: &Record, reply: &ModelReplied) {
+        let run = self.run(record);
         for call in &reply.calls {
-            self.calls.insert((record.run.clone(), call.id.clone()), call.tool.clone());
+            self.calls.insert((run, call.id.clone()), call.tool.clone());
         }
         let mut facts = vec![
             ("state", json!(if whole(&reply.finish) { "done" } else { "cut" })),
             ("ms", json!(reply.ms)),
-            ("tokens", json!(reply.usage.input + reply.usage.output)),
+            ("tokens", json!(reply.usage.input.saturating_add(reply.usage.output))),
         ];
         if !reply.calls.is_empty() {
             let calls: Vec<&str> = reply.calls.iter().map(|it| it.tool.as_str()).collect();
@@ -119,11 +139,11 @@ impl Fold {
 
     /// A tool of our own is done in the write that asks for it, and has no beginning of its own.
     fn at_once(&mut self, record: &Record, step: u32, call: &str) {
-        if self.at.contains_key(&(record.run.clone(), step)) {
+        let run = self.run(record);
+        let tool = self.calls.remove(&(run, call.to_owned())).unwrap_or_default();
+        if self.at.contains_key(&(run, step)) {
             return;
         }
-        let tool = self.calls.get(&(record.run.clone(), call.to_owned()));
-        let tool = tool.map_or("", String::as_str).to_owned();
         let arguments = Value::Null;
         let call = call.to_owned();
         let work = Work::Tool { call, tool, arguments, repeatable: true, server: None };
@@ -131,9 +151,19 @@ impl Fold {
     }
 
     fn tell(&mut self, record: &Record, step: u32, facts: &[(&str, Value)]) {
-        let Some(at) = self.at.get(&(record.run.clone(), step)) else { return };
-        let Some(Value::Object(entry)) = self.steps.get_mut(*at) else { return };
+        let key = (self.run(record), step);
+        let entry = self.at.get(&key).and_then(|at| self.window.get_mut(*at));
+        let Some(Value::Object(entry)) = entry else { return };
         entry.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    }
+
+    /// A short name for the record's run.
+    fn run(&mut self, record: &Record) -> u32 {
+        let n_runs = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
+        match self.runs.get(&record.run) {
+            Some(known) => *known,
+            None => *self.runs.entry(record.run.clone()).or_insert(n_runs),
+        }
     }
 }
 
@@ -211,7 +241,11 @@ mod tests {
             ms: 0,
         };
         let events = [asks(1, 1), failed, asks(1, 2), replied, noted, asks(3, 1)];
-        let told = steps(&events.map(record));
+        let told = |after, limit| {
+            let mut steps = Steps::new(after, limit);
+            events.iter().all(|it| steps.take(&record(it.clone())));
+            steps.page()
+        };
         let step = |step: u32, what: &str, attempt: u32, state: &str| {
             json!({"run": "r_a", "agent": "coder", "step": step, "what": what, "attempt": attempt,
                 "state": state})
@@ -222,6 +256,26 @@ mod tests {
         asked["calls"] = json!(["note"]);
         let mut noted = step(2, "tool note", 1, "done");
         noted["ms"] = json!(0);
-        assert_eq!(told, [asked, noted, step(3, "model p/m", 1, "working")]);
+        let last = step(3, "model p/m", 1, "working");
+        assert_eq!(told(0, 9), json!({"steps": [asked, noted, last]}));
+        assert_eq!(told(0, 1), json!({"steps": [asked], "next": 1}));
+        assert_eq!(told(1, 1), json!({"steps": [noted], "next": 2}));
+    }
+
+    #[test]
+    fn a_page_wants_no_more_when_it_is_full_and_settled() {
+        let mut steps = Steps::new(0, 1);
+        let done = |step| Event::ToolReturned {
+            step,
+            call: format!("c{step}"),
+            ok: true,
+            result: json!(0),
+            ms: 0,
+        };
+        let n_taken = (1..10_000).take_while(|it| steps.take(&record(done(*it)))).count();
+        assert!(n_taken < 500, "{n_taken}");
+        let mut open = Steps::new(0, 1);
+        assert!(open.take(&record(asks(1, 1))));
+        assert!((2..1_000).all(|it| open.take(&record(done(it)))), "the first is not done");
     }
 }

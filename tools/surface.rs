@@ -23,8 +23,8 @@ pub(crate) fn instructions(is_compact: bool) -> String {
         "{how}: give it a whole `task`, and in `context` what it cannot know. `state: working` is \
          normal: call `team_status` with that `run` and `wait_s`, do not start it again. If a call \
          timed out, the run goes on: `team_status` without arguments lists unread results. \
-         `input_required` or `halted`: ask the user, then `team_answer`. `team_handoff` passes work \
-         on with a summary, `team_control` cancels or pauses."
+         `input_required` or `halted`: ask the user, then `team_answer`. `team_read` reads every \
+         `team://` uri."
     )
 }
 

@@ -13,7 +13,7 @@ use crate::fields::{self, Field};
 use crate::nearest::{did_you_mean, quoted};
 use crate::published::{Annotations, Published};
 use crate::surface::{SURFACE_TOKENS, instructions, surface_tokens};
-use crate::{agent, answer, control, handoff, run, status};
+use crate::{agent, answer, control, handoff, read, run, status};
 
 /// How agents are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ enum Kind {
     Handoff,
     Answer,
     Control,
+    Read,
 }
 
 impl Toolset {
@@ -81,7 +82,7 @@ impl Toolset {
     pub fn starts_a_run(&self, tool: &str) -> bool {
         self.tools.get(tool).is_some_and(|(kind, _)| match kind {
             Kind::Agent(_) | Kind::AskAgent | Kind::Run | Kind::Handoff => true,
-            Kind::Status | Kind::Answer | Kind::Control => false,
+            Kind::Status | Kind::Answer | Kind::Control | Kind::Read => false,
         })
     }
 
@@ -124,7 +125,8 @@ impl Toolset {
         let handoff = (handoff::published(limits), Kind::Handoff, handoff::fields(limits));
         let control = (control::published(limits), Kind::Control, control::fields(limits));
         let answer = (answer::published(limits), Kind::Answer, answer::fields(limits));
-        let of_team = [run, status, handoff, answer, control];
+        let read = (read::published(limits), Kind::Read, read::fields(limits));
+        let of_team = [run, status, handoff, answer, control, read];
         if is_compact {
             let others: Vec<Published> = of_team.iter().map(|(it, ..)| it.clone()).collect();
             set.add(set.ask_agent(team, &others), Kind::AskAgent, &ask_agent_fields(team));
@@ -188,12 +190,21 @@ async fn done(
         Kind::Handoff => handoff::apply(desk, arguments, caller, patience).await,
         Kind::Answer => answer::apply(desk, arguments, caller, patience).await,
         Kind::Control => control::apply(desk, arguments, caller, patience).await,
+        Kind::Read => read::apply(desk, arguments, caller).await,
     }
 }
 
 /// The agents that callers may name. A tool of the team keeps its name.
 fn agents(team: &Team) -> impl Iterator<Item = &Agent> {
-    let taken = [ASK_AGENT, run::NAME, status::NAME, handoff::NAME, answer::NAME, control::NAME];
+    let taken = [
+        ASK_AGENT,
+        run::NAME,
+        status::NAME,
+        handoff::NAME,
+        answer::NAME,
+        control::NAME,
+        read::NAME,
+    ];
     team.agents.values().filter(move |it| it.publish && !taken.contains(&it.name.as_str()))
 }
 
@@ -256,9 +267,7 @@ pub(crate) mod tests {
     pub(crate) fn an_agent(name: &str) -> Agent {
         Agent {
             name: AgentName::parse(name).expect("a name"),
-            description: format!(
-                "Does what {name}s do, with care, and says what it found. Use it when it is needed."
-            ),
+            description: format!("Does what {name}s do, with care. Use it when it is needed."),
             instructions: "Do it.".to_owned(),
             kind: Who::Model,
             choices: Vec::new(),
@@ -311,12 +320,20 @@ pub(crate) mod tests {
     #[test]
     fn fifteen_agents_are_tools_of_their_own_and_sixteen_are_one() {
         let full = of(15);
-        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 20));
+        assert_eq!((full.profile(), full.published().len()), (Profile::Full, 21));
         let compact = of(16);
         let names: Vec<&str> = compact.published().iter().map(|it| it.name.as_str()).collect();
         assert_eq!(
             names,
-            ["ask_agent", "team_run", "team_status", "team_handoff", "team_answer", "team_control"]
+            [
+                "ask_agent",
+                "team_run",
+                "team_status",
+                "team_handoff",
+                "team_answer",
+                "team_control",
+                "team_read"
+            ]
         );
         for set in [full, compact, of(100)] {
             let n_tokens = surface_tokens(set.published(), set.instructions());
@@ -345,7 +362,15 @@ pub(crate) mod tests {
         let names: Vec<&str> = set.published().iter().map(|it| it.name.as_str()).collect();
         assert_eq!(
             names,
-            ["coder", "team_run", "team_status", "team_handoff", "team_answer", "team_control"]
+            [
+                "coder",
+                "team_run",
+                "team_status",
+                "team_handoff",
+                "team_answer",
+                "team_control",
+                "team_read"
+            ]
         );
     }
 

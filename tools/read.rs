@@ -1,0 +1,78 @@
+//! `team_read`: pages through anything that has a uri.
+
+use callboard_config::Limits;
+use callboard_scheduler::{Desk, Refusal};
+use callboard_trace::Caller;
+use serde_json::{Map, Value, json};
+
+use crate::excerpt::PATTERN_CHARS;
+use crate::fields::{self, Field};
+use crate::follow::whole;
+use crate::published::{Annotations, Published};
+use crate::resource::{Reading, read};
+
+/// Its name.
+pub(crate) const NAME: &str = "team_read";
+/// Tokens of a page, unless the caller says otherwise.
+const TOKENS: usize = 2_000;
+/// Tokens of the largest page.
+const TOKENS_MAX: usize = 10_000;
+/// Bytes of a token.
+const TOKEN_BYTES: usize = 4;
+
+/// What it takes.
+pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
+    let uri = json!({"type": "string", "minLength": 1, "maxLength": 300});
+    let offset = json!({"type": "integer", "minimum": 0});
+    let tokens = json!({"type": "integer", "minimum": 1, "maximum": TOKENS_MAX});
+    let grep = json!({"type": "string", "minLength": 1, "maxLength": PATTERN_CHARS});
+    vec![
+        Field::required("uri", uri, "`team://…` or the name of a run or artifact"),
+        Field::optional("offset", offset, "`next_offset` of the page before"),
+        Field::optional("max_tokens", tokens, format!("tokens of the page, 1..{TOKENS_MAX}")),
+        Field::optional("grep", grep, "a regular expression that lines must match"),
+    ]
+}
+
+/// How it is published.
+pub(crate) fn published(limits: &Limits) -> Published {
+    Published {
+        name: NAME.to_owned(),
+        description: "Reads a uri in pages; `grep` picks lines.".to_owned(),
+        input_schema: fields::shown(&fields(limits)),
+        annotations: Annotations {
+            read_only_hint: Some(true),
+            idempotent_hint: Some(true),
+            open_world_hint: Some(false),
+            ..Annotations::default()
+        },
+    }
+}
+
+/// Reads a page.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn apply(
+    desk: &Desk,
+    arguments: &Map<String, Value>,
+    caller: &Caller,
+) -> Result<Value, Refusal> {
+    let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
+    let number = |name: &str| whole(arguments.get(name)).and_then(|it| usize::try_from(it).ok());
+    let reading = Reading {
+        uri: text("uri").unwrap_or_default(),
+        offset: number("offset").unwrap_or(0),
+        most: number("max_tokens").unwrap_or(TOKENS).saturating_mul(TOKEN_BYTES),
+        grep: text("grep"),
+    };
+    let page = read(desk, &reading, caller).await?;
+    let mut body = json!({"uri": page.uri, "text": page.text, "bytes": page.bytes});
+    if let Some(next) = page.next_offset {
+        body["next_offset"] = json!(next);
+    }
+    if let Some(matches) = page.matches {
+        body["matches"] = json!(matches);
+    }
+    Ok(body)
+}
