@@ -143,15 +143,15 @@ fn hear(
         return Ok(());
     }
     journal::append(tx, &mut tail, at, std::slice::from_ref(line))?;
-    journal::moved(tx, &tail)?;
-    match heard {
-        Some(LEFT) if before != node => Ok(()),
-        Some(heard) => {
-            let sql = "UPDATE run SET heard = $2 WHERE pos = $1";
-            tx.exec(sql, &[tail.pos.into(), heard.into()]).map(|_| ())
-        }
-        None => Ok(()),
-    }
+    let heard = match heard {
+        // Another call waits by now, here or elsewhere.
+        Some(LEFT) if before != node => before.as_str(),
+        Some(heard) => heard,
+        None => before.as_str(),
+    };
+    let sql = "UPDATE run SET seq = $2, head = $3, heard = $4 WHERE pos = $1";
+    let args = [tail.pos.into(), tail.seq.into(), (&tail.head).into(), heard.into()];
+    tx.exec(sql, &args).map(|_| ())
 }
 
 fn unread(tx: &mut dyn Tx, principal: &str, since: i64, limit: u32) -> Result<Unread, StoreError> {

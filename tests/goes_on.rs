@@ -141,6 +141,88 @@ async fn a_client_that_is_killed_has_its_run_finished() {
     node.stop().await;
 }
 
+/// A call that is given up after a while, as a client does that loses its patience.
+async fn lose_patience(server: &mut Server, endpoint: &Endpoint, task: &str, n_asked: usize) {
+    let id = format!("call {task}");
+    server.call(id.clone(), "writer", json!({ "task": task }));
+    let begun = Instant::now();
+    while endpoint.requests().len() < n_asked {
+        assert!(begun.elapsed() < stage::PATIENCE, "the model is never asked");
+        sleep(TICK).await;
+    }
+    server.give_up(id, "McpError: MCP error -32001: Request timed out");
+}
+
+#[tokio::test]
+async fn a_client_that_times_out_finds_its_result_in_three_ways() {
+    let (endpoint, stage) = slow(Duration::from_millis(900)).await;
+    let mut server = Server::of(serve(&stage, &[]));
+    server.shake_hands("2025-06-18");
+    let mut at = 0;
+    let mut told = |server: &mut Server, tool: &str, arguments: serde_json::Value| {
+        at += 1;
+        server.call(at, tool, arguments);
+        server.body(at)
+    };
+    let over = async |server: &mut Server, told: &mut dyn FnMut(&mut Server) -> bool| {
+        let begun = Instant::now();
+        while !told(server) {
+            assert!(begun.elapsed() < stage::PATIENCE, "it never ends");
+            sleep(TICK).await;
+        }
+    };
+    lose_patience(&mut server, &endpoint, "by the notice", 1).await;
+    over(&mut server, &mut |server| {
+        let queue = told(server, "team_status", json!({"view": "queue"}));
+        queue["notices"][0].as_str().is_some_and(|it| it.ends_with(" completed, unread"))
+    })
+    .await;
+    let queue = told(&mut server, "team_status", json!({"view": "queue"}));
+    let notice = queue["notices"][0].as_str().expect("a notice");
+    let run = notice.split(' ').next().expect("a name");
+    let read = told(&mut server, "team_status", json!({ "run": run }));
+    assert_eq!(read["result"], "done without you");
+
+    lose_patience(&mut server, &endpoint, "by calling again", 2).await;
+    let again = told(&mut server, "writer", json!({"task": "by calling again"}));
+    assert_eq!((&again["joined"], &again["result"]), (&json!(true), &json!("done without you")));
+
+    lose_patience(&mut server, &endpoint, "by the board", 3).await;
+    over(&mut server, &mut |server| {
+        let board = told(server, "team_status", json!({}));
+        board["unread"][0]["task"] == "by the board"
+    })
+    .await;
+    assert_eq!(endpoint.requests().len(), 3, "nothing was done twice");
+    server.hang_up();
+    assert!(server.exit().success());
+}
+
+#[tokio::test]
+async fn the_command_line_delivers_too() {
+    let (_endpoint, stage) = slow(Duration::from_millis(10)).await;
+    let command = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+        command.args(words).arg("--team").arg(stage.team()).arg("--data").arg(stage.data());
+        let done = command.output().expect("the binary starts");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).expect("a text")
+    };
+    let read = command(&["run", "writer", "one", "--json"]);
+    let read: serde_json::Value = serde_json::from_str(&read).expect("one line of JSON");
+    assert_eq!(read["notices"], json!([]));
+    let detached = command(&["run", "writer", "two", "--detach", "--quiet"]);
+    command(&["work", "--until-idle", "--quiet"]);
+    let later = command(&["run", "writer", "three", "--json"]);
+    let later: serde_json::Value = serde_json::from_str(&later).expect("one line of JSON");
+    assert_eq!(later["notices"], json!([format!("{} completed, unread", detached.trim())]));
+    let board = command(&["status", "--full"]);
+    assert!(board.contains("unread\n"), "{board}");
+    command(&["status", detached.trim()]);
+    let board = command(&["status", "--full"]);
+    assert!(!board.contains("unread\n"), "{board}");
+}
+
 #[tokio::test]
 async fn nobody_goes_on_where_nothing_is_open_or_the_owner_says_leave() {
     let (endpoint, stage) = slow(Duration::from_millis(300)).await;

@@ -547,3 +547,66 @@ async fn why_a_run_stands_where_it_stands() {
     assert_eq!((&told["place"], &told["priority_from"]), (&json!(1), &json!("set by local")));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_handoff_that_was_left_is_joined_and_a_pause_is_told_in_seconds() {
+    let stage = Stage::new(
+        "- {when: {turn: 1}, fail: {status: 429, retry_after_s: 1.5}, times: 1}\n\
+         - {answer: {summary: through, confidence: 1}}\n",
+    );
+    let node = stage.node().await;
+    let mut client = Client::on(&node, "hasty").await;
+    let over = json!({"to": "writer", "summary": "it is a draft", "task": "finish it"});
+    client.call(1, "team_handoff", over.clone()).await;
+    let run = only_run(&node.desk()).await;
+    until(&node.desk(), &run, "step_failed").await;
+    let held = node.desk().view(&run, &caller()).await.expect("there").queue.expect("a pause");
+    assert!(held.eta_s.is_some_and(|it| it > 0.0 && it <= 1.8), "{held:?}");
+    client.give_up(1, TIMED_OUT).await;
+    let again = client.told(2, "team_handoff", over).await;
+    assert_eq!((&again["run"], &again["result"]), (&json!(run), &json!("through")), "{again}");
+    let id = again["handoff"]["id"].as_str().expect("a name");
+    let began = stage::records(&node.desk(), &run).await.iter().any(|it| {
+        let Event::RunStarted(started) = &it.event else { return false };
+        started.handoff.as_ref().is_some_and(|it| it.id == id)
+    });
+    assert!(began, "the handoff that began it is the one that is named");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_in_words_is_answered_in_words() {
+    let (_endpoint, stage) = slow(Duration::from_secs(20)).await;
+    let node = stage.node().await;
+    let mut client = Client::on(&node, "asked").await;
+    let handle = client.told(1, "writer", json!({"task": "t", "wait_s": 0})).await;
+    let run = RunId::from_text(handle["run"].as_str().expect("a run"));
+    // As an agent asks that is a person.
+    let options =
+        callboard_store::OpenOptions::new(stage.data(), "n_asks", std::sync::Arc::new(|| 7));
+    let store = callboard_store::Store::open(options).expect("the store");
+    let asked = Event::QuestionAsked {
+        question: "q_a_1".into(),
+        form: "text".into(),
+        prompt: "which colour?".into(),
+        options: Vec::new(),
+    };
+    let asked = callboard_trace::Fact::new("writer", asked);
+    store.signal(&run, vec![asked], false).await.expect("written");
+    drop(store);
+    let view = client.told(2, "team_status", json!({"run": run, "wait_s": 0})).await;
+    assert_eq!(view["state"], json!("input_required"), "{view}");
+    assert_eq!(
+        view["next"],
+        json!(format!(r#"team_answer {{"run":"{run}","answers":{{"q_a_1":"…"}}}}"#))
+    );
+    let answer = |it: &str| json!({"run": run, "answers": {"q_a_1": it}, "wait_s": 0});
+    let empty = client.told(3, "team_answer", answer("  ")).await;
+    assert_eq!(empty["problems"], json!(["answers.q_a_1: empty; write the answer"]));
+    client.told(4, "team_answer", answer("blue")).await;
+    let records = until(&node.desk(), &run, "question_closed").await;
+    assert!(!kinds(&records).contains(&"step_decided"), "{:?}", kinds(&records));
+    let twice = client.told(5, "team_answer", answer("red")).await;
+    assert_eq!(twice["code"], json!("conflict"));
+    node.stop().await;
+}
