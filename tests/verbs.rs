@@ -25,7 +25,7 @@ fn help_says_what_a_verb_does_and_shows_an_example() {
     let said = does(&["--help"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let mut all = said.out;
-    let verbs = "init validate serve work run status trace handoffs answer control replay demo completions schema";
+    let verbs = "init validate serve work run status trace handoffs answer control read replay demo completions schema";
     for verb in verbs.split(' ') {
         let said = does(&[verb, "--help"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{verb}");
@@ -94,6 +94,22 @@ fn handoffs_are_told_with_their_summary() {
     let said = house.does(&["handoffs", "r_aaaaaaaaaaaaaaaaaaaaaaaaaa"]);
     assert_eq!((said.code, said.out.as_str()), (2, ""));
     assert!(said.err.contains("`callboard status` without arguments lists"), "{}", said.err);
+}
+
+#[test]
+fn anything_with_a_uri_is_read() {
+    let house = House::new();
+    let run = house.does(&["run", "coder", "give it away", "--json"]).view().run;
+    let said = house.does(&["read", &format!("team://runs/{run}/trace")]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.out, house.does(&["trace", run.as_str()]).out);
+    let said = house.does(&["read", &format!("team://runs/{run}/trace"), "--grep", "handed off"]);
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    let said = house.does(&["read", run.as_str(), "--json"]);
+    let page: Value = serde_json::from_str(&said.out).expect("one JSON object");
+    assert!(page["text"].as_str().is_some_and(|it| it.contains("it holds")), "{page}");
+    let said = house.does(&["read", "team://nothing/of/it"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::on_run::{
-    AnswerArgs, ControlArgs, HandoffsArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
+    AnswerArgs, ControlArgs, HandoffsArgs, ReadArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
 };
 use super::place::Where;
 
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     /// Cancel, pause or otherwise act on a run
     Control(ControlArgs),
+    /// Read an artifact or another resource, whole or in part
+    Read(ReadArgs),
     /// Take an ended run again from its record, as a test
     Replay(ReplayArgs),
     /// Show what tool servers would run, and agree to it

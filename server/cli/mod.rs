@@ -13,6 +13,7 @@ mod on_run;
 mod place;
 mod print;
 mod problems;
+mod read;
 mod replay;
 mod run;
 mod say;
@@ -71,6 +72,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Handoffs(args) => wait_for(handoffs::handoffs(args, say)),
         Command::Answer(args) => wait_for(answer::answer(args, say)),
         Command::Control(args) => wait_for(control::control(args, say)),
+        Command::Read(args) => wait_for(read::read(args, say)),
         Command::Replay(args) => wait_for(replay::replay(args, say)),
         Command::Trust(args) => trust::trust(args, say),
         Command::Keep(args) => keep(args),

@@ -192,3 +192,26 @@ pub(crate) struct ControlArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// `read`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard read a_hxa2ofxs33kkoxqy7dtjplusu5
+  callboard read team://runs/r_7k2m/trace --grep handed")]
+pub(crate) struct ReadArgs {
+    /// What a result, or `callboard handoffs`, named
+    #[arg(value_name = "URI")]
+    pub(crate) uri: String,
+    /// Begin here, as the page before said
+    #[arg(long, value_name = "N")]
+    pub(crate) offset: Option<u64>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) grep: Option<String>,
+    /// The page as one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}

@@ -1,0 +1,44 @@
+//! `read`: anything with a uri, whole or in part, as `team_read` pages through it.
+
+use callboard_scheduler::Node;
+use serde_json::json;
+
+use super::ask::ask;
+use super::fault::Fault;
+use super::on_run::ReadArgs;
+use super::place;
+use super::say::Say;
+use crate::paint::clean;
+
+/// Tokens of one page, the most that the tool gives.
+const PAGE: u64 = 10_000;
+
+/// Prints it page after page; with `--json`, one page.
+pub(crate) async fn read(args: &ReadArgs, say: Say) -> Result<u8, Fault> {
+    let look = async |node: &mut Node| {
+        let desk = &node.desk();
+        let mut offset = args.offset.unwrap_or(0);
+        loop {
+            let asked = json!({
+                "uri": args.uri, "offset": offset, "max_tokens": PAGE, "grep": args.grep,
+            });
+            let page = ask(desk, "team_read", asked).await?;
+            if args.json {
+                say.data(&page.to_string())?;
+                return Ok(0);
+            }
+            let text = page["text"].as_str().unwrap_or_default();
+            let text = if say.out_terminal { clean(text) } else { text.to_owned() };
+            say.file(text.as_bytes())?;
+            match page["next_offset"].as_u64().filter(|it| *it > offset) {
+                Some(next) => offset = next,
+                None if text.is_empty() || text.ends_with('\n') => return Ok(0),
+                None => {
+                    say.data("")?;
+                    return Ok(0);
+                }
+            }
+        }
+    };
+    place::looking(&args.place, look).await
+}
