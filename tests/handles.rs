@@ -598,7 +598,7 @@ async fn a_question_in_words_is_answered_in_words() {
     assert_eq!(view["state"], json!("input_required"), "{view}");
     assert_eq!(
         view["next"],
-        json!(format!(r#"team_answer {{"run":"{run}","answers":{{"q_a_1":"…"}}}}"#))
+        json!(format!(r#"team_answer {{"run":"{run}","answers":{{"q_a_1":"ANSWER"}}}}"#))
     );
     let answer = |it: &str| json!({"run": run, "answers": {"q_a_1": it}, "wait_s": 0});
     let empty = client.told(3, "team_answer", answer("  ")).await;

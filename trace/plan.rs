@@ -12,6 +12,7 @@ pub struct PlanStep {
     /// Who does it.
     pub to: AgentName,
     /// What is to be done.
+    #[serde(default)]
     pub task: String,
     /// The steps whose end it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -20,7 +21,12 @@ pub struct PlanStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u16>,
     /// What its result counts among those of the others: its agent's authority.
+    #[serde(default = "one")]
     pub weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl PlanStep {
