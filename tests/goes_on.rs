@@ -221,6 +221,17 @@ async fn the_command_line_delivers_too() {
     command(&["status", detached.trim()]);
     let board = command(&["status", "--full"]);
     assert!(!board.contains("unread\n"), "{board}");
+
+    let whole = command(&["read", &detached.trim()[..8]]);
+    let whole: serde_json::Value = serde_json::from_str(&whole).expect("one JSON object");
+    assert_eq!(whole["result"], "done without you");
+    let list = command(&["read", &format!("team://runs/{}/artifacts", detached.trim())]);
+    assert!(list.contains("writer/answer") && list.lines().count() == 1, "{list}");
+    let found = command(&["read", "team://agents/writer", "--grep", "description"]);
+    assert!(found.contains("The writer of the stage."), "{found}");
+    let trace = command(&["read", "team://runs/latest/trace"]);
+    let kinds = trace.lines().map(serde_json::from_str::<callboard_trace::Record>);
+    assert!(kinds.count() >= 5 && trace.contains("run_ended"), "{trace}");
 }
 
 #[tokio::test]
