@@ -287,3 +287,30 @@ fn nobody_who_reads_is_no_fault() {
         assert_eq!((said.code, said.err.as_str()), (0, ""));
     }
 }
+
+#[test]
+fn a_graph_of_tasks_is_run_out_of_a_file() {
+    let house = House::new();
+    let file = house.path("tasks.json");
+    let file = shown(&file);
+    house.write(
+        "tasks.json",
+        r#"{"tasks": [{"id": "a", "to": "tester", "task": "try it"},
+            {"id": "b", "to": "tester", "task": "try it again", "after": ["a"]}]}"#,
+    );
+    let said = house.does(&["run", "--tasks", file, "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.view().result.as_deref(), Some("all 2 tasks ended well"));
+    house.write("tasks.json", r#"[{"task": "a", "needs": []}, {"id": "b"}, {"task": "c"}]"#);
+    let said = house.does(&["run", "--tasks", file]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("tasks[0]: unknown field `needs`"), "{}", said.err);
+    assert!(said.err.contains("tasks[1]: missing field `task`"), "{}", said.err);
+    house.write(
+        "tasks.json",
+        r#"[{"id": "a", "task": "t", "after": ["b"]}, {"id": "b", "task": "t", "after": ["a"]}]"#,
+    );
+    let said = house.does(&["run", "--tasks", file]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("they wait for each other: "), "{}", said.err);
+}

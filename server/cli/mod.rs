@@ -7,6 +7,7 @@ mod control;
 mod exit;
 mod fault;
 mod follow;
+mod graph;
 mod handoffs;
 mod init;
 mod on_run;

@@ -14,11 +14,14 @@ const WAIT_MAX: u64 = 3_600;
 #[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct RunArgs {
     /// Who gets the task
-    #[arg(value_name = "AGENT")]
-    pub(crate) agent: String,
+    #[arg(value_name = "AGENT", required_unless_present = "tasks")]
+    pub(crate) agent: Option<String>,
     /// What to do; `-` reads it from stdin
     #[arg(value_name = "TASK|-")]
     pub(crate) task: Option<String>,
+    /// A JSON list of tasks that run side by side, each `after` those it needs; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["agent", "task"])]
+    pub(crate) tasks: Option<PathBuf>,
     /// What else there is to know
     #[arg(long, value_name = "TEXT")]
     pub(crate) context: Option<String>,
@@ -58,6 +61,7 @@ Examples:
   callboard run coder \"write a function that parses RFC 3339 dates\"
   git diff | callboard run reviewer - --context \"the branch fixes issue 12\"
   callboard run researcher \"compare queues\" --json | jq -r .result
+  echo '[{\"id\": \"a\", \"task\": \"look\"}, {\"task\": \"judge\", \"after\": [\"a\"]}]' | callboard run --tasks -
 
 Ctrl-C leaves the run: it stays in the journal and goes on when a process works on the same data
 (`callboard work`, a server); a second Ctrl-C does not wait for the leases to be given back.

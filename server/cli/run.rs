@@ -4,13 +4,14 @@ use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Ask, Listens, Node};
+use callboard_scheduler::{Ask, Listens, Node, PlanAsk};
 use callboard_trace::{RunId, RunView};
 use tokio::time::Instant;
 
 use super::exit;
 use super::fault::Fault;
 use super::follow::{Show, Stayed, stay};
+use super::graph;
 use super::on_run::RunArgs;
 use super::place;
 use super::problems;
@@ -34,8 +35,11 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let ask = ask(args, &desk.team())?;
     let caller = ask.caller.clone();
     let waits = !args.detach;
-    let rejoins = waits && args.key.is_none();
-    let submitted = desk.call(ask, Listens { waits, rejoins }).await?;
+    let listens = Listens { waits, rejoins: waits && args.key.is_none() };
+    let submitted = match &args.tasks {
+        Some(file) => desk.call_plan(PlanAsk { tasks: graph::tasks(file)?, ask }, listens).await?,
+        None => desk.call(ask, listens).await?,
+    };
     let run = submitted.run;
     let listening = desk.listen(&run, &caller, waits);
     if submitted.joined {
@@ -68,7 +72,7 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
 }
 
 fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
-    let to = agent(&args.agent, team)?;
+    let to = args.agent.as_deref().map_or(Ok(team.entry.clone()), |it| agent(it, team))?;
     let most = team.limits.context_bytes;
     let context = context(args, most)?;
     if context.len() > most {
@@ -80,7 +84,10 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
     }
     Ok(Ask {
         to,
-        task: task(args.task.as_deref(), &team.limits)?,
+        task: match args.tasks {
+            Some(_) => String::new(),
+            None => task(args.task.as_deref(), &team.limits)?,
+        },
         context,
         priority: args.priority,
         key: args.key.clone(),
