@@ -1,6 +1,7 @@
 //! The answer of an agent: found in what the model wrote, and held against its schema.
 
 use callboard_trace::{ArtifactRef, Event};
+use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -40,7 +41,12 @@ pub(crate) fn problem(answer: &Value, schema: &Value) -> Option<String> {
     let error = validator.iter_errors(answer).next()?;
     let path = error.instance_path().to_string();
     let place = if path.is_empty() { "the answer".to_string() } else { format!("`{path}`") };
-    Some(format!("{place}: {}", crate::words::cut(&error.to_string(), 300)))
+    let mut said = error.to_string();
+    if let ValidationErrorKind::Enum { options } = error.kind() {
+        // The library names three of the choices: whoever is to mend it needs them all.
+        said = format!("{} is none of {options}", error.instance());
+    }
+    Some(format!("{place}: {}", crate::words::cut(&said, 300)))
 }
 
 /// A note, and what it is called by from then on.

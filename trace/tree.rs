@@ -99,8 +99,10 @@ impl Tree {
     pub fn view(&self, run: &RunId, now: i64) -> Option<RunView> {
         let branch = self.runs.get(run)?;
         let is_open = branch.end.is_none();
-        let at_work = self.at_work(branch);
         let below = self.below(run);
+        // A person who is asked has the work, whoever waits for the answer.
+        let asks = below.iter().find(|it| is_open && !it.questions.is_empty());
+        let at_work = asks.copied().unwrap_or_else(|| self.at_work(branch));
         let tokens = below.iter().fold(0, |sum: u64, it| sum.saturating_add(it.tokens));
         let handoffs = below.iter().map(|it| it.handoffs.len()).sum::<usize>();
         let questions: Vec<Question> =

@@ -77,7 +77,7 @@ fn hint(code: FailureCode) -> &'static str {
     match code {
         FailureCode::Unauthorized => "check the provider's `api_key` in team.yaml",
         FailureCode::ModelUnavailable => {
-            "check that the endpoint runs and that its `base_url` in team.yaml is right"
+            "check that the endpoint runs and is the right one: `base_url` in team.yaml, or OPENAI_BASE_URL"
         }
         FailureCode::RateLimited => "ask again later, or give the model a `fallback` in team.yaml",
         FailureCode::Timeout => "raise the provider's `timeout_s`, or use a faster model",

@@ -1,4 +1,5 @@
 //! A client of the built binary: it writes lines, and counts the answers that come back.
+#![allow(dead_code, reason = "each benchmark uses its part of the client")]
 
 use std::path::Path;
 use std::process::Stdio;
@@ -131,11 +132,31 @@ impl Client {
         }
     }
 
+    /// What one tool answers.
+    pub(crate) async fn told(&mut self, tool: &str, arguments: &Value) -> Result<Value> {
+        self.ask(tool, arguments).await?;
+        self.answer().await?;
+        let answer: Value = serde_json::from_str(&self.line)?;
+        Ok(answer["result"]["structuredContent"].clone())
+    }
+
+    /// The most memory the server ever had resident, where the system tells.
+    pub(crate) fn peak_mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find(|it| it.starts_with("VmHWM:"))?;
+        let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib / 1_024)
+    }
+
     async fn call(&mut self, agent: &str) -> Result<()> {
-        self.calls += 1;
         let task = format!("task {}", self.calls);
+        self.ask(agent, &json!({ "task": task })).await
+    }
+
+    async fn ask(&mut self, tool: &str, arguments: &Value) -> Result<()> {
+        self.calls += 1;
         let call = json!({"jsonrpc": "2.0", "id": self.calls, "method": "tools/call",
-            "params": {"name": agent, "arguments": {"task": task}}});
+            "params": {"name": tool, "arguments": arguments}});
         self.send(&call).await
     }
 

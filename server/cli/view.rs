@@ -58,7 +58,8 @@ pub(crate) fn summary(view: &RunView, paint: Paint) -> String {
         } else {
             format!(" ({})", it.options.join(" | "))
         };
-        lines.push(format!("  asks {}: {}{options}", it.id, one_line(&it.prompt, 400)));
+        lines.push(format!("  asks {}:{options}", it.id));
+        lines.extend(clean(&it.prompt).lines().map(|line| format!("    {line}")));
     }
     for it in &view.notices {
         lines.push(format!("  note: {}", one_line(it, 400)));

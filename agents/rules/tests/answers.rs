@@ -38,8 +38,8 @@ fn an_answer_off_its_schema_is_sent_back_twice_and_then_kept() {
     let mut play = asked();
     let mend = |step: u32| {
         format!(
-            "step {step} asks local/small to mend its answer: `/verdict`: \"maybe\" is not one of \
-             \"good\" or \"bad\""
+            "step {step} asks local/small to mend its answer: `/verdict`: \"maybe\" is none of \
+             [\"good\",\"bad\"]"
         )
     };
     assert_eq!(play.says(OFF).go(), [mend(2).as_str(), "waits"]);

@@ -26,7 +26,8 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
         (call("c", "read", json!({"uri": 5})), "`/uri`: 5 is not of type \"string\""),
         (
             call("c", "note", json!({"slot": "diary", "key": "k", "text": "t"})),
-            "`/slot`: \"diary\" is not one of \"findings\", \"implementation\" or 3 other candidates",
+            "`/slot`: \"diary\" is none of \
+             [\"findings\",\"implementation\",\"tests\",\"reviews\",\"notes\"]",
         ),
         (
             call("c", "delegate", json!({"to": "tester"})),

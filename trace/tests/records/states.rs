@@ -161,7 +161,7 @@ fn delegated_work_stays_the_asking_agents() {
     stage.fails("b", 1, Some(SECOND));
     check("one waits to try again", &stage, (State::Queued, "coder", ASKS, BUSY));
     stage.wonders("c", "q_1", "text");
-    check("the other asks a person", &stage, (State::InputRequired, "coder", ASKS, None));
+    check("the other asks a person", &stage, (State::InputRequired, "reviewer", None, None));
     assert_eq!(stage.view("a").questions[0].id, "q_1");
     assert!(stage.view("b").questions.is_empty(), "a question is seen above, not beside");
     stage.ends("c", done()).asks("b", 1).ends("b", done());
