@@ -64,7 +64,7 @@ async fn measure() -> Result<()> {
 fn tasks(size: usize) -> Vec<Value> {
     let task = |at: usize| {
         let after: Vec<String> =
-            if at % ROW == 0 { Vec::new() } else { vec![(at - 1).to_string()] };
+            if at.is_multiple_of(ROW) { Vec::new() } else { vec![(at - 1).to_string()] };
         json!({"id": at.to_string(), "to": "writer", "task": format!("task {at}"), "after": after})
     };
     (0..size).map(task).collect()

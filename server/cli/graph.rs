@@ -13,7 +13,8 @@ use super::fault::Fault;
 const BYTES: u64 = 64 << 20;
 /// Problems told of one file; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
-const FORM: &str = "write a list of {\"id\", \"to\", \"task\", \"after\", \"priority\"}, of which only `task` must be there";
+const FORM: &str = "write a list of {\"id\", \"to\", \"task\", \"after\", \"priority\"}, of which only \
+    `task` must be there";
 
 /// One task as it is written.
 #[derive(Deserialize)]

@@ -61,7 +61,7 @@ Examples:
   callboard run coder \"write a function that parses RFC 3339 dates\"
   git diff | callboard run reviewer - --context \"the branch fixes issue 12\"
   callboard run researcher \"compare queues\" --json | jq -r .result
-  echo '[{\"id\": \"a\", \"task\": \"look\"}, {\"task\": \"judge\", \"after\": [\"a\"]}]' | callboard run --tasks -
+  callboard run --tasks graph.json --follow
 
 Ctrl-C leaves the run: it stays in the journal and goes on when a process works on the same data
 (`callboard work`, a server); a second Ctrl-C does not wait for the leases to be given back.

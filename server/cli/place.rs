@@ -34,7 +34,7 @@ const SIGNS: [&str; 10] = [
 /// Where the team and its work are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Where {
-    /// Folder with team.yaml or agents/, or one of their files [default: here, else the user's configuration folder]
+    /// Folder with team.yaml or agents/, or a file in it [default: here, else the user's own folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) team: Option<PathBuf>,
     /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]

@@ -1,11 +1,9 @@
-//! Act: several agents work at the same time.
+//! Act: a graph of tasks in one call; what needs nothing runs at the same time.
 
-use callboard_trace::State;
+use callboard_trace::{Record, RunId, State};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::broken::Broken;
-use super::client::view;
 use super::facts;
 use super::play::Play;
 
@@ -16,30 +14,36 @@ const AT_ONCE: [(&str, &str); 4] = [
     ("security_auditor", "Look for unsafe input in the upload form"),
     ("technical_writer", "Explain the release steps on one page"),
 ];
-const THOUGHT_S: f64 = 1.5;
+/// Who gets what the four found.
+const AFTER: (&str, &str) = ("product_owner", "Say which of these comes first, and why");
 
-/// Several agents at once.
-pub(crate) async fn parallel(play: &mut Play) -> Result<(), Broken> {
-    let calls = AT_ONCE.iter().map(|(agent, task)| (*agent, json!({"task": task, "wait_s": 20})));
-    let begun = Instant::now();
-    let results = play.client.call_all(calls.collect()).await?;
-    let took = begun.elapsed().as_secs_f64();
-    let mut spans = Vec::new();
-    for result in results {
-        let view = view(result)?;
-        play.show.quote(&facts::told(&view))?;
-        play.show.claim(view.state == State::Completed, &format!("{} completed", view.agent))?;
-        let records = play.house.journal(&view.run).await?;
-        let asked = facts::asked(&records, &view.run).first().map(|it| it.1);
-        let answered = facts::answered(&records, &view.run).first().map(|it| it.1);
-        spans.extend(asked.zip(answered));
-    }
-    let last_begun = spans.iter().map(|it| it.0).max();
-    let first_done = spans.iter().map(|it| it.1).min();
-    let one_by_one = THOUGHT_S * AT_ONCE.len() as f64;
-    let at_once = spans.len() == AT_ONCE.len() && last_begun < first_done;
-    play.show.claim(
-        at_once && took < one_by_one,
-        &format!("all four thought at the same time: {took:.1} s, one by one {one_by_one:.1} s"),
-    )
+/// A graph of five tasks: four side by side, and one that needs them all.
+pub(crate) async fn graph(play: &mut Play) -> Result<(), Broken> {
+    let four = AT_ONCE.iter().map(|(to, task)| json!({"id": to, "to": to, "task": task}));
+    let ids: Vec<&str> = AT_ONCE.iter().map(|it| it.0).collect();
+    let last = json!({"id": "choose", "to": AFTER.0, "task": AFTER.1, "after": ids});
+    let tasks: Vec<_> = four.chain([last]).collect();
+    let view = play.client.finish("team_run", json!({"tasks": tasks, "wait_s": 30})).await?;
+    play.show.quote(&facts::told(&view))?;
+    play.show.claim(view.state == State::Completed, "one call, five tasks, all ended well")?;
+    let records = play.house.journal(&view.run).await?;
+    let run_of = |step: &str| {
+        let began = facts::handoffs(&records).into_iter();
+        began.filter(|it| it.step.as_deref() == Some(step)).map(|it| it.run.clone()).next()
+    };
+    let runs: Vec<RunId> = ids.iter().filter_map(|it| run_of(it)).collect();
+    let (begun, done) = spans(&records, &runs);
+    let at_once = done.len() == AT_ONCE.len() && begun.iter().max() < done.iter().min();
+    play.show.claim(at_once, "four of them thought at the same time")?;
+    let last = run_of("choose").into_iter().collect::<Vec<_>>();
+    let after = spans(&records, &last).0;
+    let waited = after.first().zip(done.iter().max()).is_some_and(|(it, all)| it >= all);
+    play.show.claim(waited, "the fifth began when the last of the four had answered")
+}
+
+/// When each run first asked its model, and when it first got an answer.
+fn spans(records: &[Record], runs: &[RunId]) -> (Vec<i64>, Vec<i64>) {
+    let asked = runs.iter().filter_map(|it| facts::asked(records, it).first().map(|it| it.1));
+    let done = runs.iter().filter_map(|it| facts::answered(records, it).first().map(|it| it.1));
+    (asked.collect(), done.collect())
 }

@@ -1,6 +1,5 @@
 //! A small MCP client that starts `callboard serve` itself and speaks to it over its pipes.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -62,26 +61,24 @@ impl Client {
 
     /// One request and its result.
     pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Result<Value, Broken> {
-        let mut results = self.ask_all(method, vec![params]).await?;
-        results.pop().ok_or_else(|| Broken::said(format!("{method} was not answered")))
-    }
-
-    /// Calls several tools at once; the results are in the order of the calls.
-    pub(crate) async fn call_all(
-        &mut self,
-        calls: Vec<(&str, Value)>,
-    ) -> Result<Vec<Value>, Broken> {
-        let params = calls
-            .into_iter()
-            .map(|(name, arguments)| json!({"name": name, "arguments": arguments}));
-        let results = self.ask_all("tools/call", params.collect()).await?;
-        results.into_iter().map(facts).collect()
+        self.asked += 1;
+        let id = self.asked;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await?;
+        loop {
+            let message = self.hear().await?;
+            if message.get("id").and_then(Value::as_u64) != Some(id) {
+                continue;
+            }
+            return match message.get("error") {
+                Some(error) => Err(Broken::said(format!("{method} was refused: {error}"))),
+                None => Ok(message.get("result").cloned().unwrap_or_default()),
+            };
+        }
     }
 
     /// Calls a tool and reads its facts.
     pub(crate) async fn call(&mut self, name: &str, arguments: Value) -> Result<Value, Broken> {
-        let mut results = self.call_all(vec![(name, arguments)]).await?;
-        results.pop().ok_or_else(|| Broken::said(format!("{name} was not answered")))
+        facts(self.ask("tools/call", json!({"name": name, "arguments": arguments})).await?)
     }
 
     /// Calls an agent, or asks for its run, until the run is over.
@@ -113,29 +110,6 @@ impl Client {
             Ok(Err(error)) => Err(Broken::machine("the server cannot be waited for", &error)),
             Err(_) => Err(Broken::said("the server stays although its input ended")),
         }
-    }
-
-    async fn ask_all(&mut self, method: &str, params: Vec<Value>) -> Result<Vec<Value>, Broken> {
-        let first = self.asked + 1;
-        for params in params {
-            self.asked += 1;
-            let id = self.asked;
-            self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
-                .await?;
-        }
-        let mut results = BTreeMap::new();
-        while (results.len() as u64) < self.asked + 1 - first {
-            let message = self.hear().await?;
-            let Some(id) = message.get("id").and_then(Value::as_u64).filter(|it| *it >= first)
-            else {
-                continue;
-            };
-            if let Some(error) = message.get("error") {
-                return Err(Broken::said(format!("{method} was refused: {error}")));
-            }
-            results.insert(id, message.get("result").cloned().unwrap_or_default());
-        }
-        Ok(results.into_values().collect())
     }
 
     async fn send(&mut self, message: &Value) -> Result<(), Broken> {

@@ -37,7 +37,7 @@ type Act = for<'a> fn(&'a mut Play) -> BoxFuture<'a, Result<(), Broken>>;
 /// The script: title and deed of each act.
 const ACTS: [(&str, Act); 8] = [
     ("the team as MCP tools", |play| Box::pin(surface::tools(play))),
-    ("four agents at once", |play| Box::pin(at_once::parallel(play))),
+    ("a graph of tasks in one call", |play| Box::pin(at_once::graph(play))),
     ("a chain of handoffs", |play| Box::pin(handing::chain(play))),
     ("a review loop", |play| Box::pin(handing::review(play))),
     ("a provider that answers 429", |play| Box::pin(pause::pause(play))),
