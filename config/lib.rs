@@ -36,7 +36,7 @@ mod yaml;
 pub use limits::Limits;
 #[cfg(test)]
 pub(crate) use load::load;
-pub use load::{Footprint, environment, footprint, load_here};
+pub use load::{Footprint, environment, footprint, holds_a_team, load_here};
 pub use pack::write;
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};

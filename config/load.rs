@@ -146,6 +146,12 @@ pub fn footprint(place: &Path, loaded: &[SourceFile]) -> Footprint {
     footprint
 }
 
+/// Whether a folder holds anything of a team.
+pub fn holds_a_team(folder: &Path) -> bool {
+    let signs = [TEAM].into_iter().chain(IMPORTS).chain(FOLDERS);
+    signs.map(|it| folder.join(it)).any(|it| it.exists())
+}
+
 /// A variable of this process's environment; `None` if it is not set or no text.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {

@@ -17,20 +17,6 @@ use crate::ending::asked_to_stop;
 /// Most that giving the leases back may take.
 const LEAVE: Duration = Duration::from_millis(900);
 
-/// What makes a folder a team's folder.
-const SIGNS: [&str; 10] = [
-    "team.yaml",
-    "agent_handoffs.json",
-    "agents_extended.json",
-    "agents",
-    ".claude/agents",
-    ".github/agents",
-    ".gemini/agents",
-    ".opencode/agent",
-    ".cursor/agents",
-    ".codex/agents",
-];
-
 /// Where the team and its work are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Where {
@@ -72,7 +58,7 @@ pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
     let user = dirs().map(|it| it.config_dir().to_path_buf());
     let mut places: Vec<PathBuf> = vec![PathBuf::from(".")];
     places.extend(user);
-    let found = places.iter().find(|place| SIGNS.iter().any(|it| place.join(it).exists()));
+    let found = places.iter().find(|it| callboard_config::holds_a_team(it));
     found.cloned().ok_or_else(|| {
         let looked: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
         Fault::call(
