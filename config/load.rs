@@ -119,11 +119,11 @@ pub struct Footprint {
 }
 
 /// Looks at the files of the team at `place`, and at those it was loaded from, without opening one.
-pub fn footprint(place: &Path, loaded: &[SourceFile]) -> Footprint {
+pub fn footprint(place: &Path, served: &Team) -> Footprint {
     let sink = Sink::default();
     let (is_agent, folder, team_path) = parts_of(place);
     let mut footprint = Footprint::default();
-    let mut files: BTreeSet<PathBuf> = loaded.iter().map(|it| it.path.clone()).collect();
+    let mut files: BTreeSet<PathBuf> = served.files.iter().map(|it| it.path.clone()).collect();
     if is_agent {
         files.insert(place.to_path_buf());
     } else {
@@ -140,6 +140,8 @@ pub fn footprint(place: &Path, loaded: &[SourceFile]) -> Footprint {
     if footprint.folders.remove(Path::new("")) {
         footprint.folders.insert(PathBuf::from("."));
     }
+    // Looked at, but not listened to: everything else in the data folder changes all the time.
+    files.extend(served.trust.iter().map(|it| it.file.clone()));
     let look =
         |it: &PathBuf| Some((it.metadata().ok()?.len(), it.metadata().ok()?.modified().ok()?));
     footprint.files = files.into_iter().map(|it| (it.clone(), look(&it))).collect();

@@ -50,8 +50,8 @@ async fn follow(house: &House, place: &Path) {
 }
 
 async fn look(house: &House, place: &Path) -> Footprint {
-    let (place, files) = (place.to_path_buf(), house.crew.team().files.clone());
-    let look = tokio::task::spawn_blocking(move || footprint(&place, &files));
+    let (place, team) = (place.to_path_buf(), house.crew.team());
+    let look = tokio::task::spawn_blocking(move || footprint(&place, &team));
     look.await.unwrap_or_default()
 }
 

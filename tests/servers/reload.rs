@@ -48,3 +48,30 @@ async fn a_server_comes_and_goes_with_the_file_that_names_it() {
     node.stop().await;
     new.until_gone();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_agreed_to_while_the_team_is_served_is_used() {
+    let server = Fixture::new("");
+    let stage = super::stage(&json!({}), &[("mcp__other__echo", json!({"text": "one"}))]);
+    let entry = json!({"mcpServers": {"other": server.entry(json!({}))}});
+    stage.write(".mcp.json", &entry.to_string());
+    let mut node = stage.node().await;
+    node.watch(stage.team());
+    let desk = node.desk();
+    assert!(desk.team().servers.is_empty(), "nobody agreed to it");
+    let sources = desk.team().untrusted.iter().map(|it| it.source.clone()).collect::<Vec<_>>();
+    assert_eq!(sources.len(), 1);
+    // The files have been looked at once before anybody agrees.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let mut trust = callboard_config::servers::Trust::read(&stage.data(), true);
+    trust.record(sources.into_iter()).expect("recorded");
+    let begun = tokio::time::Instant::now();
+    while !desk.team().servers.contains_key("other") {
+        assert!(begun.elapsed() < PATIENCE, "the record is not read");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let view = play(&desk, ask("writer", "after")).await;
+    assert_eq!(called(&desk, &view.run).await.len(), 1);
+    node.stop().await;
+    server.until_gone();
+}
