@@ -47,7 +47,9 @@ impl Run {
             }
             Event::StepFailed(failure) => self.failed(failure),
             Event::HandedOff(handoff) => self.handed_off(handoff),
-            Event::PlanMade { plan, steps, .. } => self.plan = Some(Plan::read(plan, steps)),
+            Event::PlanMade { plan, steps, agents, .. } => {
+                self.plan = Some(Plan::read(plan, steps, agents));
+            }
             Event::PlanChanged { change, .. } => {
                 self.plan.iter_mut().for_each(|it| it.changed(change));
             }
@@ -307,7 +309,11 @@ impl Run {
                 self.control.messages.push((by.to_string(), text));
             }
             Action::Retry => self.retried(&control.value),
-            Action::SetPriority => (),
+            // For what begins from now on; what has begun was told by the same act.
+            Action::SetPriority => {
+                let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
+                self.started.priority = value.unwrap_or(self.started.priority);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod fold;
+mod gathered;
 pub mod model;
 mod next;
 mod notes;

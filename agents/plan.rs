@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use callboard_config::{Agent, AgentName};
 use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ pub(crate) const RESULTS_MAX: usize = 50;
 #[derive(Clone, Debug)]
 pub struct Plan {
     id: String,
+    agents: Vec<Agent>,
     places: Vec<Place>,
     by_id: HashMap<String, usize>,
     by_run: HashMap<RunId, usize>,
@@ -78,11 +80,12 @@ pub enum Standing {
 
 impl Plan {
     /// Reads a declaration that was checked when it came in. What is no list of steps has none.
-    pub(crate) fn read(id: &str, steps: &Value) -> Plan {
+    pub(crate) fn read(id: &str, steps: &Value, agents: &[Agent]) -> Plan {
         let steps = PlanStep::read(steps);
         let by_id = steps.iter().enumerate().map(|(at, it)| (it.id.clone(), at)).collect();
         let mut plan = Plan {
             id: id.to_string(),
+            agents: agents.to_vec(),
             places: steps.into_iter().map(Place::new).collect(),
             by_id,
             by_run: HashMap::new(),
@@ -109,9 +112,19 @@ impl Plan {
         &self.id
     }
 
+    /// An agent as it was defined when the plan began.
+    pub fn agent(&self, name: &AgentName) -> Option<&Agent> {
+        self.agents.iter().find(|it| it.name == *name)
+    }
+
     /// Every step, as declared.
     pub fn places(&self) -> &[Place] {
         &self.places
+    }
+
+    /// The runs of the steps under way.
+    pub(crate) fn open_runs(&self) -> impl Iterator<Item = RunId> {
+        self.by_run.keys().cloned()
     }
 
     /// How many stand where.

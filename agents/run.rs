@@ -7,6 +7,7 @@ use callboard_trace::{
 };
 use serde_json::Value;
 
+use crate::gathered::gathered;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
 
@@ -218,6 +219,13 @@ impl Run {
         self.started.agent.kind == Kind::Human
     }
 
+    /// The runs it started that are not over.
+    pub fn open_children(&self) -> Vec<RunId> {
+        let handed = self.children.iter().filter(|it| it.end.is_none());
+        let handed = handed.map(|it| it.handoff.run.clone());
+        handed.chain(self.plan.iter().flat_map(Plan::open_runs)).collect()
+    }
+
     /// The child whose end decides over this run, if there is one that was not acted on.
     pub fn transferred(&self) -> Option<&Child> {
         self.children
@@ -227,6 +235,9 @@ impl Run {
 
     /// An end before the answer: partial if there is something to keep, else failed.
     pub fn stopped(&self, stop: Stop, trouble: Trouble) -> Finished {
+        if let Some(plan) = &self.plan {
+            return Finished { stop, error: Some(trouble), ..gathered(plan) };
+        }
         let state = if self.kept.is_some() { EndState::Partial } else { EndState::Failed };
         Finished {
             state,

@@ -293,8 +293,9 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
         (".claude/agents/deep/a2.md", PLAIN),
         ("beside/book.yaml", "- {say: hi}"),
     ]);
-    let loaded = [SourceFile { path: files.path().join("beside/book.yaml"), hash: String::new() }];
-    let look = || footprint(files.path(), &loaded);
+    let book = SourceFile { path: files.path().join("beside/book.yaml"), hash: String::new() };
+    let served = Team { files: vec![book], ..Team::nobody(vec![]) };
+    let look = || footprint(files.path(), &served);
     let folders: Vec<String> = look().folders.iter().map(|it| it.display().to_string()).collect();
     let inside = ["", "/.claude", "/.claude/agents", "/.claude/agents/deep", "/agents", "/beside"];
     let root = files.path().display();
@@ -319,7 +320,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
     assert_eq!(look(), before);
     std::fs::remove_file(files.path().join("beside/book.yaml")).unwrap();
     assert_ne!(look(), before);
-    assert_eq!(footprint("lead.md".as_ref(), &[]).folders, [".".into()].into());
+    assert_eq!(footprint("lead.md".as_ref(), &Team::nobody(vec![])).folders, [".".into()].into());
 }
 
 #[test]

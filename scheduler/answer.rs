@@ -25,7 +25,11 @@ impl Desk {
         for (asking, question, answer) in asked {
             let facts = facts(caller, question, &answer);
             let told = self.house.store.signal(&asking, facts, false).await;
-            told.map_err(|it| unavailable(&it))?;
+            if told.map_err(|it| unavailable(&it))?.is_none() {
+                let message = format!("{asking} ended before its answer came");
+                let hint = "`team_status` shows how it stands";
+                return Err(Refusal::new(RefusalCode::Conflict, message, hint));
+            }
         }
         self.house.ready.notify_one();
         self.view(run, caller).await

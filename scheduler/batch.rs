@@ -3,9 +3,10 @@
 use callboard_agents::{Draft, Prepared, Run, Step, declined, prepare_model, prepare_tool};
 use callboard_store::NewRun;
 use callboard_trace::{
-    EndState, Event, Fact, Failure, FailureCode, Finished, RunId, StepBegun, Stop, Trouble, Work,
+    Action, Control, EndState, Event, Fact, Failure, FailureCode, Finished, RunId, StepBegun, Stop,
+    Trouble, Work,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::begin;
 use crate::house::House;
@@ -98,14 +99,15 @@ impl Batch {
             self.fact(run, event);
         }
         let team = house.crew.team();
-        let Some(agent) = team.agents.get(&draft.to) else {
+        let declared = run.plan.as_ref().and_then(|it| it.agent(&draft.to)).cloned();
+        let Some(agent) = declared.or_else(|| team.agents.get(&draft.to).cloned()) else {
             return self.nobody(run, draft);
         };
         let recorded = house.crew.hands().recorded;
         let named = recorded.and_then(|it| it.child(run, &draft));
         let (name, id) = named.unzip();
         draft.id = draft.id.or(id);
-        let (new, handoff) = begin::child(&team, agent, run, root, draft, name);
+        let (new, handoff) = begin::child(&team, &agent, run, root, draft, name);
         self.spawn.push(new);
         self.fact(run, Event::HandedOff(Box::new(handoff)));
     }
@@ -126,6 +128,15 @@ impl Batch {
                 }
                 _ => self.end(run, gone(run, message)),
             },
+        }
+    }
+
+    /// A child that began while the cancel was on its way has not heard of it.
+    fn cancel_children(&mut self, run: &Run) {
+        for child in run.open_children() {
+            let reason = format!("{} was cancelled", run.id);
+            let control = Control { action: Action::Cancel, value: Value::Null, reason };
+            self.tell.push((child, Fact::new(run.name().as_str(), Event::Controlled(control))));
         }
     }
 
@@ -153,6 +164,9 @@ impl Batch {
                 totals: run.totals,
             };
             self.tell.push((parent, Fact::new(run.name().as_str(), event)));
+        }
+        if end.state == EndState::Cancelled {
+            self.cancel_children(run);
         }
         self.perform.clear();
         self.state = Some(end.state);

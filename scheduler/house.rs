@@ -44,6 +44,8 @@ pub(crate) type Fold = (u64, Box<Run>);
 
 /// Plans kept folded at once.
 const FOLDS_MAX: usize = 64;
+/// Of those, such as are over.
+const ENDED_MAX: usize = 4;
 
 impl Folds {
     /// Takes a plan out. `Err` if somebody has it in hand just now.
@@ -60,8 +62,9 @@ impl Folds {
     pub(crate) fn put(&self, name: &RunId, fold: Option<Fold>) {
         let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         folds.remove(name);
-        if folds.len() >= FOLDS_MAX {
-            folds.retain(|_, it| it.as_ref().is_some_and(|(_, run)| run.end.is_none()));
+        let is_over = |it: &Option<Fold>| it.as_ref().is_some_and(|(_, run)| run.end.is_some());
+        if folds.values().filter(|it| is_over(it)).count() >= ENDED_MAX {
+            folds.retain(|_, it| !is_over(it));
         }
         if let Some(fold) = fold.filter(|_| folds.len() < FOLDS_MAX) {
             folds.insert(name.clone(), Some(fold));

@@ -97,7 +97,7 @@ impl Desk {
         let store = &self.house.store;
         let mut records = Vec::new();
         if row.agent == begin::PLAN {
-            let rows = store.waiting_under(&row.root, ASKING_MAX).await;
+            let rows = store.asking_under(&row.root, ASKING_MAX).await;
             for it in rows.map_err(|it| unavailable(&it))?.iter().filter(|it| it.run != row.run) {
                 let more = journal::whole(store, &it.run).await;
                 records.extend(more.map_err(|it| unavailable(&it))?);
@@ -158,7 +158,7 @@ fn view(run: &Run, row: &RunRow) -> RunView {
 
 fn step(counts: Counts, all: usize) -> String {
     let Counts { open, good, bad, left_out } = counts;
-    let mut text = format!("{} of {all} tasks ended, {open} under way", good + bad);
+    let mut text = format!("{} of {all} tasks ended, {open} begun", good + bad);
     if bad + left_out > 0 {
         text.push_str(&format!(", {bad} failed, {left_out} left out"));
     }

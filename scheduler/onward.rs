@@ -33,9 +33,18 @@ impl Desk {
             return self.seed(&ask, agent, caller, (nothing, listens)).await;
         };
         let row = self.row(&run, caller).await?;
-        let records = journal::tree(&self.house.store, &row.root).await;
-        let records: Vec<Record> =
-            records.map_err(|it| unavailable(&it))?.into_iter().map(|it| it.1).collect();
+        let is_plan = row.agent == begin::PLAN;
+        if is_plan && row.state != RunState::Ended {
+            let message = format!("{run} is a plan, which nobody can take over as a whole");
+            let hint = "hand on the run of one of its tasks: view steps names them";
+            return Err(Refusal::new(RefusalCode::Conflict, message, hint));
+        }
+        let store = &self.house.store;
+        let records = match is_plan {
+            true => journal::whole(store, &run).await,
+            false => journal::below(store, &run).await,
+        };
+        let records = records.map_err(|it| unavailable(&it))?;
         let tree = Tree::fold(&records);
         let estate = Estate::of(&run, &tree, &records);
         estate.holds(&ask.artifacts)?;

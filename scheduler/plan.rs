@@ -1,6 +1,6 @@
 //! How a caller's own graph of tasks comes in: checked as a whole, written down as a whole.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
 use callboard_store::Listens;
@@ -14,6 +14,10 @@ use crate::{Ask, Refusal, RefusalCode, Submitted, begin, chance, clock};
 
 /// Problems told of one plan; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
+/// Characters of a task's id.
+const ID_CHARS: usize = 80;
+/// Bytes of all tasks of a plan: with what stands around them they are one record.
+const TEXT_BYTES: usize = 16 << 20;
 /// Names of tasks in the plan's own task.
 const NAMED: usize = 5;
 
@@ -64,10 +68,12 @@ impl Desk {
         let ask = Ask { to: leader.name.clone(), task, ..plan.ask };
         let mut new = begin::root(&team, &leader, &ask, clock::now(), None);
         let by = ask.caller.principal.as_str();
+        let names: BTreeSet<&AgentName> = steps.iter().map(|it| &it.to).collect();
+        let agents = names.iter().filter_map(|it| team.agents.get(it)).cloned().collect();
         let steps = PlanStep::written(&steps);
         new.fingerprint = fingerprint([new.fingerprint.as_str(), &steps.to_string()]);
         let (plan, source) = (chance::name("p_"), "client".to_string());
-        new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps }));
+        new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps, agents }));
         let rejoins = listens.rejoins && !ask.fresh;
         self.take_in(new, Listens { rejoins, ..listens }).await
     }
@@ -111,6 +117,12 @@ fn steps(team: &Team, tasks: Vec<TaskAsk>) -> Result<Vec<PlanStep>, Refusal> {
     if tasks.is_empty() || tasks.len() > most {
         return Err(refused(vec![format!("tasks: {} given, 1 to {most} are taken", tasks.len())]));
     }
+    let bytes: usize = tasks.iter().map(|it| it.task.len()).sum();
+    if bytes > TEXT_BYTES {
+        let said =
+            format!("tasks: {bytes} bytes of text, at most {TEXT_BYTES}; make several plans");
+        return Err(refused(vec![said]));
+    }
     let ids: Vec<String> = (1..).zip(&tasks).map(|(nth, it)| id_of(it, nth)).collect();
     let known: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, it)| (&**it, at)).collect();
     let mut problems = Vec::new();
@@ -151,6 +163,12 @@ fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>>
     let agent = agent.map_err(|it| problems.push(format!("to: {it}")));
     if task.task.trim().is_empty() {
         problems.push("task: empty; write what to do".into());
+    }
+    if id.is_empty() || id.chars().count() > ID_CHARS {
+        problems.push(format!("id: an id has 1 to {ID_CHARS} characters"));
+    }
+    if let Some(priority) = task.priority.filter(|it| *it > 1_000) {
+        problems.push(format!("priority: {priority} is more than 1000"));
     }
     let (length, most) = (task.task.chars().count(), team.limits.task_chars);
     if length > most {

@@ -64,8 +64,8 @@ impl Sight {
 
     async fn note(&self, asking: &RunId, name: &str) -> Result<Option<String>, StoreError> {
         let root = self.root(asking).await?;
-        let found = self.0.note_of(&root, name).await?;
-        Ok(found.and_then(|it| {
+        let found = self.0.notes_of(&root, name).await?;
+        Ok(found.iter().find_map(|it| {
             let Event::Noted { artifact, value, .. } = &it.event else { return None };
             let text = || value.as_str().map_or_else(|| value.to_string(), str::to_string);
             (artifact == name).then(text)

@@ -172,11 +172,15 @@ impl Store {
         self.inner.db.read(move |tx| row(tx, &run)).await
     }
 
-    /// Runs of a root that wait for a record or a time, at most so many.
-    pub async fn waiting_under(&self, root: &RunId, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+    /// Runs of a root that wait and asked a person something, at most so many.
+    pub async fn asking_under(&self, root: &RunId, limit: u32) -> Result<Vec<RunRow>, StoreError> {
         // Few runs wait and a root may have a hundred thousand: the concatenation keeps the
         // planner on the index of those that wait.
-        let sql = run_row!("WHERE state = 'waiting' AND (root || '') = $1 ORDER BY wake LIMIT $2");
+        let sql = run_row!(
+            "WHERE state = 'waiting' AND (root || '') = $1 AND EXISTS (
+               SELECT 1 FROM journal j WHERE j.run = run.pos AND j.kind = 'question_asked')
+             ORDER BY pos LIMIT $2"
+        );
         let args = [root.into(), limit.into()];
         self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
     }
@@ -195,15 +199,15 @@ impl Store {
         names.await
     }
 
-    /// The newest record under a root that notes something under this name.
-    pub async fn note_of(&self, root: &RunId, name: &str) -> Result<Option<Record>, StoreError> {
+    /// The records under a root that may note something under this name, newest first.
+    pub async fn notes_of(&self, root: &RunId, name: &str) -> Result<Vec<Record>, StoreError> {
         let sql = kept!(
             "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.kind = 'noted'
-             AND j.body LIKE '%' || $2 || '%' ORDER BY j.pos DESC LIMIT 1"
+             AND j.body LIKE '%\"artifact\":\"' || $2 || '\"%' ORDER BY j.pos DESC LIMIT 20"
         );
         let args = [root.into(), name.into()];
         let found = self.inner.db.read(move |tx| placed(tx, sql, &args)).await?;
-        Ok(found.into_iter().next().map(|it| it.1))
+        Ok(found.into_iter().map(|it| it.1).collect())
     }
 
     /// The last records of a run or of a stream, oldest first.

@@ -153,7 +153,7 @@ async fn a_cancelled_plan_stops_what_is_under_way_and_starts_no_more() {
     ];
     let run = submit(&desk, tasks).await;
     let mut view = desk.view(&run, &caller()).await.expect("there");
-    while !view.step.as_deref().unwrap_or_default().contains("2 under way") {
+    while !view.step.as_deref().unwrap_or_default().contains("2 begun") {
         tokio::time::sleep(Duration::from_millis(10)).await;
         view = desk.view(&run, &caller()).await.expect("there");
     }
@@ -270,5 +270,69 @@ async fn a_task_of_a_plan_reads_what_was_done_before_it() {
     assert_eq!(view.state, State::Completed, "{view:?}");
     let last = endpoint.requests().pop().expect("requests").body.to_string();
     assert!(last.contains("the first is done, at length"), "{last}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_at_any_moment_leaves_no_task_behind() {
+    let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let mut runs = Vec::new();
+    for pause in 0..12 {
+        let tasks = (0..30).map(|at| task(&at.to_string(), "writer", "t", &[])).collect();
+        let run = submit(&desk, tasks).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let cancel = Control { action: Action::Cancel, value: Value::Null, reason: String::new() };
+        desk.control(&run, cancel, &caller()).await.expect("there");
+        runs.push(run);
+    }
+    let begun = tokio::time::Instant::now();
+    for run in &runs {
+        loop {
+            let all = records(&desk, run).await;
+            let count = |is: fn(&Event) -> bool| all.iter().filter(|it| is(&it.event)).count();
+            let began = count(|it| matches!(it, Event::RunStarted(_)));
+            let ended = count(|it| matches!(it, Event::RunEnded(_)));
+            if began == ended {
+                break;
+            }
+            assert!(begun.elapsed() < stage::PATIENCE, "{ended} of {began} ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_plan_as_a_whole_is_handed_to_nobody() {
+    let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
+    let node = stage.node().await;
+    let run = submit(&node.desk(), vec![task("a", "writer", "t", &[])]).await;
+    let ask = callboard_scheduler::HandoffAsk {
+        to: callboard_config::AgentName::parse("coder").expect("a name"),
+        summary: callboard_trace::Summary::default(),
+        task: "go on".into(),
+        run: Some(run),
+        artifacts: Vec::new(),
+    };
+    let refusal =
+        node.desk().handoff(ask, &caller(), callboard_scheduler::Listens::default()).await;
+    let refusal = refusal.expect_err("a plan");
+    assert_eq!(refusal.code, RefusalCode::Conflict);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_plan_goes_on_with_the_agents_it_began_with() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 300}\n");
+    let mut node = stage.node().await;
+    node.watch(stage.team());
+    let tasks = vec![task("a", "writer", "t", &[]), task("b", "tester", "t", &["a"])];
+    let run = submit(&node.desk(), tasks).await;
+    stage.write("agents/tester.md", "---\nname: tester\n---\nNo description.\n");
+    let desk = node.desk();
+    let view = end(&desk, &run).await;
+    assert_eq!(view.state, State::Completed, "{view:?}");
     node.stop().await;
 }

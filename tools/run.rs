@@ -97,7 +97,7 @@ pub(crate) async fn apply(
             let (ask, may_rejoin) = agent::ask(&team.limits, &team.entry, &named, call, caller)?;
             let priority = priority(arguments).or(ask.priority);
             let tasks = arguments.get("tasks").and_then(Value::as_array);
-            let tasks = tasks.into_iter().flatten().map(|it| task(it, priority)).collect();
+            let tasks = tasks.into_iter().flatten().map(task).collect();
             let listens = agent::listens(arguments, patience, may_rejoin);
             desk.call_plan(PlanAsk { tasks, ask: Ask { priority, ..ask } }, listens).await?
         }
@@ -109,7 +109,7 @@ fn priority(of: &Map<String, Value>) -> Option<u16> {
     whole(of.get("priority")).and_then(|it| u16::try_from(it).ok())
 }
 
-fn task(given: &Value, usual: Option<u16>) -> TaskAsk {
+fn task(given: &Value) -> TaskAsk {
     let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
     let after = given.get("after").and_then(Value::as_array);
     let after = after.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -118,6 +118,6 @@ fn task(given: &Value, usual: Option<u16>) -> TaskAsk {
         to: text("to"),
         task: text("task").unwrap_or_default(),
         after: after.collect(),
-        priority: given.as_object().and_then(priority).or(usual),
+        priority: given.as_object().and_then(priority),
     }
 }

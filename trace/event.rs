@@ -1,6 +1,6 @@
 //! Everything that can happen: a closed list. A new kind is a change of the format.
 
-use callboard_config::{AgentName, SourceFile};
+use callboard_config::{Agent, AgentName, SourceFile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +28,14 @@ pub enum Event {
     Routed { mode: String, to: AgentName, score: f64, arm: String, candidates: Vec<AgentName> },
     /// A graph of runs was declared; `steps` is a list of [`crate::PlanStep`], or the JSON text of
     /// a long one: as one body it is read without a value for each of its parts.
-    PlanMade { plan: String, source: String, steps: Value },
+    PlanMade {
+        plan: String,
+        source: String,
+        steps: Value,
+        /// The agents of its steps as they were defined then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        agents: Vec<Agent>,
+    },
     /// A running graph was changed.
     PlanChanged { plan: String, change: Value },
     /// An agent began to work on a task.

@@ -16,19 +16,14 @@ pub(crate) fn is_over(run: &Run) -> Option<Step> {
 pub(crate) fn is_cancelled(run: &Run) -> Option<Step> {
     let (by, reason) = run.control.cancelled.as_ref()?;
     let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    Some(Step::End(Finished {
-        state: EndState::Cancelled,
-        stop: Stop::Cancelled,
-        answer: run.kept.clone(),
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
-            code: FailureCode::Cancelled,
-            message: format!("cancelled by {by}{why}"),
-            retryable: false,
-            hint: "what it had is in the trace; call the agent again to start anew".into(),
-        }),
-    }))
+    let trouble = Trouble {
+        code: FailureCode::Cancelled,
+        message: format!("cancelled by {by}{why}"),
+        retryable: false,
+        hint: "what it had is in the trace; call the agent again to start anew".into(),
+    };
+    let end = run.stopped(Stop::Cancelled, trouble);
+    Some(Step::End(Finished { state: EndState::Cancelled, ..end }))
 }
 
 /// Rule: a paused run takes no further step.

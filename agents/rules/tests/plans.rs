@@ -17,9 +17,13 @@ fn plan(steps: &[(&str, &[&str])]) -> Run {
     };
     let steps: Vec<Value> = steps.iter().map(step).collect();
     let mut run = Play::new().run;
-    let made = Event::PlanMade { plan: "p_1".into(), source: "client".into(), steps: json!(steps) };
-    run.apply("local", &made);
+    run.apply("local", &made(&steps));
     run
+}
+
+fn made(steps: &[Value]) -> Event {
+    let (plan, source) = ("p_1".into(), "client".into());
+    Event::PlanMade { plan, source, steps: json!(steps), agents: Vec::new() }
 }
 
 /// Takes steps until the plan rests; answers the ids that began, in their order.
@@ -110,7 +114,7 @@ fn what_needs_a_failed_step_is_left_out_and_the_rest_goes_on() {
     ends(&mut run, "e", done("e"));
     let end = end_of(&run);
     assert_eq!(end.state, EndState::Partial);
-    assert_eq!(end.summary(), "2 of 5 tasks ended well; 1 failed: a; 2 were left out: c, d");
+    assert_eq!(end.summary(), "2 of 5 tasks ended well; 1 failed: a; 2 left out: c, d");
     let missing: Vec<&str> = end.missing.iter().map(|it| it.error.as_str()).collect();
     assert_eq!(missing, ["the disk is gone", "left out: it needs a", "left out: it needs a"]);
     assert!(end.missing[1].impact.contains("task c is not done: do c"));
@@ -157,8 +161,7 @@ fn the_urgent_begin_first_and_no_more_at_once_than_one_write_holds() {
         .collect();
     steps[700]["priority"] = json!(900);
     let mut run = Play::new().run;
-    let made = Event::PlanMade { plan: "p".into(), source: "client".into(), steps: json!(steps) };
-    run.apply("local", &made);
+    run.apply("local", &made(&steps));
     let first = begun(&mut run);
     assert_eq!((first.len(), first[0].as_str(), first[1].as_str()), (500, "700", "0"));
     ends(&mut run, "700", done("urgent"));
@@ -174,8 +177,7 @@ fn results_nobody_waits_for_are_not_kept() {
         json!({"id": "last", "to": "coder", "task": "t", "after": ["0", "1"], "weight": 1.0}),
     );
     let mut run = Play::new().run;
-    let made = Event::PlanMade { plan: "p".into(), source: "client".into(), steps: json!(steps) };
-    run.apply("local", &made);
+    run.apply("local", &made(&steps));
     begun(&mut run);
     for at in 0..200 {
         ends(&mut run, &at.to_string(), done(&"x".repeat(5_000)));
@@ -203,7 +205,52 @@ fn a_plan_that_is_to_finish_begins_nothing_more_and_names_what_it_left() {
     ends(&mut run, "a", done("half of a"));
     assert!(begun(&mut run).is_empty());
     let Step::End(end) = next(&run) else { panic!("it ends: {:?}", next(&run)) };
-    assert_eq!((end.state, end.summary()), (EndState::Partial, "1 of 2 tasks ended well"));
+    assert_eq!(
+        (end.state, end.summary()),
+        (EndState::Partial, "1 of 2 tasks ended well; 1 not done: b")
+    );
     assert_eq!(end.error.expect("a reason").message, "asked to finish: 1 tasks were not begun");
     assert_eq!(end.missing[0].impact, "task b is not done: do b");
+}
+
+#[test]
+fn what_a_step_is_given_fits_a_prompt_however_many_it_waited_for() {
+    let mut steps: Vec<Value> = (0..1_000)
+        .map(|at| json!({"id": format!("{at}"), "to": "coder", "task": "t", "weight": 1.0}))
+        .collect();
+    let all: Vec<String> = (0..1_000).map(|it| it.to_string()).collect();
+    steps.push(json!({"id": "all", "to": "coder", "task": "t", "after": all}));
+    let mut run = Play::new().run;
+    run.apply("local", &made(&steps));
+    while counts(&run).good < 1_000 {
+        for step in begun(&mut run) {
+            ends(&mut run, &step, done(&"x".repeat(2_000)));
+        }
+    }
+    let Step::HandOff(draft) = next(&run) else { panic!("the last is to begin") };
+    let (did, known) = (draft.summary.did.len(), draft.summary.must_know.len());
+    assert!(did < 300 && known < 60_000, "{did} {known}");
+    assert!(draft.summary.must_know.contains("and 880 more"), "{}", draft.summary.must_know);
+}
+
+#[test]
+fn a_plan_that_is_cut_off_keeps_what_it_has() {
+    let mut run = plan(&[("a", &[]), ("b", &[]), ("c", &["b"])]);
+    begun(&mut run);
+    ends(&mut run, "a", done("a is there"));
+    run.now = super::cast::DEADLINE;
+    let end = end_of(&run);
+    assert_eq!((end.state, end.stop), (EndState::Partial, callboard_trace::Stop::Deadline));
+    assert_eq!(end.answer.as_ref().expect("an answer")["results"]["a"]["result"], "a is there");
+    assert_eq!(end.missing.len(), 2, "{:?}", end.missing);
+    assert_eq!(end.summary(), "1 of 3 tasks ended well; 2 not done: b, c");
+}
+
+#[test]
+fn a_new_priority_holds_for_what_begins_later() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"])]);
+    let (action, reason) = (callboard_trace::Action::SetPriority, String::new());
+    let control = callboard_trace::Control { action, value: json!(900), reason };
+    run.apply("local", &Event::Controlled(control));
+    assert_eq!(run.started.priority, 900);
 }

@@ -252,7 +252,7 @@ fn fuses() -> BoxedStrategy<Fuses> {
         .boxed()
 }
 
-fn agent() -> BoxedStrategy<Agent> {
+pub(crate) fn agent() -> BoxedStrategy<Agent> {
     let model = (text(), text(), any::<u32>(), any::<u32>());
     let model = model.prop_map(|(provider, model, max_output, context)| Model {
         provider,

@@ -10,7 +10,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use crate::any::{
-    code, finished, float, handoff, json, name, names, object, run, started, text, texts, totals,
+    agent, code, finished, float, handoff, json, name, names, object, run, started, text, texts,
+    totals,
 };
 
 /// Writes both the list of strategies and a `match` without a wildcard out of the same lines, so
@@ -45,8 +46,8 @@ kinds! {
         .prop_map(|(mode, to, score, arm, candidates)| {
             Event::Routed { mode, to, score, arm, candidates }
         }),
-    Event::PlanMade { .. } => (text(), text(), json())
-        .prop_map(|(plan, source, steps)| Event::PlanMade { plan, source, steps }),
+    Event::PlanMade { .. } => (text(), text(), json(), vec(agent(), 0..2))
+        .prop_map(|(plan, source, steps, agents)| Event::PlanMade { plan, source, steps, agents }),
     Event::PlanChanged { .. } => (text(), json())
         .prop_map(|(plan, change)| Event::PlanChanged { plan, change }),
     Event::RunStarted(_) => started().prop_map(|it| Event::RunStarted(Box::new(it))),
