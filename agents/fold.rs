@@ -221,10 +221,23 @@ impl Run {
                 child.settled = true;
             }
         }
-        // Results stand right behind the message that asked for them, before what was said since.
+        // Results stand right behind the message that asked for them, before what was said since,
+        // and in the order of its calls: what the model reads does not hang on who was faster.
         let last = self.dialogue.iter().rposition(|it| !matches!(it, Said::Note(_)));
-        let said = Said::Tool { call: call.to_string(), result: result.clone() };
-        self.dialogue.insert(last.map_or(0, |it| it + 1), said);
+        let mut at = last.map_or(0, |it| it + 1);
+        let place = self.place_of(call);
+        while at > 0
+            && let Said::Tool { call: before, .. } = &self.dialogue[at - 1]
+            && self.place_of(before) > place
+        {
+            at -= 1;
+        }
+        self.dialogue.insert(at, Said::Tool { call: call.to_string(), result: result.clone() });
+    }
+
+    /// Where a call stands in the reply that made it.
+    fn place_of(&self, call: &str) -> Option<usize> {
+        self.reply.as_ref()?.reply.calls.iter().position(|it| it.id == call)
     }
 
     fn failed(&mut self, failure: &Failure) {

@@ -100,9 +100,13 @@ fn told(way: &[&Record], at: usize) -> Option<(String, Option<String>)> {
     Some((line(record), end.and_then(|it| serde_json::to_string(it).ok())))
 }
 
-/// The line of a record, without the pause before another attempt, which is chance.
+/// The line of a record, without what is chance: the pause before another attempt, and which of
+/// several calls was answered first.
 fn line(record: &Record) -> String {
     let mut record = record.clone();
+    if let Event::ToolReturned { step, .. } = &mut record.event {
+        *step = 0;
+    }
     if let Event::StepFailed(failure) = &mut record.event {
         failure.retry_at = None;
     }

@@ -58,6 +58,26 @@ async fn a_tree_with_parallel_children_goes_the_same_way() {
     node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn children_that_end_at_one_moment_are_no_other_way() {
+    let stage = Stage::new(&format!(
+        "- when: {{agent: coordinator, turn: 1}}\n  delegate:\n    - {{to: researcher, task: look, {SUMMARY}}}\n    - {{to: writer, task: write, {SUMMARY}}}\n    - {{to: tester, task: test, {SUMMARY}}}\n\
+         - {{answer: {{summary: done, confidence: 0.6}}}}\n"
+    ));
+    let node = stage.node().await;
+    let mut runs = Vec::new();
+    for nth in 0..8 {
+        let view = play(&node.desk(), ask("coordinator", &format!("do all {nth}"))).await;
+        assert_eq!(view.state, State::Completed);
+        runs.push(view.run);
+    }
+    let node = later(&stage, node).await;
+    for run in &runs {
+        goes_the_same_way(&node.desk(), run).await;
+    }
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn failures_repairs_and_an_early_end_come_again() {
     for playbook in [
