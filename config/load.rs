@@ -74,6 +74,9 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
     }
     for server in &mut team.untrusted {
         team.problems.extend(at_home(server, env));
+        let place = server.source.path.canonicalize().unwrap_or_default();
+        let what = format!("{}\n{}", place.display(), server.shown);
+        server.key = format!("{}/{}", &hash(what.as_bytes())[..8], server.key);
     }
     Ok(team)
 }

@@ -13,6 +13,21 @@ fn loaded(files: &[(&str, &str)], named: bool) -> (tempfile::TempDir, Team) {
     (folder, team)
 }
 
+/// The servers of an agent as they are defined: what stands before them tells where.
+fn servers_of(team: &Team, name: &str) -> Vec<String> {
+    let keys = agent(team, name).servers.iter();
+    let mut defined: Vec<String> =
+        keys.map(|it| it.split_once('/').expect("a hash").1.to_owned()).collect();
+    defined.sort();
+    defined
+}
+
+/// The server that is defined so.
+fn server<'a>(team: &'a Team, defined: &str) -> &'a ToolServer {
+    let is_it = |it: &&ToolServer| it.key.split_once('/').is_some_and(|it| it.1 == defined);
+    team.servers.values().find(is_it).expect("it is there")
+}
+
 fn env_of(server: &ToolServer) -> Vec<(&str, &str)> {
     let Reach::Program { env, .. } = &server.reach else { panic!("a program") };
     env.iter().map(|(name, it)| (name.as_str(), it.expose_secret())).collect()
@@ -37,7 +52,7 @@ fn a_named_team_gives_its_servers_to_agents_that_may_use_them() {
         ("agents/none.md", "---\ndescription: d.\nmcpServers: []\n---\nx\n"),
     ];
     let (_folder, team) = loaded(&files, true);
-    let servers = |name: &str| agent(&team, name).servers.clone();
+    let servers = |name: &str| servers_of(&team, name);
     assert_eq!(servers("lead"), ["files", "web"]);
     assert_eq!(servers("quiet"), [""; 0]);
     assert_eq!(servers("some"), ["web"]);
@@ -46,9 +61,9 @@ fn a_named_team_gives_its_servers_to_agents_that_may_use_them() {
     assert_eq!(servers("none"), [""; 0]);
     assert!(agent(&team, "some").may_use("mcp__web__search"));
     assert!(!agent(&team, "some").may_use("mcp__web__fetch"));
-    assert_eq!(env_of(&team.servers["files"]), [("API_KEY", "local-key"), ("PORT", "8080")]);
+    assert_eq!(env_of(server(&team, "files")), [("API_KEY", "local-key"), ("PORT", "8080")]);
     let secrets = |key: &str| -> Vec<String> {
-        team.servers[key].secrets.iter().map(|it| it.expose_secret().to_owned()).collect()
+        server(&team, key).secrets.iter().map(|it| it.expose_secret().to_owned()).collect()
     };
     assert_eq!(secrets("files"), ["local-key"]);
     assert_eq!(secrets("web"), ["sk-from-env", "Bearer sk-from-env"]);
@@ -81,9 +96,22 @@ fn what_nobody_agreed_to_stays_out_until_it_is_recorded_and_unchanged() {
         team.trust(&Trust::read(&data, false));
         team
     };
-    assert_eq!(agent(&again(), "lead").servers, ["my_tools"]);
+    assert_eq!(servers_of(&again(), "lead"), ["my_tools"]);
     std::fs::write(folder.path().join(".mcp.json"), json.replace("true", "rm -r x")).unwrap();
     assert!(again().servers.is_empty(), "a changed file is agreed to anew");
+}
+
+#[test]
+fn a_server_of_the_same_name_elsewhere_is_another_one() {
+    let files = [("team.yaml", TEAM), ("agents/lead.md", PLAIN)];
+    let (one, other) = (loaded(&files, true), loaded(&files, true));
+    let again = load(one.0.path(), &env).expect("it loads");
+    assert_ne!(agent(&one.1, "lead").servers, agent(&other.1, "lead").servers);
+    let keys = |team: &Team| team.untrusted.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+    let known = one.1.servers.keys().cloned().collect::<Vec<_>>();
+    let mut found = keys(&again);
+    found.sort();
+    assert_eq!(found, known, "the same one keeps its key");
 }
 
 #[test]
@@ -145,7 +173,7 @@ fn the_example_of_the_docs_loads() {
     let folder = folder(&[("team.yaml", text.as_str()), ("agents/lead.md", PLAIN)]);
     let mut team = load(folder.path(), &keys).unwrap_or_else(|it| panic!("{it}"));
     team.trust(&Trust::read(&folder.path().join("data"), true));
-    assert_eq!(agent(&team, "lead").servers, ["files", "search"]);
+    assert_eq!(servers_of(&team, "lead"), ["files", "search"]);
     let mut again = load(folder.path(), &keys).expect("it loads again");
     again.trust_like(&team);
     assert_eq!(again.servers.len(), 2, "what was trusted before is trusted again");

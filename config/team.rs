@@ -82,7 +82,9 @@ impl Team {
 /// One MCP server whose tools agents may use.
 #[derive(Clone, Debug)]
 pub struct ToolServer {
-    /// A key of `Team::servers`: its name, or `agent/name` where one agent's own file defines it.
+    /// A key of `Team::servers`: its name, or `agent/name` where one agent's own file defines it,
+    /// behind eight letters of a hash of where and how it is defined. Runs record it: another
+    /// team's server of the same name is never taken for it.
     pub key: String,
     /// Letters, digits, `-` and `_`; its tools are named `mcp__<name>__<tool>`.
     pub name: String,

@@ -134,7 +134,7 @@ impl Reader<'_> {
                 (self.address(&url, headers)?, quoted(&url.value))
             }
             (Some(_) | None, _) => {
-                self.wrong(&name.place, "needs either a `command` or a `url`", "");
+                self.wrong(&name.place, "takes a `command` or a `url`, one of the two", "");
                 return None;
             }
         };

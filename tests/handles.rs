@@ -562,7 +562,7 @@ async fn a_handoff_that_was_left_is_joined_and_a_pause_is_told_in_seconds() {
     until(&node.desk(), &run, "step_failed").await;
     let held = node.desk().view(&run, &caller()).await.expect("there").queue.expect("a pause");
     assert!(held.eta_s.is_some_and(|it| it > 0.0 && it <= 1.8), "{held:?}");
-    client.give_up(1, TIMED_OUT).await;
+    client.give_up(1, "AbortError: The operation was aborted.").await;
     let again = client.told(2, "team_handoff", over).await;
     assert_eq!((&again["run"], &again["result"]), (&json!(run), &json!("through")), "{again}");
     let id = again["handoff"]["id"].as_str().expect("a name");

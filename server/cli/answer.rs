@@ -15,7 +15,7 @@ use super::place;
 use super::say::Say;
 use super::status::named;
 use super::view;
-use crate::paint::one_line;
+use crate::paint::clean;
 
 /// Bytes of one typed answer.
 const TYPED: u64 = 64 << 10;
@@ -95,7 +95,7 @@ fn typed(asks: &Question, say: Say) -> Result<String, Fault> {
     let options = asks.options.join(" | ");
     let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
     loop {
-        say.complain(&format!("{}{options}", one_line(&asks.prompt, 400)));
+        say.complain(&format!("{}{options}", clean(&asks.prompt)));
         let mut line = String::new();
         let read = std::io::stdin().lock().take(TYPED).read_line(&mut line);
         let read = read.map_err(|it| Fault::broken(format!("stdin cannot be read: {it}"), ""))?;
@@ -107,6 +107,7 @@ fn typed(asks: &Question, say: Say) -> Result<String, Fault> {
         if fits && !line.is_empty() {
             return Ok(line.to_owned());
         }
+        say.complain(&format!("{line:?} is no answer here; type one{options}"));
     }
 }
 

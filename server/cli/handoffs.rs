@@ -51,12 +51,16 @@ fn entry(it: &Value, paint: Paint) -> String {
     let both = format!("{} → {}", text("from"), text("to"));
     let head = [paint.bold(&both), state, text("mode"), paint.dim(&text("run"))].join("  ");
     let summary = |name: &str| one_line(it["summary"][name].as_str().unwrap_or_default(), 400);
+    let open = it["summary"]["open_questions"].as_array().into_iter().flatten();
+    let open = open.filter_map(Value::as_str).map(|it| one_line(it, 400));
+    let open = open.collect::<Vec<_>>().join("; ");
     let below = [
         ("why", text("why")),
         ("task", text("task")),
         ("did", summary("did")),
         ("must know", summary("must_know")),
         ("do next", summary("do_next")),
+        ("open", open),
     ];
     let below = below.iter().filter(|it| !it.1.is_empty());
     let below: String = below.map(|(name, said)| format!("\n  {name}: {said}")).collect();

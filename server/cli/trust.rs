@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use callboard_config::SourceFile;
 use callboard_config::servers::{Reach, ToolServer, Trust};
+use callboard_config::{Problem, SourceFile};
 
 use super::args::TrustArgs;
 use super::fault::{BAD_CALL, Fault};
@@ -17,6 +17,11 @@ pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
     let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
     let mut trust = Trust::read(&data, false);
     team.trust(&trust);
+    // A file that cannot be read names nothing to agree to, and that is no agreement.
+    let of_servers = |it: &&Problem| it.file.ends_with(".mcp.json");
+    for problem in team.problems.iter().filter(of_servers) {
+        say.complain(&problem.to_string());
+    }
     if team.untrusted.is_empty() {
         let count = team.servers.len();
         say.tell(&format!("nothing to agree to: {count} tool servers, all of them recorded"));
@@ -54,7 +59,7 @@ fn shown(server: &ToolServer) -> String {
     };
     let mut text = format!(
         "tool server {}\n  file {}:{}\n  sha256 {}\n  {what}",
-        server.key,
+        server.name,
         server.source.path.display(),
         server.line,
         server.source.hash

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 use super::say::Say;
 use crate::paint::{Paint, clean, one_line};
 
+/// Artifacts named in one view.
+const ARTIFACTS: usize = 5;
+
 /// The view as one line of JSON.
 pub(crate) fn line(view: &RunView) -> String {
     serde_json::to_string(view).unwrap_or_default()
@@ -60,6 +63,14 @@ pub(crate) fn summary(view: &RunView, paint: Paint) -> String {
         };
         lines.push(format!("  asks {}:{options}", it.id));
         lines.extend(clean(&it.prompt).lines().map(|line| format!("    {line}")));
+    }
+    for it in view.artifacts.iter().take(ARTIFACTS) {
+        let name = one_line(&it.name, 80);
+        lines.push(format!("  artifact: {name}, {} bytes: callboard read {}", it.bytes, it.uri));
+    }
+    let more = view.artifacts.len().saturating_sub(ARTIFACTS);
+    if more > 0 {
+        lines.push(format!("  and {more} more: callboard read team://runs/{}/artifacts", view.run));
     }
     for it in &view.notices {
         lines.push(format!("  note: {}", one_line(it, 400)));
@@ -165,7 +176,8 @@ mod tests {
           help: raise max_turns
           missing: tester: declined; nobody tested it
           recommended: ask again with less
-          asks q_a: go on? (yes | no)
+          asks q_a: (yes | no)
+            go on?
           note: r_x completed, unread
 
         half[2J of it

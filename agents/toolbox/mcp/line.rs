@@ -2,6 +2,7 @@
 //! a crash with growing pauses, closed when nobody used it for long.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const IDLE: Duration = Duration::from_secs(600);
 const STEADY: Duration = Duration::from_secs(60);
 /// Longest pause after a failure that a caller waits out; before the end of a longer one it is told.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Calls in a row without an answer after which a server is held to hang.
+const SILENT_MAX: u32 = 2;
 /// Most who wait for one server at once.
 const WAITING_MAX: usize = 256;
 
@@ -54,6 +57,8 @@ pub(super) struct Line {
     keeper: Option<PathBuf>,
     chance: fn() -> u64,
     open: Mutex<Option<Desk>>,
+    /// Calls in a row that met their deadline.
+    silent: AtomicU32,
 }
 
 /// The task that owns the connection, and the way to it.
@@ -64,7 +69,7 @@ struct Desk {
 
 impl Line {
     pub(super) fn new(server: ToolServer, keeper: Option<PathBuf>, chance: fn() -> u64) -> Line {
-        Line { server, keeper, chance, open: Mutex::default() }
+        Line { server, keeper, chance, open: Mutex::default(), silent: AtomicU32::new(0) }
     }
 
     /// Says something about the server, by its name.
@@ -82,6 +87,18 @@ impl Line {
         }
         let lost = || Err(self.told("was closed"));
         answer.await.unwrap_or_else(|_| lost())
+    }
+
+    /// Whether a call was answered in time. A server that is silent again and again hangs, and is
+    /// started anew for the next one who wants it.
+    pub(super) fn answered(&self, in_time: bool) {
+        let before = self.silent.fetch_add(1, Ordering::Relaxed);
+        if in_time || before + 1 >= SILENT_MAX {
+            self.silent.store(0, Ordering::Relaxed);
+        }
+        if !in_time && before + 1 >= SILENT_MAX {
+            self.close();
+        }
     }
 
     /// Closes the line; it opens again when it is wanted.

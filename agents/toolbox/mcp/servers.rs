@@ -87,13 +87,14 @@ impl ToolServers {
                     Err(line.told(&format!("told no tools in {} s", most.as_secs())))
                 });
                 match listed {
-                    Ok(result) => Done { ok: true, result, whole: None },
+                    Ok(result) => Done { ok: true, result: clean(result, secrets), whole: None },
                     Err(text) => self.done(false, text, 0, secrets),
                 }
             }
             Some(tool) => {
                 let seconds = self.timeout.as_secs();
                 let called = timeout(self.timeout, call(line, errand, tool, arguments)).await;
+                line.answered(called.is_ok());
                 let called = called
                     .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
                 match called {
@@ -119,6 +120,16 @@ impl ToolServers {
         let result = if ok { json!(shown) } else { json!({ "error": shown }) };
         Done { ok, result, whole: is_cut.then_some(whole) }
     }
+}
+
+/// A list without secrets; one that holds none is not made anew.
+fn clean(list: Value, secrets: &[String]) -> Value {
+    let text = list.to_string();
+    if !secrets.iter().any(|it| text.contains(it.as_str())) {
+        return list;
+    }
+    let text = secrets.iter().fold(text, |text, it| text.replace(it.as_str(), "[secret]"));
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 async fn list(line: &Line, errand: &Errand) -> Result<Value, String> {
