@@ -65,6 +65,20 @@ impl Desk {
         Ok(page)
     }
 
+    /// The runs of a plan's tasks that are open, the first few.
+    pub(crate) async fn open_tasks(
+        &self,
+        row: &RunRow,
+        limit: usize,
+    ) -> Result<Vec<RunId>, Refusal> {
+        let (seen, led) = self.led(row).await?;
+        let places = led.plan.as_ref().map(|it| it.places()).unwrap_or_default();
+        let open = places.iter().filter(|it| it.standing == Standing::Open);
+        let names = open.filter_map(|it| it.run.clone()).take(limit).collect();
+        self.house.folds.put(&row.run, Some((seen, led)));
+        Ok(names)
+    }
+
     /// How a plan stands.
     pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         let (seen, led) = self.led(row).await?;

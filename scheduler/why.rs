@@ -1,10 +1,11 @@
 //! Why a run stands where it stands: its priority, its rank, and what it waits for.
 
 use callboard_config::AgentName;
-use callboard_trace::{Action, Caller, Event, Question, Record, RunId, State};
+use callboard_store::RunRow;
+use callboard_trace::{Action, Caller, Event, Question, Record, RunId, State, Tree};
 use serde::Serialize;
 
-use crate::begin::SECOND;
+use crate::begin::{PLAN, SECOND};
 use crate::desk::{Desk, unavailable};
 use crate::{Refusal, clock, journal};
 
@@ -76,15 +77,9 @@ impl Desk {
         let row = self.row(run, caller).await?;
         let view = self.view_of(&row).await?;
         let store = &self.house.store;
-        let tree = journal::folded(store, &row).await.map_err(|it| unavailable(&it))?;
+        let held_by = self.held_by(&row).await?;
         let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
         let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;
-        let handoffs = tree.runs.get(run).map(|it| it.handoffs.as_slice()).unwrap_or_default();
-        let open = handoffs.iter().filter_map(|it| {
-            let child = tree.runs.get(&it.run).filter(|it| it.end.is_none())?;
-            let (agent, step) = (child.agent.clone(), child.step.clone());
-            Some(Waited { run: it.run.clone(), agent, step })
-        });
         let now = clock::now();
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
@@ -99,11 +94,35 @@ impl Desk {
             node: row.node,
             eta_s: queue.as_ref().and_then(|it| it.eta_s),
             waiting_for: queue.map(|it| it.waiting_for),
-            waits_for_runs: open.filter(|_| !is_over).take(NAMED).collect(),
+            waits_for_runs: if is_over { Vec::new() } else { held_by },
             questions: view.questions,
             routed: first.iter().map(|it| &it.event).find(is_routed).cloned(),
             handed_over: first.iter().find_map(handed_over),
         })
+    }
+
+    /// The open runs it handed work to. A plan may have begun a hundred thousand: only those that
+    /// are named are read.
+    async fn held_by(&self, row: &RunRow) -> Result<Vec<Waited>, Refusal> {
+        let store = &self.house.store;
+        let mut tree = Tree::default();
+        let names = if row.agent == PLAN {
+            let names = self.open_tasks(row, NAMED).await?;
+            for name in &names {
+                let records = journal::whole(store, name).await.map_err(|it| unavailable(&it))?;
+                records.iter().for_each(|it| tree.apply(it));
+            }
+            names
+        } else {
+            tree = journal::folded(store, row).await.map_err(|it| unavailable(&it))?;
+            let handoffs = tree.runs.get(&row.run).map(|it| it.handoffs.as_slice());
+            handoffs.unwrap_or_default().iter().map(|it| it.run.clone()).collect()
+        };
+        let held_by = names.into_iter().filter_map(|run| {
+            let child = tree.runs.get(&run).filter(|it| it.end.is_none())?;
+            Some(Waited { agent: child.agent.clone(), step: child.step.clone(), run })
+        });
+        Ok(held_by.take(NAMED).collect())
     }
 }
 

@@ -305,6 +305,27 @@ async fn a_cancel_at_any_moment_leaves_no_task_behind() {
 }
 
 #[tokio::test]
+async fn why_a_plan_waits_names_the_tasks_under_way() {
+    let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let tasks = (0..30).map(|at| task(&at.to_string(), "writer", "t", &[])).collect();
+    let run = submit(&desk, tasks).await;
+    let begun = tokio::time::Instant::now();
+    let told = loop {
+        let why = desk.why(&run, &caller()).await.expect("there");
+        let told = serde_json::to_value(&why).expect("JSON")["waits_for_runs"].clone();
+        if told.as_array().is_some_and(|it| it.len() == 20) {
+            break told;
+        }
+        assert!(begun.elapsed() < stage::PATIENCE, "{told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(told.as_array().expect("a list").iter().all(|it| it["agent"] == "writer"), "{told}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_plan_as_a_whole_is_handed_to_nobody() {
     let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
     let node = stage.node().await;
