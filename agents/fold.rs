@@ -71,7 +71,7 @@ impl Run {
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
-            Event::QuestionAsked { question, .. } => self.questions.push(question.clone()),
+            Event::QuestionAsked { question, .. } => self.asked_a_person(question),
             Event::QuestionClosed { question, answer } => self.heard(question, answer.as_deref()),
             Event::StepDecided { step, decision } => self.decided(by, *step, decision),
             Event::FuseBlown { .. } => {
@@ -192,6 +192,16 @@ impl Run {
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
         self.reply = Some(Replied { purpose, reply: reply.clone() });
+    }
+
+    /// A question is open; if a person does the work, it told them what was said since.
+    fn asked_a_person(&mut self, question: &str) {
+        self.questions.push(question.to_string());
+        if self.is_human() {
+            let told = notes::before(&self.control.messages, &Purpose::Turn).map(Said::Note);
+            self.dialogue.extend(told);
+            self.control.messages.clear();
+        }
     }
 
     /// A question is closed; if a person does the work, what they said is the reply.

@@ -18,6 +18,7 @@ const RULES: &[Rule] = &[
     doubt::was_skipped,
     doubt::was_lost_too_often,
     doubt::cannot_be_repeated,
+    outside::question_is_overtaken,
     doubt::waits_for_a_person,
     plan::starts,
     plan::is_at_it,

@@ -3,7 +3,8 @@
 use callboard_trace::{Call, Event, Finish, ModelReplied, Purpose, Usage};
 use serde_json::{Map, Value, json};
 
-use crate::{Run, Step, answer, prompt, words};
+use crate::run::Said;
+use crate::{Run, Step, answer, notes, prompt, words};
 
 /// Characters of what a person is shown of the task and all that came with it.
 const SHOWN: usize = 6_000;
@@ -90,6 +91,13 @@ fn asked(run: &Run, purpose: &Purpose) -> String {
     text.push_str(agent.instructions.trim());
     text.push_str("\n\n");
     text.push_str(&words::cut(&prompt::opening(run), SHOWN));
+    let said = run.dialogue.iter().filter_map(|it| match it {
+        Said::Note(text) => Some(text.clone()),
+        Said::Model(_) | Said::Tool { .. } => None,
+    });
+    for note in said.chain(notes::before(&run.control.messages, &Purpose::Turn)) {
+        text.push_str(&format!("\n\n{note}"));
+    }
     let required = agent.output.get("required").and_then(Value::as_array);
     let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
     let how = if !agent.choices.is_empty() {

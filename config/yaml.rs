@@ -41,6 +41,11 @@ pub(crate) struct Key {
     pub(crate) name: String,
 }
 
+/// JSON is read as YAML, and called what it is.
+fn form(place: &Place) -> &'static str {
+    if place.source.path.extension().is_some_and(|it| it == "json") { "JSON" } else { "YAML" }
+}
+
 /// Reads one document; `start` is the line before its first. `None` after a syntax error, which is
 /// in `sink` then. A key that stands twice is a problem and the first one counts.
 pub(crate) fn parse(text: &str, start: &Place, sink: &Sink) -> Option<Node> {
@@ -52,7 +57,7 @@ pub(crate) fn parse(text: &str, start: &Place, sink: &Sink) -> Option<Node> {
             Ok((event, span)) => tree.event(event, span),
             Err(error) => Err(start
                 .at(start.line + error.marker().line())
-                .error(format!("is no YAML here: {}", error.info()), "")),
+                .error(format!("is no {} here: {}", form(start), error.info()), "")),
         };
         if let Err(problem) = step {
             sink.push(problem);

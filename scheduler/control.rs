@@ -6,6 +6,7 @@ use callboard_store::RunState;
 use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
 
 use crate::desk::{Desk, unavailable};
+use crate::retry::may_go_on;
 use crate::{Refusal, RefusalCode};
 
 /// How long a cancel waits to see the run end.
@@ -37,7 +38,10 @@ impl Desk {
                 return Err(Refusal::new(
                     RefusalCode::Conflict,
                     format!("{run} is {outcome} and cannot be changed"),
-                    "`retry` has it go on; call the agent again to start anew",
+                    match may_go_on(&row, "") {
+                        Ok(()) => "`retry` has it go on; call the agent again to start anew",
+                        Err(_) => "call the agent again to start anew",
+                    },
                 ));
             }
             (_, RunState::Ready | RunState::Running | RunState::Waiting) => {}

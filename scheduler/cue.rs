@@ -76,7 +76,12 @@ pub(crate) fn outcome_of(event: &Event) -> Option<u32> {
 
 /// Whether somebody else than the run's own process wrote it.
 pub(crate) fn is_told(event: &Event) -> bool {
-    matches!(event, Event::Controlled(_) | Event::QuestionClosed { .. } | Event::StepDecided { .. })
+    matches!(
+        event,
+        Event::Controlled(_)
+            | Event::QuestionClosed { answer: Some(_), .. }
+            | Event::StepDecided { .. }
+    )
 }
 
 fn is_one_write(a: &Record, b: &Record) -> bool {

@@ -10,6 +10,9 @@ use crate::crew::Reloads;
 use crate::house::House;
 use crate::{Refusal, RefusalCode};
 
+/// Runs told of those that begin with the same letters.
+const BEGIN_MAX: u32 = 2;
+
 /// The desk. Cloning is cheap.
 #[derive(Clone)]
 pub struct Desk {
@@ -56,6 +59,16 @@ impl Desk {
     }
 
     /// What the index says of a run, if it is the caller's.
+    /// The caller's runs whose name begins like this, the first few; those under others too.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub async fn begin_with(&self, letters: &str, caller: &Caller) -> Result<Vec<RunId>, Refusal> {
+        let rows = self.house.store.begin_with(letters, &caller.principal, BEGIN_MAX).await;
+        let rows = rows.map_err(|it| unavailable(&it))?;
+        Ok(rows.into_iter().map(|it| it.run).collect())
+    }
+
     pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
         let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
         row.filter(|it| it.principal == caller.principal).ok_or_else(|| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use callboard_agents::Recorded;
 use callboard_config::Team;
 use callboard_store::{NewRun, StoreError};
-use callboard_trace::{Caller, Event, Fact, Record, RunId};
+use callboard_trace::{Action, Caller, Event, Fact, Record, RunId};
 use serde::Serialize;
 
 use crate::conduct::Conductor;
@@ -61,6 +61,15 @@ impl Desk {
                 "wait for its end: `callboard status RUN --wait 60`",
             ));
         };
+        let is_retry =
+            |it: &Event| matches!(it, Event::Controlled(it) if it.action == Action::Retry);
+        if records.iter().any(|it| is_retry(&it.event)) {
+            return Err(Refusal::new(
+                RefusalCode::Conflict,
+                format!("{run} was retried, and what went on from an end is not taken again"),
+                "its way stands in `callboard trace RUN`; replay a run that came to its end at once",
+            ));
+        }
         let team = if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
         let top = top(&team, &records, today)?;
         // No step of a replay reaches the outside, and no program is started for one.

@@ -25,7 +25,8 @@ impl Desk {
         control: Control,
         caller: &Caller,
     ) -> Result<(), Refusal> {
-        may_go_on(row)?;
+        let root = self.house.store.row(&row.root).await.map_err(|it| unavailable(&it))?;
+        may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
         let records = journal::tree(&self.house.store, &row.root).await;
         let runs = folded(records.map_err(|it| unavailable(&it))?);
         let deadline = clock::now().saturating_add(row.deadline - row.created);
@@ -42,13 +43,20 @@ impl Desk {
     }
 }
 
-fn may_go_on(row: &RunRow) -> Result<(), Refusal> {
+/// Whether a run that is over can be retried; `led_by` is the agent of its root.
+pub(crate) fn may_go_on(row: &RunRow, led_by: &str) -> Result<(), Refusal> {
     let refused =
         |message: String, hint: String| Err(Refusal::new(RefusalCode::Conflict, message, hint));
     let RunRow { run, root, .. } = row;
     if run != root {
         let message = format!("{run} is under {root} and ended with its word given");
-        return refused(message, format!("retry {root}: it takes up again what failed under it"));
+        return refused(
+            message,
+            match led_by {
+                begin::PLAN => "give its task again, in a new plan or by itself".into(),
+                _ => format!("retry {root}: it takes up again what failed under it"),
+            },
+        );
     }
     if row.outcome.as_deref() == Some("completed") {
         let message = format!("{run} is completed and has nothing to do again");

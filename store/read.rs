@@ -199,6 +199,20 @@ impl Store {
         names.await
     }
 
+    /// A caller's runs whose name begins like this, at most so many.
+    pub async fn begin_with(
+        &self,
+        letters: &str,
+        principal: &str,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        // No letter of a name is above `z`.
+        let sql =
+            run_row!("WHERE id >= $1 AND id < $1 || '{' AND principal = $2 ORDER BY id LIMIT $3");
+        let args = [letters.into(), principal.into(), limit.into()];
+        self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
+    }
+
     /// The records under a root that may note something under this name, newest first.
     pub async fn notes_of(&self, root: &RunId, name: &str) -> Result<Vec<Record>, StoreError> {
         let sql = kept!(

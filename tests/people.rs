@@ -4,9 +4,9 @@ mod stage;
 
 use std::collections::BTreeMap;
 
-use callboard_config::ProviderKind;
-use callboard_scheduler::{Desk, Node};
-use callboard_trace::{Question, RunId, RunView, State, Stop};
+use callboard_config::{AgentName, ProviderKind};
+use callboard_scheduler::{Desk, HandoffAsk, Listens, Node};
+use callboard_trace::{Action, Control, Question, RunId, RunView, State, Stop, Summary};
 use stage::{PATIENCE, Stage, ask, caller, end, told};
 
 const SUMMARY: &str = "summary: {did: looked at the task and at what is there, must_know: it is late, do_next: decide}";
@@ -120,5 +120,45 @@ async fn the_receiver_of_a_transfer_answers_after_a_restart() {
     assert_eq!(view.answer.expect("an answer")["verdict"], "good");
     let told = told(&node.desk(), &run).await;
     assert_eq!(told.matches("asks: ").count(), 2, "{told}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_is_shown_to_the_person_and_work_passed_on_is_asked_of_nobody() {
+    let stage = stage("- {answer: {summary: the coder did it, confidence: 0.8}}\n", "");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let told_more = submit(&node, "boss", "may we?").await;
+    asked(&desk, &told_more).await;
+    let text = serde_json::Value::from("it is about Friday");
+    let control = Control { action: Action::Message, value: text, reason: String::new() };
+    desk.control(&told_more, control, &caller()).await.expect("open");
+    let begun = tokio::time::Instant::now();
+    let question = loop {
+        let view = desk.view(&told_more, &caller()).await.expect("there");
+        let open = view.questions.into_iter().find(|it| it.prompt.contains("it is about Friday"));
+        if let Some(question) = open {
+            break question;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}", told(&desk, &told_more).await);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    answer(&desk, &told_more, &question, "you may").await;
+    assert_eq!(end(&desk, &told_more).await.result.as_deref(), Some("you may"));
+
+    let passed_on = submit(&node, "boss", "do it").await;
+    asked(&desk, &passed_on).await;
+    let onward = HandoffAsk {
+        to: AgentName::parse("coder").expect("a name"),
+        summary: Summary { must_know: "the boss is away".into(), ..Default::default() },
+        task: "do it".into(),
+        run: Some(passed_on.clone()),
+        artifacts: Vec::new(),
+    };
+    desk.handoff(onward, &caller(), Listens::default()).await.expect("handed on");
+    let view = end(&desk, &passed_on).await;
+    let story = told(&desk, &passed_on).await;
+    assert_eq!(view.result.as_deref(), Some("the coder did it"), "{story}");
+    assert!(story.contains("boss: question withdrawn"), "{story}");
     node.stop().await;
 }

@@ -15,6 +15,10 @@ use stage::{Stage, ask, caller, end, play, records, told};
 const SUMMARY: &str =
     "summary: {did: looked at the task and at what is there, must_know: use tokio, do_next: go on}";
 
+fn act(action: Action, value: Value) -> Control {
+    Control { action, value, reason: String::new() }
+}
+
 async fn again(desk: &Desk, run: &RunId, today: bool) -> Replayed {
     let data = tempfile::tempdir().expect("a folder");
     desk.replay(run, &caller(), today, data.path()).await.expect("it is over")
@@ -105,7 +109,6 @@ async fn what_people_did_meanwhile_comes_again() {
     let node = stage.node().await;
     let desk = node.desk();
     let run = desk.submit(ask("writer", "work")).await.expect("taken in").run;
-    let act = |action, value| Control { action, value, reason: String::new() };
     tokio::time::sleep(Duration::from_millis(100)).await;
     let message = act(Action::Message, json!("hurry up"));
     desk.control(&run, message, &caller()).await.expect("told");
@@ -223,13 +226,19 @@ async fn what_a_person_answered_comes_again() {
     let node = stage.node().await;
     let desk = node.desk();
     let run = desk.submit(ask("coordinator", "work")).await.expect("taken in").run;
-    let question = loop {
+    let shows = async |text: &str| loop {
         let view = desk.view(&run, &caller()).await.expect("there");
-        if let Some(question) = view.questions.first() {
+        let open = view.questions.first().filter(|it| it.prompt.contains(text));
+        if let Some(question) = open {
             break question.id.clone();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    shows("decide").await;
+    let all = records(&desk, &run).await;
+    let child = all.iter().find(|it| it.run != run).map(|it| it.run.clone()).expect("a child");
+    desk.control(&child, act(Action::Message, json!("until noon")), &caller()).await.expect("open");
+    let question = shows("until noon").await;
     let answers = BTreeMap::from([(question, "yes, as planned".to_owned())]);
     desk.answer(&run, &answers, &caller()).await.expect("answered");
     assert_eq!(end(&desk, &run).await.state, State::Completed);
@@ -250,6 +259,14 @@ async fn a_run_that_is_not_over_or_not_there_is_refused() {
     let nobody = RunId::new(7);
     let refusal = desk.replay(&nobody, &caller(), false, data.path()).await.expect_err("none");
     assert_eq!(refusal.code, callboard_scheduler::RefusalCode::NotFound);
+    for action in [Action::Cancel, Action::Retry, Action::Cancel] {
+        desk.control(&run, act(action, Value::Null), &caller()).await.expect("fits");
+        if action == Action::Cancel {
+            end(&desk, &run).await;
+        }
+    }
+    let refusal = desk.replay(&run, &caller(), false, data.path()).await.expect_err("retried");
+    assert!(refusal.to_string().contains("was retried"), "{refusal}");
     node.stop().await;
 }
 

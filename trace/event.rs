@@ -105,7 +105,7 @@ pub enum Event {
         prompt: String,
         options: Vec<String>,
     },
-    /// A question was answered or expired.
+    /// A question was answered, or withdrawn.
     QuestionClosed { question: String, answer: Option<String> },
     /// A share of a budget is used.
     BudgetAlerted { node: String, dimension: String, used: f64, limit: f64, pct: f64 },

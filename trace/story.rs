@@ -65,9 +65,10 @@ fn told(event: &Event, by: &str) -> String {
         Event::QuestionAsked { prompt, options, .. } => {
             format!("asks: {} [{}]", line(prompt), line(&options.join(", ")))
         }
-        Event::QuestionClosed { answer, .. } => {
-            format!("question closed: {}", line(answer.as_deref().unwrap_or("expired")))
+        Event::QuestionClosed { answer: Some(answer), .. } => {
+            format!("question closed: {}", line(answer))
         }
+        Event::QuestionClosed { answer: None, .. } => "question withdrawn".into(),
         Event::FuseBlown { fuse, value, limit, .. } => {
             format!("fuse {} blown: {value} over {limit}", line(fuse))
         }

@@ -1,7 +1,7 @@
 //! What callers asked for: cancel, pause, redirect.
 
 use callboard_config::{AgentName, Mode};
-use callboard_trace::{EndState, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
+use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
 use serde::Deserialize;
 
 use crate::rules::{answer, asking};
@@ -40,6 +40,14 @@ pub(super) fn until_too_late(run: &Run) -> Step {
 pub(crate) fn was_told_something(run: &Run) -> Option<Step> {
     answer::given(run)?;
     (!run.control.messages.is_empty()).then(|| asking::a_turn(run))
+}
+
+/// Rule: a question that stands in the place of a model step is withdrawn when the task is passed
+/// on, and put again when its person was told something more.
+pub(crate) fn question_is_overtaken(run: &Run) -> Option<Step> {
+    let question = run.questions.first().filter(|_| run.is_human())?.clone();
+    let is_overtaken = run.control.redirect.is_some() || !run.control.messages.is_empty();
+    is_overtaken.then_some(Step::Record(Event::QuestionClosed { question, answer: None }))
 }
 
 /// What a redirect from outside carries.

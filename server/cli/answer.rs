@@ -38,6 +38,8 @@ fn shown(run: &RunView, args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
     say.data(&if args.json { view::line(run) } else { view::whole(run, false, say) })?;
     if args.wait == 0 && !run.state.is_over() {
         let look = place::command(&args.which.place, &format!("status {} --wait 60", run.run));
+        let work = place::command(&args.which.place, "work --until-idle");
+        say.tell(&format!("it goes on when a process works on this data, such as: {work}"));
         say.tell(&format!("look at it: {look}"));
     }
     Ok(exit::code(run))
@@ -50,7 +52,7 @@ fn answers(
     say: Say,
 ) -> Result<BTreeMap<String, String>, Fault> {
     if !args.answers.is_empty() {
-        return args.answers.iter().map(|typed| pair(typed, asks)).collect();
+        return pairs(&args.answers, asks);
     }
     if asks.is_empty() {
         let look = place::command(&args.which.place, &format!("status {run}"));
@@ -63,6 +65,21 @@ fn answers(
         ));
     }
     asks.iter().map(|it| Ok((it.id.clone(), typed(it, say)?))).collect()
+}
+
+/// What was typed, by question; none is answered twice.
+fn pairs(typed: &[String], asks: &[Question]) -> Result<BTreeMap<String, String>, Fault> {
+    let mut answers = BTreeMap::new();
+    for it in typed {
+        let (question, value) = pair(it, asks)?;
+        if let Some(before) = answers.insert(question.clone(), value) {
+            return Err(Fault::call(
+                format!("{question} is given two answers: {before:?}, and {it:?}"),
+                "give one, in quotes if it has several words",
+            ));
+        }
+    }
+    Ok(answers)
 }
 
 /// `QUESTION=VALUE`, or the value alone where one question is open.
@@ -134,5 +151,8 @@ mod tests {
           help: write QUESTION=skip; open are q_a_1, q_b_2
         "#);
         assert!(told("skip", &[]).contains("none is open"));
+        let twice = pairs(&["good".into(), "q_a_1=bad".into()], &[asks("q_a_1")]);
+        let fault = twice.expect_err("two answers").to_string();
+        assert!(fault.starts_with("q_a_1 is given two answers: \"good\", and "), "{fault}");
     }
 }

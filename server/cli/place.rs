@@ -63,7 +63,7 @@ pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
         let looked: Vec<String> = places.iter().map(|it| it.display().to_string()).collect();
         Fault::call(
             format!("there is no team.yaml and no agents/ in {}", looked.join(" or ")),
-            "write a team here with `callboard init`, or name its folder with `--team DIR`",
+            "write a team here with `callboard init`, or name the folder of one",
         )
     })
 }

@@ -60,36 +60,41 @@ async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Res
     Ok(0)
 }
 
-/// The run that was meant: a whole name, the first letters of a recent one, or `latest`.
+/// The run that was meant: a whole name, the first letters of a recent one or else of any, or
+/// `latest`.
 ///
 /// # Errors
-/// When no recent run begins like that, or several do.
+/// When no run begins like that, or several do.
 pub(crate) async fn named(desk: &Desk, typed: &str, caller: &Caller) -> Result<RunId, Fault> {
     if typed.len() >= NAME {
         return Ok(RunId::from_text(typed));
     }
-    let runs = desk.board(caller).await?.runs;
-    pick(typed, &runs)
-}
-
-fn pick(typed: &str, runs: &[RunLine]) -> Result<RunId, Fault> {
+    let runs: Vec<RunId> = desk.board(caller).await?.runs.into_iter().map(|it| it.run).collect();
     if typed == "latest" {
-        let latest = runs.first().map(|it| it.run.clone());
+        let latest = runs.into_iter().next();
         return latest
             .ok_or_else(|| Fault::call("there is no run yet", "start one with `callboard run`"));
     }
     let typed = typed.trim_end_matches('…');
-    let meant: Vec<&RunLine> =
-        runs.iter().filter(|it| it.run.as_str().starts_with(typed)).collect();
+    match pick(typed, &runs)? {
+        Some(run) => Ok(run),
+        None => pick(typed, &desk.begin_with(typed, caller).await?)?.ok_or_else(|| {
+            Fault::call(
+                format!("no run begins with {typed:?}"),
+                "`callboard status` lists the recent ones",
+            )
+        }),
+    }
+}
+
+fn pick(typed: &str, runs: &[RunId]) -> Result<Option<RunId>, Fault> {
+    let meant: Vec<&RunId> = runs.iter().filter(|it| it.as_str().starts_with(typed)).collect();
     match meant.as_slice() {
-        [one] => Ok(one.run.clone()),
-        [] => Err(Fault::call(
-            format!("no recent run begins with {typed:?}"),
-            "`callboard status` lists the recent ones; older ones go by their whole name",
-        )),
-        more => Err(Fault::call(
-            format!("{} runs begin with {typed:?}", more.len()),
-            format!("write more of it, such as {}", more[0].run),
+        [] => Ok(None),
+        [one] => Ok(Some((*one).clone())),
+        [first, ..] => Err(Fault::call(
+            format!("several runs begin with {typed:?}"),
+            format!("write more of it, such as {first}"),
         )),
     }
 }
@@ -177,12 +182,11 @@ mod tests {
 
     #[test]
     fn a_run_is_found_by_its_first_letters_if_only_one_begins_so() {
-        let runs = [line("r_abc"), line("r_abd"), line("r_x")];
-        assert_eq!(pick("r_x", &runs).expect("one").as_str(), "r_x");
-        assert_eq!(pick("latest", &runs).expect("one").as_str(), "r_abc");
-        assert!(pick("r_ab", &runs).expect_err("two").to_string().starts_with("2 runs begin"));
-        assert!(pick("r_q", &runs).expect_err("none").to_string().starts_with("no recent run"));
-        assert!(pick("latest", &[]).is_err());
+        let runs = ["r_abc", "r_abd", "r_x"].map(RunId::from_text);
+        assert_eq!(pick("r_x", &runs).expect("one"), Some(RunId::from_text("r_x")));
+        let several = pick("r_ab", &runs).expect_err("two").to_string();
+        assert!(several.starts_with("several runs begin with \"r_ab\""), "{several}");
+        assert_eq!(pick("r_q", &runs).expect("none"), None);
     }
 
     #[test]

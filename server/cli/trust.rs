@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use callboard_config::servers::{Reach, ToolServer, Trust};
-use callboard_config::{Problem, SourceFile};
+use callboard_config::{Problem, Severity, SourceFile};
 
 use super::args::TrustArgs;
 use super::fault::{BAD_CALL, Fault};
@@ -22,6 +22,11 @@ pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
     for problem in team.problems.iter().filter(of_servers) {
         say.complain(&problem.to_string());
     }
+    let is_error = |it: &Problem| it.severity == Severity::Error;
+    if team.untrusted.is_empty() && team.problems.iter().filter(of_servers).any(is_error) {
+        say.complain("nothing was recorded");
+        return Ok(BAD_CALL);
+    }
     if team.untrusted.is_empty() {
         let count = team.servers.len();
         say.tell(&format!("nothing to agree to: {count} tool servers, all of them recorded"));
@@ -31,7 +36,11 @@ pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
         say.data(&shown(server))?;
     }
     if !args.yes && !is_agreed(say) {
-        say.complain("nothing was recorded; `callboard trust --yes` agrees without a question");
+        let typed = args.folder.as_ref().map(|it| place::quoted(&it.display().to_string()));
+        let folder = typed.map_or(String::new(), |it| format!(" {it}"));
+        say.complain(&format!(
+            "nothing was recorded; `callboard trust{folder} --yes` agrees without a question"
+        ));
         return Ok(BAD_CALL);
     }
     let mut files: Vec<SourceFile> = team.untrusted.iter().map(|it| it.source.clone()).collect();

@@ -23,6 +23,12 @@ fn nothing_found_runs_before_the_owner_agreed_to_it() {
     let run = || callboard(&stage, &team, &["run", "writer", "go", "--json", "--fresh"]);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
 
+    stage.write(".mcp.json", "{bad");
+    let unread = callboard(&stage, &team, &["trust", "--yes"]);
+    assert_eq!(unread.status.code(), Some(2), "what cannot be read is agreed to by nobody");
+    assert!(text(&unread.stderr).contains("is no JSON here"), "{}", text(&unread.stderr));
+    stage.write(".mcp.json", &file);
+
     let first = run();
     assert_eq!(first.status.code(), Some(0), "served without it: {}", text(&first.stderr));
     assert!(text(&first.stderr).contains("tool server `found` is not used"));

@@ -159,3 +159,29 @@ fn deadline_cancel_pause_and_finish_end_or_keep_the_wait() {
     let lines = paused.controls(Action::Resume, Value::Null).go();
     assert_eq!(lines.last().map(String::as_str), Some("ended completed (done): ok"));
 }
+
+#[test]
+fn a_message_is_shown_with_the_question_and_the_next_answer_is_the_answer() {
+    let mut play = Play::person(|_| ());
+    play.go();
+    play.controls(Action::Message, json!("it must be ready by noon"));
+    play.go();
+    assert_eq!(play.run.questions, ["q_a_ask1"], "an answer that is under way still counts");
+    let prompt = asked(&play).1;
+    assert!(prompt.contains(": it must be ready by noon\n\nAnswer with a text"), "{prompt}");
+    assert_eq!(play.go(), ["waits"], "told once");
+    assert_eq!(play.hears("fine").go(), ["ended completed (done): fine"]);
+}
+
+#[test]
+fn work_that_is_passed_on_is_asked_of_nobody_any_more() {
+    let mut play = Play::person(|_| ());
+    play.go();
+    play.controls(
+        Action::Redirect,
+        json!({"id": "h_1", "to": "tester", "task": "test it", "summary": given().summary}),
+    );
+    let lines = play.go();
+    assert!(play.run.questions.is_empty(), "{lines:?}");
+    assert_eq!(play.run.children.len(), 1, "{lines:?}");
+}
