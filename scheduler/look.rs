@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use callboard_store::{RunRow, RunState};
-use callboard_trace::{Caller, Record, RunId, RunView, State};
+use callboard_trace::{Caller, Queued, Record, RunId, RunView, State};
 
 use crate::desk::{Desk, unavailable};
 use crate::{Page, Refusal, begin, clock, journal};
 
 /// Between two looks at a run that another process may be driving.
 const LOOK: Duration = Duration::from_millis(250);
+/// Microseconds without a record after which a ready run stands still.
+const STILL: i64 = 3_000_000;
+/// What such a run waits for.
+const NOBODY: &str = "a process that works on this data, such as `callboard work`";
 /// Most records of one page.
 const PAGE_MAX: u32 = 200;
 
@@ -96,6 +100,27 @@ impl Desk {
     }
 
     pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
+        let mut view = self.recorded(row).await?;
+        let is_paused = view.queue.as_ref().is_some_and(|it| it.waiting_for.starts_with("paused"));
+        if row.state == RunState::Ready && !is_paused && self.nobody_works(row).await? {
+            view.state = State::Queued;
+            view.queue = Some(Queued { pos: None, waiting_for: NOBODY.into(), eta_s: None });
+        }
+        Ok(view)
+    }
+
+    /// Whether a run that is ready stands still, and with it every other on this data.
+    async fn nobody_works(&self, row: &RunRow) -> Result<bool, Refusal> {
+        let store = &self.house.store;
+        let last = store.latest(&row.run, 1).await.map_err(|it| unavailable(&it))?;
+        if last.first().is_none_or(|it| clock::now() - it.at < STILL) {
+            return Ok(false);
+        }
+        Ok(store.counts().await.map_err(|it| unavailable(&it))?.running == 0)
+    }
+
+    /// As its records tell it.
+    async fn recorded(&self, row: &RunRow) -> Result<RunView, Refusal> {
         if row.agent == begin::PLAN {
             return self.lead_of(row).await;
         }

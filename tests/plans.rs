@@ -322,6 +322,11 @@ async fn why_a_plan_waits_names_the_tasks_under_way() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(told.as_array().expect("a list").iter().all(|it| it["agent"] == "writer"), "{told}");
+    let child = told[0]["run"].as_str().expect("a name");
+    let found = desk.begin_with(&child[..12], &caller()).await.expect("there");
+    assert_eq!(found, [RunId::from_text(child)], "a task goes by its first letters");
+    let nobody = callboard_trace::Caller { principal: "somebody else".into(), ..caller() };
+    assert!(desk.begin_with(&child[..12], &nobody).await.expect("there").is_empty());
     node.stop().await;
 }
 

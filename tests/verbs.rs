@@ -185,6 +185,18 @@ fn a_run_is_acted_on_in_the_words_of_the_tool() {
 }
 
 #[test]
+fn a_run_that_nobody_works_on_says_so_and_goes_by_its_first_letters() {
+    let house = House::new();
+    let run = queued(&house, "write it");
+    std::thread::sleep(std::time::Duration::from_millis(3_200));
+    let said = house.does(&["status", &run[..8]]);
+    assert!(said.out.contains("waits for a process that works on this data"), "{}", said.out);
+    assert_eq!(house.does(&["control", &run, "pause", "--quiet"]).code, 0);
+    assert!(house.does(&["status", &run[..8]]).out.contains("is paused by local"));
+    assert!(house.does(&["status", "r_0"]).err.contains("no run begins with \"r_0\""));
+}
+
+#[test]
 fn a_run_that_is_to_finish_now_does() {
     let house = House::new();
     let run = queued(&house, "write it");
