@@ -77,12 +77,12 @@ impl Desk {
         let row = self.row(run, caller).await?;
         let view = self.view_of(&row).await?;
         let store = &self.house.store;
-        let held_by = self.held_by(&row).await?;
         let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
         let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;
         let now = clock::now();
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
+        let waits_for_runs = if is_over { Vec::new() } else { self.held_by(&row).await? };
         Ok(Why {
             run: run.clone(),
             state: view.state,
@@ -94,35 +94,33 @@ impl Desk {
             node: row.node,
             eta_s: queue.as_ref().and_then(|it| it.eta_s),
             waiting_for: queue.map(|it| it.waiting_for),
-            waits_for_runs: if is_over { Vec::new() } else { held_by },
+            waits_for_runs,
             questions: view.questions,
             routed: first.iter().map(|it| &it.event).find(is_routed).cloned(),
             handed_over: first.iter().find_map(handed_over),
         })
     }
 
-    /// The open runs it handed work to. A plan may have begun a hundred thousand: only those that
-    /// are named are read.
+    /// The open runs it handed work to: its own records name them, and only theirs are read.
     async fn held_by(&self, row: &RunRow) -> Result<Vec<Waited>, Refusal> {
-        let store = &self.house.store;
-        let mut tree = Tree::default();
-        let names = if row.agent == PLAN {
-            let names = self.open_tasks(row, NAMED).await?;
-            for name in &names {
-                let records = journal::whole(store, name).await.map_err(|it| unavailable(&it))?;
-                records.iter().for_each(|it| tree.apply(it));
-            }
-            names
-        } else {
-            tree = journal::folded(store, row).await.map_err(|it| unavailable(&it))?;
-            let handoffs = tree.runs.get(&row.run).map(|it| it.handoffs.as_slice());
-            handoffs.unwrap_or_default().iter().map(|it| it.run.clone()).collect()
+        let whole = async |run: &RunId| {
+            let records = journal::whole(&self.house.store, run).await;
+            Ok::<_, Refusal>(Tree::fold(&records.map_err(|it| unavailable(&it))?).runs.remove(run))
         };
-        let held_by = names.into_iter().filter_map(|run| {
-            let child = tree.runs.get(&run).filter(|it| it.end.is_none())?;
-            Some(Waited { agent: child.agent.clone(), step: child.step.clone(), run })
-        });
-        Ok(held_by.take(NAMED).collect())
+        let names = if row.agent == PLAN {
+            self.open_tasks(row, NAMED).await?
+        } else {
+            let handoffs = whole(&row.run).await?.map(|it| it.handoffs).unwrap_or_default();
+            handoffs.into_iter().map(|it| it.run).collect()
+        };
+        let mut held_by = Vec::new();
+        for run in names {
+            if let Some(child) = whole(&run).await?.filter(|it| it.end.is_none()) {
+                held_by.push(Waited { run, agent: child.agent, step: child.step });
+            }
+        }
+        held_by.truncate(NAMED);
+        Ok(held_by)
     }
 }
 
