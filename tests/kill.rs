@@ -5,13 +5,13 @@ mod endpoint;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, PlanAsk, TaskAsk};
 use callboard_trace::{Event, Record, RunId, RunView, State};
 use endpoint::{Act, Ask, Endpoint};
 use serde_json::{Value, json};
+use stage::worker::Worker;
 use stage::{Stage, ask, caller, no_finished_step_is_taken_again, records};
 
 /// Times a worker is killed, in each of the two storms.
@@ -140,31 +140,6 @@ fn script(ask: &Ask) -> Act {
         answer("put together")
     };
     act.after(pause)
-}
-
-/// `callboard serve` as a child process; dropping it is `kill -9`.
-struct Worker(Child);
-
-impl Worker {
-    fn start(stage: &Stage) -> Worker {
-        let child = Command::new(env!("CARGO_BIN_EXE_callboard"))
-            .args(["serve", "--quiet", "--team"])
-            .arg(stage.team())
-            .arg("--data")
-            .arg(stage.data())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn();
-        Worker(child.expect("the binary starts"))
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("gone");
-    }
 }
 
 #[tokio::test]

@@ -280,15 +280,7 @@ async fn no_endpoint_is_asked_and_fallbacks_come_again() {
         _ => Act::status(500),
     })
     .await;
-    let stage = Stage::at(&endpoint.base_url(), "");
-    stage.write(
-        "team.yaml",
-        &format!(
-            "providers:\n  one: {{base_url: \"{0}\"}}\n  two: {{base_url: \"{0}\"}}\nmodels:\n  \
-             default: {{provider: one, model: first, fallback: [spare]}}\n  spare: two/second\n",
-            endpoint.base_url()
-        ),
-    );
+    let stage = Stage::with_a_spare(&endpoint.base_url());
     let node = stage.node().await;
     let view = play(&node.desk(), ask("writer", "write")).await;
     assert_eq!(view.state, State::Completed);

@@ -37,6 +37,16 @@ pub struct Annotations {
 }
 
 impl Annotations {
+    /// Of a tool that looks at what is here, and changes nothing.
+    pub(crate) fn looks_only() -> Annotations {
+        Annotations {
+            read_only_hint: Some(true),
+            idempotent_hint: Some(true),
+            open_world_hint: Some(false),
+            ..Annotations::default()
+        }
+    }
+
     /// Whether all is as clients assume.
     pub fn says_nothing(&self) -> bool {
         *self == Annotations::default()

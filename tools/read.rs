@@ -40,12 +40,7 @@ pub(crate) fn published(limits: &Limits) -> Published {
         name: NAME.to_owned(),
         description: "Reads a uri in pages; `grep` picks lines.".to_owned(),
         input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations {
-            read_only_hint: Some(true),
-            idempotent_hint: Some(true),
-            open_world_hint: Some(false),
-            ..Annotations::default()
-        },
+        annotations: Annotations::looks_only(),
     }
 }
 

@@ -49,12 +49,7 @@ pub(crate) fn published(limits: &Limits) -> Published {
                       results, agents, queue, runs."
             .to_owned(),
         input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations {
-            read_only_hint: Some(true),
-            idempotent_hint: Some(true),
-            open_world_hint: Some(false),
-            ..Annotations::default()
-        },
+        annotations: Annotations::looks_only(),
     }
 }
 

@@ -182,7 +182,7 @@ pub(crate) struct KeepArgs {
 #[command(after_help = "\
 Examples:
   callboard demo
-  callboard demo --keep /tmp/demo    and look at its team and its journal afterwards")]
+  callboard demo --keep demo    and look at its team and its journal afterwards")]
 pub(crate) struct DemoArgs {
     /// Keep the demo's team and journal in this new folder
     #[arg(long, value_name = "DIR")]

@@ -91,15 +91,7 @@ async fn a_fallback_sees_the_standard_part_and_its_own_gets_the_raw_one_again() 
         _ => done(),
     })
     .await;
-    let stage = Stage::at(&endpoint.base_url(), "");
-    stage.write(
-        "team.yaml",
-        &format!(
-            "providers:\n  one: {{base_url: \"{0}\"}}\n  two: {{base_url: \"{0}\"}}\nmodels:\n  \
-             default: {{provider: one, model: first, fallback: [spare]}}\n  spare: two/second\n",
-            endpoint.base_url()
-        ),
-    );
+    let stage = Stage::with_a_spare(&endpoint.base_url());
     let node = stage.node().await;
     let view = play(&node.desk(), ask("coder", "write")).await;
     assert_eq!(view.state, State::Completed);

@@ -1,44 +1,32 @@
 //! `kill -9` of the built binary around a call: replayed, executed again, or one question.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 
-use callboard_trace::{Event, State};
+use callboard_scheduler::Desk;
+use callboard_trace::{Event, RunId, State};
 use serde_json::json;
 
 use super::fixture::Fixture;
+use super::stage::worker::Worker;
 use super::stage::{
     self, PATIENCE, Stage, ask, caller, no_finished_step_is_taken_again, records, told,
 };
 use super::stage_with;
 
-/// `callboard serve` as a child process; dropping it is `kill -9`.
-struct Worker(Child);
-
-impl Worker {
-    fn start(stage: &Stage) -> Worker {
-        let child = Command::new(env!("CARGO_BIN_EXE_callboard"))
-            .args(["serve", "--quiet", "--team"])
-            .arg(stage.team())
-            .arg("--data")
-            .arg(stage.data())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn();
-        Worker(child.expect("the binary starts"))
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("gone");
-    }
-}
-
 fn waiting(fixture: &Fixture, tool: &str, think_ms: u64) -> Stage {
     let servers = json!({"x": fixture.entry(json!({}))});
     stage_with(&servers, &[(tool, json!({"text": "it"}))], "{}", think_ms)
+}
+
+/// A run whose first call was under way when its process was killed, and the process that goes on.
+async fn cut_off(fixture: &Fixture, stage: &Stage, desk: &Desk) -> (RunId, Worker) {
+    let run = desk.submit(ask("writer", "go")).await.expect("accepted").run;
+    let worker = Worker::start(stage);
+    fixture.until_seen(1);
+    drop(worker);
+    fixture.until_gone();
+    fixture.open_gate();
+    (run, Worker::start(stage))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,13 +35,7 @@ async fn a_call_that_may_be_repeated_is_made_again() {
     let stage = waiting(&fixture, "mcp__x__wait_again", 0);
     let front = stage.node_with(false).await;
     let desk = front.desk();
-    let run = desk.submit(ask("writer", "go")).await.expect("accepted").run;
-    let worker = Worker::start(&stage);
-    fixture.until_seen(1);
-    drop(worker);
-    fixture.until_gone();
-    fixture.open_gate();
-    let worker = Worker::start(&stage);
+    let (run, worker) = cut_off(&fixture, &stage, &desk).await;
     let view = stage::end(&desk, &run).await;
     let story = told(&desk, &run).await;
     assert_eq!(view.state, State::Completed, "{story}");
@@ -71,13 +53,7 @@ async fn a_call_that_may_not_be_repeated_asks_once_and_heeds_the_word() {
         let stage = waiting(&fixture, "mcp__x__wait", 0);
         let front = stage.node_with(false).await;
         let desk = front.desk();
-        let run = desk.submit(ask("writer", "go")).await.expect("accepted").run;
-        let worker = Worker::start(&stage);
-        fixture.until_seen(1);
-        drop(worker);
-        fixture.until_gone();
-        fixture.open_gate();
-        let worker = Worker::start(&stage);
+        let (run, worker) = cut_off(&fixture, &stage, &desk).await;
         let view = desk.wait(&run, &caller(), PATIENCE).await.expect("there");
         assert_eq!(view.state, State::Halted, "{}", told(&desk, &run).await);
         assert_eq!(view.questions.len(), 1, "{:?}", view.questions);

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part of the stage")]
 #![allow(clippy::panic, clippy::wildcard_enum_match_arm, reason = "a test says why and fails")]
 
+pub(crate) mod worker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +52,20 @@ impl Stage {
             &format!(
                 "team: stage\nproviders:\n  endpoint: {{base_url: \"{base_url}\"}}\n\
                  models:\n  default: endpoint/scripted\n{more}"
+            ),
+        );
+        stage
+    }
+
+    /// The usual team on model `first` of one provider, and where that fails on `second` of another.
+    pub(crate) fn with_a_spare(base_url: &str) -> Stage {
+        let stage = Stage::bare();
+        stage.write(
+            "team.yaml",
+            &format!(
+                "providers:\n  one: {{base_url: \"{base_url}\"}}\n  two: {{base_url: \"{base_url}\"}}\n\
+                 models:\n  default: {{provider: one, model: first, fallback: [spare]}}\n  \
+                 spare: two/second\n"
             ),
         );
         stage
