@@ -14,6 +14,7 @@ use crate::providers;
 use crate::secret::Outside;
 use crate::servers;
 use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
+use crate::written_http;
 use crate::written_server;
 use crate::written_team::{OnDisconnect, WrittenTeam};
 use crate::yaml::{self, Node, Value};
@@ -90,6 +91,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
 
+    let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
+
     let stops = sink.has_errors();
     sink.absorb(agents_sink);
     let problems = sink.sorted();
@@ -114,6 +117,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         untrusted,
         trust: None,
         finishes: written.clients.on_disconnect == OnDisconnect::Finish,
+        http: http.unwrap_or_default(),
         files: texts.files,
         problems,
     })

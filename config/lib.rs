@@ -8,6 +8,7 @@ mod codex;
 mod edges;
 mod fields;
 mod front_matter;
+pub mod http;
 mod imports;
 mod limits;
 mod load;
@@ -28,6 +29,7 @@ mod trust;
 mod units;
 mod written_agent;
 mod written_edge;
+mod written_http;
 mod written_limits;
 mod written_server;
 mod written_team;
@@ -49,6 +51,8 @@ pub use team::{
 mod agent_tests;
 #[cfg(test)]
 mod bounds_tests;
+#[cfg(test)]
+mod http_tests;
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]

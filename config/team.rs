@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::http::Http;
 use crate::nearest::nearest;
 use crate::select::selects;
 use crate::{Limits, Provider};
@@ -43,6 +44,8 @@ pub struct Team {
     pub trust: Option<Trust>,
     /// Whether open runs are finished when their client goes away (`clients.on_disconnect`).
     pub finishes: bool,
+    /// Who may reach it over HTTP.
+    pub http: Http,
     /// What was read, with the hash of its bytes.
     pub files: Vec<SourceFile>,
     /// Agent files left out and warnings: the rest of the team still serves.
@@ -67,6 +70,7 @@ impl Team {
             untrusted: vec![],
             trust: None,
             finishes: false,
+            http: Http::default(),
             files: Vec::new(),
             problems,
         }

@@ -27,6 +27,8 @@ pub(crate) fn env(name: &str) -> Option<String> {
         "LOCAL_KEY" => Some("  local-key  \n".to_owned()),
         "BROKEN_KEY" => Some("first\nsecond".to_owned()),
         "PATH" => Some("/usr/bin:/bin".to_owned()),
+        "CI_TOKEN" => Some("ci-token-0123456789\n".to_owned()),
+        "BLANK_TOKEN" => Some("ci token 0123456789".to_owned()),
         "EMPTY_KEY" => Some(" ".to_owned()),
         _ => None,
     }

@@ -318,7 +318,7 @@ fn scalar(node: &Node) -> Option<String> {
 }
 
 /// Whether an address may be asked: https, or this machine itself.
-fn allowed(url: &str) -> Result<(), &'static str> {
+pub(crate) fn allowed(url: &str) -> Result<(), &'static str> {
     let (rest, safe) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (rest, true),
         (None, Some(rest)) => (rest, false),

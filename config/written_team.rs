@@ -11,6 +11,7 @@ use crate::place::{At, Place, Sink};
 use crate::team::{Act, Verdict};
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::{WrittenAgent, permissions};
+use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
 use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
@@ -63,6 +64,9 @@ pub(crate) struct WrittenTeam {
     /// What clients may expect.
     #[schemars(with = "Option<WrittenClients>")]
     pub(crate) clients: WrittenClients,
+    /// Who may reach the team over HTTP.
+    #[schemars(with = "Option<WrittenHttp>")]
+    pub(crate) http: Option<Node>,
     /// The agents that are tools of their own. Default: all.
     pub(crate) publish: Option<Vec<At<String>>>,
     /// The ceiling over what any agent may do: `allow`, `ask` or `deny` by class of act.
@@ -228,6 +232,7 @@ impl WrittenTeam {
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             handoffs: handoffs(&fields),
             clients: clients(&fields),
+            http: fields.node("http").cloned(),
             publish: fields.texts("publish"),
             permissions: permissions(&fields),
         };

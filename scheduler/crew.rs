@@ -60,6 +60,8 @@ pub(crate) fn secrets(team: &Team) -> Vec<String> {
     }
     let of_servers = team.servers.values().flat_map(|it| &it.secrets);
     secrets.extend(of_servers.map(|it| it.expose_secret().to_string()));
+    let of_callers = team.http.tokens.iter().filter_map(|it| it.secret.as_ref());
+    secrets.extend(of_callers.map(|it| it.expose_secret().to_string()));
     secrets
 }
 
@@ -69,5 +71,21 @@ pub(crate) fn loaded(team: &Team) -> Event {
         files: team.files.clone(),
         agents: team.agents.keys().cloned().collect(),
         problems: team.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_config::http::{Scope, Token};
+
+    use super::*;
+
+    #[test]
+    fn a_callers_token_is_a_secret() {
+        let mut team = Team::nobody(vec![]);
+        for (name, secret) in [("ci", Some("ci-token-0123456789".into())), ("ops", None)] {
+            team.http.tokens.push(Token { name: name.into(), secret, scope: Scope::Run });
+        }
+        assert_eq!(secrets(&team), ["ci-token-0123456789"]);
     }
 }

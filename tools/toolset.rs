@@ -307,6 +307,7 @@ pub(crate) mod tests {
             untrusted: Vec::new(),
             trust: None,
             finishes: false,
+            http: callboard_config::http::Http::default(),
             files: Vec::new(),
             problems: Vec::new(),
         }
