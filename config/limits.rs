@@ -43,12 +43,26 @@ pub struct Limits {
     pub task_chars: usize,
     /// Bytes of a context.
     pub context_bytes: usize,
-    /// Bytes of one line on stdio.
+    /// Bytes of one message: a line on stdio, a body over HTTP.
     pub line_bytes: usize,
     /// Nesting of a JSON message.
     pub json_depth: usize,
-    /// Calls in flight on one connection.
+    /// Calls in flight on one connection, or in one session.
     pub in_flight: usize,
+    /// Calls in flight over HTTP, all together; one caller has half of them at most.
+    pub in_flight_all: usize,
+    /// HTTP connections.
+    pub connections: usize,
+    /// Streams over HTTP that stay open and wait for news.
+    pub streams: usize,
+    /// Sessions of the older era over HTTP.
+    pub sessions: usize,
+    /// How long a session may say nothing before it is put aside; its next request takes it up.
+    pub session_idle_s: u64,
+    /// How long the head of an HTTP request may take, and a connection may be idle, seconds.
+    pub head_s: u64,
+    /// How long the body of an HTTP request may take, seconds.
+    pub body_s: u64,
     /// Bytes of one reply of a provider.
     pub reply_bytes: usize,
     /// Bytes of one event of a stream.
@@ -85,6 +99,13 @@ impl Default for Limits {
             line_bytes: 8 << 20,
             json_depth: 64,
             in_flight: 64,
+            in_flight_all: 1_024,
+            connections: 8_192,
+            streams: 4_096,
+            sessions: 256,
+            session_idle_s: 900,
+            head_s: 10,
+            body_s: 20,
             reply_bytes: 16 << 20,
             event_bytes: 1 << 20,
             error_bytes: 64 << 10,

@@ -1,5 +1,6 @@
 //! What callers ask of the scheduler. Every answer is on disk before it is given.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use callboard_config::Team;
@@ -8,7 +9,7 @@ use callboard_trace::{Caller, RunId};
 
 use crate::crew::Reloads;
 use crate::house::House;
-use crate::{Refusal, RefusalCode};
+use crate::{Refusal, RefusalCode, chance};
 
 /// Runs told of those that begin with the same letters.
 const BEGIN_MAX: u32 = 2;
@@ -32,6 +33,24 @@ impl Desk {
     /// Tells whenever another team takes its place.
     pub fn reloads(&self) -> Reloads {
         self.house.crew.reloads()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.house.data
+    }
+
+    /// A name nobody can guess.
+    pub fn nonce(&self) -> String {
+        chance::name("s_")
+    }
+
+    /// 256 random bits, for a key.
+    pub fn key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        let halves = chance::bits().to_le_bytes().into_iter().chain(chance::bits().to_le_bytes());
+        key.iter_mut().zip(halves).for_each(|(byte, random)| *byte = random);
+        key
     }
 
     /// Whether this process is about to go.

@@ -20,6 +20,8 @@ pub(crate) struct House {
     /// The program that starts those of tool servers, if there is one.
     pub(crate) keeper: Option<PathBuf>,
     pub(crate) store: Store,
+    /// The data folder.
+    pub(crate) data: PathBuf,
     /// This process among all on the store.
     pub(crate) node: String,
     /// Set once, when the process is to go.

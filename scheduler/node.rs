@@ -83,7 +83,8 @@ impl Node {
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
-        let house = Arc::new(house(options.team, options.keeper, store, name, recorded));
+        let place = (store, options.data);
+        let house = Arc::new(house(options.team, options.keeper, place, name, recorded));
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
@@ -133,7 +134,7 @@ impl Node {
 fn house(
     mut team: Team,
     keeper: Option<PathBuf>,
-    store: Store,
+    (store, data): (Store, PathBuf),
     node: String,
     recorded: Option<Arc<Recorded>>,
 ) -> House {
@@ -144,6 +145,7 @@ fn house(
         crew: Crew::new(Arc::new(team), hands),
         keeper,
         store,
+        data,
         node,
         stopping: CancellationToken::new(),
         ready: Notify::new(),

@@ -7,6 +7,7 @@ mod deadline;
 mod demo;
 mod detached;
 mod ending;
+mod http;
 #[cfg(unix)]
 mod keep;
 mod line;
@@ -16,10 +17,15 @@ mod paint;
 mod pipe;
 mod progress;
 mod scan;
+mod seal;
 mod serve;
+mod shared;
 mod shown;
 mod stdout;
+mod who;
 mod wire;
 
 pub use cli::main;
+pub use http::{HttpOptions, serve_http};
+pub use mcp::Server;
 pub use serve::serve_stream;

@@ -86,12 +86,19 @@ impl Framer {
 }
 
 impl Frame {
+    /// A message that came as a whole, however many lines it has.
+    pub(crate) fn whole(bytes: &[u8]) -> Frame {
+        let mut scan = Scan::default();
+        scan.take(bytes);
+        Frame { line: bytes.to_vec(), n_bytes: bytes.len(), scan }
+    }
+
     /// Reads the line as a message.
     pub(crate) fn read(self, limits: &Limits) -> Read {
         if self.n_bytes > limits.line_bytes {
             let (found, most) = (self.n_bytes, limits.line_bytes);
             let message = format!(
-                "the line has {found} bytes, at most {most} are taken; shorten the arguments"
+                "the message has {found} bytes, at most {most} are taken; shorten the arguments"
             );
             return self.refused(ErrorCode::INVALID_REQUEST, message);
         }
@@ -143,20 +150,20 @@ fn id(written: &[u8]) -> Option<RequestId> {
 
 fn broken(line: &[u8], error: &serde_json::Error) -> (ErrorCode, String) {
     if std::str::from_utf8(line).is_err() {
-        return (ErrorCode::PARSE_ERROR, "the line is not UTF-8".to_owned());
+        return (ErrorCode::PARSE_ERROR, "the message is not UTF-8".to_owned());
     }
     let said = error.to_string();
     if said.starts_with("number out of range") {
         return (ErrorCode::INVALID_REQUEST, format!("the message holds a {said}"));
     }
-    (ErrorCode::PARSE_ERROR, format!("the line is not JSON: {said}"))
+    (ErrorCode::PARSE_ERROR, format!("the message is not JSON: {said}"))
 }
 
 /// A parsed line as a message; `None` for what wants no answer.
 fn message(value: Value, n_ids: usize) -> Result<Option<ClientJsonRpcMessage>, String> {
     let Value::Object(fields) = &value else {
         let what = if value.is_array() { "a batch" } else { "no JSON-RPC" };
-        return Err(format!("the line is {what}; send one message a line"));
+        return Err(format!("this is {what}; send one message at a time"));
     };
     if fields.get("jsonrpc") != Some(&json!("2.0")) {
         return Err("the message lacks \"jsonrpc\": \"2.0\"".to_owned());
@@ -172,8 +179,8 @@ fn message(value: Value, n_ids: usize) -> Result<Option<ClientJsonRpcMessage>, S
     let is_request = match (fields.get("method"), given) {
         (Some(Value::String(_)), given) => given.is_some(),
         (None, _) if fields.contains_key("result") || fields.contains_key("error") => {
-            // We ask nothing of clients, so this answers nothing.
-            return Ok(None);
+            // An answer to what we asked; what answers nothing is nobody's.
+            return Ok(serde_json::from_value(value).ok());
         }
         _ => return Err("the message names no method".to_owned()),
     };
@@ -223,7 +230,7 @@ mod tests {
         let long = "x".repeat(2_000);
         let long = format!(r#"{{"jsonrpc":"2.0","method":"x","params":{{"a":"{long}"}},"id":9}}"#);
         let long_id = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(300));
-        let cases: [(&[u8], &str); 24] = [
+        let cases: [(&[u8], &str); 25] = [
             (b"{not json}", "-32700 null"),
             (br#"{"jsonrpc":"2.0","id":4,"method":"ping""#, "-32700 4"),
             (b"{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"\xff\"}", "-32700 6"),
@@ -243,7 +250,8 @@ mod tests {
             (br#"{"jsonrpc":"2.0","id":1,"method":5}"#, "-32600 1"),
             (br#"{"jsonrpc":"2.0","id":1}"#, "-32600 1"),
             (b"true", "-32600 null"),
-            (br#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "nothing"),
+            (br#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),
+            (br#"{"jsonrpc":"2.0","id":1,"error":{"code":"x"}}"#, "nothing"),
             (br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":7}"#, "nothing"),
             (b" \r", "nothing"),
             (b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r\n", "taken"),

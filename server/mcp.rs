@@ -22,18 +22,21 @@ use tokio_util::sync::CancellationToken;
 use crate::deadline::Deadline;
 use crate::open::Asked;
 use crate::progress::Progress;
-use crate::shown::{Showcase, Shown};
+use crate::shared::Shared;
+use crate::shown::Shown;
+use crate::who::{Principal, brought};
 
-/// A team as an MCP server. Cheap to clone.
+/// A team as an MCP server, for one connection or one request. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Server(Arc<Inner>);
+pub struct Server(Arc<Inner>);
 
 struct Inner {
-    desk: Desk,
-    shown: Showcase,
+    shared: Shared,
     /// Fires when the connection ends: every wait is over then.
     ending: CancellationToken,
     transport: &'static str,
+    /// Whose connection it is; over HTTP each request says so itself.
+    principal: Principal,
 }
 
 /// How long a client may keep a list without asking: the team may be read anew meanwhile.
@@ -41,18 +44,35 @@ const TTL_MS: u64 = 60_000;
 /// A change so shortly before a subscription is told again. The library acknowledges one before
 /// it lets us listen, and what changed in between would be lost; a word too many costs one list.
 const JUST: Duration = Duration::from_secs(10);
+/// A caller without the right to do it: our own code, outside the range JSON-RPC keeps to itself.
+const NOT_ALLOWED: ErrorCode = ErrorCode(403);
 /// Where a result says who made it.
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 impl Server {
-    /// The team behind a desk, over a transport of this name.
-    pub(crate) fn new(desk: Desk, ending: CancellationToken, transport: &'static str) -> Server {
-        let shown = Showcase::new(&desk);
-        Server(Arc::new(Inner { desk, shown, ending, transport }))
+    /// The team, over a transport of this name, for the user of this machine.
+    pub(crate) fn new(
+        shared: Shared,
+        ending: CancellationToken,
+        transport: &'static str,
+    ) -> Server {
+        let principal = Principal::local();
+        Server(Arc::new(Inner { shared, ending, transport, principal }))
+    }
+
+    /// The same for another caller.
+    pub(crate) fn of(self, principal: Principal) -> Server {
+        let Inner { shared, ending, transport, .. } = &*self.0;
+        let (shared, ending) = (shared.clone(), ending.clone());
+        Server(Arc::new(Inner { shared, ending, transport, principal }))
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.0.shared.desk
     }
 
     fn shown(&self) -> Arc<Shown> {
-        self.0.shown.now(&self.0.desk)
+        self.0.shared.shown()
     }
 
     /// Tells a client of the older era, once it has shaken hands, whenever its list has changed.
@@ -69,13 +89,13 @@ impl Server {
     }
 
     fn changes(&self) -> Changes {
-        let reloads = self.0.desk.reloads();
+        let reloads = self.desk().reloads();
         Changes { server: self.clone(), reloads, told: None }
     }
 
     fn identity(&self) -> Implementation {
         Implementation::new("callboard", env!("CARGO_PKG_VERSION"))
-            .with_title(self.0.desk.team().name.clone())
+            .with_title(self.desk().team().name.clone())
     }
 
     /// What a modern result says about its maker; older clients were told once.
@@ -89,10 +109,17 @@ impl Server {
     }
 
     fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
-        let client = context.client_info();
+        // Over HTTP the library gives its own name to a client that does not say its own.
+        let client =
+            if is_modern(context) { context.meta.client_info() } else { context.client_info() };
         let (client, version) = client.map_or_else(Default::default, |it| (it.name, it.version));
         let transport = self.0.transport.to_owned();
-        Caller { principal: "local".to_owned(), client, version, transport }
+        let principal = self.principal(context).name;
+        Caller { principal, client, version, transport }
+    }
+
+    fn principal(&self, context: &RequestContext<RoleServer>) -> Principal {
+        brought(&context.extensions).unwrap_or_else(|| self.0.principal.clone())
     }
 
     /// Does a call in a task of its own, with news of it going out beside.
@@ -102,10 +129,11 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
         let caller = self.caller(context);
-        let gives_up = self.0.desk.gives_up_after(&caller.client).await;
-        let deadline = Deadline::of(&caller.client, &self.0.desk.team().limits, gives_up);
+        let gives_up = self.desk().gives_up_after(&caller.client).await;
+        let deadline = Deadline::of(&caller.client, &self.desk().team().limits, gives_up);
         let left = self.0.ending.child_token();
         let asked = context.extensions.get::<Asked>().cloned();
+        let asked = asked.or_else(|| brought(&context.extensions));
         let ear = asked.as_ref().map(Asked::ear).unwrap_or_default();
         let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
         let patience = patience.with_ear(ear);
@@ -113,20 +141,22 @@ impl Server {
         let starts_a_run = shown.tools.starts_a_run(&call.tool);
         let mut news = JoinSet::new();
         if let Some(token) = context.meta.get_progress_token() {
-            let (desk, peer) = (self.0.desk.clone(), context.peer.clone());
+            let (desk, peer) = (self.desk().clone(), context.peer.clone());
             let (caller, named) = (caller.clone(), named.clone());
             news.spawn(Progress { desk, caller, named, peer, token }.tell());
         }
         let mut body = JoinSet::new();
         let inner = Arc::clone(&self.0);
         let whose = caller.clone();
-        body.spawn(async move { shown.tools.apply(&inner.desk, &call, &whose, &patience).await });
+        body.spawn(
+            async move { shown.tools.apply(&inner.shared.desk, &call, &whose, &patience).await },
+        );
         let done = tokio::select! {
             done = body.join_next() => done,
             () = context.ct.cancelled() => {
                 left.cancel();
                 if let Some(asked) = asked.as_ref().filter(|it| it.timed_out()) {
-                    self.0.desk.gave_up(&caller.client, asked.elapsed()).await;
+                    self.desk().gave_up(&caller.client, asked.elapsed()).await;
                 }
                 let done = body.join_next().await;
                 let run = named.borrow().clone().filter(|_| starts_a_run);
@@ -147,11 +177,21 @@ impl Server {
         }
     }
 
+    /// Over HTTP the door has looked already; an older stream has no door of its own.
+    fn may_call(&self, tool: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        let needed = self.0.shared.needs(tool);
+        if self.principal(context).scope >= needed {
+            return Ok(());
+        }
+        let told = format!("this needs a token with the scope {}", needed.as_str());
+        Err(ErrorData::new(NOT_ALLOWED, told, None))
+    }
+
     /// A user who stops a call stops its run.
     async fn stop(&self, run: &RunId, caller: &Caller) {
         let reason = "the user of the client asked to stop".to_owned();
         let cancel = Control { action: Action::Cancel, value: Value::Null, reason };
-        if let Err(refusal) = self.0.desk.control(run, cancel, caller).await {
+        if let Err(refusal) = self.desk().control(run, cancel, caller).await {
             tracing::debug!(%run, %refusal, "the run goes on");
         }
     }
@@ -231,7 +271,10 @@ impl ServerHandler for Server {
             let told = "the cursor is not known; the list has one page, ask without a cursor";
             return Err(ErrorData::invalid_params(told, None));
         }
-        let mut list = ListToolsResult::with_all_items(self.shown().listed.clone());
+        let scope = self.principal(&context).scope;
+        let mut tools = self.shown().listed.clone();
+        tools.retain(|it| self.0.shared.needs(&it.name) <= scope);
+        let mut list = ListToolsResult::with_all_items(tools);
         list.meta = self.signed(&context);
         if is_modern(&context) {
             list = list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
@@ -249,6 +292,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         introduced(&context)?;
+        self.may_call(&request.name, &context)?;
         let call = Call {
             tool: request.name.into_owned(),
             arguments: request.arguments.unwrap_or_default(),

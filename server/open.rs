@@ -30,6 +30,7 @@ pub(crate) struct Ticket(u64);
 pub(crate) struct Asked(Arc<Inside>);
 
 struct Inside {
+    ticket: Ticket,
     since: Instant,
     /// Why the client gave the request up.
     given_up: OnceLock<String>,
@@ -48,10 +49,20 @@ struct Request {
 }
 
 impl Asked {
-    fn new() -> Asked {
+    fn new(ticket: Ticket) -> Asked {
         let since = Instant::now();
         let (given_up, ear) = (OnceLock::new(), Ear::default());
-        Asked(Arc::new(Inside { since, given_up, ear, is_end: AtomicBool::new(false) }))
+        Asked(Arc::new(Inside { ticket, since, given_up, ear, is_end: AtomicBool::new(false) }))
+    }
+
+    /// Its place among the open requests.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.0.ticket
+    }
+
+    /// The client went away before its answer.
+    pub(crate) fn leave(&self) {
+        drop(self.0.ear.take());
     }
 
     /// Where the call puts what it listens to. If the end of that is never written, its caller went
@@ -117,7 +128,7 @@ impl Open {
             return None;
         }
         let ticket = Ticket(self.n_tickets.fetch_add(1, Ordering::Relaxed));
-        let asked = Asked::new();
+        let asked = Asked::new(ticket);
         let kept = asked.clone();
         requests.push(Request { ticket, id, progress, asked: kept, is_answered: false });
         Some(asked)
@@ -131,7 +142,7 @@ impl Open {
         let request = requests.remove(at);
         let _ = request.asked.0.given_up.set(reason.unwrap_or_default().to_owned());
         // At once: the same call may be the next line.
-        drop(request.asked.0.ear.take());
+        request.asked.leave();
         self.closed.notify_one();
         true
     }

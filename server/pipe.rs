@@ -24,10 +24,30 @@ struct Outgoing {
     written: oneshot::Sender<()>,
 }
 
+/// Lines that were queued, for whoever carries them.
+pub(crate) struct Lines(mpsc::UnboundedReceiver<Outgoing>);
+
+impl Lines {
+    /// The next line without its newline, which counts as written; `None` when there will be none.
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+        let Outgoing { mut line, written } = self.0.recv().await?;
+        line.pop();
+        // Whoever asked may have left.
+        let _ = written.send(());
+        Some(line)
+    }
+}
+
 /// Bytes of one read.
 const PIECE: usize = 64 << 10;
 
 impl Output {
+    /// An output that somebody else carries.
+    pub(crate) fn unread() -> (Output, Lines) {
+        let (lines, given) = mpsc::unbounded_channel();
+        (Output(lines), Lines(given))
+    }
+
     /// Queues a line; it stands in its place when this returns, and is written when the future
     /// ends. The queue is as long as there are callers that wait for theirs, and no longer.
     pub(crate) fn write(

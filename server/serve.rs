@@ -1,9 +1,11 @@
-//! One process, one client: the team over stdin and stdout, until the client leaves.
+//! One client over a pipe of lines, such as stdin and stdout, until it leaves.
 
 use std::io;
 use std::time::Duration;
 
+use callboard_config::Limits;
 use callboard_scheduler::{Desk, Node};
+use rmcp::ServerHandler;
 use rmcp::service::serve_directly_with_ct;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
@@ -12,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mcp::Server;
 use crate::pipe::{Pipe, over_files, over_stream};
+use crate::shared::Shared;
 use crate::wire::Wire;
 use crate::{ending, stdout};
 
@@ -36,42 +39,67 @@ impl Stdio {
     }
 
     /// Serves until the client hangs up or dies, or the process is asked to stop; then answers
-    /// what is open, gives back what the node holds, and returns, all within about a second.
-    /// Answers whether there is something left to do.
-    pub(crate) async fn serve(self, node: Node) -> bool {
-        let ending = CancellationToken::new();
+    /// what is open and returns, all within about a second.
+    pub(crate) async fn serve(self, shared: &Shared, ending: CancellationToken) {
         let mut watch = JoinSet::new();
         watch.spawn(ending::watch(ending.clone()));
-        connection(self.0, node.desk(), ending).await;
+        self.serve_beside(shared, ending).await;
         watch.shutdown().await;
-        // A journal that does not answer may well hold open runs.
-        let is_at_rest = timeout(LAST_LOOK, node.desk().is_at_rest()).await;
-        let is_at_rest = is_at_rest.is_ok_and(|it| it.unwrap_or(false));
-        if timeout(STOP, node.stop()).await.is_err() {
-            tracing::warn!("the node did not stop in time; its leases run out by themselves");
-        }
-        !is_at_rest
+    }
+
+    /// Serves until the client hangs up or `ending` fires; somebody else looks after the process.
+    pub(crate) async fn serve_beside(self, shared: &Shared, ending: CancellationToken) {
+        one(self.0, shared.clone(), ending).await;
     }
 }
 
-/// Serves one client over a stream, until the client hangs up or `ending` fires.
+/// Gives back what the node holds. Answers whether there is something left to do.
+pub(crate) async fn leave(node: Node) -> bool {
+    // A journal that does not answer may well hold open runs.
+    let is_at_rest = timeout(LAST_LOOK, node.desk().is_at_rest()).await;
+    let is_at_rest = is_at_rest.is_ok_and(|it| it.unwrap_or(false));
+    if timeout(STOP, node.stop()).await.is_err() {
+        tracing::warn!("the node did not stop in time; its leases run out by themselves");
+    }
+    !is_at_rest
+}
+
+/// Serves one client over a stream, until the client hangs up or `ending` fires. Serves nobody where
+/// the data folder cannot hold a key.
 pub async fn serve_stream(
     input: impl AsyncRead + Unpin + Send + 'static,
     output: impl AsyncWrite + Unpin + Send + 'static,
     desk: Desk,
     ending: CancellationToken,
 ) {
+    let shared = match Shared::new(desk) {
+        Ok(shared) => shared,
+        Err(error) => return tracing::error!(%error, "nobody can be served"),
+    };
     let mut tasks = JoinSet::new();
     let pipe = over_stream(input, output, &mut tasks);
-    connection(pipe, desk, ending).await;
+    one(pipe, shared, ending).await;
     tasks.shutdown().await;
 }
 
-async fn connection(pipe: Pipe, desk: Desk, ending: CancellationToken) {
-    let wire = Wire::new(pipe, desk.team().limits.clone(), ending.clone());
-    let server = Server::new(desk, ending.clone(), "stdio");
+/// One client of this machine's user.
+async fn one(pipe: Pipe, shared: Shared, ending: CancellationToken) {
+    let limits = shared.desk.team().limits.clone();
+    let server = Server::new(shared, ending.clone(), "stdio");
+    connection(pipe, server.clone(), server, limits, ending).await;
+}
+
+/// One client, answered by `handler`; `server` tells it what changes.
+pub(crate) async fn connection<H: ServerHandler>(
+    pipe: Pipe,
+    handler: H,
+    server: Server,
+    limits: Limits,
+    ending: CancellationToken,
+) {
+    let wire = Wire::new(pipe, limits, ending.clone());
     // The handshake is a request like others: a client may send anything first, or none at all.
-    let serving = serve_directly_with_ct(server.clone(), wire, None, CancellationToken::new());
+    let serving = serve_directly_with_ct(handler, wire, None, CancellationToken::new());
     let mut news = JoinSet::new();
     news.spawn(server.tell_changes(serving.peer().clone()));
     let mut serving = std::pin::pin!(serving.waiting());

@@ -43,7 +43,7 @@ type Writing = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 /// How long open requests have for their answers once the connection ends.
 const DRAIN: Duration = Duration::from_millis(500);
 /// Too many requests are open: our own code, outside the range that JSON-RPC keeps to itself.
-const OVER_CAPACITY: ErrorCode = ErrorCode(429);
+pub(crate) const OVER_CAPACITY: ErrorCode = ErrorCode(429);
 
 impl Wire {
     /// A connection that ends with its input, or when `ending` fires; the one makes the other.
@@ -77,7 +77,8 @@ impl Wire {
                 let passes = self.passes(&notification.notification);
                 passes.then_some(JsonRpcMessage::Notification(notification))
             }
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => None,
+            // The library knows what it asked.
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => Some(message),
         }
     }
 

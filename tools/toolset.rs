@@ -86,6 +86,11 @@ impl Toolset {
         })
     }
 
+    /// Whether a call of this tool looks at what is there and changes nothing, whoever calls.
+    pub fn looks_only(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_some_and(|(kind, _)| matches!(kind, Kind::Status | Kind::Read))
+    }
+
     /// Checks a call and does it. A wrong call is an outcome with `is_error`.
     ///
     /// # Errors

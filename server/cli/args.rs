@@ -1,6 +1,7 @@
 //! What was typed, exactly as it was typed.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,7 +42,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check a team's files and tell every problem at once
     Validate(ValidateArgs),
-    /// Serve the team to an MCP client on stdin and stdout
+    /// Serve the team to MCP clients: stdin and stdout, and HTTP
     Serve(ServeArgs),
     /// Run agents here without serving anybody
     Work(WorkArgs),
@@ -111,12 +112,20 @@ pub(crate) struct ValidateArgs {
 /// `serve`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  callboard serve --team ~/teams/dev
-An MCP client starts this itself; `callboard init` prints what to tell it.")]
+Examples:
+  callboard serve --team ~/teams/dev        an MCP client starts this itself
+  callboard serve --http 127.0.0.1:8484     clients reach http://127.0.0.1:8484/mcp
+`callboard init` prints what to tell a client. With --http the process serves until it is asked to
+stop; a client on stdin and stdout is served beside it if there is one.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) place: Where,
+    /// Serve over HTTP too, at /mcp of this address; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Serve /sse as well, the transport of 2024-11-05
+    #[arg(long, requires = "http")]
+    pub(crate) sse: bool,
     /// Take calls, and leave the work to other processes on the same data
     #[arg(long)]
     pub(crate) no_work: bool,

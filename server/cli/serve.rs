@@ -1,19 +1,27 @@
-//! `serve`: the team behind an MCP server on stdin and stdout.
+//! `serve`: the team behind an MCP server, on stdin and stdout and over HTTP.
 
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::args::ServeArgs;
 use super::fault::Fault;
 use super::place;
 use super::problems;
 use super::say::Say;
-use crate::detached;
-use crate::serve::Stdio;
+use crate::http::{self, HttpOptions};
+use crate::serve::{Stdio, leave};
+use crate::shared::Shared;
+use crate::{detached, ending};
 
-/// Serves until the client leaves or the process is asked to stop.
+/// Serves until the client leaves or the process is asked to stop. With HTTP the end of stdin is no
+/// end: nobody may ever have been there.
 pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
     let is_person = io::stdin().is_terminal();
-    if is_person {
+    if is_person && args.http.is_none() {
         say.tell(
             "this speaks MCP on stdin and stdout and waits for a client; Ctrl-C ends it\n\
              a client starts it by itself: `callboard init` prints what to tell it",
@@ -28,12 +36,66 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
     let node = place::watching(&args.place, !args.no_work).await?;
     let team = node.desk().team();
     problems::tell(&team, say);
+    let shared = Shared::new(node.desk()).map_err(|error| {
+        Fault::broken(format!("no key can be kept in the data folder: {error}"), "mend the folder")
+    })?;
+    let ending = CancellationToken::new();
+    if let Some(address) = args.http {
+        let stdio = (!is_person).then_some(stdio);
+        let served = over_http(address, args.sse, &shared, stdio, ending, say).await;
+        leave(node).await;
+        return served.map(|()| 0);
+    }
+    stdio.serve(&shared, ending).await;
     let finishes = team.finishes && !(args.no_finish || args.no_work || is_person);
-    if stdio.serve(node).await && finishes {
+    if leave(node).await && finishes {
         let named = args.place.team.as_deref();
         if let Err(error) = detached::work_on(named, &place::data(&args.place)?) {
             tracing::warn!(%error, "nobody goes on with what is open; the next process will");
         }
     }
     Ok(0)
+}
+
+/// Serves over HTTP until the process is asked to stop, and beside it whoever is on stdin.
+async fn over_http(
+    address: SocketAddr,
+    sse: bool,
+    shared: &Shared,
+    stdio: Option<Stdio>,
+    ending: CancellationToken,
+    say: Say,
+) -> Result<(), Fault> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let help = "name a free port of this machine, such as 127.0.0.1:8484, or port 0 for any";
+        Fault::call(format!("nobody can listen on {address}: {error}"), help)
+    })?;
+    let own = listener.local_addr().unwrap_or(address);
+    if http::is_open_to_all(own, &shared.desk.team()) {
+        return Err(Fault::call(
+            format!("{own} can be reached by others, and this team asks nobody for a token"),
+            "write `http: {tokens: [...]}` or `http: {oauth: ...}` into team.yaml, or listen on \
+             127.0.0.1",
+        ));
+    }
+    say.tell(&format!("listening on http://{own}/mcp"));
+    let mut beside = JoinSet::new();
+    beside.spawn(until_asked(ending.clone()));
+    if let Some(stdio) = stdio {
+        let (shared, ending) = (shared.clone(), ending.child_token());
+        beside.spawn(async move { stdio.serve_beside(&shared, ending).await });
+    }
+    let options = HttpOptions { sse };
+    http::serve(listener, shared.clone(), options, ending.clone(), |it| it).await;
+    // Answers that are on their way over stdout have as long as those over HTTP had.
+    ending.cancel();
+    while beside.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn until_asked(ending: CancellationToken) {
+    tokio::select! {
+        () = ending::asked_to_stop() => ending.cancel(),
+        () = ending.cancelled() => {}
+    }
 }

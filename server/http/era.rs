@@ -1,0 +1,153 @@
+//! The library's own sessions, primed as each era wants it.
+//!
+//! An empty event at the beginning of a stream is legal only for clients of 2025-11-25 and later:
+//! older ones take it for a broken message.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::{Stream, StreamExt};
+use rmcp::model::{
+    ClientJsonRpcMessage, JsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage, ServerResult,
+};
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError,
+};
+use rmcp::transport::streamable_http_server::session::{
+    RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
+};
+
+use super::session::Sessions;
+
+/// At most so many sessions at once.
+pub(crate) struct Eras {
+    inner: LocalSessionManager,
+    most: usize,
+    /// Whether a session's streams begin with an empty event.
+    primes: RwLock<HashMap<SessionId, bool>>,
+    sessions: Arc<Sessions>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(crate) enum EraError {
+    /// There are as many as there may be.
+    Full(usize),
+    /// The library says why.
+    Inner(LocalSessionManagerError),
+}
+
+impl fmt::Display for EraError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EraError::Full(most) => write!(f, "{most} sessions are open, the most there may be"),
+            EraError::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for EraError {}
+
+impl Eras {
+    /// Sessions that live in `inner`.
+    pub(crate) fn new(inner: LocalSessionManager, most: usize, sessions: Arc<Sessions>) -> Eras {
+        Eras { inner, most, primes: RwLock::default(), sessions }
+    }
+
+    /// Whether one more session has no room.
+    pub(crate) async fn is_full(&self) -> bool {
+        self.inner.sessions.read().await.len() >= self.most
+    }
+
+    async fn room(&self) -> Result<(), EraError> {
+        if self.is_full().await { Err(EraError::Full(self.most)) } else { Ok(()) }
+    }
+
+    fn keeps(&self, id: &SessionId) -> impl Fn(&ServerSseMessage) -> bool + Send + Sync + 'static {
+        let primes = self.primes.read().unwrap_or_else(PoisonError::into_inner);
+        let primes = primes.get(id).copied().unwrap_or(false);
+        move |message| primes || message.message.is_some()
+    }
+}
+
+impl SessionManager for Eras {
+    type Error = EraError;
+    type Transport = <LocalSessionManager as SessionManager>::Transport;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), EraError> {
+        self.room().await?;
+        self.inner.create_session().await.map_err(EraError::Inner)
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, EraError> {
+        let answer = self.inner.initialize_session(id, message).await.map_err(EraError::Inner)?;
+        if let JsonRpcMessage::Response(it) = &answer
+            && let ServerResult::InitializeResult(agreed) = &it.result
+        {
+            let primes = agreed.protocol_version >= ProtocolVersion::V_2025_11_25;
+            self.primes.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), primes);
+        }
+        Ok(answer)
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, EraError> {
+        self.inner.has_session(id).await.map_err(EraError::Inner)
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), EraError> {
+        self.primes.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.sessions.aside(id);
+        self.inner.close_session(id).await.map_err(EraError::Inner)
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, EraError> {
+        let keeps = self.keeps(id);
+        let stream = self.inner.create_stream(id, message).await.map_err(EraError::Inner)?;
+        Ok(stream.filter(move |it| ready(keeps(it))))
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), EraError> {
+        self.inner.accept_message(id, message).await.map_err(EraError::Inner)
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, EraError> {
+        let keeps = self.keeps(id);
+        let stream = self.inner.create_standalone_stream(id).await.map_err(EraError::Inner)?;
+        Ok(stream.filter(move |it| ready(keeps(it))))
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, EraError> {
+        let keeps = self.keeps(id);
+        let stream = self.inner.resume(id, last).await.map_err(EraError::Inner)?;
+        Ok(stream.filter(move |it| ready(keeps(it))))
+    }
+
+    async fn restore_session(
+        &self,
+        id: SessionId,
+    ) -> Result<RestoreOutcome<Self::Transport>, EraError> {
+        self.room().await?;
+        self.inner.restore_session(id).await.map_err(EraError::Inner)
+    }
+}

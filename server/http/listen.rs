@@ -1,0 +1,98 @@
+//! Sockets: how many there may be, how long they may take, and how they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use callboard_config::Limits;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that the head of a request may take.
+const HEAD_BYTES: usize = 64 << 10;
+/// Headers that a request may have.
+const HEADERS: usize = 100;
+/// How long answers that are under way have when the server ends.
+const GRACE: Duration = Duration::from_millis(700);
+/// Without a free descriptor nothing can be accepted; one may be free a little later.
+const BREATH: Duration = Duration::from_millis(50);
+/// How long somebody who is turned away may take to hear it.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// What is said to one connection too many.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+Connection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// Takes connections until `ending` fires, then lets those that are open finish their answers.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    app: Router,
+    limits: &Limits,
+    ending: CancellationToken,
+) {
+    let seats = Arc::new(Semaphore::new(limits.connections));
+    let head = Duration::from_secs(limits.head_s.max(1));
+    let mut open = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = ending.cancelled() => break,
+            Some(_) = open.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match (accepted, Arc::clone(&seats).try_acquire_owned()) {
+            (Ok((stream, _)), Ok(seat)) => {
+                let (app, ending) = (app.clone(), ending.clone());
+                open.spawn(async move {
+                    connection(stream, app, head, ending).await;
+                    drop(seat);
+                });
+            }
+            (Ok((stream, _)), Err(_)) => drop(open.spawn(turn_away(stream))),
+            (Err(error), _) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                sleep(BREATH).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = timeout(GRACE, async { while open.join_next().await.is_some() {} }).await;
+    open.shutdown().await;
+}
+
+async fn connection(stream: TcpStream, app: Router, head: Duration, ending: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small packets are held back");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
+    let said = async {
+        stream.write_all(TURNED_AWAY).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not listen is gone.
+    let _ = timeout(GOODBYE, said).await;
+}

@@ -1,0 +1,209 @@
+//! The team over HTTP: who may come in, what a request must be, and how long it may take. What is
+//! let in is answered by the same server as on stdin and stdout.
+
+mod access;
+mod body;
+pub(crate) mod door;
+mod era;
+mod guard;
+mod listen;
+mod older;
+mod reply;
+mod room;
+mod session;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use callboard_config::Team;
+use callboard_scheduler::Desk;
+use http::{Request, StatusCode, header};
+use rmcp::ServerHandler;
+use rmcp::transport::StreamableHttpService;
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use access::{Access, Denied};
+use door::{Door, Dress};
+use era::Eras;
+use guard::Guard;
+use older::Older;
+use room::Room;
+use session::{Introductions, Sessions};
+
+use crate::mcp::Server;
+use crate::shared::Shared;
+
+/// Where the document about tokens stands.
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// How the team is served over HTTP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpOptions {
+    /// Also serves `/sse` and `/messages`, the transport of 2024-11-05.
+    pub sse: bool,
+}
+
+/// What all routes share.
+pub(crate) struct House {
+    pub(crate) shared: Shared,
+    access: Access,
+    own: SocketAddr,
+}
+
+/// Serves the team at `/mcp` until `ending` fires. `dress` makes the handler of a connection out of
+/// the team's own server; the product hands it back as it is.
+///
+/// # Errors
+/// When the listener has no address, or may not be used without tokens.
+pub async fn serve_http<H: ServerHandler>(
+    listener: TcpListener,
+    desk: Desk,
+    options: HttpOptions,
+    ending: CancellationToken,
+    dress: impl Fn(Server) -> H + Send + Sync + 'static,
+) -> std::io::Result<()> {
+    let own = listener.local_addr()?;
+    let shared = Shared::new(desk)?;
+    if is_open_to_all(own, &shared.desk.team()) {
+        let told = format!("{own} can be reached by others, and this team asks nobody for a token");
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, told));
+    }
+    serve(listener, shared, options, ending, dress).await;
+    Ok(())
+}
+
+/// Whether strangers could give the team work: then it is not served.
+pub(crate) fn is_open_to_all(own: SocketAddr, team: &Team) -> bool {
+    !own.ip().is_loopback() && Access::is_open(team)
+}
+
+/// As [`serve_http`], where that was looked at.
+pub(crate) async fn serve<H: ServerHandler>(
+    listener: TcpListener,
+    shared: Shared,
+    options: HttpOptions,
+    ending: CancellationToken,
+    dress: impl Fn(Server) -> H + Send + Sync + 'static,
+) {
+    let own = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let limits = shared.desk.team().limits.clone();
+    let house = Arc::new(House { shared, access: Access::default(), own });
+    let dress: Dress<H> = Arc::new(dress);
+    let app = router(&house, dress, options, &ending);
+    listen::listen(listener, app, &limits, ending).await;
+}
+
+fn router<H: ServerHandler>(
+    house: &Arc<House>,
+    dress: Dress<H>,
+    options: HttpOptions,
+    ending: &CancellationToken,
+) -> Router {
+    let limits = house.shared.desk.team().limits.clone();
+    let metadata = format!("{METADATA}/mcp");
+    let mut app = Router::new().route("/mcp", any(door::enter::<H>)).with_state(door(
+        house,
+        dress.clone(),
+        ending,
+    ));
+    if options.sse {
+        let older = Older {
+            house: house.clone(),
+            dress,
+            room: Room::new(&limits),
+            ending: ending.clone(),
+            streams: Mutex::default(),
+        };
+        let older = Router::new()
+            .route("/sse", get(older::open::<H>))
+            .route("/messages", post(older::message::<H>))
+            .with_state(Arc::new(older));
+        app = app.merge(older);
+    }
+    let told = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route(METADATA, get(tokens))
+        .route(&metadata, get(tokens))
+        .with_state(house.clone());
+    app.merge(told)
+        .fallback(async || {
+            reply::plain(StatusCode::NOT_FOUND, "there is nothing here; /mcp is the team")
+        })
+        .layer(from_fn_with_state(house.clone(), guarded))
+}
+
+fn door<H: ServerHandler>(
+    house: &Arc<House>,
+    dress: Dress<H>,
+    ending: &CancellationToken,
+) -> Arc<Door<H>> {
+    let limits = house.shared.desk.team().limits.clone();
+    let sessions = Arc::new(Sessions::new(house.shared.seals.clone()));
+    let mut local = LocalSessionManager::default();
+    local.session_config.keep_alive = Some(Duration::from_secs(limits.session_idle_s.max(1)));
+    let eras = Arc::new(Eras::new(local, limits.sessions, sessions.clone()));
+    let mut config = StreamableHttpServerConfig::default()
+        // What is primed is decided by the era; hosts and origins are looked at on every route.
+        .with_sse_retry(None)
+        .disable_allowed_hosts()
+        .with_max_request_body_bytes(limits.line_bytes)
+        .with_cancellation_token(ending.child_token());
+    config.session_store = Some(Arc::new(Introductions(sessions.clone())));
+    let (shared, ending) = (house.shared.clone(), ending.clone());
+    let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), "http")));
+    let mcp = StreamableHttpService::new(handler, eras.clone(), config);
+    Arc::new(Door { house: house.clone(), mcp, eras, sessions, room: Room::new(&limits) })
+}
+
+impl House {
+    fn denied(&self, denied: &Denied) -> Response {
+        let team = self.shared.desk.team();
+        let document = format!("http://{}{METADATA}/mcp", self.own);
+        let document = self.access.metadata(&team, "").map(|_| document);
+        let challenge = denied.challenge(document.as_deref());
+        reply::challenged(denied.status(), &denied.to_string(), &challenge)
+    }
+}
+
+/// Before every route: from where, then who.
+async fn guarded(
+    State(house): State<Arc<House>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    let team = house.shared.desk.team();
+    let http = &team.http;
+    let guard = Guard::new(&http.allowed_hosts, &http.allowed_origins, house.own.ip());
+    if let Some(objection) = guard.objects(request.uri(), request.headers()) {
+        return reply::plain(StatusCode::FORBIDDEN, objection);
+    }
+    let path = request.uri().path();
+    if path != "/healthz" && !path.starts_with(METADATA) {
+        match house.access.admit(&team, request.headers()).await {
+            Ok(principal) => request.extensions_mut().insert(principal),
+            Err(denied) => return house.denied(&denied),
+        };
+    }
+    // From here on nobody sees the token: no log, no handler, no tool.
+    request.headers_mut().remove(header::AUTHORIZATION);
+    next.run(request).await
+}
+
+/// The document that tells a client where to get a token.
+async fn tokens(State(house): State<Arc<House>>) -> Response {
+    let team = house.shared.desk.team();
+    match house.access.metadata(&team, &format!("http://{}", house.own)) {
+        Some(document) => Json(document).into_response(),
+        None => reply::plain(StatusCode::NOT_FOUND, "this team takes no tokens of an OAuth issuer"),
+    }
+}
