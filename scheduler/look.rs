@@ -64,6 +64,16 @@ impl Desk {
         }
     }
 
+    /// When a run was taken in, and when its last record was written; microseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`Desk::view`].
+    pub async fn times(&self, run: &RunId, caller: &Caller) -> Result<(i64, i64), Refusal> {
+        let row = self.row(run, caller).await?;
+        let last = self.house.store.latest(run, 1).await.map_err(|it| unavailable(&it))?;
+        Ok((row.created, last.first().map_or(row.created, |it| it.at)))
+    }
+
     /// A page of a run's whole tree, oldest first; `after` is the place of the last record seen.
     ///
     /// # Errors

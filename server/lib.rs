@@ -2,6 +2,7 @@
 //!
 //! Decides nothing: bytes and words become calls of the desk, and answers become bytes and words.
 
+mod calls;
 mod cli;
 mod deadline;
 mod demo;
@@ -16,12 +17,14 @@ mod open;
 mod paint;
 mod pipe;
 mod progress;
+mod questions;
 mod scan;
 mod seal;
 mod serve;
 mod shared;
 mod shown;
 mod stdout;
+mod tasks;
 mod who;
 mod wire;
 

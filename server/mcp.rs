@@ -1,27 +1,28 @@
 //! The protocol, in both of its eras: lists the team's tools and answers calls.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use callboard_scheduler::{Desk, Refusal, RefusalCode, Reloads};
-use callboard_tools::{Call, Outcome, Patience, UnknownTool};
-use callboard_trace::{Action, Caller, Control, RunId};
+use callboard_config::http::Scope;
+use callboard_scheduler::{Desk, Reloads};
+use callboard_trace::{Caller, RunId};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-    CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, Implementation,
-    InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest,
+    CustomResult, DiscoverResult, ErrorCode, ErrorData, GetTaskParams, GetTaskResult,
+    Implementation, InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter,
+    Tool, UpdateTaskParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::deadline::Deadline;
 use crate::open::Asked;
-use crate::progress::Progress;
+use crate::seal::Seals;
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::who::{Principal, brought};
@@ -37,6 +38,10 @@ struct Inner {
     transport: &'static str,
     /// Whose connection it is; over HTTP each request says so itself.
     principal: Principal,
+    /// Questions that were put to the user of an older client and are not answered yet.
+    put: Mutex<HashSet<String>>,
+    /// What waits for them.
+    beside: TaskTracker,
 }
 
 /// How long a client may keep a list without asking: the team may be read anew meanwhile.
@@ -56,23 +61,69 @@ impl Server {
         ending: CancellationToken,
         transport: &'static str,
     ) -> Server {
-        let principal = Principal::local();
-        Server(Arc::new(Inner { shared, ending, transport, principal }))
+        Server::made(shared, ending, transport, Principal::local())
+    }
+
+    fn made(
+        shared: Shared,
+        ending: CancellationToken,
+        transport: &'static str,
+        principal: Principal,
+    ) -> Server {
+        let (put, beside) = (Mutex::default(), TaskTracker::new());
+        Server(Arc::new(Inner { shared, ending, transport, principal, put, beside }))
     }
 
     /// The same for another caller.
     pub(crate) fn of(self, principal: Principal) -> Server {
         let Inner { shared, ending, transport, .. } = &*self.0;
-        let (shared, ending) = (shared.clone(), ending.clone());
-        Server(Arc::new(Inner { shared, ending, transport, principal }))
+        Server::made(shared.clone(), ending.clone(), transport, principal)
     }
 
-    fn desk(&self) -> &Desk {
+    pub(crate) fn desk(&self) -> &Desk {
         &self.0.shared.desk
     }
 
-    fn shown(&self) -> Arc<Shown> {
+    pub(crate) fn seals(&self) -> &Seals {
+        &self.0.shared.seals
+    }
+
+    pub(crate) fn shown(&self) -> Arc<Shown> {
         self.0.shared.shown()
+    }
+
+    /// Fires when the connection ends, or earlier for whoever holds it.
+    pub(crate) fn ending(&self) -> CancellationToken {
+        self.0.ending.child_token()
+    }
+
+    /// Resolves when the connection ends.
+    pub(crate) async fn ended(&self) {
+        self.0.ending.cancelled().await;
+    }
+
+    /// Whether a question is not put yet; from here on it is.
+    pub(crate) fn put(&self, question: &str) -> bool {
+        self.questions().insert(question.to_owned())
+    }
+
+    /// A question is answered, or nobody will.
+    pub(crate) fn unput(&self, question: &str) {
+        self.questions().remove(question);
+    }
+
+    fn questions(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.put.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What goes on beside the calls, and ends with the connection.
+    pub(crate) fn beside(&self) -> &TaskTracker {
+        &self.0.beside
+    }
+
+    /// What becomes of the request of a call.
+    pub(crate) fn asked(&self, context: &RequestContext<RoleServer>) -> Option<Asked> {
+        context.extensions.get::<Asked>().cloned().or_else(|| brought(&context.extensions))
     }
 
     /// Tells a client of the older era, once it has shaken hands, whenever its list has changed.
@@ -99,7 +150,7 @@ impl Server {
     }
 
     /// What a modern result says about its maker; older clients were told once.
-    fn signed(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
+    pub(crate) fn signed(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
         if !is_modern(context) {
             return None;
         }
@@ -108,7 +159,7 @@ impl Server {
         Some(meta)
     }
 
-    fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
+    pub(crate) fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
         // Over HTTP the library gives its own name to a client that does not say its own.
         let client =
             if is_modern(context) { context.meta.client_info() } else { context.client_info() };
@@ -122,78 +173,13 @@ impl Server {
         brought(&context.extensions).unwrap_or_else(|| self.0.principal.clone())
     }
 
-    /// Does a call in a task of its own, with news of it going out beside.
-    async fn answer(
-        &self,
-        call: Call,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Outcome, ErrorData> {
-        let caller = self.caller(context);
-        let gives_up = self.desk().gives_up_after(&caller.client).await;
-        let deadline = Deadline::of(&caller.client, &self.desk().team().limits, gives_up);
-        let left = self.0.ending.child_token();
-        let asked = context.extensions.get::<Asked>().cloned();
-        let asked = asked.or_else(|| brought(&context.extensions));
-        let ear = asked.as_ref().map(Asked::ear).unwrap_or_default();
-        let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
-        let patience = patience.with_ear(ear);
-        let shown = self.shown();
-        let starts_a_run = shown.tools.starts_a_run(&call.tool);
-        let mut news = JoinSet::new();
-        if let Some(token) = context.meta.get_progress_token() {
-            let (desk, peer) = (self.desk().clone(), context.peer.clone());
-            let (caller, named) = (caller.clone(), named.clone());
-            news.spawn(Progress { desk, caller, named, peer, token }.tell());
-        }
-        let mut body = JoinSet::new();
-        let inner = Arc::clone(&self.0);
-        let whose = caller.clone();
-        body.spawn(
-            async move { shown.tools.apply(&inner.shared.desk, &call, &whose, &patience).await },
-        );
-        let done = tokio::select! {
-            done = body.join_next() => done,
-            () = context.ct.cancelled() => {
-                left.cancel();
-                if let Some(asked) = asked.as_ref().filter(|it| it.timed_out()) {
-                    self.desk().gave_up(&caller.client, asked.elapsed()).await;
-                }
-                let done = body.join_next().await;
-                let run = named.borrow().clone().filter(|_| starts_a_run);
-                if let Some(run) = run.filter(|_| asked.as_ref().is_some_and(Asked::by_user)) {
-                    self.stop(&run, &caller).await;
-                }
-                done
-            }
-        };
-        news.shutdown().await;
-        match done {
-            Some(Ok(Ok(outcome))) => {
-                asked.filter(|_| outcome.is_end()).inspect(Asked::is_end);
-                Ok(outcome)
-            }
-            Some(Ok(Err(UnknownTool(told)))) => Err(ErrorData::invalid_params(told, None)),
-            Some(Err(_)) | None => Ok(broke_down()),
-        }
-    }
-
     /// Over HTTP the door has looked already; an older stream has no door of its own.
-    fn may_call(&self, tool: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
-        let needed = self.0.shared.needs(tool);
+    fn may(&self, needed: Scope, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
         if self.principal(context).scope >= needed {
             return Ok(());
         }
         let told = format!("this needs a token with the scope {}", needed.as_str());
         Err(ErrorData::new(NOT_ALLOWED, told, None))
-    }
-
-    /// A user who stops a call stops its run.
-    async fn stop(&self, run: &RunId, caller: &Caller) {
-        let reason = "the user of the client asked to stop".to_owned();
-        let cancel = Control { action: Action::Cancel, value: Value::Null, reason };
-        if let Err(refusal) = self.desk().control(run, cancel, caller).await {
-            tracing::debug!(%run, %refusal, "the run goes on");
-        }
     }
 }
 
@@ -229,7 +215,11 @@ impl Changes {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let can = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let can = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_tasks()
+            .build();
         ServerConfig::new(can)
             .with_server_info(self.identity())
             .with_instructions(self.shown().tools.instructions())
@@ -292,17 +282,34 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         introduced(&context)?;
-        self.may_call(&request.name, &context)?;
-        let call = Call {
-            tool: request.name.into_owned(),
-            arguments: request.arguments.unwrap_or_default(),
-            meta: context.meta.0.0.clone(),
-        };
-        let outcome = self.answer(call, &context).await?;
-        let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text())]);
-        result.structured_content = Some(outcome.body);
-        result.is_error = Some(outcome.is_error);
-        Ok(result.with_meta(self.signed(&context)).into())
+        self.may(self.0.shared.needs(&request.name), &context)?;
+        self.call(request, &context).await
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.look(&RunId::from_text(request.task_id), &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.may(Scope::Run, &context)?;
+        self.update(&RunId::from_text(request.task_id), &request.input_responses, &context).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.may(Scope::Run, &context)?;
+        self.end(&RunId::from_text(request.task_id), &context).await
     }
 
     fn accepted_subscription_filter(
@@ -354,13 +361,6 @@ async fn tell_one(changes: &mut Changes, context: &SubscriptionContext) {
     }
 }
 
-/// A call that broke down in our own code: the client is answered all the same.
-fn broke_down() -> Outcome {
-    let message = "the call broke down inside the server";
-    let hint = "what it had started goes on; `team_status` without arguments lists recent runs";
-    Outcome::refused(&Refusal::new(RefusalCode::Internal, message, hint))
-}
-
 /// Whoever neither shook hands nor says in each request what it speaks, cannot be answered well.
 fn introduced(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
     if context.protocol_version().is_some() {
@@ -371,6 +371,7 @@ fn introduced(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
     Err(ErrorData::invalid_params(told, None))
 }
 
-fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+/// Whether a request is of 2026-07-28 or later.
+pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28)
 }

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use callboard_config::Limits;
+use callboard_config::http::Scope;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full as Whole;
@@ -167,8 +168,11 @@ impl<H: ServerHandler> Door<H> {
     /// Whether the caller may ask for this at all. What it may not is an error of HTTP, so that its
     /// client can ask for a token that may.
     fn scope(&self, request: &ClientRequest, principal: &Principal) -> Result<(), Response> {
-        let ClientRequest::CallToolRequest(it) = request else { return Ok(()) };
-        let needed = self.house.shared.needs(&it.params.name);
+        let needed = match request {
+            ClientRequest::CallToolRequest(it) => self.house.shared.needs(&it.params.name),
+            ClientRequest::UpdateTaskRequest(_) | ClientRequest::CancelTaskRequest(_) => Scope::Run,
+            _ => Scope::Read,
+        };
         if principal.scope >= needed {
             return Ok(());
         }

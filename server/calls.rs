@@ -1,0 +1,414 @@
+//! A call of a tool, from its arguments to its answer: the result, a question to the user, or a task.
+
+use std::time::Duration;
+
+use callboard_scheduler::{Refusal, RefusalCode};
+use callboard_tools::{Call, Outcome, Patience, UnknownTool};
+use callboard_trace::{Action, Caller, Control, RunId, RunView};
+use rmcp::RoleServer;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock,
+    ElicitRequest, ErrorData, GetTaskResult, InputResponses, ProgressToken, ServerRequest,
+};
+use rmcp::service::{PeerRequestOptions, RequestContext, RequestHandle};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::deadline::Deadline;
+use crate::mcp::{Server, is_modern};
+use crate::open::Asked;
+use crate::progress::Progress;
+use crate::{questions, tasks};
+
+/// How long a user of an older client may take for an answer; the question stays open after it.
+const ASKED_FOR: Duration = Duration::from_secs(3_600);
+/// The tool that waits for a run, whatever was called first.
+const STATUS: &str = "team_status";
+
+/// What a call came to by now, and whether its user may be asked.
+struct Round {
+    outcome: Outcome,
+    may_ask: bool,
+}
+
+impl Server {
+    /// Does a call, or goes on with one that waited for answers.
+    pub(crate) async fn call(
+        &self,
+        mut request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let given = request.input_responses.take().unwrap_or_default();
+        let state = request.request_state.take();
+        let call = Call {
+            tool: request.name.into_owned(),
+            arguments: request.arguments.unwrap_or_default(),
+            meta: context.meta.0.0.clone(),
+        };
+        let since = Instant::now();
+        let caller = self.caller(context);
+        let bound_to = questions::bound_to(&caller.principal, &call);
+        let round = match state {
+            None => {
+                let outcome = self.answer(call.clone(), context).await?;
+                Round { outcome, may_ask: waits(&call) }
+            }
+            Some(state) => {
+                let run = questions::resumed(&state, self.seals(), &bound_to);
+                let run = run.map_err(|told| ErrorData::invalid_params(told, None))?;
+                self.resume(&run, &given, &caller, context).await?
+            }
+        };
+        let Some(view) = self.open_run(&round.outcome, &caller).await else {
+            return Ok(self.complete(round.outcome, context).into());
+        };
+        if !is_modern(context) {
+            let asked = round.may_ask && elicits(context);
+            let outcome = if asked {
+                self.ask_along(round.outcome, view, &caller, since, context).await?
+            } else {
+                round.outcome
+            };
+            return Ok(self.complete(outcome, context).into());
+        }
+        if round.may_ask
+            && elicits(context)
+            && let Some(mut required) = questions::required(&view, self.seals(), &bound_to)
+        {
+            required.meta = self.signed(context);
+            return Ok(required.into());
+        }
+        if takes_tasks(context) && self.shown().tools.starts_a_run(&call.tool) {
+            let times = self.desk().times(&view.run, &caller).await.map_err(refused)?;
+            let mut created = tasks::created(&view, times);
+            created.meta = self.signed(context);
+            return Ok(created.into());
+        }
+        Ok(self.complete(round.outcome, context).into())
+    }
+
+    /// An outcome as a result that is complete.
+    pub(crate) fn complete(
+        &self,
+        outcome: Outcome,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text())]);
+        result.structured_content = Some(outcome.body);
+        result.is_error = Some(outcome.is_error);
+        result.with_meta(self.signed(context))
+    }
+
+    /// Takes the answers in that are to questions still open, then waits for the run as its call
+    /// did. An answer that came before changes nothing.
+    async fn resume(
+        &self,
+        run: &RunId,
+        given: &InputResponses,
+        caller: &Caller,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Round, ErrorData> {
+        let answered = match self.take_answers(run, given, caller).await {
+            Ok(answered) => answered,
+            Err(refusal) => {
+                return Ok(Round { outcome: Outcome::refused(&refusal), may_ask: false });
+            }
+        };
+        // Nobody answered: the user is not there, or does not want to. Without any response at all
+        // the client has forgotten to ask.
+        let wait_s = (!answered).then_some(0);
+        let outcome = self.answer(status(run, wait_s), context).await?;
+        Ok(Round { outcome, may_ask: answered || given.is_empty() })
+    }
+
+    /// Writes down what a user answered; whether there was anything.
+    async fn take_answers(
+        &self,
+        run: &RunId,
+        given: &InputResponses,
+        caller: &Caller,
+    ) -> Result<bool, Refusal> {
+        let answers = questions::answers(given).map_err(|problems| {
+            let hint =
+                "answer as the form says: {\"action\": \"accept\", \"content\": {\"answer\": …}}";
+            let message = "some of the inputResponses cannot be read";
+            Refusal { problems, ..Refusal::new(RefusalCode::InvalidInput, message, hint) }
+        })?;
+        let view = self.desk().view(run, caller).await?;
+        let open = |id: &String| view.questions.iter().any(|it| it.id == *id);
+        let answers: std::collections::BTreeMap<String, String> = answers
+            .into_iter()
+            .filter(|(id, _)| open(id))
+            .filter_map(|(id, it)| Some((id, it.as_str()?.to_owned())))
+            .collect();
+        if answers.is_empty() {
+            return Ok(false);
+        }
+        self.desk().answer(run, &answers, caller).await.map(|_| true)
+    }
+
+    /// The run of an outcome, while it is open.
+    async fn open_run(&self, outcome: &Outcome, caller: &Caller) -> Option<RunView> {
+        if outcome.is_error || outcome.is_end() {
+            return None;
+        }
+        let run = RunId::from_text(outcome.body.get("run")?.as_str()?);
+        let view = self.desk().view(&run, caller).await.ok()?;
+        (!view.state.is_over()).then_some(view)
+    }
+
+    /// Asks the user of an older client, one question after the other, for as long as the call may
+    /// take. Who answers later is heard as well.
+    async fn ask_along(
+        &self,
+        mut outcome: Outcome,
+        mut view: RunView,
+        caller: &Caller,
+        since: Instant,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Outcome, ErrorData> {
+        let until = since + self.deadline(caller).await.most;
+        while let Some(answered) = self.ask_first(&view, caller, context).await {
+            let is_answered = tokio::select! {
+                answered = timeout_at(until, answered) => matches!(answered, Ok(Ok(true))),
+                () = context.ct.cancelled() => false,
+            };
+            if !is_answered {
+                break;
+            }
+            let left = until.saturating_duration_since(Instant::now()).as_secs();
+            outcome = self.answer(status(&view.run, Some(left)), context).await?;
+            match self.open_run(&outcome, caller).await {
+                Some(next) => view = next,
+                None => break,
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Puts a run's first question to the user of an older client, once. Tells whether it was
+    /// answered. `None` if there is none to put.
+    async fn ask_first(
+        &self,
+        view: &RunView,
+        caller: &Caller,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<oneshot::Receiver<bool>> {
+        let question = view.questions.first()?;
+        let form = questions::form(&view.run, question)?;
+        if !self.put(&question.id) {
+            return None;
+        }
+        let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
+        let options = PeerRequestOptions::with_timeout(ASKED_FOR);
+        let sent = context.peer.send_cancellable_request(request, options).await;
+        let Ok(handle) = sent.inspect_err(|error| tracing::debug!(%error, "nobody is asked"))
+        else {
+            self.unput(&question.id);
+            return None;
+        };
+        let (told, answered) = oneshot::channel();
+        let (server, caller) = (self.clone(), caller.clone());
+        let (run, question) = (view.run.clone(), question.id.clone());
+        self.beside().spawn(async move {
+            let answer = tokio::select! {
+                answer = heard(handle) => answer,
+                () = server.ended() => None,
+            };
+            let done = match answer {
+                Some(answer) => {
+                    let answers = [(question.clone(), answer)].into();
+                    let done = server.desk().answer(&run, &answers, &caller).await;
+                    done.inspect_err(|it| tracing::debug!(%run, refusal = %it, "not answered"))
+                        .is_ok()
+                }
+                None => false,
+            };
+            server.unput(&question);
+            // The call may have been answered without it.
+            let _ = told.send(done);
+        });
+        Some(answered)
+    }
+
+    /// How long calls of a client may take.
+    async fn deadline(&self, caller: &Caller) -> Deadline {
+        let gives_up = self.desk().gives_up_after(&caller.client).await;
+        Deadline::of(&caller.client, &self.desk().team().limits, gives_up)
+    }
+
+    /// Does a call in a task of its own, with news of it going out beside.
+    pub(crate) async fn answer(
+        &self,
+        call: Call,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Outcome, ErrorData> {
+        let caller = self.caller(context);
+        let deadline = self.deadline(&caller).await;
+        let left = self.ending();
+        let asked = self.asked(context);
+        let ear = asked.as_ref().map(Asked::ear).unwrap_or_default();
+        let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
+        let patience = patience.with_ear(ear);
+        let shown = self.shown();
+        let starts_a_run = shown.tools.starts_a_run(&call.tool);
+        let mut news = JoinSet::new();
+        if let Some(token) = context.meta.get_progress_token() {
+            news.spawn(self.progress(token, &caller, named.clone(), context).tell());
+        }
+        let mut body = JoinSet::new();
+        let (desk, whose) = (self.desk().clone(), caller.clone());
+        body.spawn(async move { shown.tools.apply(&desk, &call, &whose, &patience).await });
+        let done = tokio::select! {
+            done = body.join_next() => done,
+            () = context.ct.cancelled() => {
+                left.cancel();
+                if let Some(asked) = asked.as_ref().filter(|it| it.timed_out()) {
+                    self.desk().gave_up(&caller.client, asked.elapsed()).await;
+                }
+                let done = body.join_next().await;
+                let run = named.borrow().clone().filter(|_| starts_a_run);
+                if let Some(run) = run.filter(|_| asked.as_ref().is_some_and(Asked::by_user)) {
+                    self.stop(&run, &caller).await;
+                }
+                done
+            }
+        };
+        news.shutdown().await;
+        match done {
+            Some(Ok(Ok(outcome))) => {
+                asked.filter(|_| outcome.is_end()).inspect(Asked::is_end);
+                Ok(outcome)
+            }
+            Some(Ok(Err(UnknownTool(told)))) => Err(ErrorData::invalid_params(told, None)),
+            Some(Err(_)) | None => Ok(broke_down()),
+        }
+    }
+
+    /// How a run stands, as a task.
+    pub(crate) async fn look(
+        &self,
+        run: &RunId,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let caller = self.caller(context);
+        let view = self.desk().view(run, &caller).await.map_err(refused)?;
+        let times = self.desk().times(run, &caller).await.map_err(refused)?;
+        // Who reads this has been told of the end, as by the answer of a call.
+        let result = if view.state.is_over() {
+            let outcome = self.answer(status(run, Some(0)), context).await?;
+            match serde_json::to_value(self.complete(outcome, context)) {
+                Ok(Value::Object(result)) => result,
+                Ok(_) | Err(_) => Map::new(),
+            }
+        } else {
+            Map::new()
+        };
+        let asks = elicits(context);
+        let mut task = GetTaskResult::new(tasks::detailed(&view, times, asks, || result));
+        task.meta = self.signed(context);
+        Ok(task)
+    }
+
+    /// Takes in what a client answers to a task.
+    pub(crate) async fn update(
+        &self,
+        run: &RunId,
+        given: &InputResponses,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let taken = self.take_answers(run, given, &self.caller(context)).await;
+        taken.map(drop).map_err(refused)
+    }
+
+    /// Stops the run of a task. What is over cannot be stopped, and need not be.
+    pub(crate) async fn end(
+        &self,
+        run: &RunId,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let cancel = cancel("its task was cancelled");
+        match self.desk().control(run, cancel, &self.caller(context)).await {
+            Err(refusal) if refusal.code == RefusalCode::Conflict => Ok(()),
+            cancelled => cancelled.map(drop).map_err(refused),
+        }
+    }
+
+    fn progress(
+        &self,
+        token: ProgressToken,
+        caller: &Caller,
+        named: tokio::sync::watch::Receiver<Option<RunId>>,
+        context: &RequestContext<RoleServer>,
+    ) -> Progress {
+        let (desk, peer) = (self.desk().clone(), context.peer.clone());
+        Progress { desk, caller: caller.clone(), named, peer, token }
+    }
+
+    /// A user who stops a call stops its run.
+    async fn stop(&self, run: &RunId, caller: &Caller) {
+        let cancel = cancel("the user of the client asked to stop");
+        if let Err(refusal) = self.desk().control(run, cancel, caller).await {
+            tracing::debug!(%run, %refusal, "the run goes on");
+        }
+    }
+}
+
+/// That a run is to end.
+fn cancel(reason: &str) -> Control {
+    Control { action: Action::Cancel, value: Value::Null, reason: reason.to_owned() }
+}
+
+/// A refusal as an error of the protocol: for whom there is no such thing, the parameters are wrong.
+fn refused(refusal: Refusal) -> ErrorData {
+    let data = serde_json::to_value(&refusal).ok();
+    match refusal.code {
+        RefusalCode::EngineUnavailable | RefusalCode::Internal => {
+            ErrorData::internal_error(refusal.to_string(), data)
+        }
+        _ => ErrorData::invalid_params(refusal.to_string(), data),
+    }
+}
+
+/// A call that shows how a run stands, at once or after a while.
+fn status(run: &RunId, wait_s: Option<u64>) -> Call {
+    let mut arguments = Map::from_iter([("run".to_owned(), json!(run))]);
+    if let Some(wait_s) = wait_s {
+        arguments.insert("wait_s".to_owned(), json!(wait_s));
+    }
+    Call { tool: STATUS.to_owned(), arguments, meta: Map::new() }
+}
+
+/// Whether a call stays for what comes, so that its user may be asked meanwhile.
+fn waits(call: &Call) -> bool {
+    let wait_s = call.arguments.get("wait_s").and_then(Value::as_f64);
+    wait_s.is_none_or(|it| it > 0.0)
+}
+
+/// What the user of an older client answered.
+async fn heard(handle: RequestHandle<RoleServer>) -> Option<String> {
+    match handle.await_response().await {
+        Ok(ClientResult::ElicitResult(result)) => questions::answer(&result).ok().flatten(),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Whether a client can show a form to its user.
+fn elicits(context: &RequestContext<RoleServer>) -> bool {
+    let can = context.client_capabilities().and_then(|it| it.elicitation);
+    // An empty capability is that of the time before there were urls.
+    can.is_some_and(|it| it.form.is_some() || it.url.is_none())
+}
+
+fn takes_tasks(context: &RequestContext<RoleServer>) -> bool {
+    is_modern(context) && context.client_capabilities().is_some_and(|it| it.supports_tasks())
+}
+
+/// A call that broke down in our own code: the client is answered all the same.
+fn broke_down() -> Outcome {
+    let message = "the call broke down inside the server";
+    let hint = "what it had started goes on; `team_status` without arguments lists recent runs";
+    Outcome::refused(&Refusal::new(RefusalCode::Internal, message, hint))
+}
