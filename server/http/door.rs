@@ -20,8 +20,8 @@ use rmcp::model::{
 };
 use rmcp::transport::StreamableHttpService;
 
-use super::access::Denied;
 use super::body::{Answering, Leaving, read};
+use super::claims::Denied;
 use super::era::Eras;
 use super::room::{Place, Room};
 use super::session::{HEADER, Sessions, Visit, Visitor};

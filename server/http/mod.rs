@@ -3,14 +3,25 @@
 
 mod access;
 mod body;
+mod claims;
 pub(crate) mod door;
 mod era;
 mod guard;
+mod jwks;
 mod listen;
+mod oauth;
 mod older;
 mod reply;
 mod room;
 mod session;
+mod tokens;
+
+#[cfg(test)]
+mod access_tests;
+#[cfg(test)]
+mod jwks_tests;
+#[cfg(test)]
+mod login;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,7 +35,7 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use callboard_config::Team;
 use callboard_scheduler::Desk;
-use http::{Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use rmcp::ServerHandler;
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
@@ -32,7 +43,8 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use access::{Access, Denied};
+use access::{Access, Gate};
+use claims::Denied;
 use door::{Door, Dress};
 use era::Eras;
 use guard::Guard;
@@ -42,6 +54,7 @@ use session::{Introductions, Sessions};
 
 use crate::mcp::Server;
 use crate::shared::Shared;
+use crate::who::Principal;
 
 /// Where the document about tokens stands.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -56,7 +69,7 @@ pub struct HttpOptions {
 /// What all routes share.
 pub(crate) struct House {
     pub(crate) shared: Shared,
-    access: Access,
+    gate: Gate,
     own: SocketAddr,
 }
 
@@ -97,7 +110,8 @@ pub(crate) async fn serve<H: ServerHandler>(
 ) {
     let own = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
     let limits = shared.desk.team().limits.clone();
-    let house = Arc::new(House { shared, access: Access::default(), own });
+    let gate = Gate::new(shared.desk.team());
+    let house = Arc::new(House { shared, gate, own });
     let dress: Dress<H> = Arc::new(dress);
     let app = router(&house, dress, options, &ending);
     listen::listen(listener, app, &limits, ending).await;
@@ -110,7 +124,8 @@ fn router<H: ServerHandler>(
     ending: &CancellationToken,
 ) -> Router {
     let limits = house.shared.desk.team().limits.clone();
-    let metadata = format!("{METADATA}/mcp");
+    // Whatever stands before us may serve us under another path.
+    let metadata = format!("{METADATA}/{{*path}}");
     let mut app = Router::new().route("/mcp", any(door::enter::<H>)).with_state(door(
         house,
         dress.clone(),
@@ -167,11 +182,21 @@ fn door<H: ServerHandler>(
 
 impl House {
     fn denied(&self, denied: &Denied) -> Response {
-        let team = self.shared.desk.team();
-        let document = format!("http://{}{METADATA}/mcp", self.own);
-        let document = self.access.metadata(&team, "").map(|_| document);
-        let challenge = denied.challenge(document.as_deref());
-        reply::challenged(denied.status(), &denied.to_string(), &challenge)
+        let challenge = self.access().challenge(denied);
+        reply::challenged(denied.status(), &denied.to_string(), challenge.as_deref())
+    }
+
+    fn access(&self) -> Arc<Access> {
+        self.gate.now(&self.shared.desk.team())
+    }
+
+    /// Who sends this. A team that asks nobody any more, where others can reach it, has no caller.
+    async fn admit(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
+        let access = self.access();
+        if is_open_to_all(self.own, access.team()) {
+            return Err(Denied::NoToken);
+        }
+        access.admit(headers).await
     }
 }
 
@@ -189,7 +214,7 @@ async fn guarded(
     }
     let path = request.uri().path();
     if path != "/healthz" && !path.starts_with(METADATA) {
-        match house.access.admit(&team, request.headers()).await {
+        match house.admit(request.headers()).await {
             Ok(principal) => request.extensions_mut().insert(principal),
             Err(denied) => return house.denied(&denied),
         };
@@ -201,8 +226,7 @@ async fn guarded(
 
 /// The document that tells a client where to get a token.
 async fn tokens(State(house): State<Arc<House>>) -> Response {
-    let team = house.shared.desk.team();
-    match house.access.metadata(&team, &format!("http://{}", house.own)) {
+    match house.access().metadata() {
         Some(document) => Json(document).into_response(),
         None => reply::plain(StatusCode::NOT_FOUND, "this team takes no tokens of an OAuth issuer"),
     }

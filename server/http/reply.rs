@@ -31,9 +31,9 @@ pub(crate) fn full(id: Option<RequestId>, what: &str, most: usize) -> Response {
 }
 
 /// A caller without the right to do this.
-pub(crate) fn challenged(status: StatusCode, message: &str, challenge: &str) -> Response {
+pub(crate) fn challenged(status: StatusCode, message: &str, challenge: Option<&str>) -> Response {
     let mut response = plain(status, message);
-    if let Ok(challenge) = HeaderValue::from_str(challenge) {
+    if let Some(challenge) = challenge.and_then(|it| HeaderValue::from_str(it).ok()) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response

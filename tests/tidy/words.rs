@@ -40,7 +40,7 @@ const PLACES: &[OnePlace] = &[
     },
     OnePlace {
         signs: &[Sign::Name("reqwest")],
-        places: &["agents/model/", "agents/toolbox/mcp/"],
+        places: &["agents/model/", "agents/toolbox/mcp/", "server/http/jwks.rs"],
         instead: "ask agents/model/ or agents/toolbox/mcp/, whose clients have deadlines and follow no redirect",
     },
     OnePlace {
