@@ -40,7 +40,8 @@ impl std::fmt::Display for Denied {
         match self {
             Denied::NoToken => f.write_str("send `Authorization: Bearer TOKEN`"),
             Denied::BadToken(why) => write!(f, "the token is not taken: {why}"),
-            Denied::Unavailable(why) => write!(f, "no token can be checked now: {why}"),
+            // Where the keys are looked for is for the log.
+            Denied::Unavailable(_) => f.write_str("no token can be checked now; try again soon"),
             Denied::Scope(needed) => write!(f, "this takes the scope `{}`", needed.as_str()),
         }
     }
