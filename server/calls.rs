@@ -1,20 +1,17 @@
 //! A call of a tool, from its arguments to its answer: the result, a question to the user, or a task.
 
-use std::time::Duration;
-
 use callboard_scheduler::{Refusal, RefusalCode};
 use callboard_tools::{Call, Outcome, Patience, UnknownTool};
 use callboard_trace::{Action, Caller, Control, RunId, RunView};
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, ContentBlock,
-    ElicitRequest, ErrorData, GetTaskResult, InputResponses, ProgressToken, ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
+    GetTaskResult, ProgressToken,
 };
-use rmcp::service::{PeerRequestOptions, RequestContext, RequestHandle};
+use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::mcp::{Server, is_modern};
@@ -22,16 +19,8 @@ use crate::open::Asked;
 use crate::progress::Progress;
 use crate::{questions, tasks};
 
-/// How long a user of an older client may take for an answer; the question stays open after it.
-const ASKED_FOR: Duration = Duration::from_secs(3_600);
 /// The tool that waits for a run, whatever was called first.
 const STATUS: &str = "team_status";
-
-/// What a call came to by now, and whether its user may be asked.
-struct Round {
-    outcome: Outcome,
-    may_ask: bool,
-}
 
 impl Server {
     /// Does a call, or goes on with one that waited for answers.
@@ -50,31 +39,27 @@ impl Server {
         let since = Instant::now();
         let caller = self.caller(context);
         let bound_to = questions::bound_to(&caller.principal, &call);
-        let round = match state {
-            None => {
-                let outcome = self.answer(call.clone(), context).await?;
-                Round { outcome, may_ask: waits(&call) }
-            }
+        let (outcome, may_ask) = match state {
+            None => (self.answer(call.clone(), context).await?, waits(&call)),
             Some(state) => {
                 let run = questions::resumed(&state, self.seals(), &bound_to);
                 let run = run.map_err(|told| ErrorData::invalid_params(told, None))?;
                 self.resume(&run, &given, &caller, context).await?
             }
         };
-        let Some(view) = self.open_run(&round.outcome, &caller).await else {
-            return Ok(self.complete(round.outcome, context).into());
+        let Some(view) = self.open_run(&outcome, &caller).await else {
+            return Ok(self.complete(outcome, context).into());
         };
         if !is_modern(context) {
-            let asked = round.may_ask && elicits(context);
-            let outcome = if asked {
-                self.ask_along(round.outcome, view, &caller, since, context).await?
+            let outcome = if may_ask && questions::elicits(context) {
+                self.ask_along(outcome, view, &caller, since, context).await?
             } else {
-                round.outcome
+                outcome
             };
             return Ok(self.complete(outcome, context).into());
         }
-        if round.may_ask
-            && elicits(context)
+        if may_ask
+            && questions::elicits(context)
             && let Some(mut required) = questions::required(&view, self.seals(), &bound_to)
         {
             required.meta = self.signed(context);
@@ -86,7 +71,7 @@ impl Server {
             created.meta = self.signed(context);
             return Ok(created.into());
         }
-        Ok(self.complete(round.outcome, context).into())
+        Ok(self.complete(outcome, context).into())
     }
 
     /// An outcome as a result that is complete.
@@ -101,56 +86,8 @@ impl Server {
         result.with_meta(self.signed(context))
     }
 
-    /// Takes the answers in that are to questions still open, then waits for the run as its call
-    /// did. An answer that came before changes nothing.
-    async fn resume(
-        &self,
-        run: &RunId,
-        given: &InputResponses,
-        caller: &Caller,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Round, ErrorData> {
-        let answered = match self.take_answers(run, given, caller).await {
-            Ok(answered) => answered,
-            Err(refusal) => {
-                return Ok(Round { outcome: Outcome::refused(&refusal), may_ask: false });
-            }
-        };
-        // Nobody answered: the user is not there, or does not want to. Without any response at all
-        // the client has forgotten to ask.
-        let wait_s = (!answered).then_some(0);
-        let outcome = self.answer(status(run, wait_s), context).await?;
-        Ok(Round { outcome, may_ask: answered || given.is_empty() })
-    }
-
-    /// Writes down what a user answered; whether there was anything.
-    async fn take_answers(
-        &self,
-        run: &RunId,
-        given: &InputResponses,
-        caller: &Caller,
-    ) -> Result<bool, Refusal> {
-        let answers = questions::answers(given).map_err(|problems| {
-            let hint =
-                "answer as the form says: {\"action\": \"accept\", \"content\": {\"answer\": …}}";
-            let message = "some of the inputResponses cannot be read";
-            Refusal { problems, ..Refusal::new(RefusalCode::InvalidInput, message, hint) }
-        })?;
-        let view = self.desk().view(run, caller).await?;
-        let open = |id: &String| view.questions.iter().any(|it| it.id == *id);
-        let answers: std::collections::BTreeMap<String, String> = answers
-            .into_iter()
-            .filter(|(id, _)| open(id))
-            .filter_map(|(id, it)| Some((id, it.as_str()?.to_owned())))
-            .collect();
-        if answers.is_empty() {
-            return Ok(false);
-        }
-        self.desk().answer(run, &answers, caller).await.map(|_| true)
-    }
-
     /// The run of an outcome, while it is open.
-    async fn open_run(&self, outcome: &Outcome, caller: &Caller) -> Option<RunView> {
+    pub(crate) async fn open_run(&self, outcome: &Outcome, caller: &Caller) -> Option<RunView> {
         if outcome.is_error || outcome.is_end() {
             return None;
         }
@@ -159,82 +96,23 @@ impl Server {
         (!view.state.is_over()).then_some(view)
     }
 
-    /// Asks the user of an older client, one question after the other, for as long as the call may
-    /// take. Who answers later is heard as well.
-    async fn ask_along(
+    /// Shows how a run stands, at once or after a while.
+    pub(crate) async fn follow(
         &self,
-        mut outcome: Outcome,
-        mut view: RunView,
-        caller: &Caller,
-        since: Instant,
+        run: &RunId,
+        wait_s: Option<u64>,
         context: &RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
-        let until = since + self.deadline(caller).await.most;
-        while let Some(answered) = self.ask_first(&view, caller, context).await {
-            let is_answered = tokio::select! {
-                answered = timeout_at(until, answered) => matches!(answered, Ok(Ok(true))),
-                () = context.ct.cancelled() => false,
-            };
-            if !is_answered {
-                break;
-            }
-            let left = until.saturating_duration_since(Instant::now()).as_secs();
-            outcome = self.answer(status(&view.run, Some(left)), context).await?;
-            match self.open_run(&outcome, caller).await {
-                Some(next) => view = next,
-                None => break,
-            }
+        let mut arguments = Map::from_iter([("run".to_owned(), json!(run))]);
+        if let Some(wait_s) = wait_s {
+            arguments.insert("wait_s".to_owned(), json!(wait_s));
         }
-        Ok(outcome)
-    }
-
-    /// Puts a run's first question to the user of an older client, once. Tells whether it was
-    /// answered. `None` if there is none to put.
-    async fn ask_first(
-        &self,
-        view: &RunView,
-        caller: &Caller,
-        context: &RequestContext<RoleServer>,
-    ) -> Option<oneshot::Receiver<bool>> {
-        let question = view.questions.first()?;
-        let form = questions::form(&view.run, question)?;
-        if !self.put(&question.id) {
-            return None;
-        }
-        let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
-        let options = PeerRequestOptions::with_timeout(ASKED_FOR);
-        let sent = context.peer.send_cancellable_request(request, options).await;
-        let Ok(handle) = sent.inspect_err(|error| tracing::debug!(%error, "nobody is asked"))
-        else {
-            self.unput(&question.id);
-            return None;
-        };
-        let (told, answered) = oneshot::channel();
-        let (server, caller) = (self.clone(), caller.clone());
-        let (run, question) = (view.run.clone(), question.id.clone());
-        self.beside().spawn(async move {
-            let answer = tokio::select! {
-                answer = heard(handle) => answer,
-                () = server.ended() => None,
-            };
-            let done = match answer {
-                Some(answer) => {
-                    let answers = [(question.clone(), answer)].into();
-                    let done = server.desk().answer(&run, &answers, &caller).await;
-                    done.inspect_err(|it| tracing::debug!(%run, refusal = %it, "not answered"))
-                        .is_ok()
-                }
-                None => false,
-            };
-            server.unput(&question);
-            // The call may have been answered without it.
-            let _ = told.send(done);
-        });
-        Some(answered)
+        let call = Call { tool: STATUS.to_owned(), arguments, meta: Map::new() };
+        self.answer(call, context).await
     }
 
     /// How long calls of a client may take.
-    async fn deadline(&self, caller: &Caller) -> Deadline {
+    pub(crate) async fn deadline(&self, caller: &Caller) -> Deadline {
         let gives_up = self.desk().gives_up_after(&caller.client).await;
         Deadline::of(&caller.client, &self.desk().team().limits, gives_up)
     }
@@ -298,7 +176,7 @@ impl Server {
         let times = self.desk().times(run, &caller).await.map_err(refused)?;
         // Who reads this has been told of the end, as by the answer of a call.
         let result = if view.state.is_over() {
-            let outcome = self.answer(status(run, Some(0)), context).await?;
+            let outcome = self.follow(run, Some(0), context).await?;
             match serde_json::to_value(self.complete(outcome, context)) {
                 Ok(Value::Object(result)) => result,
                 Ok(_) | Err(_) => Map::new(),
@@ -306,21 +184,10 @@ impl Server {
         } else {
             Map::new()
         };
-        let asks = elicits(context);
+        let asks = questions::elicits(context);
         let mut task = GetTaskResult::new(tasks::detailed(&view, times, asks, || result));
         task.meta = self.signed(context);
         Ok(task)
-    }
-
-    /// Takes in what a client answers to a task.
-    pub(crate) async fn update(
-        &self,
-        run: &RunId,
-        given: &InputResponses,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        let taken = self.take_answers(run, given, &self.caller(context)).await;
-        taken.map(drop).map_err(refused)
     }
 
     /// Stops the run of a task. What is over cannot be stopped, and need not be.
@@ -362,44 +229,20 @@ fn cancel(reason: &str) -> Control {
 }
 
 /// A refusal as an error of the protocol: for whom there is no such thing, the parameters are wrong.
-fn refused(refusal: Refusal) -> ErrorData {
+pub(crate) fn refused(refusal: Refusal) -> ErrorData {
     let data = serde_json::to_value(&refusal).ok();
-    match refusal.code {
-        RefusalCode::EngineUnavailable | RefusalCode::Internal => {
-            ErrorData::internal_error(refusal.to_string(), data)
-        }
-        _ => ErrorData::invalid_params(refusal.to_string(), data),
+    let is_ours = matches!(refusal.code, RefusalCode::EngineUnavailable | RefusalCode::Internal);
+    if is_ours {
+        ErrorData::internal_error(refusal.to_string(), data)
+    } else {
+        ErrorData::invalid_params(refusal.to_string(), data)
     }
-}
-
-/// A call that shows how a run stands, at once or after a while.
-fn status(run: &RunId, wait_s: Option<u64>) -> Call {
-    let mut arguments = Map::from_iter([("run".to_owned(), json!(run))]);
-    if let Some(wait_s) = wait_s {
-        arguments.insert("wait_s".to_owned(), json!(wait_s));
-    }
-    Call { tool: STATUS.to_owned(), arguments, meta: Map::new() }
 }
 
 /// Whether a call stays for what comes, so that its user may be asked meanwhile.
 fn waits(call: &Call) -> bool {
     let wait_s = call.arguments.get("wait_s").and_then(Value::as_f64);
     wait_s.is_none_or(|it| it > 0.0)
-}
-
-/// What the user of an older client answered.
-async fn heard(handle: RequestHandle<RoleServer>) -> Option<String> {
-    match handle.await_response().await {
-        Ok(ClientResult::ElicitResult(result)) => questions::answer(&result).ok().flatten(),
-        Ok(_) | Err(_) => None,
-    }
-}
-
-/// Whether a client can show a form to its user.
-fn elicits(context: &RequestContext<RoleServer>) -> bool {
-    let can = context.client_capabilities().and_then(|it| it.elicitation);
-    // An empty capability is that of the time before there were urls.
-    can.is_some_and(|it| it.form.is_some() || it.url.is_none())
 }
 
 fn takes_tasks(context: &RequestContext<RoleServer>) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing: bytes and words become calls of the desk, and answers become bytes and words.
 
+mod asking;
 mod calls;
 mod cli;
 mod deadline;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use callboard_tools::Call;
 use callboard_trace::{Question, RunId, RunView};
+use rmcp::RoleServer;
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
     InputRequest, InputRequests, InputRequiredResult, InputResponses,
 };
+use rmcp::service::RequestContext;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -100,14 +102,19 @@ pub(crate) fn answers(given: &InputResponses) -> Result<Map<String, Value>, Vec<
 
 /// The answer of one form. `None` if the user gave none.
 pub(crate) fn answer(result: &ElicitResult) -> Result<Option<String>, String> {
-    match result.action {
-        ElicitationAction::Accept => {
-            let field = result.content.as_ref().and_then(|it| it.get(FIELD));
-            let text = field.and_then(Value::as_str).map(str::to_owned);
-            text.map(Some).ok_or_else(|| format!("content.{FIELD}: missing; write a text"))
-        }
-        _ => Ok(None),
+    if result.action != ElicitationAction::Accept {
+        return Ok(None);
     }
+    let field = result.content.as_ref().and_then(|it| it.get(FIELD));
+    let text = field.and_then(Value::as_str).map(str::to_owned);
+    text.map(Some).ok_or_else(|| format!("content.{FIELD}: missing; write a text"))
+}
+
+/// Whether a client can show a form to its user.
+pub(crate) fn elicits(context: &RequestContext<RoleServer>) -> bool {
+    let can = context.client_capabilities().and_then(|it| it.elicitation);
+    // An empty capability is that of the time before there were urls.
+    can.is_some_and(|it| it.form.is_some() || it.url.is_none())
 }
 
 #[cfg(test)]

@@ -70,16 +70,22 @@ pub(crate) async fn enter<H: ServerHandler>(
     let taken = match parts.method {
         Method::POST => door.post(&mut parts, body, &principal, visit.as_ref()).await,
         Method::GET => {
-            let place = door.room.stream().map_err(|(what, most)| reply::full(None, what, most));
+            let place =
+                door.room.stream().map_err(|(what, most)| Box::new(reply::full(None, what, most)));
             place.map(|it| (Bytes::new(), Admitted::with(Some(it))))
         }
         _ => Ok((Bytes::new(), Admitted::with(None))),
     };
     let (body, admitted) = match taken {
         Ok(taken) => taken,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
-    let response = door.mcp.handle(Request::from_parts(parts, Whole::new(body))).await;
+    let ends = parts.method == Method::DELETE;
+    let mut response = door.mcp.handle(Request::from_parts(parts, Whole::new(body))).await;
+    if ends && response.status() == StatusCode::ACCEPTED {
+        // The session is over already; some clients take "accepted" for a failure.
+        *response.status_mut() = StatusCode::OK;
+    }
     door.leave(response, admitted, visit, &principal)
 }
 
@@ -94,25 +100,25 @@ impl<H: ServerHandler> Door<H> {
         body: Body,
         principal: &Principal,
         visit: Option<&Visit>,
-    ) -> Result<(Bytes, Admitted), Response> {
+    ) -> Result<(Bytes, Admitted), Box<Response>> {
         if !is_json(&parts.headers) {
             let told = "the Content-Type must be application/json";
-            return Err(reply::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, told));
+            return Err(Box::new(reply::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, told)));
         }
         let limits = self.limits();
         let within = Duration::from_secs(limits.body_s.max(1));
         let body = read(body, limits.line_bytes, within).await.map_err(|(status, message)| {
-            reply::refused(status, &Refused { id: None, code: ErrorCode::INVALID_REQUEST, message })
+            refused(status, &Refused { id: None, code: ErrorCode::INVALID_REQUEST, message })
         })?;
         let message = match Frame::whole(&body).read(&limits) {
             Read::Message(message) => *message,
-            Read::Refused(refused) => {
-                return Err(reply::refused(StatusCode::BAD_REQUEST, &refused));
+            Read::Refused(bad) => {
+                return Err(refused(StatusCode::BAD_REQUEST, &bad));
             }
             Read::Nothing => {
                 let message = "the body holds no message that can be read".to_owned();
-                let refused = Refused { id: None, code: ErrorCode::PARSE_ERROR, message };
-                return Err(reply::refused(StatusCode::BAD_REQUEST, &refused));
+                let bad = Refused { id: None, code: ErrorCode::PARSE_ERROR, message };
+                return Err(refused(StatusCode::BAD_REQUEST, &bad));
             }
         };
         let admitted = self.admit(&message, parts, principal, visit, &limits).await?;
@@ -126,7 +132,7 @@ impl<H: ServerHandler> Door<H> {
         principal: &Principal,
         visit: Option<&Visit>,
         limits: &Limits,
-    ) -> Result<Admitted, Response> {
+    ) -> Result<Admitted, Box<Response>> {
         let request = match message {
             JsonRpcMessage::Request(request) => request,
             JsonRpcMessage::Notification(it) => {
@@ -144,21 +150,14 @@ impl<H: ServerHandler> Door<H> {
         };
         let id = request.id.clone();
         self.scope(&request.request, principal)?;
-        let full = |(what, most)| reply::full(Some(id.clone()), what, most);
-        let place = match &request.request {
-            ClientRequest::SubscriptionsListenRequest(_) => self.room.stream(),
-            _ => self.room.call(&principal.name),
-        };
+        let full = |(what, most)| Box::new(reply::full(Some(id.clone()), what, most));
+        let stays = matches!(request.request, ClientRequest::SubscriptionsListenRequest(_));
+        let place = if stays { self.room.stream() } else { self.room.call(&principal.name) };
         let place = place.map_err(full)?;
-        let visitor = match &request.request {
-            ClientRequest::InitializeRequest(it) if visit.is_none() => {
-                if self.eras.is_full().await {
-                    return Err(full(("sessions", limits.sessions)));
-                }
-                Some(Visitor::of(&it.params))
-            }
-            _ => None,
-        };
+        let visitor = visitor(&request.request).filter(|_| visit.is_none());
+        if visitor.is_some() && self.eras.is_full().await {
+            return Err(full(("sessions", limits.sessions)));
+        }
         let (open, asked) = self.ask(request, visit, limits)?;
         parts.extensions.insert(asked.clone());
         let answering = Some(Answering::new(open, asked));
@@ -167,16 +166,22 @@ impl<H: ServerHandler> Door<H> {
 
     /// Whether the caller may ask for this at all. What it may not is an error of HTTP, so that its
     /// client can ask for a token that may.
-    fn scope(&self, request: &ClientRequest, principal: &Principal) -> Result<(), Response> {
-        let needed = match request {
-            ClientRequest::CallToolRequest(it) => self.house.shared.needs(&it.params.name),
-            ClientRequest::UpdateTaskRequest(_) | ClientRequest::CancelTaskRequest(_) => Scope::Run,
-            _ => Scope::Read,
+    fn scope(&self, request: &ClientRequest, principal: &Principal) -> Result<(), Box<Response>> {
+        let acts = matches!(
+            request,
+            ClientRequest::UpdateTaskRequest(_) | ClientRequest::CancelTaskRequest(_)
+        );
+        let needed = if let ClientRequest::CallToolRequest(it) = request {
+            self.house.shared.needs(&it.params.name)
+        } else if acts {
+            Scope::Run
+        } else {
+            Scope::Read
         };
         if principal.scope >= needed {
             return Ok(());
         }
-        Err(self.house.denied(&Denied::Scope(needed)))
+        Err(Box::new(self.house.denied(&Denied::Scope(needed))))
     }
 
     /// Takes a request in: one that goes on in a session, or one that stands for itself.
@@ -185,12 +190,12 @@ impl<H: ServerHandler> Door<H> {
         request: &JsonRpcRequest<ClientRequest>,
         visit: Option<&Visit>,
         limits: &Limits,
-    ) -> Result<(Arc<Open>, Asked), Response> {
+    ) -> Result<(Arc<Open>, Asked), Box<Response>> {
         let id = &request.id;
         let open = visit.map_or_else(Arc::default, |it| self.sessions.open(&it.session));
         if open.is_full(limits.in_flight) {
             let what = "requests of one session that wait for their answer";
-            return Err(reply::full(Some(id.clone()), what, limits.in_flight));
+            return Err(Box::new(reply::full(Some(id.clone()), what, limits.in_flight)));
         }
         let progress = request.request.get_meta().get_progress_token();
         let asked = open.add(id.clone(), progress).ok_or_else(|| twice(id))?;
@@ -219,10 +224,19 @@ impl<H: ServerHandler> Door<H> {
     }
 }
 
-fn twice(id: &RequestId) -> Response {
+fn visitor(request: &ClientRequest) -> Option<Visitor> {
+    let ClientRequest::InitializeRequest(it) = request else { return None };
+    Some(Visitor::of(&it.params))
+}
+
+fn refused(status: StatusCode, what: &Refused) -> Box<Response> {
+    Box::new(reply::refused(status, what))
+}
+
+fn twice(id: &RequestId) -> Box<Response> {
     let message = format!("the id {id} belongs to a request that is not answered yet");
-    let refused = Refused { id: Some(id.clone()), code: ErrorCode::INVALID_REQUEST, message };
-    reply::refused(StatusCode::BAD_REQUEST, &refused)
+    let bad = Refused { id: Some(id.clone()), code: ErrorCode::INVALID_REQUEST, message };
+    refused(StatusCode::BAD_REQUEST, &bad)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

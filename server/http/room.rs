@@ -16,11 +16,13 @@ pub(crate) struct Room {
 }
 
 /// A place that is taken until this is dropped.
+#[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     _share: Option<Share>,
 }
 
+#[derive(Debug)]
 struct Share {
     held: Arc<Mutex<HashMap<String, usize>>>,
     whose: String,
@@ -85,14 +87,14 @@ mod tests {
     #[test]
     fn nobody_takes_all_the_room() {
         let room = Room::new(&Limits { in_flight_all: 4, streams: 1, ..Limits::default() });
-        let mine = [room.call("ann"), room.call("ann")].map(|it| it.ok().expect("room"));
+        let mine = [room.call("ann"), room.call("ann")].map(|it| it.expect("room"));
         assert_eq!(room.call("ann").err(), Some(("calls of one caller in flight", 2)));
-        let theirs = [room.call("ben"), room.call("ben")].map(|it| it.ok().expect("room"));
+        let theirs = [room.call("ben"), room.call("ben")].map(|it| it.expect("room"));
         assert_eq!(room.call("eve").err(), Some(("calls in flight", 4)));
         drop(mine);
         assert!(room.call("ann").is_ok());
         drop(theirs);
-        let stream = room.stream().ok().expect("room");
+        let stream = room.stream().expect("room");
         assert_eq!(room.stream().err(), Some(("streams", 1)));
         drop(stream);
         assert!(room.stream().is_ok());
