@@ -24,6 +24,7 @@ mod journal;
 mod lead;
 mod listen;
 mod look;
+mod news;
 mod node;
 mod onward;
 mod patience;

@@ -17,6 +17,7 @@ mod held;
 mod ink;
 mod journal;
 mod new;
+mod newest;
 mod node;
 mod open;
 mod pace;
