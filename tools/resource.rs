@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use callboard_config::{Agent, AgentName, Team, schema};
+use callboard_config::{AgentName, Team, schema};
 use callboard_scheduler::{Desk, Refusal, RefusalCode};
 use callboard_trace::{Caller, Record, RunId};
 use serde_json::{Value, json};
 
+use crate::card::card;
+use crate::effective::effective;
 use crate::excerpt::{Excerpt, Found};
 use crate::nearest::{did_you_mean, quoted};
 use crate::status::{of_run, of_team};
-use crate::uri::{SCHEME, Uri};
+use crate::uri::Uri;
 
 /// Entries of a list that is read whole.
 const ENTRIES: u32 = 2_000;
@@ -46,6 +48,8 @@ pub struct Excerpted {
     pub next_offset: Option<usize>,
     /// How many lines match, if lines were looked for.
     pub matches: Option<usize>,
+    /// Whether nothing changes it but another reading of the team's files.
+    pub is_still: bool,
 }
 
 /// Reads a page of anything that has a uri.
@@ -54,12 +58,30 @@ pub struct Excerpted {
 /// `not_found` with the nearest uris, for what belongs to somebody else too; `invalid_input` for a
 /// pattern that is none; `engine_unavailable`.
 pub async fn read(desk: &Desk, reading: &Reading, caller: &Caller) -> Result<Excerpted, Refusal> {
-    let uri = Uri::parse(&reading.uri).ok_or_else(|| nothing(&reading.uri))?;
+    let uri = parsed(&reading.uri)?;
     let mut page = Excerpt::new(reading.offset, reading.most, reading.grep.as_deref())
         .map_err(|told| refused_pattern(&told))?;
     let mime = write(desk, &uri, caller, &mut page).await?;
     let Found { text, bytes, next, matches } = page.end();
-    Ok(Excerpted { uri: uri.to_string(), mime, text, bytes, next_offset: next, matches })
+    let is_still = uri.is_still();
+    let uri = uri.to_string();
+    Ok(Excerpted { uri, mime, text, bytes, next_offset: next, matches, is_still })
+}
+
+/// What a text leads to.
+pub(crate) fn parsed(uri: &str) -> Result<Uri, Refusal> {
+    Uri::parse(uri).ok_or_else(|| nothing(uri))
+}
+
+/// What the team's files alone say, and what kind of text it is; `None` if runs say it too.
+pub(crate) fn of_files(team: &Team, uri: &Uri) -> Option<Result<(String, &'static str), Refusal>> {
+    let shown = |it: Value| (format!("{it:#}"), "application/json");
+    match uri {
+        Uri::Team("config") => Some(Ok(shown(effective(team)))),
+        Uri::Agent(name) => Some(card(team, name).map(shown)),
+        Uri::Schema(name) => Some(schema_of(team, name).map(|it| (it, "application/schema+json"))),
+        Uri::Team(_) | Uri::Run(_) | Uri::Part(..) | Uri::Artifact(..) | Uri::Named(_) => None,
+    }
 }
 
 /// Writes the whole text into the page, piece by piece; answers what kind of text it is.
@@ -69,13 +91,13 @@ async fn write(
     caller: &Caller,
     page: &mut Excerpt,
 ) -> Result<&'static str, Refusal> {
+    if let Some(said) = of_files(&desk.team(), uri) {
+        let (text, mime) = said?;
+        page.push(&text);
+        return Ok(mime);
+    }
     let whole = match uri {
         Uri::Team(side) => of_team(desk, side, caller).await?,
-        Uri::Agent(name) => card(&desk.team(), name)?,
-        Uri::Schema(name) => {
-            page.push(&schema_of(&desk.team(), name)?);
-            return Ok("application/schema+json");
-        }
         Uri::Run(run) => json!(desk.view(run, caller).await?),
         Uri::Part(run, "trace") => {
             desk.walk(run, caller, |it| {
@@ -90,6 +112,7 @@ async fn write(
         Uri::Part(run, part) => of_run(desk, run, caller, part, (0, ENTRIES)).await?,
         Uri::Artifact(run, number) => return artifact(desk, run, *number, caller, page).await,
         Uri::Named(name) => return named(desk, name, caller, page).await,
+        Uri::Agent(_) | Uri::Schema(_) => return Err(nothing(&uri.to_string())),
     };
     page.push(&format!("{whole:#}"));
     Ok("application/json")
@@ -114,6 +137,21 @@ async fn artifacts(
     };
     desk.walk(run, caller, walk).await?;
     Ok("application/jsonl")
+}
+
+/// How many artifacts there are below a run.
+pub(crate) async fn count_artifacts(
+    desk: &Desk,
+    run: &RunId,
+    caller: &Caller,
+) -> Result<usize, Refusal> {
+    let mut known = HashSet::new();
+    let walk = |record: &Record| {
+        known.extend(record.made().map(|it| it.0.key));
+        true
+    };
+    desk.walk(run, caller, walk).await?;
+    Ok(known.len())
 }
 
 async fn artifact(
@@ -164,34 +202,6 @@ async fn named(
     }
     let hint = "an older one is read as team://runs/{id}/artifacts/{n}; team://runs lists the runs";
     Err(not_found(&format!("no recent run of yours left {}", quoted(name)), hint))
-}
-
-/// What is known of an agent, without its instructions.
-fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
-    let known = AgentName::parse(name).and_then(|it| team.agents.get(&it));
-    let Some(agent) = known else {
-        let names = team.agents.keys().map(AgentName::as_str);
-        let near = did_you_mean(name, names, "there are");
-        let message = format!("agent {} is not in this team{near}", quoted(name));
-        return Err(not_found(&message, "team://agents lists them"));
-    };
-    let takes_from = |it: &&Agent| it.handoffs.iter().any(|edge| edge.to == agent.name);
-    let from: Vec<&AgentName> =
-        team.agents.values().filter(takes_from).map(|it| &it.name).collect();
-    let to = agent
-        .handoffs
-        .iter()
-        .map(|it| json!({"to": it.to, "mode": it.mode, "triggers": it.triggers, "when": it.when}));
-    let models = agent.models.iter().map(|it| format!("{}/{}", it.provider, it.model));
-    Ok(json!({
-        "name": agent.name, "description": agent.description,
-        "models": models.collect::<Vec<_>>(), "tools": agent.tools,
-        "disallowed_tools": agent.disallowed_tools, "permissions": agent.permissions,
-        "grants": agent.grants, "handoffs_to": to.collect::<Vec<_>>(), "handoffs_from": from,
-        "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,
-        "max_turns": agent.max_turns, "publish": agent.publish,
-        "answer": format!("{SCHEME}schema/{}", agent.name),
-    }))
 }
 
 fn schema_of(team: &Team, name: &str) -> Result<String, Refusal> {

@@ -5,7 +5,7 @@ use callboard_trace::RunId;
 /// One thing that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Uri {
-    /// The team at a glance, or one side of it: `board`, `agents`, `runs`, `queue`.
+    /// The team at a glance, or one side of it: `board`, `agents`, `runs`, `queue`, `config`.
     Team(&'static str),
     /// An agent's card.
     Agent(String),
@@ -22,7 +22,7 @@ pub(crate) enum Uri {
 }
 
 /// The sides of the team.
-pub(crate) const TEAM: [&str; 4] = ["board", "agents", "runs", "queue"];
+pub(crate) const TEAM: [&str; 5] = ["board", "agents", "runs", "queue", "config"];
 /// The sides of a run.
 pub(crate) const PARTS: [&str; 6] = ["trace", "steps", "handoffs", "cost", "why", "artifacts"];
 /// How every uri begins.
@@ -54,6 +54,15 @@ impl Uri {
                 Some(Uri::Artifact(RunId::from_text(*run), number))
             }
             _ => None,
+        }
+    }
+
+    /// Whether nothing changes it but another reading of the team's files.
+    pub(crate) fn is_still(&self) -> bool {
+        match self {
+            Uri::Team(side) => *side == "config",
+            Uri::Agent(_) | Uri::Schema(_) | Uri::Artifact(..) | Uri::Named(_) => true,
+            Uri::Run(_) | Uri::Part(..) => false,
         }
     }
 
@@ -94,6 +103,7 @@ mod tests {
             "team://agents",
             "team://runs",
             "team://queue",
+            "team://config",
             "team://agents/coder",
             "team://schema/team",
             "team://runs/r_a",

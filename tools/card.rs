@@ -1,0 +1,37 @@
+//! An agent's card.
+
+use callboard_config::{Agent, AgentName, Team};
+use callboard_scheduler::{Refusal, RefusalCode};
+use serde_json::{Value, json};
+
+use crate::nearest::{did_you_mean, quoted};
+use crate::uri::SCHEME;
+
+/// What is known of an agent, without its instructions.
+pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
+    let known = AgentName::parse(name).and_then(|it| team.agents.get(&it));
+    let Some(agent) = known else {
+        let names = team.agents.keys().map(AgentName::as_str);
+        let near = did_you_mean(name, names, "there are");
+        let message = format!("agent {} is not in this team{near}", quoted(name));
+        let hint = "team://agents lists them";
+        return Err(Refusal::new(RefusalCode::NotFound, message, hint));
+    };
+    let takes_from = |it: &&Agent| it.handoffs.iter().any(|edge| edge.to == agent.name);
+    let from: Vec<&AgentName> =
+        team.agents.values().filter(takes_from).map(|it| &it.name).collect();
+    let to = agent
+        .handoffs
+        .iter()
+        .map(|it| json!({"to": it.to, "mode": it.mode, "triggers": it.triggers, "when": it.when}));
+    let models = agent.models.iter().map(|it| format!("{}/{}", it.provider, it.model));
+    Ok(json!({
+        "name": agent.name, "description": agent.description,
+        "models": models.collect::<Vec<_>>(), "tools": agent.tools,
+        "disallowed_tools": agent.disallowed_tools, "permissions": agent.permissions,
+        "grants": agent.grants, "handoffs_to": to.collect::<Vec<_>>(), "handoffs_from": from,
+        "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,
+        "max_turns": agent.max_turns, "publish": agent.publish,
+        "answer": format!("{SCHEME}schema/{}", agent.name),
+    }))
+}
