@@ -12,7 +12,7 @@ use rmcp::service::{PeerRequestOptions, RequestContext, RequestHandle};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::calls::refused;
+use crate::era::error;
 use crate::mcp::Server;
 use crate::questions;
 
@@ -150,7 +150,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let taken = self.take_answers(run, given, &self.caller(context)).await;
-        taken.map(drop).map_err(refused)
+        taken.map(drop).map_err(|it| error(&it))
     }
 }
 

@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::deadline::Deadline;
-use crate::mcp::{Server, is_modern};
+use crate::era::{error, is_modern};
+use crate::mcp::Server;
 use crate::open::Asked;
 use crate::progress::Progress;
-use crate::{questions, tasks};
+use crate::{questions, tasks, trace_context};
 
 /// The tool that waits for a run, whatever was called first.
 const STATUS: &str = "team_status";
@@ -31,11 +32,10 @@ impl Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let given = request.input_responses.take().unwrap_or_default();
         let state = request.request_state.take();
-        let call = Call {
-            tool: request.name.into_owned(),
-            arguments: request.arguments.unwrap_or_default(),
-            meta: context.meta.0.0.clone(),
-        };
+        let mut meta = context.meta.0.0.clone();
+        trace_context::settle(&mut meta, &context.extensions, self.trace());
+        let (tool, arguments) = (request.name.into_owned(), request.arguments.unwrap_or_default());
+        let call = Call { tool, arguments, meta };
         let since = Instant::now();
         let caller = self.caller(context);
         let bound_to = questions::bound_to(&caller.principal, &call);
@@ -48,7 +48,7 @@ impl Server {
             }
         };
         let Some(view) = self.open_run(&outcome, &caller).await else {
-            return Ok(self.complete(outcome, context).into());
+            return Ok(self.complete(outcome, context).await.into());
         };
         if !is_modern(context) {
             let outcome = if may_ask && questions::elicits(context) {
@@ -56,7 +56,7 @@ impl Server {
             } else {
                 outcome
             };
-            return Ok(self.complete(outcome, context).into());
+            return Ok(self.complete(outcome, context).await.into());
         }
         if may_ask
             && questions::elicits(context)
@@ -66,24 +66,28 @@ impl Server {
             return Ok(required.into());
         }
         if takes_tasks(context) && self.shown().tools.starts_a_run(&call.tool) {
-            let times = self.desk().times(&view.run, &caller).await.map_err(refused)?;
+            let times = self.desk().times(&view.run, &caller).await.map_err(|it| error(&it))?;
             let mut created = tasks::created(&view, times);
             created.meta = self.signed(context);
             return Ok(created.into());
         }
-        Ok(self.complete(outcome, context).into())
+        Ok(self.complete(outcome, context).await.into())
     }
 
     /// An outcome as a result that is complete.
-    pub(crate) fn complete(
+    pub(crate) async fn complete(
         &self,
         outcome: Outcome,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let mut meta = self.signed(context);
+        if let Some(meta) = &mut meta {
+            trace_context::tell(self.desk(), &outcome, &self.caller(context), meta).await;
+        }
         let mut result = CallToolResult::success(vec![ContentBlock::text(outcome.text())]);
         result.structured_content = Some(outcome.body);
         result.is_error = Some(outcome.is_error);
-        result.with_meta(self.signed(context))
+        result.with_meta(meta)
     }
 
     /// The run of an outcome, while it is open.
@@ -172,12 +176,12 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         let caller = self.caller(context);
-        let view = self.desk().view(run, &caller).await.map_err(refused)?;
-        let times = self.desk().times(run, &caller).await.map_err(refused)?;
+        let view = self.desk().view(run, &caller).await.map_err(|it| error(&it))?;
+        let times = self.desk().times(run, &caller).await.map_err(|it| error(&it))?;
         // Who reads this has been told of the end, as by the answer of a call.
         let result = if view.state.is_over() {
             let outcome = self.follow(run, Some(0), context).await?;
-            match serde_json::to_value(self.complete(outcome, context)) {
+            match serde_json::to_value(self.complete(outcome, context).await) {
                 Ok(Value::Object(result)) => result,
                 Ok(_) | Err(_) => Map::new(),
             }
@@ -199,7 +203,7 @@ impl Server {
         let cancel = cancel("its task was cancelled");
         match self.desk().control(run, cancel, &self.caller(context)).await {
             Err(refusal) if refusal.code == RefusalCode::Conflict => Ok(()),
-            cancelled => cancelled.map(drop).map_err(refused),
+            cancelled => cancelled.map(drop).map_err(|it| error(&it)),
         }
     }
 
@@ -226,17 +230,6 @@ impl Server {
 /// That a run is to end.
 fn cancel(reason: &str) -> Control {
     Control { action: Action::Cancel, value: Value::Null, reason: reason.to_owned() }
-}
-
-/// A refusal as an error of the protocol: for whom there is no such thing, the parameters are wrong.
-pub(crate) fn refused(refusal: Refusal) -> ErrorData {
-    let data = serde_json::to_value(&refusal).ok();
-    let is_ours = matches!(refusal.code, RefusalCode::EngineUnavailable | RefusalCode::Internal);
-    if is_ours {
-        ErrorData::internal_error(refusal.to_string(), data)
-    } else {
-        ErrorData::invalid_params(refusal.to_string(), data)
-    }
 }
 
 /// Whether a call stays for what comes, so that its user may be asked meanwhile.

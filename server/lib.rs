@@ -4,11 +4,13 @@
 
 mod asking;
 mod calls;
+mod changes;
 mod cli;
 mod deadline;
 mod demo;
 mod detached;
 mod ending;
+mod era;
 mod http;
 #[cfg(unix)]
 mod keep;
@@ -19,6 +21,7 @@ mod paint;
 mod pipe;
 mod progress;
 mod questions;
+mod resources;
 mod scan;
 mod seal;
 mod serve;
@@ -26,6 +29,7 @@ mod shared;
 mod shown;
 mod stdout;
 mod tasks;
+mod trace_context;
 mod who;
 mod wire;
 

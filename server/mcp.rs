@@ -6,26 +6,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use callboard_config::http::Scope;
-use callboard_scheduler::{Desk, Reloads};
+use callboard_scheduler::Desk;
+use callboard_tools::Watched;
 use callboard_trace::{Caller, RunId};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CustomRequest,
-    CustomResult, DiscoverResult, ErrorCode, ErrorData, GetTaskParams, GetTaskResult,
-    Implementation, InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter,
-    Tool, UpdateTaskParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData,
+    GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::changes::{Changes, JUST, Room, Watching};
+use crate::era::{self, TTL_MS, introduced, is_modern, paged};
 use crate::open::Asked;
 use crate::seal::Seals;
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::who::{Principal, brought};
+use crate::{resources, trace_context};
 
 /// A team as an MCP server, for one connection or one request. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +39,11 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     shared: Shared,
+    /// What a client of the older era watches.
+    watching: Arc<Watching>,
+    room: Room,
+    /// The trace that this process was started in, where it was started for one client.
+    trace: Option<String>,
     /// Fires when the connection ends: every wait is over then.
     ending: CancellationToken,
     transport: &'static str,
@@ -42,15 +53,16 @@ struct Inner {
     put: Mutex<HashSet<String>>,
     /// What waits for them.
     beside: TaskTracker,
+    /// Fires when nobody holds this any more.
+    gone: DropGuard,
 }
 
-/// How long a client may keep a list without asking: the team may be read anew meanwhile.
-const TTL_MS: u64 = 60_000;
-/// A change so shortly before a subscription is told again. The library acknowledges one before
-/// it lets us listen, and what changed in between would be lost; a word too many costs one list.
-const JUST: Duration = Duration::from_secs(10);
 /// A caller without the right to do it: our own code, outside the range JSON-RPC keeps to itself.
 const NOT_ALLOWED: ErrorCode = ErrorCode(403);
+/// The transports, as the journal names them.
+pub(crate) const STDIO: &str = "stdio";
+pub(crate) const HTTP: &str = "http";
+pub(crate) const SSE: &str = "sse";
 /// Where a result says who made it.
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
@@ -70,8 +82,19 @@ impl Server {
         transport: &'static str,
         principal: Principal,
     ) -> Server {
-        let (put, beside) = (Mutex::default(), TaskTracker::new());
-        Server(Arc::new(Inner { shared, ending, transport, principal, put, beside }))
+        let gone = CancellationToken::new();
+        Server(Arc::new(Inner {
+            watching: Arc::default(),
+            room: Room::new(),
+            trace: (transport == STDIO).then(trace_context::of_process).flatten(),
+            put: Mutex::default(),
+            beside: TaskTracker::new(),
+            gone: gone.drop_guard(),
+            shared,
+            ending,
+            transport,
+            principal,
+        }))
     }
 
     /// The same for another caller.
@@ -121,27 +144,44 @@ impl Server {
         &self.0.beside
     }
 
+    /// The trace that this process was started in, where it was started for one client.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        self.0.trace.as_deref()
+    }
+
+    /// The tools that a caller may use.
+    fn tools_for(&self, context: &RequestContext<RoleServer>) -> Vec<Tool> {
+        let scope = self.principal(context).scope;
+        let mut tools = self.shown().listed.clone();
+        tools.retain(|it| self.0.shared.needs(&it.name) <= scope);
+        tools
+    }
+
     /// What becomes of the request of a call.
     pub(crate) fn asked(&self, context: &RequestContext<RoleServer>) -> Option<Asked> {
         context.extensions.get::<Asked>().cloned().or_else(|| brought(&context.extensions))
     }
 
-    /// Tells a client of the older era, once it has shaken hands, whenever its list has changed.
+    /// Tells a client of the older era, once it has shaken hands, whenever something has changed.
     pub(crate) async fn tell_changes(self, peer: Peer<RoleServer>) {
-        let mut changes = self.changes();
-        loop {
-            changes.next().await;
-            if peer.peer_info().is_some()
-                && let Err(error) = peer.notify_tool_list_changed().await
-            {
-                tracing::debug!(%error, "a change was not told");
-            }
-        }
+        self.changes(Arc::clone(&self.0.watching)).tell(peer).await;
     }
 
-    fn changes(&self) -> Changes {
-        let reloads = self.desk().reloads();
-        Changes { server: self.clone(), reloads, told: None }
+    /// The same for a session over HTTP, which ends when nobody holds this any more.
+    fn tell_session(&self, peer: Peer<RoleServer>) {
+        let changes = self.changes(Arc::clone(&self.0.watching));
+        let (gone, ending) = (self.0.gone.token().clone(), self.ending());
+        self.0.beside.spawn(async move {
+            tokio::select! {
+                () = changes.tell(peer) => {}
+                () = gone.cancelled() => {}
+                () = ending.cancelled() => {}
+            }
+        });
+    }
+
+    fn changes(&self, watching: Arc<Watching>) -> Changes {
+        Changes::new(&self.0.shared.desk, &self.0.shared.shown, watching)
     }
 
     fn identity(&self) -> Implementation {
@@ -183,44 +223,9 @@ impl Server {
     }
 }
 
-/// Hears of every change of the list, also of one just before it was made.
-struct Changes {
-    server: Server,
-    reloads: Reloads,
-    told: Option<Arc<Shown>>,
-}
-
-impl Changes {
-    /// Resolves when the list is another one.
-    async fn next(&mut self) {
-        if self.told.is_none() {
-            let shown = self.server.shown();
-            let is_news = shown.is_newer_than(JUST);
-            self.told = Some(shown);
-            if is_news {
-                return;
-            }
-        }
-        loop {
-            self.reloads.next().await;
-            let shown = self.server.shown();
-            let is_news = self.told.as_ref().is_none_or(|it| it.listed != shown.listed);
-            self.told = Some(shown);
-            if is_news {
-                return;
-            }
-        }
-    }
-}
-
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let can = ServerCapabilities::builder()
-            .enable_tools()
-            .enable_tool_list_changed()
-            .enable_tasks()
-            .build();
-        ServerConfig::new(can)
+        ServerConfig::new(era::capabilities())
             .with_server_info(self.identity())
             .with_instructions(self.shown().tools.instructions())
     }
@@ -238,6 +243,9 @@ impl ServerHandler for Server {
         let mut client = request;
         client.protocol_version = agreed.protocol_version.clone();
         context.peer.set_peer_info(client);
+        if self.0.transport == HTTP {
+            self.tell_session(context.peer);
+        }
         Ok(agreed)
     }
 
@@ -257,19 +265,92 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         introduced(&context)?;
-        if request.is_some_and(|it| it.cursor.is_some()) {
-            let told = "the cursor is not known; the list has one page, ask without a cursor";
-            return Err(ErrorData::invalid_params(told, None));
-        }
-        let scope = self.principal(&context).scope;
-        let mut tools = self.shown().listed.clone();
-        tools.retain(|it| self.0.shared.needs(&it.name) <= scope);
-        let mut list = ListToolsResult::with_all_items(tools);
-        list.meta = self.signed(&context);
-        if is_modern(&context) {
-            list = list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Private);
-        }
-        Ok(list)
+        let (tools, meta) = (self.tools_for(&context), self.signed(&context));
+        Ok(paged!(ListToolsResult, &tools, |it| &it.name, request, meta))
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        introduced(&context)?;
+        let (shown, meta) = (self.shown(), self.signed(&context));
+        Ok(paged!(ListResourcesResult, &shown.resources, |it| &it.uri, request, meta))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        introduced(&context)?;
+        let (shown, meta) = (self.shown(), self.signed(&context));
+        let list = &shown.templates;
+        Ok(paged!(ListResourceTemplatesResult, list, |it| &it.uri_template, request, meta))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        introduced(&context)?;
+        let (shown, meta) = (self.shown(), self.signed(&context));
+        Ok(paged!(ListPromptsResult, &shown.prompts, |it| &it.name, request, meta))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        introduced(&context)?;
+        let (caller, meta) = (self.caller(&context), self.signed(&context));
+        Ok(resources::read(self.desk(), request.uri, &caller, meta).await?.into())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        introduced(&context)?;
+        let (caller, meta) = (self.caller(&context), self.signed(&context));
+        Ok(resources::get(self.desk(), request, &caller, meta).await?.into())
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        introduced(&context)?;
+        let (caller, meta) = (self.caller(&context), self.signed(&context));
+        resources::complete(self.desk(), request, &caller, meta).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        introduced(&context)?;
+        let Inner { watching, room, .. } = &*self.0;
+        let caller = self.caller(&context);
+        // What it says from now on is news: the client reads it once it is told that it watches.
+        let added = watching.add(self.desk(), request.uri, &caller, room, Duration::ZERO).await;
+        added.map(drop).map_err(|it| era::unread(&it))
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        introduced(&context)?;
+        self.0.watching.remove(&request.uri);
+        Ok(())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -317,17 +398,24 @@ impl ServerHandler for Server {
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         // Some clients insist on being told, also that nothing of what they ask for ever changes.
-        Some(asked.supported_by(&self.get_info().capabilities))
+        let mut accepted = asked.supported_by(&self.get_info().capabilities);
+        let team = self.desk().team();
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.retain(|it| Watched::may_be(&team, it));
+        }
+        Some(accepted)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let wants = context.accepted().tools_list_changed == Some(true);
-        let mut changes = self.changes();
-        loop {
-            tokio::select! {
-                () = context.cancelled() => return Ok(()),
-                () = self.0.ending.cancelled() => return Ok(()),
-                () = tell_one(&mut changes, &context), if wants => {}
+        let request = context.request_context();
+        let caller = self.caller(request);
+        let since = self.asked(request).map_or(JUST, |it| it.elapsed());
+        let changes = self.changes(Arc::default());
+        tokio::select! {
+            () = context.cancelled() => Ok(()),
+            () = self.0.ending.cancelled() => Ok(()),
+            done = changes.serve(context.sink(), &caller, &self.0.room, since) => {
+                done.map_err(|it| era::unread(&it))
             }
         }
     }
@@ -338,40 +426,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let takes = match request.method.as_str() {
-            "tools/call" => "a name and an object of arguments",
-            "initialize" => "protocolVersion, capabilities and clientInfo",
-            "tools/list" | "ping" | "server/discover" => "an object, or none",
-            method => {
-                let short: String = method.chars().take(64).collect();
-                let told = format!("method \"{}\" is not served here", short.escape_debug());
-                return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, told, None));
-            }
-        };
-        let told = format!("the params of {} do not fit: it takes {takes}", request.method);
-        Err(ErrorData::invalid_params(told, None))
+        Err(era::misfit(&request.method))
     }
-}
-
-/// Waits for a change and tells it; a client that does not read can keep us there.
-async fn tell_one(changes: &mut Changes, context: &SubscriptionContext) {
-    changes.next().await;
-    if let Err(error) = context.sink().notify_tool_list_changed().await {
-        tracing::debug!(%error, "a change was not told");
-    }
-}
-
-/// Whoever neither shook hands nor says in each request what it speaks, cannot be answered well.
-fn introduced(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
-    if context.protocol_version().is_some() {
-        return Ok(());
-    }
-    let told = "send `initialize` first, or `io.modelcontextprotocol/protocolVersion` and \
-                `io.modelcontextprotocol/clientCapabilities` in the request's _meta";
-    Err(ErrorData::invalid_params(told, None))
-}
-
-/// Whether a request is of 2026-07-28 or later.
-pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|it| it >= ProtocolVersion::V_2026_07_28)
 }

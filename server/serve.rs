@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::Server;
+use crate::mcp::{STDIO, Server};
 use crate::pipe::{Pipe, over_files, over_stream};
 use crate::shared::Shared;
 use crate::wire::Wire;
@@ -85,7 +85,7 @@ pub async fn serve_stream(
 /// One client of this machine's user.
 async fn one(pipe: Pipe, shared: Shared, ending: CancellationToken) {
     let limits = shared.desk.team().limits.clone();
-    let server = Server::new(shared, ending.clone(), "stdio");
+    let server = Server::new(shared, ending.clone(), STDIO);
     connection(pipe, server.clone(), server, limits, ending).await;
 }
 

@@ -14,7 +14,7 @@ use crate::shown::{Showcase, Shown};
 pub(crate) struct Shared {
     pub(crate) desk: Desk,
     pub(crate) seals: Arc<Seals>,
-    shown: Arc<Showcase>,
+    pub(crate) shown: Arc<Showcase>,
 }
 
 impl Shared {
@@ -30,7 +30,7 @@ impl Shared {
 
     /// What is shown of the team as it is now.
     pub(crate) fn shown(&self) -> Arc<Shown> {
-        self.shown.now(&self.desk)
+        self.shown.now()
     }
 
     /// What a caller must be allowed to do to use a tool.

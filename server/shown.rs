@@ -5,53 +5,99 @@ use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_scheduler::Desk;
-use callboard_tools::{Published, Toolset};
-use rmcp::model::{Tool, ToolAnnotations};
+use callboard_tools::{Listing, Published, Toolset};
+use rmcp::model::{Prompt, Resource, ResourceTemplate, Tool, ToolAnnotations};
 use tokio::time::Instant;
 
-/// The tools of one reading of the team.
+use crate::resources::{prompt, resource, template};
+
+/// The lists of one reading of the team.
 pub(crate) struct Shown {
     team: Arc<Team>,
-    /// When the list became what it is, if it ever was another on this connection.
-    since: Option<Instant>,
+    /// When this reading took the place of another, if it did on this connection.
+    made: Option<Instant>,
+    /// When each list became what it is, likewise.
+    since: [Option<Instant>; 3],
     pub(crate) tools: Toolset,
     pub(crate) listed: Vec<Tool>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) templates: Vec<ResourceTemplate>,
+    pub(crate) prompts: Vec<Prompt>,
 }
 
-/// The tools of the team as it is now.
-pub(crate) struct Showcase(RwLock<Arc<Shown>>);
+/// A list of which a client may be told that it is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    Tools,
+    Prompts,
+    Resources,
+}
+
+/// All of them, in the order in which they are told.
+pub(crate) const LISTS: [List; 3] = [List::Tools, List::Prompts, List::Resources];
+
+/// The lists of the team as it is now.
+pub(crate) struct Showcase {
+    desk: Desk,
+    shown: RwLock<Arc<Shown>>,
+}
 
 impl Showcase {
     pub(crate) fn new(desk: &Desk) -> Showcase {
-        Showcase(RwLock::new(Arc::new(Shown::of(desk.team()))))
+        let shown = RwLock::new(Arc::new(Shown::of(desk.team())));
+        Showcase { desk: desk.clone(), shown }
     }
 
     /// What is shown from now on: made anew if the team was replaced.
-    pub(crate) fn now(&self, desk: &Desk) -> Arc<Shown> {
-        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let team = desk.team();
+    pub(crate) fn now(&self) -> Arc<Shown> {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let team = self.desk.team();
         if Arc::ptr_eq(&shown.team, &team) {
             return shown;
         }
         let mut fresh = Shown::of(team);
-        let is_another = fresh.listed != shown.listed;
-        fresh.since = if is_another { Some(Instant::now()) } else { shown.since };
+        fresh.made = Some(Instant::now());
+        fresh.since = LISTS.map(|list| {
+            if fresh.differs(list, &shown) { fresh.made } else { shown.since[list as usize] }
+        });
         let fresh = Arc::new(fresh);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
         fresh
     }
 }
 
 impl Shown {
     fn of(team: Arc<Team>) -> Shown {
-        let tools = Toolset::of(&team);
-        let listed = tools.published().iter().map(listed).collect();
-        Shown { team, since: None, tools, listed }
+        let (tools, listing) = (Toolset::of(&team), Listing::of(&team));
+        Shown {
+            made: None,
+            since: [None; 3],
+            listed: tools.published().iter().map(listed).collect(),
+            tools,
+            resources: listing.resources.iter().map(resource).collect(),
+            templates: listing.templates.iter().map(template).collect(),
+            prompts: listing.prompts.iter().map(prompt).collect(),
+            team,
+        }
     }
 
-    /// Whether the list changed within this time.
-    pub(crate) fn is_newer_than(&self, age: Duration) -> bool {
-        self.since.is_some_and(|it| it.elapsed() < age)
+    /// Whether a list is another one here.
+    pub(crate) fn differs(&self, list: List, other: &Shown) -> bool {
+        match list {
+            List::Tools => self.listed != other.listed,
+            List::Prompts => self.prompts != other.prompts,
+            List::Resources => self.resources != other.resources,
+        }
+    }
+
+    /// Whether a list changed within this time.
+    pub(crate) fn is_newer_than(&self, list: List, age: Duration) -> bool {
+        self.since[list as usize].is_some_and(|it| it.elapsed() < age)
+    }
+
+    /// Whether the team was read anew within this time.
+    pub(crate) fn was_made_within(&self, age: Duration) -> bool {
+        self.made.is_some_and(|it| it.elapsed() < age)
     }
 }
 

@@ -249,6 +249,7 @@ fn a_client_of_the_older_era_is_told_and_calls_the_new_agent() {
     assert_eq!(tools(&mut server, json!({}))[..2], ["coder", "reviewer"]);
     write(&house, "agents/boss.md", "---\ndescription: Decides.\nkind: human\n---\nDecide.\n");
     assert_eq!(server.hear()["method"], "notifications/tools/list_changed");
+    assert_eq!(server.hear()["method"], "notifications/resources/list_changed");
     let three = tools(&mut server, json!({}));
     assert_eq!(three[..3], ["boss", "coder", "reviewer"]);
     server.call(1, "boss", json!({"task": "may we?"}));

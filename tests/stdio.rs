@@ -412,6 +412,28 @@ fn a_large_team_is_one_tool() {
     assert!(problem.contains("did you mean \"specialist_"), "{problem}");
 }
 
+#[test]
+fn what_a_process_was_started_in_is_the_trace_of_its_runs() {
+    let house = House::new();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+    command.args(["serve", "--no-finish", "--team"]).arg(house.path().join("team"));
+    command.arg("--data").arg(house.path().join("data"));
+    command.env("TRACEPARENT", format!("00-{trace}-00f067aa0ba902b7-01"));
+    let mut server = Server::of(command);
+    let arguments = json!({"task": "t", "wait_s": 0});
+    let mut call = json!({"name": "coder", "arguments": arguments, "_meta": modern()});
+    server.ask(1, "tools/call", call.clone());
+    let told = server.answer(1)["result"]["_meta"]["traceparent"].clone();
+    assert!(told.as_str().is_some_and(|it| it.starts_with(&format!("00-{trace}-"))), "{told}");
+    let other = "0af7651916cd43dd8448eb211c80319c";
+    call["_meta"]["traceparent"] = json!(format!("00-{other}-00f067aa0ba902b7-01"));
+    call["_meta"]["callboard/fresh"] = json!(true);
+    server.ask(2, "tools/call", call);
+    let told = server.answer(2)["result"]["_meta"]["traceparent"].clone();
+    assert!(told.as_str().is_some_and(|it| it.contains(other)), "the request goes first: {told}");
+}
+
 /// The most memory a process has had, KiB; 0 where the system does not tell.
 fn most_memory(id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();

@@ -52,7 +52,7 @@ use older::Older;
 use room::Room;
 use session::{Introductions, Sessions};
 
-use crate::mcp::Server;
+use crate::mcp::{HTTP, Server};
 use crate::shared::Shared;
 use crate::who::Principal;
 
@@ -175,7 +175,7 @@ fn door<H: ServerHandler>(
         .with_cancellation_token(ending.child_token());
     config.session_store = Some(Arc::new(Introductions(sessions.clone())));
     let (shared, ending) = (house.shared.clone(), ending.clone());
-    let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), "http")));
+    let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), HTTP)));
     let mcp = StreamableHttpService::new(handler, eras.clone(), config);
     Arc::new(Door { house: house.clone(), mcp, eras, sessions, room: Room::new(&limits) })
 }

@@ -21,7 +21,7 @@ use super::body::read;
 use super::door::Dress;
 use super::room::{Place, Room};
 use super::{House, reply};
-use crate::mcp::Server;
+use crate::mcp::{SSE, Server};
 use crate::pipe::{Output, Pipe};
 use crate::serve::connection;
 use crate::who::Principal;
@@ -82,7 +82,7 @@ pub(crate) async fn open<H: ServerHandler>(
     older.streams().insert(name.clone(), (principal.name.clone(), messages));
     let ending = older.ending.child_token();
     let shared = older.house.shared.clone();
-    let server = Server::new(shared.clone(), ending.clone(), "sse").of(principal);
+    let server = Server::new(shared.clone(), ending.clone(), SSE).of(principal);
     let handler = (older.dress)(server.clone());
     let mut serving = JoinSet::new();
     let limits = shared.desk.team().limits.clone();
