@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::era::error;
-use crate::mcp::Server;
+use crate::host::Server;
 use crate::questions;
 
 /// How long a user of an older client may take for an answer; the question stays open after it.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::deadline::Deadline;
 use crate::era::{error, is_modern};
-use crate::mcp::Server;
+use crate::host::Server;
 use crate::open::Asked;
 use crate::progress::Progress;
 use crate::{questions, tasks, trace_context};

@@ -11,6 +11,7 @@ mod demo;
 mod detached;
 mod ending;
 mod era;
+mod host;
 mod http;
 #[cfg(unix)]
 mod keep;
@@ -34,6 +35,6 @@ mod who;
 mod wire;
 
 pub use cli::main;
+pub use host::Server;
 pub use http::{HttpOptions, serve_http};
-pub use mcp::Server;
 pub use serve::serve_stream;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::{STDIO, Server};
+use crate::host::{STDIO, Server};
 use crate::pipe::{Pipe, over_files, over_stream};
 use crate::shared::Shared;
 use crate::wire::Wire;

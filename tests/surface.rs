@@ -233,6 +233,8 @@ async fn what_is_offered_is_said_at_first() {
         "resources": {"subscribe": true, "listChanged": true}, "tools": {"listChanged": true}});
     let older = Client::on(&node, OLDER).await;
     assert_eq!(older.hello["capabilities"], expected);
+    let mut expected = expected;
+    expected["extensions"] = json!({"io.modelcontextprotocol/tasks": {}});
     let mut newer = Client::on(&node, NEWER).await;
     let found = newer.result("server/discover", json!({})).await;
     assert_eq!(found["capabilities"], expected);

@@ -26,8 +26,8 @@ use super::era::Eras;
 use super::room::{Place, Room};
 use super::session::{HEADER, Sessions, Visit, Visitor};
 use super::{House, reply};
+use crate::host::Server;
 use crate::line::{Frame, Read, Refused};
-use crate::mcp::Server;
 use crate::open::{Asked, Open};
 use crate::who::Principal;
 

@@ -52,7 +52,7 @@ use older::Older;
 use room::Room;
 use session::{Introductions, Sessions};
 
-use crate::mcp::{HTTP, Server};
+use crate::host::{HTTP, Server};
 use crate::shared::Shared;
 use crate::who::Principal;
 

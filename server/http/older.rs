@@ -21,7 +21,7 @@ use super::body::read;
 use super::door::Dress;
 use super::room::{Place, Room};
 use super::{House, reply};
-use crate::mcp::{SSE, Server};
+use crate::host::{SSE, Server};
 use crate::pipe::{Output, Pipe};
 use crate::serve::connection;
 use crate::who::Principal;
