@@ -73,8 +73,8 @@ pub(crate) fn run() -> Field {
 pub(crate) fn shown(fields: &[Field]) -> Map<String, Value> {
     let mut properties = Map::new();
     for field in fields {
-        let mut schema =
-            if field.brief { outermost(&field.schema) } else { unbounded(&field.schema) };
+        let schema = if field.brief { outermost(&field.schema) } else { unbounded(&field.schema) };
+        let mut schema = one_type_each(schema);
         if let (true, Value::Object(schema)) = (field.explained, &mut schema) {
             schema.insert("description".to_owned(), json!(field.write));
         }
@@ -109,6 +109,18 @@ fn outermost(schema: &Value) -> Value {
         outer["items"] = json!({"type": items.get("type")});
     }
     outer
+}
+
+/// Some clients read one type at a time and stumble over a list of them.
+fn one_type_each(mut schema: Value) -> Value {
+    if let Value::Object(said) = &mut schema
+        && let Some(Value::Array(types)) = said.get("type")
+    {
+        let apart = types.iter().map(|it| json!({"type": it})).collect();
+        said.shift_remove("type");
+        said.insert("anyOf".to_owned(), apart);
+    }
+    schema
 }
 
 fn unbounded(schema: &Value) -> Value {
