@@ -58,20 +58,28 @@ pub(crate) fn error(refusal: &Refusal) -> ErrorData {
     ErrorData::new(code, refusal.message.clone(), Some(json!(refusal)))
 }
 
-/// As [`error`], where a resource is asked for: the older era has a code for what is not there, which
-/// the library puts right for the newer one.
-pub(crate) fn unread(refusal: &Refusal) -> ErrorData {
-    let error = error(refusal);
+/// As [`error`], where a resource is asked for, which is named: the older era has a code for what is
+/// not there, which the library puts right for the newer one.
+pub(crate) fn unread(refusal: &Refusal, uri: &str) -> ErrorData {
+    let mut error = error(refusal);
     if refusal.code == RefusalCode::NotFound {
-        return ErrorData { code: ErrorCode::RESOURCE_NOT_FOUND, ..error };
+        error.code = ErrorCode::RESOURCE_NOT_FOUND;
+    }
+    if let Some(data) = error.data.as_mut() {
+        data["uri"] = json!(uri);
     }
     error
 }
 
+/// Methods of the older era that the newer one has given up.
+const GIVEN_UP: [&str; 4] = ["initialize", "ping", "resources/subscribe", "resources/unsubscribe"];
+
 /// The answer to a method that the library does not know, or knows and could not read the
 /// parameters of.
-pub(crate) fn misfit(method: &str) -> ErrorData {
+pub(crate) fn misfit(method: &str, is_modern: bool) -> ErrorData {
+    let is_served = !(is_modern && GIVEN_UP.contains(&method));
     let takes = match method {
+        _ if !is_served => return unserved(method),
         "tools/call" => "a name and an object of arguments",
         "initialize" => "protocolVersion, capabilities and clientInfo",
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "a uri",
@@ -86,14 +94,16 @@ pub(crate) fn misfit(method: &str) -> ErrorData {
         | "prompts/list"
         | "ping"
         | "server/discover" => "an object, or none",
-        _ => {
-            let short: String = method.chars().take(64).collect();
-            let told = format!("method \"{}\" is not served here", short.escape_debug());
-            return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, told, None);
-        }
+        _ => return unserved(method),
     };
     let told = format!("the params of {method} do not fit: it takes {takes}");
     ErrorData::invalid_params(told, None)
+}
+
+fn unserved(method: &str) -> ErrorData {
+    let short: String = method.chars().take(64).collect();
+    let told = format!("method \"{}\" is not served here", short.escape_debug());
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, told, None)
 }
 
 /// What we can.

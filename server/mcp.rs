@@ -142,8 +142,9 @@ impl ServerHandler for Server {
         let Inner { watching, room, .. } = &*self.0;
         let caller = self.caller(&context);
         // What it says from now on is news: the client reads it once it is told that it watches.
-        let added = watching.add(self.desk(), request.uri, &caller, room, Duration::ZERO).await;
-        added.map(drop).map_err(|it| era::unread(&it))
+        let uri = request.uri;
+        let added = watching.add(self.desk(), uri.clone(), &caller, room, Duration::ZERO).await;
+        added.map(drop).map_err(|it| era::unread(&it, &uri))
     }
 
     async fn unsubscribe(
@@ -218,7 +219,7 @@ impl ServerHandler for Server {
             () = context.cancelled() => Ok(()),
             () = self.0.ending.cancelled() => Ok(()),
             done = changes.serve(context.sink(), &caller, &self.0.room, since) => {
-                done.map_err(|it| era::unread(&it))
+                done.map_err(|it| era::error(&it))
             }
         }
     }
@@ -227,8 +228,8 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(era::misfit(&request.method))
+        Err(era::misfit(&request.method, is_modern(&context)))
     }
 }

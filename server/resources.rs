@@ -47,7 +47,7 @@ pub(crate) async fn read(
     meta: Option<MetaObject>,
 ) -> Result<ReadResourceResult, ErrorData> {
     let reading = Reading { uri: uri.clone(), most: READ_BYTES, ..Reading::default() };
-    let page = tools::read(desk, &reading, caller).await.map_err(|it| unread(&it))?;
+    let page = tools::read(desk, &reading, caller).await.map_err(|it| unread(&it, &uri))?;
     let is_still = page.is_still;
     let mut result = ReadResourceResult::new(vec![contents(page, uri)]);
     if meta.is_some() {
