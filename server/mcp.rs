@@ -20,7 +20,7 @@ use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
 use crate::changes::JUST;
-use crate::era::{self, TTL_MS, introduced, paged};
+use crate::era::{self, TTL_MS, introduced, is_modern, paged};
 use crate::host::{HTTP, Inner, Server};
 use crate::resources;
 

@@ -15,12 +15,16 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::stall::Stalls;
+
 /// Bytes that the head of a request may take.
 const HEAD_BYTES: usize = 64 << 10;
 /// Headers that a request may have.
 const HEADERS: usize = 100;
 /// How long answers that are under way have when the server ends.
 const GRACE: Duration = Duration::from_millis(700);
+/// How long a client may not read what it is sent; a comment now and then finds out.
+const STALL: Duration = Duration::from_secs(30);
 /// Without a free descriptor nothing can be accepted; one may be free a little later.
 const BREATH: Duration = Duration::from_millis(50);
 /// How long somebody who is turned away may take to hear it.
@@ -74,7 +78,7 @@ async fn connection(stream: TcpStream, app: Router, head: Duration, ending: Canc
         .header_read_timeout(head)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(Stalls::new(stream, STALL)), TowerToHyperService::new(app));
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

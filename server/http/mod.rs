@@ -14,6 +14,7 @@ mod older;
 mod reply;
 mod room;
 mod session;
+mod stall;
 mod tokens;
 
 #[cfg(test)]
