@@ -3,8 +3,7 @@
 use rmcp::model::{
     CompleteRequestParams, CompleteResult, CompletionInfo, ContentBlock, GetPromptRequestParams,
     GetPromptResponse, GetPromptResult, ImageContent, InputRequiredResult, Prompt, PromptArgument,
-    PromptMessage, ReadResourceResult, Reference, Resource, ResourceContents, ResourceTemplate,
-    Role,
+    PromptMessage, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role,
 };
 use serde_json::Value;
 
