@@ -22,12 +22,17 @@ mod shelf;
 
 use pack::Fixtures;
 use served::Served;
+use tokio::sync::Mutex;
 
 /// Who computes for the suite.
 const WORKER: &str = "researcher";
 
+/// One suite at a time: it gives a stream less than a second, whatever else the machine does.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// Everything a revision asks for, on the fixtures: `least` checks pass, none fails.
 async fn the_pack_passes(revision: &str, least: usize) {
+    let _alone = ALONE.lock().await;
     let fixtures = Fixtures::new(WORKER);
     let served = Served::new(move |it| fixtures.over(it)).await;
     let found = served.suite(revision).await;
@@ -38,6 +43,7 @@ async fn the_pack_passes(revision: &str, least: usize) {
 
 /// The same without fixtures: what fails is what they are for, each named in a file of its own.
 async fn the_product_passes(revision: &str, least: usize) {
+    let _alone = ALONE.lock().await;
     let served = Served::new(|it| it).await;
     let found = served.suite(revision).await;
     found.is_as_expected(&format!("product-{revision}.txt"));
