@@ -38,7 +38,9 @@ impl<'a> Inspector<'a> {
     pub(crate) async fn silent(&self, call: &[&str]) -> Value {
         let tools = tool("CALLBOARD_CONFORMANCE");
         let machine = if cfg!(target_arch = "aarch64") { "linux-arm64" } else { "linux-x64" };
-        let mut command = Command::new(tools.join(format!("node_modules/node-{machine}/bin/node")));
+        // What a machine has may be too old for it.
+        let own = tools.join(format!("node_modules/node-{machine}/bin/node"));
+        let mut command = Command::new(if own.exists() { own } else { "node".into() });
         let package = "node_modules/@modelcontextprotocol/inspector";
         command.arg(tools.join(package).join("clients/launcher/build/index.js")).arg("--cli");
         command.args(&self.target).args(call).env("HOME", self.house.folder("inspector"));
