@@ -12,7 +12,8 @@ use callboard_config::Limits;
 use callboard_config::http::Scope;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full as Whole;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full as Whole};
 use rmcp::ServerHandler;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetMeta, JsonRpcMessage,
@@ -22,8 +23,8 @@ use rmcp::transport::StreamableHttpService;
 
 use super::body::{Answering, Leaving, read};
 use super::claims::Denied;
-use super::era::Eras;
-use super::room::{Place, Room};
+use super::era::{Eras, Reserved};
+use super::room::{Full, Place, Room};
 use super::session::{HEADER, Sessions, Visit, Visitor};
 use super::{House, reply};
 use crate::host::Server;
@@ -40,19 +41,24 @@ pub(crate) struct Door<H> {
     pub(crate) room: Room,
 }
 
+/// What the library answers.
+type Boxed = BoxBody<Bytes, std::convert::Infallible>;
+
 /// What both kinds of answers are.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// What was let in, and what it holds until it is answered.
 struct Admitted {
+    id: Option<RequestId>,
     answering: Option<Answering>,
     place: Option<Place>,
     visitor: Option<Visitor>,
+    reserved: Option<Reserved>,
 }
 
 impl Admitted {
     fn with(place: Option<Place>) -> Admitted {
-        Admitted { answering: None, place, visitor: None }
+        Admitted { id: None, answering: None, place, visitor: None, reserved: None }
     }
 }
 
@@ -70,9 +76,12 @@ pub(crate) async fn enter<H: ServerHandler>(
     let taken = match parts.method {
         Method::POST => door.post(&mut parts, body, &principal, visit.as_ref()).await,
         Method::GET => {
-            let place =
-                door.room.stream().map_err(|(what, most)| Box::new(reply::full(None, what, most)));
-            place.map(|it| (Bytes::new(), Admitted::with(Some(it))))
+            let taken = door.stream(visit.as_ref()).await;
+            taken.map_err(|(what, most)| Box::new(reply::full(None, what, most)))
+        }
+        Method::DELETE if visit.is_none() && parts.headers.contains_key(HEADER) => {
+            let told = "there is no such session, or it is over";
+            Err(Box::new(reply::plain(StatusCode::NOT_FOUND, told)))
         }
         _ => Ok((Bytes::new(), Admitted::with(None))),
     };
@@ -86,12 +95,23 @@ pub(crate) async fn enter<H: ServerHandler>(
         // The session is over already; some clients take "accepted" for a failure.
         *response.status_mut() = StatusCode::OK;
     }
+    let response = match &admitted.id {
+        Some(id) => in_form(response, id).await,
+        None => response,
+    };
     door.leave(response, admitted, visit, &principal)
 }
 
 impl<H: ServerHandler> Door<H> {
     fn limits(&self) -> Limits {
         self.house.shared.desk.team().limits.clone()
+    }
+
+    /// Takes somebody in who only listens.
+    async fn stream(&self, visit: Option<&Visit>) -> Result<(Bytes, Admitted), Full> {
+        let place = self.room.stream()?;
+        let reserved = if visit.is_some() { self.eras.reserve(visit).await? } else { None };
+        Ok((Bytes::new(), Admitted { reserved, ..Admitted::with(Some(place)) }))
     }
 
     async fn post(
@@ -101,8 +121,7 @@ impl<H: ServerHandler> Door<H> {
         principal: &Principal,
         visit: Option<&Visit>,
     ) -> Result<(Bytes, Admitted), Box<Response>> {
-        if !is_json(&parts.headers) {
-            let told = "the Content-Type must be application/json";
+        if let Some(told) = unreadable(&parts.headers) {
             return Err(Box::new(reply::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, told)));
         }
         let limits = self.limits();
@@ -122,7 +141,14 @@ impl<H: ServerHandler> Door<H> {
             }
         };
         let admitted = self.admit(&message, parts, principal, visit, &limits).await?;
-        Ok((body, admitted))
+        // The library reads once more. What it reads is what was looked at here, and not another
+        // reading of the same bytes.
+        let body = serde_json::to_vec(&message).map_err(|error| {
+            let message = format!("the message cannot be passed on: {error}");
+            let bad = Refused { id: None, code: ErrorCode::INVALID_REQUEST, message };
+            refused(StatusCode::BAD_REQUEST, &bad)
+        })?;
+        Ok((body.into(), admitted))
     }
 
     async fn admit(
@@ -155,13 +181,12 @@ impl<H: ServerHandler> Door<H> {
         let place = if stays { self.room.stream() } else { self.room.call(&principal.name) };
         let place = place.map_err(full)?;
         let visitor = visitor(&request.request).filter(|_| visit.is_none());
-        if visitor.is_some() && self.eras.is_full().await {
-            return Err(full(("sessions", limits.sessions)));
-        }
+        let opens = visitor.is_some() || visit.is_some();
+        let reserved = if opens { self.eras.reserve(visit).await.map_err(full)? } else { None };
         let (open, asked) = self.ask(request, visit, limits)?;
         parts.extensions.insert(asked.clone());
         let answering = Some(Answering::new(open, asked));
-        Ok(Admitted { answering, place: Some(place), visitor })
+        Ok(Admitted { id: Some(id), answering, place: Some(place), visitor, reserved })
     }
 
     /// Whether the caller may ask for this at all. What it may not is an error of HTTP, so that its
@@ -205,7 +230,7 @@ impl<H: ServerHandler> Door<H> {
     /// Sends an answer on its way.
     fn leave(
         &self,
-        response: Response<http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>>,
+        response: http::Response<Boxed>,
         admitted: Admitted,
         visit: Option<Visit>,
         principal: &Principal,
@@ -224,6 +249,27 @@ impl<H: ServerHandler> Door<H> {
     }
 }
 
+/// What the library says in plain words, in the form of the protocol: every request has an answer
+/// that its client can tell from others.
+async fn in_form(response: http::Response<Boxed>, id: &RequestId) -> http::Response<Boxed> {
+    let status = response.status();
+    let is_plain = !response.headers().contains_key(header::CONTENT_TYPE);
+    if !is_plain || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let said = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let message = String::from_utf8_lossy(&said).into_owned();
+    let code = if status.is_client_error() {
+        ErrorCode::INVALID_REQUEST
+    } else {
+        ErrorCode::INTERNAL_ERROR
+    };
+    let line = Refused { id: Some(id.clone()), code, message }.line();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    http::Response::from_parts(parts, Whole::new(line.into()).boxed())
+}
+
 fn visitor(request: &ClientRequest) -> Option<Visitor> {
     let ClientRequest::InitializeRequest(it) = request else { return None };
     Some(Visitor::of(&it.params))
@@ -237,6 +283,16 @@ fn twice(id: &RequestId) -> Box<Response> {
     let message = format!("the id {id} belongs to a request that is not answered yet");
     let bad = Refused { id: Some(id.clone()), code: ErrorCode::INVALID_REQUEST, message };
     refused(StatusCode::BAD_REQUEST, &bad)
+}
+
+/// Why a body of this kind is not read.
+fn unreadable(headers: &HeaderMap) -> Option<&'static str> {
+    if !is_json(headers) {
+        return Some("the Content-Type must be application/json");
+    }
+    // What is small here may be endless once it is opened.
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|it| it != "identity");
+    coded.then_some("no Content-Encoding is taken; send the body as it is")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{Stream, StreamExt};
@@ -19,7 +20,8 @@ use rmcp::transport::streamable_http_server::session::{
     RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
 };
 
-use super::session::Sessions;
+use super::room::Full;
+use super::session::{Sessions, Visit};
 
 /// At most so many sessions at once.
 pub(crate) struct Eras {
@@ -28,6 +30,17 @@ pub(crate) struct Eras {
     /// Whether a session's streams begin with an empty event.
     primes: RwLock<HashMap<SessionId, bool>>,
     sessions: Arc<Sessions>,
+    /// Sessions that are being opened.
+    opening: Arc<AtomicUsize>,
+}
+
+/// Room for a session, until it is there.
+pub(crate) struct Reserved(Arc<AtomicUsize>);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Why there is no session.
@@ -53,12 +66,23 @@ impl std::error::Error for EraError {}
 impl Eras {
     /// Sessions that live in `inner`.
     pub(crate) fn new(inner: LocalSessionManager, most: usize, sessions: Arc<Sessions>) -> Eras {
-        Eras { inner, most, primes: RwLock::default(), sessions }
+        Eras { inner, most, primes: RwLock::default(), sessions, opening: Arc::default() }
     }
 
-    /// Whether one more session has no room.
-    pub(crate) async fn is_full(&self) -> bool {
+    async fn is_full(&self) -> bool {
         self.inner.sessions.read().await.len() >= self.most
+    }
+
+    /// Room for the session that a request opens or takes up again; nothing for one that is here.
+    pub(crate) async fn reserve(&self, visit: Option<&Visit>) -> Result<Option<Reserved>, Full> {
+        let n_before = self.opening.fetch_add(1, Ordering::SeqCst);
+        let reserved = Reserved(Arc::clone(&self.opening));
+        let sessions = self.inner.sessions.read().await;
+        if visit.is_some_and(|it| sessions.contains_key(it.session.as_str())) {
+            return Ok(None);
+        }
+        let has_room = sessions.len() + n_before < self.most;
+        if has_room { Ok(Some(reserved)) } else { Err(("sessions", self.most)) }
     }
 
     async fn room(&self) -> Result<(), EraError> {

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::stall::Stalls;
 
-/// Bytes that the head of a request may take.
-const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of a buffer for the head of a request; what was read last may double it.
+const HEAD_BYTES: usize = 32 << 10;
 /// Headers that a request may have.
 const HEADERS: usize = 100;
 /// How long answers that are under way have when the server ends.

@@ -42,6 +42,7 @@ use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use access::{Access, Gate};
@@ -57,6 +58,8 @@ use crate::host::{HTTP, Server};
 use crate::shared::Shared;
 use crate::who::Principal;
 
+/// How long calls have for their answers when the server ends; less than the sockets have.
+const DRAIN: Duration = Duration::from_millis(500);
 /// Where the document about tokens stands.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
@@ -114,15 +117,28 @@ pub(crate) async fn serve<H: ServerHandler>(
     let gate = Gate::new(shared.desk.team());
     let house = Arc::new(House { shared, gate, own });
     let dress: Dress<H> = Arc::new(dress);
-    let app = router(&house, dress, options, &ending);
-    listen::listen(listener, app, &limits, ending).await;
+    let closing = CancellationToken::new();
+    let app = router(&house, dress, options, (&ending, &closing));
+    let _closed = closing.clone().drop_guard();
+    tokio::select! {
+        () = listen::listen(listener, app, &limits, ending.clone()) => {}
+        () = close_later(&ending, &closing) => {}
+    }
+}
+
+/// The library cuts off whatever is open once it is told of the end; calls are answered before.
+async fn close_later(ending: &CancellationToken, closing: &CancellationToken) {
+    ending.cancelled().await;
+    sleep(DRAIN).await;
+    closing.cancel();
+    std::future::pending().await
 }
 
 fn router<H: ServerHandler>(
     house: &Arc<House>,
     dress: Dress<H>,
     options: HttpOptions,
-    ending: &CancellationToken,
+    (ending, closing): (&CancellationToken, &CancellationToken),
 ) -> Router {
     let limits = house.shared.desk.team().limits.clone();
     // Whatever stands before us may serve us under another path.
@@ -130,7 +146,7 @@ fn router<H: ServerHandler>(
     let mut app = Router::new().route("/mcp", any(door::enter::<H>)).with_state(door(
         house,
         dress.clone(),
-        ending,
+        (ending, closing),
     ));
     if options.sse {
         let older = Older {
@@ -161,7 +177,7 @@ fn router<H: ServerHandler>(
 fn door<H: ServerHandler>(
     house: &Arc<House>,
     dress: Dress<H>,
-    ending: &CancellationToken,
+    (ending, closing): (&CancellationToken, &CancellationToken),
 ) -> Arc<Door<H>> {
     let limits = house.shared.desk.team().limits.clone();
     let sessions = Arc::new(Sessions::new(house.shared.seals.clone()));
@@ -173,7 +189,7 @@ fn door<H: ServerHandler>(
         .with_sse_retry(None)
         .disable_allowed_hosts()
         .with_max_request_body_bytes(limits.line_bytes)
-        .with_cancellation_token(ending.child_token());
+        .with_cancellation_token(closing.child_token());
     config.session_store = Some(Arc::new(Introductions(sessions.clone())));
     let (shared, ending) = (house.shared.clone(), ending.clone());
     let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), HTTP)));
