@@ -1,58 +1,180 @@
-//! The built binary over stdio, driven by the official SDKs in every era they speak.
+//! The built binary over stdio and HTTP, driven by the official SDKs in every era they speak.
 
 #![expect(clippy::panic, reason = "where the test cannot begin, it says what is missing and fails")]
 
 #[path = "clients/client.rs"]
 mod client;
+#[path = "clients/house.rs"]
+mod house;
+#[path = "clients/questions.rs"]
+mod questions;
 #[path = "clients/scenarios.rs"]
 mod scenarios;
 
-use client::{House, Line};
+use std::sync::Mutex;
+use std::thread;
 
-/// Every scenario with one line of an SDK.
-macro_rules! line {
-    ($name:ident, $line:expr) => {
-        mod $name {
-            use crate::client::{House, Line};
-            use crate::scenarios;
+use client::Line;
+use house::Way;
+use questions::{
+    asks_its_user, cannot_read_a_task, ends_a_task, is_given_no_task, leaves_a_question_open,
+    tells_what_is_asked, works_as_a_task,
+};
+use scenarios::*;
 
-            const LINE: Line = $line;
+/// What a client is to go through, and what that is called.
+type Scenario = (&'static str, fn(Way, Line));
 
-            line! { @each lists hands_off leaves_with_a_handle cancels finds_its_run_after_a_crash
-                calls_side_by_side leads_a_plan hears_of_progress tells_what_was_wrong shares_its_journal }
-        }
-    };
-    (@each $($scenario:ident)*) => {
-        $(#[test]
-        fn $scenario() {
-            scenarios::$scenario(&House::new(), LINE);
-        })*
-    };
+/// Scenarios by their names.
+macro_rules! scenarios {
+    ($($name:ident)*) => { &[$((stringify!($name), $name as fn(Way, Line))),*] };
 }
 
-line!(python_initializes, Line::Python { era: "legacy" });
-line!(python_discovers, Line::Python { era: "auto" });
-line!(typescript_v1, Line::TypeScript { line: "v1", era: "legacy" });
-line!(typescript_v2_initializes, Line::TypeScript { line: "v2", era: "legacy" });
-line!(typescript_v2_discovers, Line::TypeScript { line: "v2", era: "auto" });
+/// Every line in every era goes through these, whatever the way.
+const ALL: &[Scenario] = scenarios! {
+    finds_its_run_after_a_crash shares_its_journal leaves_with_a_handle hears_of_progress
+    asks_its_user leaves_a_question_open tells_what_is_asked is_heard_when_it_gives_up
+    calls_side_by_side leads_a_plan hands_off tells_what_was_wrong cancels lists
+};
+const OLDER: &[Scenario] = scenarios! { is_given_no_task };
+const NEWER: &[Scenario] = scenarios! { works_as_a_task ends_a_task };
+/// The transport of 2024-11-05 is a connection like stdin and stdout: these show that it is one.
+const OVER_SSE: &[Scenario] = scenarios! {
+    hears_of_progress asks_its_user is_heard_when_it_gives_up calls_side_by_side lists
+};
+const OVER_HTTP: &[Scenario] = scenarios! { goes_on_after_its_server_died };
+/// Most of a scenario is waiting: so many go on at once.
+const AT_ONCE: usize = 4;
+
+const PYTHON_OLDER: Line = Line::Python { era: "legacy" };
+const PYTHON_NEWER: Line = Line::Python { era: "auto" };
+const TYPESCRIPT_V1: Line = Line::TypeScript { line: "v1", era: "legacy" };
+const TYPESCRIPT_V2_OLDER: Line = Line::TypeScript { line: "v2", era: "legacy" };
+const TYPESCRIPT_V2_NEWER: Line = Line::TypeScript { line: "v2", era: "auto" };
+
+/// A line of an SDK goes through all of these; tells of each that it did not come through.
+fn through(way: Way, line: Line, scenarios: &[&[Scenario]]) {
+    let left: Mutex<Vec<Scenario>> = Mutex::new(scenarios.concat().into_iter().rev().collect());
+    let failed = Mutex::new(Vec::new());
+    let next = || left.lock().expect("no panic holds it").pop();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((name, scenario)) = next() {
+                    let run = thread::Builder::new().name(name.to_owned());
+                    let run = run.spawn_scoped(scope, move || scenario(way, line));
+                    if run.expect("a thread").join().is_err() {
+                        failed.lock().expect("no panic holds it").push(name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("nobody holds it");
+    assert!(failed.is_empty(), "{line:?} by {way:?}: {failed:?}");
+}
+
+#[test]
+fn python_initializes_over_stdio() {
+    through(Way::Stdio, PYTHON_OLDER, &[ALL, OLDER]);
+}
+
+#[test]
+fn python_initializes_over_http() {
+    through(Way::Http, PYTHON_OLDER, &[ALL, OLDER, OVER_HTTP]);
+}
+
+#[test]
+fn python_initializes_over_sse() {
+    through(Way::Sse, PYTHON_OLDER, &[OVER_SSE]);
+}
+
+#[test]
+fn python_discovers_over_stdio() {
+    through(Way::Stdio, PYTHON_NEWER, &[ALL, NEWER]);
+}
+
+#[test]
+fn python_discovers_over_http() {
+    through(Way::Http, PYTHON_NEWER, &[ALL, NEWER, OVER_HTTP]);
+}
+
+#[test]
+fn python_discovers_over_sse() {
+    through(Way::Sse, PYTHON_NEWER, &[OVER_SSE, NEWER]);
+}
+
+#[test]
+fn typescript_v1_over_stdio() {
+    through(Way::Stdio, TYPESCRIPT_V1, &[ALL, OLDER]);
+}
+
+#[test]
+fn typescript_v1_over_http() {
+    through(Way::Http, TYPESCRIPT_V1, &[ALL, OLDER, OVER_HTTP]);
+}
+
+#[test]
+fn typescript_v1_over_sse() {
+    through(Way::Sse, TYPESCRIPT_V1, &[OVER_SSE]);
+}
+
+#[test]
+fn typescript_v2_initializes_over_stdio() {
+    through(Way::Stdio, TYPESCRIPT_V2_OLDER, &[ALL, OLDER]);
+}
+
+#[test]
+fn typescript_v2_initializes_over_http() {
+    through(Way::Http, TYPESCRIPT_V2_OLDER, &[ALL, OLDER, OVER_HTTP]);
+}
+
+#[test]
+fn typescript_v2_initializes_over_sse() {
+    through(Way::Sse, TYPESCRIPT_V2_OLDER, &[OVER_SSE]);
+}
+
+#[test]
+fn typescript_v2_discovers_over_stdio() {
+    through(Way::Stdio, TYPESCRIPT_V2_NEWER, &[ALL, NEWER]);
+}
+
+#[test]
+fn typescript_v2_discovers_over_http() {
+    through(Way::Http, TYPESCRIPT_V2_NEWER, &[ALL, NEWER, OVER_HTTP]);
+}
+
+#[test]
+fn typescript_v2_discovers_over_sse() {
+    through(Way::Sse, TYPESCRIPT_V2_NEWER, &[OVER_SSE, NEWER]);
+}
 
 /// A client that speaks the newest version or nothing needs no handshake at all.
 #[test]
 fn typescript_v2_needs_no_handshake() {
     let pinned = Line::TypeScript { line: "v2", era: "2026-07-28" };
-    scenarios::lists(&House::new(), pinned);
-    scenarios::hands_off(&House::new(), pinned);
+    for way in [Way::Stdio, Way::Http] {
+        lists(way, pinned);
+        hands_off(way, pinned);
+    }
 }
 
 /// It does not even ask who the server is.
 #[test]
 fn python_needs_no_handshake() {
-    scenarios::hands_off(&House::new(), Line::Python { era: "2026-07-28" });
+    for way in [Way::Stdio, Way::Http] {
+        hands_off(way, Line::Python { era: "2026-07-28" });
+    }
 }
 
 #[test]
-fn two_languages_and_two_eras_share_a_journal() {
-    let older = Line::TypeScript { line: "v1", era: "legacy" };
-    scenarios::share(&House::new(), Line::Python { era: "auto" }, older);
-    scenarios::share(&House::new(), older, Line::Python { era: "auto" });
+fn typescript_v2_cannot_read_a_task() {
+    cannot_read_a_task(TYPESCRIPT_V2_NEWER);
+}
+
+#[test]
+fn two_languages_two_eras_and_two_ways_share_a_journal() {
+    share(Way::Stdio, PYTHON_NEWER, TYPESCRIPT_V1);
+    share(Way::Http, TYPESCRIPT_V2_NEWER, PYTHON_OLDER);
+    share(Way::Http, TYPESCRIPT_V1, PYTHON_NEWER);
 }

@@ -1,5 +1,5 @@
 //! A client nobody here wrote: an official SDK, told over pipes what to do by a driver in its own
-//! language, on a team and a journal that several of them may share.
+//! language.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,14 +13,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_callboard");
-const MODERN: &str = "2026-07-28";
+use crate::house::House;
 
-/// What `init` wrote, on the rehearsal model.
-const TEAM: &str = "\
-providers: {rehearsal: {kind: rehearsal, playbook: playbook.yaml}}
-models: {default: rehearsal/rehearsal}
-";
+const MODERN: &str = "2026-07-28";
 
 /// Longer than anything here takes; it only keeps a hang from lasting.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,7 +34,7 @@ impl Line {
     }
 
     /// The driver's command; the folder has to live as long as the driver.
-    fn driver(self) -> (Command, Option<TempDir>) {
+    pub(crate) fn driver(self) -> (Command, Option<TempDir>) {
         match self {
             Line::Python { era } => {
                 let mut command = Command::new(tool("CALLBOARD_PYTHON"));
@@ -59,27 +54,29 @@ impl Line {
     }
 }
 
-/// The team that `init` writes, with the rehearsal model for everybody, and an empty journal.
-pub(crate) struct House(TempDir);
+/// A connected client.
+pub(crate) struct Client<'a> {
+    house: &'a House,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Value>,
+    /// What was heard and not yet asked for.
+    kept: Vec<Value>,
+    asked: u64,
+    hello: Value,
+    place: Option<TempDir>,
+    /// Its server was killed: what the SDK says of that is no fault.
+    is_shaken: bool,
+}
 
-impl House {
-    pub(crate) fn new() -> House {
-        let house = House(TempDir::new().expect("a folder"));
-        let team = house.0.path().join("team");
-        let init = Command::new(BINARY).arg("init").arg(&team).output().expect("the binary starts");
-        assert!(init.status.success(), "init: {}", String::from_utf8_lossy(&init.stderr));
-        fs::write(team.join("team.yaml"), TEAM).expect("the team's file is written");
-        fs::copy(drivers().join("playbook.yaml"), team.join("playbook.yaml"))
-            .expect("the playbook is copied");
-        house
-    }
-
-    /// A client with a server of its own on this house.
-    pub(crate) fn client(&self, line: Line) -> Client {
-        let (mut command, place) = line.driver();
-        command.arg(BINARY).arg("serve");
-        command.arg("--team").arg(self.0.path().join("team"));
-        command.arg("--data").arg(self.0.path().join("data"));
+impl<'a> Client<'a> {
+    /// Starts a driver, and waits until it is connected. `place` is the folder it stands in.
+    pub(crate) fn new(
+        house: &'a House,
+        mut command: Command,
+        place: Option<TempDir>,
+        line: Line,
+    ) -> Client<'a> {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the driver starts");
         let (said, lines) = channel();
@@ -93,27 +90,16 @@ impl House {
             }
         });
         let input = child.stdin.take();
+        let (kept, hello, asked, is_shaken) = (Vec::new(), json!({}), 0, false);
         let mut client =
-            Client { child, input, lines, kept: Vec::new(), asked: 0, hello: json!({}), place };
+            Client { house, child, input, lines, kept, asked, hello, place, is_shaken };
         client.hello = client.hears("the handshake", |it| it.get("connected").is_some());
         client.is_greeted(line);
         client
     }
 }
 
-/// A connected client.
-pub(crate) struct Client {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<Value>,
-    /// What was heard and not yet asked for.
-    kept: Vec<Value>,
-    asked: u64,
-    hello: Value,
-    place: Option<TempDir>,
-}
-
-impl Client {
+impl Client<'_> {
     /// What the SDK knows of the server: `version`, `name`, `instructions`.
     pub(crate) fn hello(&self, what: &str) -> &str {
         self.hello["connected"][what].as_str().unwrap_or_default()
@@ -131,7 +117,7 @@ impl Client {
 
     /// The tools as they came.
     pub(crate) fn list(&mut self) -> Vec<Value> {
-        let id = self.asks(json!({"list": {}}));
+        let id = self.asks(json!({"list": "tools"}));
         self.result(id)["tools"].as_array().cloned().expect("tools")
     }
 
@@ -165,7 +151,7 @@ impl Client {
 
     /// The protocol's own error for a call.
     pub(crate) fn error(&mut self, id: u64) -> Value {
-        let said = self.hears("an error", |it| it["id"] == id && it.get("progress").is_none());
+        let said = self.hears("an error", |it| is_end(it, id));
         assert!(said.get("error").is_some(), "the protocol should refuse: {said}");
         said["error"].clone()
     }
@@ -176,9 +162,51 @@ impl Client {
         self.kept.iter().filter(|it| is_told(it)).map(|it| it["progress"].clone()).collect()
     }
 
-    /// `kill -9` to the server, as the machine's memory keeper does it.
-    pub(crate) fn kill_server(&self) {
-        let id = self.hello["connected"]["pid"].as_i64().expect("a process id");
+    /// Starts a call whose user answers what is asked meanwhile, in this order.
+    pub(crate) fn starts_with(&mut self, tool: &str, arguments: Value, answers: Value) -> u64 {
+        self.asks(json!({"call": tool, "arguments": arguments, "answers": answers}))
+    }
+
+    /// Starts a call whose run is followed as a task.
+    pub(crate) fn starts_task(&mut self, tool: &str, arguments: Value, answers: Value) -> u64 {
+        self.asks(
+            json!({"call": tool, "arguments": arguments, "answers": answers, "as_task": true}),
+        )
+    }
+
+    /// What the user is asked while a call goes on.
+    pub(crate) fn asked(&mut self, call: u64) -> Value {
+        let said = self.hears("a question", |it| it.get("asked").is_some() || is_end(it, call));
+        assert!(said.get("asked").is_some(), "it ended without a question: {said}");
+        said["asked"].clone()
+    }
+
+    /// What a task was told to be so far.
+    pub(crate) fn tasks(&mut self, id: u64) -> Vec<Value> {
+        while let Ok(line) = self.lines.try_recv() {
+            self.keep(line);
+        }
+        let is_told = |it: &Value| it["id"] == id && it.get("task").is_some();
+        self.kept.iter().filter(|it| is_told(it)).map(|it| it["task"].clone()).collect()
+    }
+
+    /// Gives a call up.
+    pub(crate) fn gives_up(&mut self, call: u64, reason: &str) {
+        let input = self.input.as_mut().expect("it has not left");
+        writeln!(input, "{}", json!({"cancel": call, "reason": reason})).expect("the driver reads");
+        self.hears("the end of the call", |it| it["id"] == call && it["cancelled"] == true);
+    }
+
+    /// Does what is neither a call nor a list of tools; its result.
+    pub(crate) fn does(&mut self, what: Value) -> Value {
+        let id = self.asks(what);
+        self.result(id)
+    }
+
+    /// `kill -9` to its server, as the machine's memory keeper does it.
+    pub(crate) fn kill_server(&mut self) {
+        self.is_shaken = true;
+        let Some(id) = self.hello["connected"]["pid"].as_i64() else { return self.house.kill() };
         let id = rustix::process::Pid::from_raw(id as i32).expect("a process id");
         rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("it is there");
     }
@@ -197,7 +225,8 @@ impl Client {
         panic!("the driver does not end");
     }
 
-    fn asks(&mut self, mut what: Value) -> u64 {
+    /// Asks for something; its number is for what comes of it.
+    pub(crate) fn asks(&mut self, mut what: Value) -> u64 {
         self.asked += 1;
         what["id"] = json!(self.asked);
         let input = self.input.as_mut().expect("it has not left");
@@ -206,9 +235,18 @@ impl Client {
     }
 
     fn result(&mut self, id: u64) -> Value {
-        let said = self.hears("an answer", |it| it["id"] == id && it.get("progress").is_none());
+        let said = self.hears("an answer", |it| is_end(it, id));
         assert!(said.get("result").is_some(), "an error of the protocol: {said}");
         said["result"].clone()
+    }
+
+    /// Keeps a line for later, unless it tells of what was done to the server.
+    fn keep(&mut self, line: Value) {
+        if line.get("strange").is_none() {
+            self.kept.push(line);
+        } else {
+            assert!(self.is_shaken, "not the protocol: {line}");
+        }
     }
 
     /// The first line that is meant; the others are kept for later.
@@ -219,16 +257,15 @@ impl Client {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|why| panic!("no {what} came: {why}"));
-            assert!(line.get("strange").is_none(), "not the protocol: {line}");
             if is_meant(&line) {
                 return line;
             }
-            self.kept.push(line);
+            self.keep(line);
         }
     }
 }
 
-impl Drop for Client {
+impl Drop for Client<'_> {
     fn drop(&mut self) {
         drop(self.input.take());
         if !thread::panicking() && matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -238,6 +275,11 @@ impl Drop for Client {
         let _ = self.child.wait();
         drop(self.place.take());
     }
+}
+
+/// Whether nothing more comes for what was asked.
+fn is_end(said: &Value, id: u64) -> bool {
+    said["id"] == id && ["result", "error", "cancelled"].iter().any(|it| said.get(it).is_some())
 }
 
 /// The one object that text and structured content both carry.
@@ -279,6 +321,6 @@ fn tool(name: &str) -> PathBuf {
     }
 }
 
-fn drivers() -> PathBuf {
+pub(crate) fn drivers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }

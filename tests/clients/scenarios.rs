@@ -7,13 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::client::{Client, House, Line};
+use crate::client::{Client, Line};
+use crate::house::{House, Way};
 
 // The tasks that the playbook beside this file knows.
 const CHAIN: &str = "Research async patterns, implement an example, test it";
 const SHORT: &str = "Answer briefly: what is a callboard";
 const SLOW: &str = "Take your time over this one";
-const ENDLESS: &str = "Work on this until somebody stops you";
+pub(crate) const ENDLESS: &str = "Work on this until somebody stops you";
 const STEPS: &str = "Do this in small steps";
 const REFUSED: &str = "The provider will refuse this";
 
@@ -24,9 +25,10 @@ const SURFACE_TOKENS_MAX: usize = 2_000;
 const BYTES_PER_TOKEN: usize = 4;
 /// A dead process is known by its file lock: the next one need not wait for the lease of 30 s.
 const RESUME: Duration = Duration::from_secs(20);
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub(crate) fn lists(house: &House, line: Line) {
+pub(crate) fn lists(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let tools = client.list();
     assert_eq!(tools, client.list(), "the order of tools changed");
@@ -58,7 +60,8 @@ pub(crate) fn lists(house: &House, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn hands_off(house: &House, line: Line) {
+pub(crate) fn hands_off(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let facts = completed(client.call("researcher", json!({"task": CHAIN, "wait_s": 60})));
     assert_eq!((&facts["handoffs"], &facts["agent"]), (&json!(2), &json!("tester")), "{facts}");
@@ -76,7 +79,8 @@ pub(crate) fn hands_off(house: &House, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn leaves_with_a_handle(house: &House, line: Line) {
+pub(crate) fn leaves_with_a_handle(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let handle = client.call("researcher", json!({"task": SLOW, "wait_s": 0}));
     let run = open(&handle);
@@ -91,7 +95,8 @@ pub(crate) fn leaves_with_a_handle(house: &House, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn cancels(house: &House, line: Line) {
+pub(crate) fn cancels(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let run = open(&client.call("researcher", json!({"task": ENDLESS, "wait_s": 0})));
     until_at_work(&mut client, &run);
@@ -104,7 +109,8 @@ pub(crate) fn cancels(house: &House, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn finds_its_run_after_a_crash(house: &House, line: Line) {
+pub(crate) fn finds_its_run_after_a_crash(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let run = open(&client.call("researcher", json!({"task": SLOW, "wait_s": 0})));
     until_at_work(&mut client, &run);
@@ -115,8 +121,53 @@ pub(crate) fn finds_its_run_after_a_crash(house: &House, line: Line) {
     client.leaves();
 }
 
+/// A client that gives a call up is heard. A person's stop ends the run; from other reasons the run
+/// cannot tell, and goes on for whoever makes the same call again.
+pub(crate) fn is_heard_when_it_gives_up(way: Way, line: Line) {
+    let house = House::new(way);
+    let mut client = house.client(line);
+    let words = json!({"task": ENDLESS, "wait_s": 60});
+    let call = client.starts("researcher", words);
+    let run = until(|| {
+        let board = client.call("team_status", json!({}));
+        let run = board["runs"].as_array()?.first()?;
+        (run["state"] == "working").then(|| run["run"].as_str().map(str::to_owned))?
+    });
+    client.gives_up(call, "the user cancelled it");
+    // Over HTTP the newer era has no words for the end of a call, and the Python SDK has its own.
+    let is_told_why =
+        matches!(line, Line::TypeScript { era, .. } if era == "legacy" || way != Way::Http);
+    if is_told_why {
+        let facts = until_over(&mut client, &run, LONG);
+        assert_eq!((&facts["state"], &facts["stop"]), (&json!("cancelled"), &json!("cancelled")));
+    } else {
+        let again = client.call("researcher", json!({"task": ENDLESS, "wait_s": 1}));
+        assert_eq!(again["run"], run, "it was left, and is found again");
+        client.call("team_control", json!({"run": run, "action": "cancel"}));
+    }
+    client.leaves();
+}
+
+/// A session lives longer than the process that gave it: the next one knows it by its name, with
+/// all that the client said of itself.
+pub(crate) fn goes_on_after_its_server_died(way: Way, line: Line) {
+    let house = House::with_a_person(way);
+    let mut client = house.able(line, "elicits");
+    let run = open(&client.call("researcher", json!({"task": SLOW, "wait_s": 0})));
+    until_at_work(&mut client, &run);
+    client.kill_server();
+    house.serves_again();
+    completed(until_over(&mut client, &run, RESUME));
+    let answers = json!([{"action": "accept", "content": {"answer": "yes"}}]);
+    let call = client.starts_with("boss", json!({"task": SHORT, "wait_s": 60}), answers);
+    client.asked(call);
+    assert_eq!(completed(client.answer(call))["result"], "yes");
+    client.leaves();
+}
+
 /// Four calls are at work at the same time, which the board shows, and each gets its own answer.
-pub(crate) fn calls_side_by_side(house: &House, line: Line) {
+pub(crate) fn calls_side_by_side(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let calls: Vec<u64> = (0..4)
         .map(|n| client.starts("researcher", json!({"task": format!("{ENDLESS}: {n}")})))
@@ -150,7 +201,8 @@ pub(crate) fn calls_side_by_side(house: &House, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn hears_of_progress(house: &House, line: Line) {
+pub(crate) fn hears_of_progress(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let id = client.starts("coder", json!({"task": STEPS, "wait_s": 60}));
     let facts = completed(client.answer(id));
@@ -167,7 +219,8 @@ pub(crate) fn hears_of_progress(house: &House, line: Line) {
 }
 
 /// The caller's own graph of tasks: one RunView for the whole, and a circle is not even begun.
-pub(crate) fn leads_a_plan(house: &House, line: Line) {
+pub(crate) fn leads_a_plan(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let task = |id: &str, to: &str, after: &[&str]| json!({"id": id, "to": to, "task": format!("{SHORT}: {id}"), "after": after});
     let tasks = [
@@ -187,7 +240,8 @@ pub(crate) fn leads_a_plan(house: &House, line: Line) {
 }
 
 /// A wrong call, a wrong tool and a run that fails are three things, and none of them the end.
-pub(crate) fn tells_what_was_wrong(house: &House, line: Line) {
+pub(crate) fn tells_what_was_wrong(way: Way, line: Line) {
+    let house = House::new(way);
     let mut client = house.client(line);
     let why = client.refused("coder", json!({"wait_s": "long", "tsk": "x"}));
     assert_eq!(why["code"], "invalid_input", "{why}");
@@ -214,13 +268,15 @@ pub(crate) fn tells_what_was_wrong(house: &House, line: Line) {
 }
 
 /// Two clients, two servers, one journal: each sees the other's runs, and finishes them.
-pub(crate) fn shares_its_journal(house: &House, line: Line) {
-    share(house, line, line);
+pub(crate) fn shares_its_journal(way: Way, line: Line) {
+    share(way, line, line);
 }
 
-/// The same with clients of two languages and two eras.
-pub(crate) fn share(house: &House, line: Line, other: Line) {
-    let (mut first, mut second) = (house.client(line), house.client(other));
+/// The same with clients of two languages and two eras. The second has a server of its own in any
+/// case: the first one's is killed.
+pub(crate) fn share(way: Way, line: Line, other: Line) {
+    let house = House::new(way);
+    let (mut first, mut second) = (house.client(line), house.client_by(Way::Stdio, other, "-"));
     let run = open(&first.call("researcher", json!({"task": SLOW, "wait_s": 0})));
     let board = second.call("team_status", json!({}));
     assert!(board.to_string().contains(&run), "the other one's run: {board}");
@@ -240,7 +296,7 @@ pub(crate) fn share(house: &House, line: Line, other: Line) {
 }
 
 /// Checks that it is a RunView.
-fn view(facts: &Value) -> &Value {
+pub(crate) fn view(facts: &Value) -> &Value {
     let run = facts["run"].as_str().unwrap_or_default();
     assert!(run.starts_with("r_") && run.len() == 28, "{facts}");
     assert!(facts["agent"].is_string() && facts["cost"].is_object(), "{facts}");
@@ -257,14 +313,14 @@ fn open(facts: &Value) -> String {
     facts["run"].as_str().expect("checked").to_owned()
 }
 
-fn completed(facts: Value) -> Value {
+pub(crate) fn completed(facts: Value) -> Value {
     let end = (&view(&facts)["state"], &facts["stop"]);
     assert_eq!(end, (&json!("completed"), &json!("done")), "{facts}");
     assert!(facts["result"].as_str().is_some_and(|it| !it.is_empty()), "{facts}");
     facts
 }
 
-fn until_over(client: &mut Client, run: &str, within: Duration) -> Value {
+pub(crate) fn until_over(client: &mut Client<'_>, run: &str, within: Duration) -> Value {
     let start = Instant::now();
     loop {
         let facts = client.call("team_status", json!({"run": run, "wait_s": 5}));
@@ -277,7 +333,7 @@ fn until_over(client: &mut Client, run: &str, within: Duration) -> Value {
 }
 
 /// Waits until a node has the run in its hands.
-fn until_at_work(client: &mut Client, run: &str) {
+fn until_at_work(client: &mut Client<'_>, run: &str) {
     until(|| {
         let facts = client.call("team_status", json!({"run": run, "wait_s": 0}));
         open(&facts);
@@ -285,7 +341,7 @@ fn until_at_work(client: &mut Client, run: &str) {
     });
 }
 
-fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(it) = found() {
