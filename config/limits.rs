@@ -53,9 +53,9 @@ pub struct Limits {
     pub in_flight_all: usize,
     /// HTTP connections.
     pub connections: usize,
-    /// Streams over HTTP that stay open and wait for news.
+    /// Streams over HTTP that stay open and wait for news; one caller has half of them at most.
     pub streams: usize,
-    /// Sessions of the older era over HTTP.
+    /// Sessions of the older era over HTTP; one caller has half of them at most.
     pub sessions: usize,
     /// How long a session may say nothing before it is put aside; its next request takes it up.
     pub session_idle_s: u64,
@@ -102,7 +102,7 @@ impl Default for Limits {
             in_flight_all: 1_024,
             connections: 8_192,
             streams: 4_096,
-            sessions: 256,
+            sessions: 512,
             session_idle_s: 900,
             head_s: 10,
             body_s: 20,

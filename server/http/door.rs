@@ -76,7 +76,7 @@ pub(crate) async fn enter<H: ServerHandler>(
     let taken = match parts.method {
         Method::POST => door.post(&mut parts, body, &principal, visit.as_ref()).await,
         Method::GET => {
-            let taken = door.stream(visit.as_ref()).await;
+            let taken = door.stream(visit.as_ref(), &principal.name).await;
             taken.map_err(|(what, most)| Box::new(reply::full(None, what, most)))
         }
         Method::DELETE if visit.is_none() && parts.headers.contains_key(HEADER) => {
@@ -108,9 +108,9 @@ impl<H: ServerHandler> Door<H> {
     }
 
     /// Takes somebody in who only listens.
-    async fn stream(&self, visit: Option<&Visit>) -> Result<(Bytes, Admitted), Full> {
-        let place = self.room.stream()?;
-        let reserved = if visit.is_some() { self.eras.reserve(visit).await? } else { None };
+    async fn stream(&self, visit: Option<&Visit>, whose: &str) -> Result<(Bytes, Admitted), Full> {
+        let place = self.room.stream(whose)?;
+        let reserved = if visit.is_some() { self.eras.reserve(visit, whose).await? } else { None };
         Ok((Bytes::new(), Admitted { reserved, ..Admitted::with(Some(place)) }))
     }
 
@@ -178,11 +178,16 @@ impl<H: ServerHandler> Door<H> {
         self.scope(&request.request, principal)?;
         let full = |(what, most)| Box::new(reply::full(Some(id.clone()), what, most));
         let stays = matches!(request.request, ClientRequest::SubscriptionsListenRequest(_));
-        let place = if stays { self.room.stream() } else { self.room.call(&principal.name) };
+        let place =
+            if stays { self.room.stream(&principal.name) } else { self.room.call(&principal.name) };
         let place = place.map_err(full)?;
         let visitor = visitor(&request.request).filter(|_| visit.is_none());
         let opens = visitor.is_some() || visit.is_some();
-        let reserved = if opens { self.eras.reserve(visit).await.map_err(full)? } else { None };
+        let reserved = if opens {
+            self.eras.reserve(visit, &principal.name).await.map_err(full)?
+        } else {
+            None
+        };
         let (open, asked) = self.ask(request, visit, limits)?;
         parts.extensions.insert(asked.clone());
         let answering = Some(Answering::new(open, asked));
@@ -243,6 +248,8 @@ impl<H: ServerHandler> Door<H> {
                 parts.headers.insert(HEADER, named);
             }
         }
+        // The session is there, or never will be.
+        drop(admitted.reserved);
         let held = (admitted.place, visit);
         let body = Leaving::new(Body::new(body), admitted.answering, held);
         Response::from_parts(parts, Body::new(body))

@@ -74,12 +74,22 @@ impl Eras {
     }
 
     /// Room for the session that a request opens or takes up again; nothing for one that is here.
-    pub(crate) async fn reserve(&self, visit: Option<&Visit>) -> Result<Option<Reserved>, Full> {
+    /// A caller has half of it at most, so that there is some for others.
+    pub(crate) async fn reserve(
+        &self,
+        visit: Option<&Visit>,
+        whose: &str,
+    ) -> Result<Option<Reserved>, Full> {
         let n_before = self.opening.fetch_add(1, Ordering::SeqCst);
         let reserved = Reserved(Arc::clone(&self.opening));
         let sessions = self.inner.sessions.read().await;
         if visit.is_some_and(|it| sessions.contains_key(it.session.as_str())) {
             return Ok(None);
+        }
+        let n_theirs = self.sessions.held_by(whose, |it| sessions.contains_key(it));
+        let share = self.most.div_ceil(2);
+        if n_theirs + n_before >= share {
+            return Err(("sessions of one caller", share));
         }
         let has_room = sessions.len() + n_before < self.most;
         if has_room { Ok(Some(reserved)) } else { Err(("sessions", self.most)) }

@@ -72,7 +72,7 @@ pub(crate) async fn open<H: ServerHandler>(
     let Some(principal) = request.extensions().get::<Principal>().cloned() else {
         return reply::plain(StatusCode::UNAUTHORIZED, "nobody was let in");
     };
-    let place = match older.room.stream() {
+    let place = match older.room.stream(&principal.name) {
         Ok(place) => place,
         Err((what, most)) => return reply::full(None, what, most),
     };

@@ -8,10 +8,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Room for calls and for streams.
 pub(crate) struct Room {
-    calls: Arc<Semaphore>,
-    n_calls: usize,
-    streams: Arc<Semaphore>,
-    n_streams: usize,
+    calls: Rows,
+    streams: Rows,
+}
+
+/// Places of one kind, and how many of them each caller has.
+struct Rows {
+    what: (&'static str, &'static str),
+    n_all: usize,
+    free: Arc<Semaphore>,
     held: Arc<Mutex<HashMap<String, usize>>>,
 }
 
@@ -19,7 +24,7 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    _share: Share,
 }
 
 #[derive(Debug)]
@@ -34,37 +39,46 @@ pub(crate) type Full = (&'static str, usize);
 impl Room {
     /// As much as the limits say.
     pub(crate) fn new(limits: &Limits) -> Room {
-        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         Room {
-            calls: semaphore(limits.in_flight_all),
-            n_calls: limits.in_flight_all,
-            streams: semaphore(limits.streams),
-            n_streams: limits.streams,
-            held: Arc::default(),
+            calls: Rows::new(
+                ("calls in flight", "calls of one caller in flight"),
+                limits.in_flight_all,
+            ),
+            streams: Rows::new(("streams", "streams of one caller"), limits.streams),
         }
     }
 
-    /// Room for one more call; a caller has half of it at most, so that there is some for others.
+    /// Room for one more call.
     pub(crate) fn call(&self, whose: &str) -> Result<Place, Full> {
-        let permit = Arc::clone(&self.calls).try_acquire_owned();
-        let permit = permit.map_err(|_| ("calls in flight", self.n_calls))?;
-        let most = self.n_calls.div_ceil(2);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let n_held = held.entry(whose.to_owned()).or_default();
-        if *n_held >= most {
-            return Err(("calls of one caller in flight", most));
-        }
-        *n_held += 1;
-        drop(held);
-        let share = Share { held: Arc::clone(&self.held), whose: whose.to_owned() };
-        Ok(Place { _permit: permit, _share: Some(share) })
+        self.calls.take(whose)
     }
 
     /// Room for one more stream.
-    pub(crate) fn stream(&self) -> Result<Place, Full> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned();
-        let permit = permit.map_err(|_| ("streams", self.n_streams))?;
-        Ok(Place { _permit: permit, _share: None })
+    pub(crate) fn stream(&self, whose: &str) -> Result<Place, Full> {
+        self.streams.take(whose)
+    }
+}
+
+impl Rows {
+    fn new(what: (&'static str, &'static str), n_all: usize) -> Rows {
+        let free = Arc::new(Semaphore::new(n_all.min(Semaphore::MAX_PERMITS)));
+        Rows { what, n_all, free, held: Arc::default() }
+    }
+
+    /// A caller has half of the places at most, so that there are some for others.
+    fn take(&self, whose: &str) -> Result<Place, Full> {
+        let permit = Arc::clone(&self.free).try_acquire_owned();
+        let permit = permit.map_err(|_| (self.what.0, self.n_all))?;
+        let most = self.n_all.div_ceil(2);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let n_held = held.get(whose).copied().unwrap_or_default();
+        if n_held >= most {
+            return Err((self.what.1, most));
+        }
+        held.insert(whose.to_owned(), n_held + 1);
+        drop(held);
+        let share = Share { held: Arc::clone(&self.held), whose: whose.to_owned() };
+        Ok(Place { _permit: permit, _share: share })
     }
 }
 
@@ -86,7 +100,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_all_the_room() {
-        let room = Room::new(&Limits { in_flight_all: 4, streams: 1, ..Limits::default() });
+        let room = Room::new(&Limits { in_flight_all: 4, streams: 2, ..Limits::default() });
         let mine = [room.call("ann"), room.call("ann")].map(|it| it.expect("room"));
         assert_eq!(room.call("ann").err(), Some(("calls of one caller in flight", 2)));
         let theirs = [room.call("ben"), room.call("ben")].map(|it| it.expect("room"));
@@ -94,9 +108,11 @@ mod tests {
         drop(mine);
         assert!(room.call("ann").is_ok());
         drop(theirs);
-        let stream = room.stream().expect("room");
-        assert_eq!(room.stream().err(), Some(("streams", 1)));
-        drop(stream);
-        assert!(room.stream().is_ok());
+        let stream = room.stream("ann").expect("room");
+        assert_eq!(room.stream("ann").err(), Some(("streams of one caller", 1)));
+        let theirs = room.stream("ben").expect("room");
+        assert_eq!(room.stream("eve").err(), Some(("streams", 2)));
+        drop((stream, theirs));
+        assert!(room.stream("ann").is_ok());
     }
 }

@@ -51,6 +51,8 @@ struct Inside {
     open: HashMap<String, Arc<Open>>,
     /// Visitors that may have to be introduced anew, while their request is under way.
     known: HashMap<String, (usize, Visitor)>,
+    /// Whose the sessions are.
+    owners: HashMap<String, String>,
     ended: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -112,6 +114,7 @@ impl Sessions {
         if inside.ended.contains(session) {
             return None;
         }
+        inside.owners.insert(session.to_owned(), principal.to_owned());
         inside.known.entry(session.to_owned()).or_insert((0, visitor)).0 += 1;
         Some(Visit { sessions: Arc::clone(self), session: session.to_owned() })
     }
@@ -124,12 +127,20 @@ impl Sessions {
         principal: &str,
     ) -> Option<HeaderValue> {
         let sealed = self.seals.seal(visitor, &bound_to(session, principal), GOOD_FOR)?;
+        self.inside().owners.insert(session.to_owned(), principal.to_owned());
         HeaderValue::from_str(&format!("{session}.{sealed}")).ok()
     }
 
     /// The open requests of a session.
     pub(crate) fn open(&self, session: &str) -> Arc<Open> {
         Arc::clone(self.inside().open.entry(session.to_owned()).or_default())
+    }
+
+    /// How many of the sessions that are held belong to a caller. Forgets whose the others were.
+    pub(crate) fn held_by(&self, principal: &str, is_held: impl Fn(&str) -> bool) -> usize {
+        let owners = &mut self.inside().owners;
+        owners.retain(|session, _| is_held(session));
+        owners.values().filter(|it| *it == principal).count()
     }
 
     /// The session is put aside; it may come again.
@@ -233,6 +244,18 @@ mod tests {
         assert!(entered(&sessions, &name, "ann").1, "put aside is not ended");
         sessions.end("s1");
         assert!(!entered(&sessions, &name, "ann").1);
+    }
+
+    #[test]
+    fn a_callers_sessions_are_counted_while_they_are_held() {
+        let sessions = sessions();
+        for (session, whose) in [("s1", "ann"), ("s2", "ann"), ("s3", "ben")] {
+            sessions.named(session, &visitor(), whose).expect("a name");
+        }
+        assert_eq!(sessions.held_by("ann", |_| true), 2);
+        assert_eq!(sessions.held_by("ann", |it| it != "s1"), 1);
+        assert_eq!(sessions.held_by("ann", |_| true), 1, "s1 is forgotten");
+        assert_eq!(sessions.held_by("eve", |_| true), 0);
     }
 
     #[tokio::test]

@@ -110,7 +110,7 @@ fn stream(server: &Server, request: &Request) -> Wire {
 
 #[test]
 fn streams_and_connections_have_their_room() {
-    let server = House::new("limits: {streams: 2, connections: 6}\n").serve();
+    let server = House::new("limits: {streams: 4, connections: 6}\n").serve();
     let session = server.session();
     let mut first = stream(&server, &listens(1));
     assert_eq!(
@@ -118,8 +118,8 @@ fn streams_and_connections_have_their_room() {
         "notifications/subscriptions/acknowledged"
     );
     let second = stream(&server, &hears(&session));
-    is_full(&server.ask(&listens(3)), "2 streams");
-    is_full(&server.ask(&hears(&session)), "2 streams");
+    is_full(&server.ask(&listens(3)), "2 streams of one caller");
+    is_full(&server.ask(&hears(&session)), "2 streams of one caller");
     drop(second);
     let is_free = (0..200).any(|_| {
         thread::sleep(Duration::from_millis(20));
@@ -162,7 +162,7 @@ fn a_flood_of_handshakes_fills_its_room_and_no_more() {
                         if reply.status == 200 {
                             n_taken += 1;
                         } else {
-                            is_full(&reply, "256 sessions");
+                            is_full(&reply, "256 sessions of one caller");
                             n_refused += 1;
                         }
                     }

@@ -161,7 +161,7 @@ fn the_same_id_elsewhere_is_another_call() {
     let server = House::new("").serve();
     let arguments = || json!({"task": "it takes long", "wait_s": 2});
     let sessions = [server.session(), server.session()];
-    let mut waiting = vec![
+    let mut waiting = [
         long_call(&server, &call(&sessions[0], 7, arguments()), 0),
         long_call(&server, &call(&sessions[1], 7, arguments()), 1),
         long_call(&server, &Request::call(7, "coder", arguments()), 2),
