@@ -9,7 +9,7 @@ use callboard_trace::{Caller, RunId, RunView};
 use rmcp::RoleServer;
 use rmcp::model::{ClientResult, ElicitRequest, ErrorData, InputResponses, ServerRequest};
 use rmcp::service::{PeerRequestOptions, RequestContext, RequestHandle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::era::error;
@@ -80,10 +80,14 @@ impl Server {
     ) -> Result<Outcome, ErrorData> {
         let until = since + self.deadline(caller).await.most;
         while let Some(answered) = self.ask_first(&view, caller, context).await {
+            // The client is not to think that nothing happens while its user thinks.
+            let (_named, named) = watch::channel(Some(view.run.clone()));
+            let mut news = self.news(caller, named, context);
             let is_answered = tokio::select! {
                 answered = timeout_at(until, answered) => matches!(answered, Ok(Ok(true))),
                 () = context.ct.cancelled() => false,
             };
+            news.shutdown().await;
             if !is_answered {
                 break;
             }

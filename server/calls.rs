@@ -5,11 +5,11 @@ use callboard_tools::{Call, Outcome, Patience, UnknownTool};
 use callboard_trace::{Action, Caller, Control, RunId, RunView};
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    GetTaskResult, ProgressToken,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, GetTaskResult,
 };
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -40,32 +40,28 @@ impl Server {
         let caller = self.caller(context);
         let bound_to = questions::bound_to(&caller.principal, &call);
         let (outcome, may_ask) = match state {
-            None => (self.answer(call.clone(), context).await?, waits(&call)),
+            None => (self.answer(call.clone(), context).await?, self.waits(&call)),
             Some(state) => {
                 let run = questions::resumed(&state, self.seals(), &bound_to);
                 let run = run.map_err(|told| ErrorData::invalid_params(told, None))?;
                 self.resume(&run, &given, &caller, context).await?
             }
         };
-        let Some(view) = self.open_run(&outcome, &caller).await else {
+        let asks = may_ask && questions::elicits(context) && questions::asks(&outcome);
+        let hands_out = takes_tasks(context) && self.shown().tools.starts_a_run(&call.tool);
+        let view = if asks || hands_out { self.open_run(&outcome, &caller).await } else { None };
+        let Some(view) = view else {
             return Ok(self.complete(outcome, context).await.into());
         };
         if !is_modern(context) {
-            let outcome = if may_ask && questions::elicits(context) {
-                self.ask_along(outcome, view, &caller, since, context).await?
-            } else {
-                outcome
-            };
+            let outcome = self.ask_along(outcome, view, &caller, since, context).await?;
             return Ok(self.complete(outcome, context).await.into());
         }
-        if may_ask
-            && questions::elicits(context)
-            && let Some(mut required) = questions::required(&view, self.seals(), &bound_to)
-        {
+        if asks && let Some(mut required) = questions::required(&view, self.seals(), &bound_to) {
             required.meta = self.signed(context);
             return Ok(required.into());
         }
-        if takes_tasks(context) && self.shown().tools.starts_a_run(&call.tool) {
+        if hands_out {
             let times = self.desk().times(&view.run, &caller).await.map_err(|it| error(&it))?;
             let mut created = tasks::created(&view, times);
             created.meta = self.signed(context);
@@ -98,6 +94,12 @@ impl Server {
         let run = RunId::from_text(outcome.body.get("run")?.as_str()?);
         let view = self.desk().view(&run, caller).await.ok()?;
         (!view.state.is_over()).then_some(view)
+    }
+
+    /// Whether a call stays for what comes, so that its user may be asked meanwhile.
+    fn waits(&self, call: &Call) -> bool {
+        let wait_s = call.arguments.get("wait_s").and_then(Value::as_f64);
+        self.shown().tools.waits(&call.tool) && wait_s.is_none_or(|it| it > 0.0)
     }
 
     /// Shows how a run stands, at once or after a while.
@@ -136,10 +138,7 @@ impl Server {
         let patience = patience.with_ear(ear);
         let shown = self.shown();
         let starts_a_run = shown.tools.starts_a_run(&call.tool);
-        let mut news = JoinSet::new();
-        if let Some(token) = context.meta.get_progress_token() {
-            news.spawn(self.progress(token, &caller, named.clone(), context).tell());
-        }
+        let mut news = self.news(&caller, named.clone(), context);
         let mut body = JoinSet::new();
         let (desk, whose) = (self.desk().clone(), caller.clone());
         body.spawn(async move { shown.tools.apply(&desk, &call, &whose, &patience).await });
@@ -207,15 +206,22 @@ impl Server {
         }
     }
 
-    fn progress(
+    /// Tells the client of a call how its run gets on, for as long as this is held; nothing to one
+    /// that does not want to know.
+    pub(crate) fn news(
         &self,
-        token: ProgressToken,
         caller: &Caller,
-        named: tokio::sync::watch::Receiver<Option<RunId>>,
+        named: watch::Receiver<Option<RunId>>,
         context: &RequestContext<RoleServer>,
-    ) -> Progress {
-        let (desk, peer) = (self.desk().clone(), context.peer.clone());
-        Progress { desk, caller: caller.clone(), named, peer, token }
+    ) -> JoinSet<()> {
+        let mut news = JoinSet::new();
+        if let Some(token) = context.meta.get_progress_token() {
+            let (desk, peer) = (self.desk().clone(), context.peer.clone());
+            let n_told = self.asked(context).map(|it| it.n_told()).unwrap_or_default();
+            let caller = caller.clone();
+            news.spawn(Progress { desk, caller, named, peer, token, n_told }.tell());
+        }
+        news
     }
 
     /// A user who stops a call stops its run.
@@ -230,12 +236,6 @@ impl Server {
 /// That a run is to end.
 fn cancel(reason: &str) -> Control {
     Control { action: Action::Cancel, value: Value::Null, reason: reason.to_owned() }
-}
-
-/// Whether a call stays for what comes, so that its user may be asked meanwhile.
-fn waits(call: &Call) -> bool {
-    let wait_s = call.arguments.get("wait_s").and_then(Value::as_f64);
-    wait_s.is_none_or(|it| it > 0.0)
 }
 
 fn takes_tasks(context: &RequestContext<RoleServer>) -> bool {

@@ -38,6 +38,8 @@ struct Inside {
     ear: Ear,
     /// Whether the answer is the end of that.
     is_end: AtomicBool,
+    /// How often its client was told how it gets on.
+    n_told: Arc<AtomicU64>,
 }
 
 struct Request {
@@ -52,7 +54,8 @@ impl Asked {
     fn new(ticket: Ticket) -> Asked {
         let since = Instant::now();
         let (given_up, ear) = (OnceLock::new(), Ear::default());
-        Asked(Arc::new(Inside { ticket, since, given_up, ear, is_end: AtomicBool::new(false) }))
+        let (is_end, n_told) = (AtomicBool::new(false), Arc::default());
+        Asked(Arc::new(Inside { ticket, since, given_up, ear, is_end, n_told }))
     }
 
     /// Its place among the open requests.
@@ -69,6 +72,11 @@ impl Asked {
     /// without it.
     pub(crate) fn ear(&self) -> Ear {
         self.0.ear.clone()
+    }
+
+    /// Counts what its client is told of it.
+    pub(crate) fn n_told(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.n_told)
     }
 
     /// The answer is the end of what the call listened to.

@@ -1,6 +1,8 @@
 //! Tells a waiting client how its run gets on. Runs beside the call: a client that does not read
 //! holds up nothing but its own news, and hears the newest when it reads again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use callboard_scheduler::Desk;
@@ -28,17 +30,18 @@ pub(crate) struct Progress {
     pub(crate) peer: Peer<RoleServer>,
     /// The client's mark for this call.
     pub(crate) token: ProgressToken,
+    /// How often it was told of this call; the number never falls.
+    pub(crate) n_told: Arc<AtomicU64>,
 }
 
 impl Progress {
     /// Tells a line at every change, and at least every eight seconds, until it is stopped.
     pub(crate) async fn tell(mut self) {
         let Some(run) = self.run().await else { return };
-        let mut n_told = 0.0;
         while let Ok(view) = self.desk.view(&run, &self.caller).await {
             let line = progress_line(&view);
-            n_told += 1.0;
-            let news = ProgressNotificationParam::new(self.token.clone(), n_told);
+            let n_told = self.n_told.fetch_add(1, Ordering::Relaxed) + 1;
+            let news = ProgressNotificationParam::new(self.token.clone(), n_told as f64);
             if self.peer.notify_progress(news.with_message(line.clone())).await.is_err() {
                 return;
             }

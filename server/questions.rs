@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_tools::Call;
+use callboard_tools::{Call, Outcome};
 use callboard_trace::{Question, RunId, RunView};
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -41,6 +41,12 @@ pub(crate) fn form(run: &RunId, question: &Question) -> Option<ElicitRequestPara
         message: format!("{run} asks: {}", question.prompt),
         requested_schema: ElicitationSchema::from_json_schema(schema).ok()?,
     })
+}
+
+/// Whether an outcome shows a run that asks something.
+pub(crate) fn asks(outcome: &Outcome) -> bool {
+    let asked = outcome.body.get("questions").and_then(Value::as_array);
+    !outcome.is_error && asked.is_some_and(|it| !it.is_empty())
 }
 
 /// All that a run asks, by the questions' names.

@@ -91,6 +91,15 @@ impl Toolset {
         self.tools.get(tool).is_some_and(|(kind, _)| matches!(kind, Kind::Status | Kind::Read))
     }
 
+    /// Whether a call of this tool waits for what its run comes to, unless it says otherwise.
+    pub fn waits(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_some_and(|(kind, _)| match kind {
+            Kind::Agent(_) | Kind::AskAgent | Kind::Run | Kind::Handoff => true,
+            Kind::Status | Kind::Answer => true,
+            Kind::Control | Kind::Read => false,
+        })
+    }
+
     /// Checks a call and does it. A wrong call is an outcome with `is_error`.
     ///
     /// # Errors
