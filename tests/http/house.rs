@@ -1,4 +1,5 @@
 //! A team in a folder of its own, and the built binary that serves it over HTTP.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
 //! HTTP/1.1 in raw bytes: connects, writes what it likes, and reads what comes back.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
