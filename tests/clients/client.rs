@@ -33,6 +33,21 @@ impl Line {
         era
     }
 
+    /// Whether it speaks the era of 2026-07-28.
+    pub(crate) fn is_newer(self) -> bool {
+        self.era() != "legacy"
+    }
+
+    /// What it makes of a resource that is not there: the older era has a number for that, which
+    /// the newest line of an SDK translates.
+    pub(crate) fn not_found(self) -> i64 {
+        if self.is_newer() || matches!(self, Line::TypeScript { line: "v2", .. }) {
+            -32602
+        } else {
+            -32002
+        }
+    }
+
     /// The driver's command; the folder has to live as long as the driver.
     pub(crate) fn driver(self) -> (Command, Option<TempDir>) {
         match self {
@@ -107,9 +122,10 @@ impl Client<'_> {
 
     fn is_greeted(&self, line: Line) {
         let version = self.hello("version");
-        match line.era() {
-            "legacy" => assert!(version < MODERN, "initialize settled on {version}"),
-            _ => assert_eq!(version, MODERN, "no fall back to the older protocol"),
+        if line.is_newer() {
+            assert_eq!(version, MODERN, "no fall back to the older protocol");
+        } else {
+            assert!(version < MODERN, "initialize settled on {version}");
         }
         let is_asked = !matches!(line, Line::Python { era: MODERN });
         assert_eq!(self.hello("name"), if is_asked { "callboard" } else { "" });
@@ -203,6 +219,16 @@ impl Client<'_> {
         self.result(id)
     }
 
+    /// Waits until it is told of a change; what changed.
+    pub(crate) fn hears_news(&mut self) -> Value {
+        self.hears("news", |it| it.get("updated").is_some())["updated"].clone()
+    }
+
+    /// Waits until it is told that something is watched no longer.
+    pub(crate) fn loses(&mut self, uri: &str) {
+        self.hears("end of a subscription", |it| it["lost"] == uri);
+    }
+
     /// `kill -9` to its server, as the machine's memory keeper does it.
     pub(crate) fn kill_server(&mut self) {
         self.is_shaken = true;
@@ -234,7 +260,8 @@ impl Client<'_> {
         self.asked
     }
 
-    fn result(&mut self, id: u64) -> Value {
+    /// The result of what was asked for.
+    pub(crate) fn result(&mut self, id: u64) -> Value {
         let said = self.hears("an answer", |it| is_end(it, id));
         assert!(said.get("result").is_some(), "an error of the protocol: {said}");
         said["result"].clone()

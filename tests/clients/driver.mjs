@@ -123,9 +123,10 @@ async function asTask(client, id, call, options) {
 const anything = { '~standard': { version: 1, vendor: 'driver', validate: (value) => ({ value }) } };
 
 async function watch(client, uri, options) {
-    return era === 'legacy'
-        ? client.subscribeResource({ uri }, options)
-        : (await client.listen({ resourceSubscriptions: [uri] }, options)).honoredFilter;
+    if (era === 'legacy') return client.subscribeResource({ uri }, options);
+    const subscription = await client.listen({ resourceSubscriptions: [uri] }, options);
+    subscription.closed.then((cause) => { if (cause === 'remote') tell({ lost: uri }); });
+    return subscription.honoredFilter;
 }
 
 const LISTED = {

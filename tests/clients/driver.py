@@ -16,7 +16,7 @@ object a line on stdin, with an `id` of its own:
 
 They run side by side. One line on stdout each: first `connected`, then for an id its `progress` and
 `task` lines and one `result`, `error` or `cancelled`; `asked` is a question to the user, `updated` a
-resource that is watched. `strange` is what the SDK made of lines that are not the protocol. Ends when
+resource that is watched, `lost` one that is not any more. `strange` is what the SDK made of lines that are not the protocol. Ends when
 stdin does.
 """
 
@@ -37,6 +37,7 @@ from mcp.client import ClientExtension
 from mcp.client.extension import ResultClaim
 from mcp.client.session import ClientRequestContext
 from mcp.client.sse import sse_client
+from mcp.client.subscriptions import SubscriptionLost
 from pydantic import ConfigDict, TypeAdapter
 
 # Writes its own process id, then becomes the server: the only way to learn whom to kill.
@@ -160,8 +161,11 @@ async def watch(client: Client, id: int, uri: str) -> None:
     watches.add(id)
     async with client.listen(resource_subscriptions=[uri]) as subscription:
         tell(id=id, result=plain(subscription.honored))
-        async for event in subscription:
-            tell(updated=event.uri)
+        try:
+            async for event in subscription:
+                tell(updated=event.uri)
+        except SubscriptionLost:
+            tell(lost=uri)
 
 
 async def do(client: Client, asked: dict) -> None:

@@ -22,6 +22,15 @@ models: {default: rehearsal/rehearsal}
 const RESEARCHER: &str = "---\ndescription: Finds out.\n---\nFind it out.\n";
 const BOSS: &str = "---\ndescription: Decides.\nkind: human\nchoices: [yes, no]\n---\nDecide.\n";
 
+const JUDGE: &str = "\
+---
+description: Judges.
+kind: human
+output: {properties: {verdict: {enum: [good, bad]}}, required: [verdict]}
+---
+Judge.
+";
+
 /// How a client reaches the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -60,7 +69,7 @@ impl House {
         house
     }
 
-    /// A team of one agent and one person, who says yes or no.
+    /// A team of one agent and two people: one says yes or no, one good or bad.
     pub(crate) fn with_a_person(way: Way) -> House {
         let house = House::new(way);
         let agents = house.team().join("agents");
@@ -68,6 +77,7 @@ impl House {
         fs::create_dir(&agents).expect("a folder");
         fs::write(agents.join("researcher.md"), RESEARCHER).expect("the agent is written");
         fs::write(agents.join("boss.md"), BOSS).expect("the person is written");
+        fs::write(agents.join("judge.md"), JUDGE).expect("the person is written");
         house
     }
 

@@ -7,6 +7,7 @@ use crate::house::{House, Way};
 use crate::scenarios::{ENDLESS, LONG, completed, until, until_over, view};
 
 const ELICITS: &str = "elicits";
+const TASKS: &str = "tasks";
 const BOTH: &str = "elicits,tasks";
 const ASKED: &str = "May we ship it?";
 
@@ -40,12 +41,27 @@ pub(crate) fn leaves_a_question_open(way: Way, line: Line) {
     client.leaves();
 }
 
-/// Whoever cannot be asked gets the question as a fact.
+/// Whoever cannot be asked gets the question as a fact. Tasks are of the newer era only: an older
+/// client that claims them gets what it can read.
 pub(crate) fn tells_what_is_asked(way: Way, line: Line) {
     let house = House::with_a_person(way);
-    let mut client = house.client(line);
+    let mut client = house.able(line, if line.is_newer() { "-" } else { TASKS });
     let facts = client.call("boss", json!({"task": ASKED, "wait_s": 60}));
     is_answered_by_hand(&mut client, &facts);
+    client.leaves();
+}
+
+/// An answer that cannot be taken is asked for again, in the same call.
+pub(crate) fn is_asked_until_it_fits(way: Way, line: Line) {
+    let house = House::with_a_person(way);
+    let mut client = house.able(line, ELICITS);
+    let said = |answer: &str| json!({"action": "accept", "content": {"answer": answer}});
+    let answers = json!([said("fine"), said(r#"{"summary": "It is fine.", "verdict": "good"}"#)]);
+    let call = client.starts_with("judge", json!({"task": ASKED, "wait_s": 60}), answers);
+    client.asked(call);
+    let again = client.asked(call);
+    assert!(again["message"].to_string().contains("was not accepted"), "{again}");
+    assert_eq!(completed(client.answer(call))["answer"]["verdict"], "good");
     client.leaves();
 }
 
@@ -88,15 +104,6 @@ pub(crate) fn ends_a_task(way: Way, line: Line) {
     client.does(json!({"task": "tasks/cancel", "params": params}));
     let unknown = client.asks(json!({"task": "tasks/get", "params": {"taskId": "r_nobody"}}));
     assert_eq!(client.error(unknown)["code"], -32602);
-    client.leaves();
-}
-
-/// The extension is of the newer era only: an older client that claims it gets what it can read.
-pub(crate) fn is_given_no_task(way: Way, line: Line) {
-    let house = House::with_a_person(way);
-    let mut client = house.able(line, BOTH);
-    let facts = client.call("boss", json!({"task": ASKED, "wait_s": 0}));
-    view(&facts);
     client.leaves();
 }
 
