@@ -18,10 +18,7 @@ use std::thread;
 
 use client::Line;
 use house::Way;
-use questions::{
-    asks_its_user, cannot_read_a_task, ends_a_task, is_asked_until_it_fits, leaves_a_question_open,
-    tells_what_is_asked, works_as_a_task,
-};
+use questions::{asks_its_user, cannot_read_a_task, has_tasks, tells_what_is_asked};
 use scenarios::*;
 use surface::finds_what_is_beside_the_tools;
 
@@ -36,14 +33,13 @@ macro_rules! scenarios {
 /// Every line in every era goes through these, whatever the way.
 const ALL: &[Scenario] = scenarios! {
     finds_its_run_after_a_crash shares_its_journal leaves_with_a_handle hears_of_progress
-    asks_its_user leaves_a_question_open tells_what_is_asked is_heard_when_it_gives_up
-    calls_side_by_side leads_a_plan hands_off tells_what_was_wrong cancels lists
-    finds_what_is_beside_the_tools is_asked_until_it_fits
+    asks_its_user tells_what_is_asked
+    is_heard_when_it_gives_up calls_side_by_side uses_the_tools finds_what_is_beside_the_tools
 };
-const NEWER: &[Scenario] = scenarios! { works_as_a_task ends_a_task };
+const NEWER: &[Scenario] = scenarios! { has_tasks };
 /// The transport of 2024-11-05 is a connection like stdin and stdout: these show that it is one.
 const OVER_SSE: &[Scenario] = scenarios! {
-    hears_of_progress asks_its_user is_heard_when_it_gives_up calls_side_by_side lists
+    hears_of_progress asks_its_user is_heard_when_it_gives_up calls_side_by_side uses_the_tools
     finds_what_is_beside_the_tools
 };
 const OVER_HTTP: &[Scenario] = scenarios! { goes_on_after_its_server_died };
@@ -153,21 +149,11 @@ fn typescript_v2_discovers_over_sse() {
     through(Way::Sse, TYPESCRIPT_V2_NEWER, &[OVER_SSE, NEWER]);
 }
 
-/// A client that speaks the newest version or nothing needs no handshake at all.
 #[test]
-fn typescript_v2_needs_no_handshake() {
-    let pinned = Line::TypeScript { line: "v2", era: "2026-07-28" };
+fn what_is_pinned_needs_no_handshake() {
     for way in [Way::Stdio, Way::Http] {
-        lists(way, pinned);
-        hands_off(way, pinned);
-    }
-}
-
-/// It does not even ask who the server is.
-#[test]
-fn python_needs_no_handshake() {
-    for way in [Way::Stdio, Way::Http] {
-        hands_off(way, Line::Python { era: "2026-07-28" });
+        needs_no_handshake(way, Line::TypeScript { line: "v2", era: "2026-07-28" });
+        needs_no_handshake(way, Line::Python { era: "2026-07-28" });
     }
 }
 

@@ -11,10 +11,25 @@ const TASKS: &str = "tasks";
 const BOTH: &str = "elicits,tasks";
 const ASKED: &str = "May we ship it?";
 
-/// The user answers, and the call that waited has the answer for its result.
 pub(crate) fn asks_its_user(way: Way, line: Line) {
     let house = House::with_a_person(way);
     let mut client = house.able(line, ELICITS);
+    takes_an_answer(&mut client);
+    asks_until_it_fits(&mut client);
+    leaves_a_question_open(&mut client);
+    client.leaves();
+}
+
+pub(crate) fn has_tasks(way: Way, line: Line) {
+    let house = House::with_a_person(way);
+    let mut client = house.able(line, if is_python(line) { BOTH } else { ELICITS });
+    works_as_a_task(&mut client, line);
+    ends_a_task(&mut client);
+    client.leaves();
+}
+
+/// The user answers, and the call that waited has the answer for its result.
+fn takes_an_answer(client: &mut Client<'_>) {
     for said in ["yes", "no"] {
         let task = format!("{ASKED} {said}?");
         let answers = json!([{"action": "accept", "content": {"answer": said}}]);
@@ -22,23 +37,19 @@ pub(crate) fn asks_its_user(way: Way, line: Line) {
         is_the_question(&client.asked(call), &task);
         assert_eq!(completed(client.answer(call))["result"], said);
     }
-    client.leaves();
 }
 
 /// A user who declines, or waves the question away, leaves it open: the result names it, and whoever
 /// comes with an answer later ends the run.
-pub(crate) fn leaves_a_question_open(way: Way, line: Line) {
-    let house = House::with_a_person(way);
-    let mut client = house.able(line, ELICITS);
+fn leaves_a_question_open(client: &mut Client<'_>) {
     for action in ["decline", "cancel"] {
         let task = format!("{ASKED} {action}");
         let answers = json!([{"action": action}]);
         let call = client.starts_with("boss", json!({"task": task, "wait_s": 60}), answers);
         is_the_question(&client.asked(call), &task);
         let facts = client.answer(call);
-        is_answered_by_hand(&mut client, &facts);
+        is_answered_by_hand(client, &facts);
     }
-    client.leaves();
 }
 
 /// Whoever cannot be asked gets the question as a fact. Tasks are of the newer era only: an older
@@ -52,9 +63,7 @@ pub(crate) fn tells_what_is_asked(way: Way, line: Line) {
 }
 
 /// An answer that cannot be taken is asked for again, in the same call.
-pub(crate) fn is_asked_until_it_fits(way: Way, line: Line) {
-    let house = House::with_a_person(way);
-    let mut client = house.able(line, ELICITS);
+fn asks_until_it_fits(client: &mut Client<'_>) {
     let said = |answer: &str| json!({"action": "accept", "content": {"answer": answer}});
     let answers = json!([said("fine"), said(r#"{"summary": "It is fine.", "verdict": "good"}"#)]);
     let call = client.starts_with("judge", json!({"task": ASKED, "wait_s": 60}), answers);
@@ -62,14 +71,10 @@ pub(crate) fn is_asked_until_it_fits(way: Way, line: Line) {
     let again = client.asked(call);
     assert!(again["message"].to_string().contains("was not accepted"), "{again}");
     assert_eq!(completed(client.answer(call))["answer"]["verdict"], "good");
-    client.leaves();
 }
 
 /// A run as a task: it works, needs its user in the middle, and has what the call would have had.
-pub(crate) fn works_as_a_task(way: Way, line: Line) {
-    let house = House::with_a_person(way);
-    let able = if is_python(line) { BOTH } else { ELICITS };
-    let mut client = house.able(line, able);
+fn works_as_a_task(client: &mut Client<'_>, line: Line) {
     let answers = json!([{"action": "accept", "content": {"answer": "yes"}}]);
     let call = client.starts_task("boss", json!({"task": ASKED, "wait_s": 0}), answers);
     is_the_question(&client.asked(call), ASKED);
@@ -83,16 +88,13 @@ pub(crate) fn works_as_a_task(way: Way, line: Line) {
     let statuses: Vec<&str> = tasks.iter().filter_map(|it| it["status"].as_str()).collect();
     assert!(statuses.contains(&"input_required"), "{statuses:?}");
     assert_eq!(statuses.last(), Some(&"completed"), "{statuses:?}");
-    if able == BOTH {
+    if is_python(line) {
         assert_eq!(tasks[0]["resultType"], "task", "what the call itself was answered: {tasks:?}");
     }
-    client.leaves();
 }
 
 /// A task that is cancelled ends its run, and what is no task is not found.
-pub(crate) fn ends_a_task(way: Way, line: Line) {
-    let house = House::with_a_person(way);
-    let mut client = house.able(line, if is_python(line) { BOTH } else { ELICITS });
+fn ends_a_task(client: &mut Client<'_>) {
     let call = client.starts_task("researcher", json!({"task": ENDLESS, "wait_s": 0}), json!([]));
     let run = until(|| client.tasks(call).first().map(|it| it["taskId"].clone()));
     let params = json!({"taskId": run});
@@ -104,7 +106,6 @@ pub(crate) fn ends_a_task(way: Way, line: Line) {
     client.does(json!({"task": "tasks/cancel", "params": params}));
     let unknown = client.asks(json!({"task": "tasks/get", "params": {"taskId": "r_nobody"}}));
     assert_eq!(client.error(unknown)["code"], -32602);
-    client.leaves();
 }
 
 /// The newer TypeScript line refuses a task for an answer, but has caused one: the run goes on.

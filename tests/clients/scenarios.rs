@@ -27,9 +27,30 @@ const BYTES_PER_TOKEN: usize = 4;
 const RESUME: Duration = Duration::from_secs(20);
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub(crate) fn lists(way: Way, line: Line) {
+pub(crate) fn uses_the_tools(way: Way, line: Line) {
     let house = House::new(way);
     let mut client = house.client(line);
+    lists(&mut client);
+    hands_off(&mut client);
+    cancels(&mut client, line);
+    leads_a_plan(&mut client);
+    tells_what_was_wrong(&mut client);
+    client.leaves();
+}
+
+/// A client that speaks the newest version or nothing needs no handshake at all. One that does not
+/// even ask who the server is has no instructions.
+pub(crate) fn needs_no_handshake(way: Way, line: Line) {
+    let house = House::new(way);
+    let mut client = house.client(line);
+    if !client.hello("instructions").is_empty() {
+        lists(&mut client);
+    }
+    hands_off(&mut client);
+    client.leaves();
+}
+
+fn lists(client: &mut Client<'_>) {
     let tools = client.list();
     assert_eq!(tools, client.list(), "the order of tools changed");
     let text = |it: &Value, what: &str| it[what].as_str().unwrap_or_default().to_owned();
@@ -57,12 +78,9 @@ pub(crate) fn lists(way: Way, line: Line) {
     let bytes = serde_json::to_string(&tools).expect("JSON").len() + instructions.len();
     let tokens = bytes / BYTES_PER_TOKEN;
     assert!(tokens < SURFACE_TOKENS_MAX, "tools and instructions take {tokens} tokens");
-    client.leaves();
 }
 
-pub(crate) fn hands_off(way: Way, line: Line) {
-    let house = House::new(way);
-    let mut client = house.client(line);
+fn hands_off(client: &mut Client<'_>) {
     let facts = completed(client.call("researcher", json!({"task": CHAIN, "wait_s": 60})));
     assert_eq!((&facts["handoffs"], &facts["agent"]), (&json!(2), &json!("tester")), "{facts}");
 
@@ -76,7 +94,6 @@ pub(crate) fn hands_off(way: Way, line: Line) {
     let why = client.refused("team_handoff", passed("codr"));
     assert_eq!(why["code"], "unknown_agent", "{why}");
     assert!(why.to_string().contains("coder"), "the nearest name: {why}");
-    client.leaves();
 }
 
 pub(crate) fn leaves_with_a_handle(way: Way, line: Line) {
@@ -95,18 +112,15 @@ pub(crate) fn leaves_with_a_handle(way: Way, line: Line) {
     client.leaves();
 }
 
-pub(crate) fn cancels(way: Way, line: Line) {
-    let house = House::new(way);
-    let mut client = house.client(line);
+fn cancels(client: &mut Client<'_>, line: Line) {
     let run = open(&client.call("researcher", json!({"task": ENDLESS, "wait_s": 0})));
-    until_at_work(&mut client, &run);
+    until_at_work(client, &run);
     let start = Instant::now();
     let reason = "no longer wanted";
     client.call("team_control", json!({"run": run, "action": "cancel", "reason": reason}));
-    let facts = until_over(&mut client, &run, LONG);
+    let facts = until_over(client, &run, LONG);
     assert_eq!((&facts["state"], &facts["stop"]), (&json!("cancelled"), &json!("cancelled")));
     eprintln!("{line:?}: cancelled after {:?}", start.elapsed());
-    client.leaves();
 }
 
 pub(crate) fn finds_its_run_after_a_crash(way: Way, line: Line) {
@@ -219,9 +233,7 @@ pub(crate) fn hears_of_progress(way: Way, line: Line) {
 }
 
 /// The caller's own graph of tasks: one RunView for the whole, and a circle is not even begun.
-pub(crate) fn leads_a_plan(way: Way, line: Line) {
-    let house = House::new(way);
-    let mut client = house.client(line);
+fn leads_a_plan(client: &mut Client<'_>) {
     let task = |id: &str, to: &str, after: &[&str]| json!({"id": id, "to": to, "task": format!("{SHORT}: {id}"), "after": after});
     let tasks = [
         task("one", "researcher", &[]),
@@ -236,13 +248,10 @@ pub(crate) fn leads_a_plan(way: Way, line: Line) {
     let why = client.refused("team_run", json!({"tasks": circle}));
     assert_eq!(why["code"], "invalid_input", "{why}");
     assert!(why["problems"].to_string().contains("one → other → one"), "the circle: {why}");
-    client.leaves();
 }
 
 /// A wrong call, a wrong tool and a run that fails are three things, and none of them the end.
-pub(crate) fn tells_what_was_wrong(way: Way, line: Line) {
-    let house = House::new(way);
-    let mut client = house.client(line);
+fn tells_what_was_wrong(client: &mut Client<'_>) {
     let why = client.refused("coder", json!({"wait_s": "long", "tsk": "x"}));
     assert_eq!(why["code"], "invalid_input", "{why}");
     let problems = why["problems"].to_string();
@@ -264,7 +273,6 @@ pub(crate) fn tells_what_was_wrong(way: Way, line: Line) {
         assert!(told.is_some_and(|it| !it.is_empty()), "{what} of the failure: {failed}");
     }
     completed(client.call("coder", json!({"task": SHORT, "wait_s": 60})));
-    client.leaves();
 }
 
 /// Two clients, two servers, one journal: each sees the other's runs, and finishes them.
