@@ -191,7 +191,7 @@ impl<H: ServerHandler> Door<H> {
         let (open, asked) = self.ask(request, visit, limits)?;
         parts.extensions.insert(asked.clone());
         let answering = Some(Answering::new(open, asked));
-        Ok(Admitted { id: Some(id), answering, place: Some(place), visitor, reserved: reserved })
+        Ok(Admitted { id: Some(id), answering, place: Some(place), visitor, reserved })
     }
 
     /// Whether the caller may ask for this at all. What it may not is an error of HTTP, so that its
