@@ -15,6 +15,7 @@ mod host;
 mod http;
 #[cfg(unix)]
 mod keep;
+mod kept;
 mod line;
 mod mcp;
 mod open;

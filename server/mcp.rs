@@ -22,6 +22,7 @@ use rmcp::{RoleServer, ServerHandler};
 use crate::changes::JUST;
 use crate::era::{self, TTL_MS, introduced, is_modern, paged};
 use crate::host::{HTTP, Inner, Server};
+use crate::kept::kept;
 use crate::resources;
 
 impl ServerHandler for Server {
@@ -40,26 +41,32 @@ impl ServerHandler for Server {
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
-        let mut agreed = self.negotiate_initialize(&request)?;
-        // Tasks are of the newer era only.
-        agreed.capabilities.extensions = None;
-        let mut client = request;
-        client.protocol_version = agreed.protocol_version.clone();
-        context.peer.set_peer_info(client);
-        if self.0.transport == HTTP {
-            self.tell_session(context.peer);
-        }
-        Ok(agreed)
+        kept(async move {
+            let mut agreed = self.negotiate_initialize(&request)?;
+            // Tasks are of the newer era only.
+            agreed.capabilities.extensions = None;
+            let mut client = request;
+            client.protocol_version = agreed.protocol_version.clone();
+            context.peer.set_peer_info(client);
+            if self.0.transport == HTTP {
+                self.tell_session(context.peer);
+            }
+            Ok(agreed)
+        })
+        .await
     }
 
     async fn discover(
         &self,
         _context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
-        let versions = self.supported_protocol_versions().into_owned();
-        Ok(DiscoverResult::from_server_info(versions, self.get_info())
-            .with_ttl_ms(TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        kept(async move {
+            let versions = self.supported_protocol_versions().into_owned();
+            Ok(DiscoverResult::from_server_info(versions, self.get_info())
+                .with_ttl_ms(TTL_MS)
+                .with_cache_scope(CacheScope::Private))
+        })
+        .await
     }
 
     async fn list_tools(
@@ -67,9 +74,12 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        introduced(&context)?;
-        let (tools, meta) = (self.tools_for(&context), self.signed(&context));
-        Ok(paged!(ListToolsResult, &tools, |it| &it.name, request, meta))
+        kept(async move {
+            introduced(&context)?;
+            let (tools, meta) = (self.tools_for(&context), self.signed(&context));
+            Ok(paged!(ListToolsResult, &tools, |it| &it.name, request, meta))
+        })
+        .await
     }
 
     async fn list_resources(
@@ -77,9 +87,12 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        introduced(&context)?;
-        let (shown, meta) = (self.shown(), self.signed(&context));
-        Ok(paged!(ListResourcesResult, &shown.resources, |it| &it.uri, request, meta))
+        kept(async move {
+            introduced(&context)?;
+            let (shown, meta) = (self.shown(), self.signed(&context));
+            Ok(paged!(ListResourcesResult, &shown.resources, |it| &it.uri, request, meta))
+        })
+        .await
     }
 
     async fn list_resource_templates(
@@ -87,10 +100,13 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        introduced(&context)?;
-        let (shown, meta) = (self.shown(), self.signed(&context));
-        let list = &shown.templates;
-        Ok(paged!(ListResourceTemplatesResult, list, |it| &it.uri_template, request, meta))
+        kept(async move {
+            introduced(&context)?;
+            let (shown, meta) = (self.shown(), self.signed(&context));
+            let list = &shown.templates;
+            Ok(paged!(ListResourceTemplatesResult, list, |it| &it.uri_template, request, meta))
+        })
+        .await
     }
 
     async fn list_prompts(
@@ -98,9 +114,12 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        introduced(&context)?;
-        let (shown, meta) = (self.shown(), self.signed(&context));
-        Ok(paged!(ListPromptsResult, &shown.prompts, |it| &it.name, request, meta))
+        kept(async move {
+            introduced(&context)?;
+            let (shown, meta) = (self.shown(), self.signed(&context));
+            Ok(paged!(ListPromptsResult, &shown.prompts, |it| &it.name, request, meta))
+        })
+        .await
     }
 
     async fn read_resource(
@@ -108,9 +127,12 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        introduced(&context)?;
-        let (caller, meta) = (self.caller(&context), self.signed(&context));
-        Ok(resources::read(self.desk(), request.uri, &caller, meta).await?.into())
+        kept(async move {
+            introduced(&context)?;
+            let (caller, meta) = (self.caller(&context), self.signed(&context));
+            Ok(resources::read(self.desk(), request.uri, &caller, meta).await?.into())
+        })
+        .await
     }
 
     async fn get_prompt(
@@ -118,9 +140,12 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        introduced(&context)?;
-        let (caller, meta) = (self.caller(&context), self.signed(&context));
-        Ok(resources::get(self.desk(), request, &caller, meta).await?.into())
+        kept(async move {
+            introduced(&context)?;
+            let (caller, meta) = (self.caller(&context), self.signed(&context));
+            Ok(resources::get(self.desk(), request, &caller, meta).await?.into())
+        })
+        .await
     }
 
     async fn complete(
@@ -128,9 +153,12 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        introduced(&context)?;
-        let (caller, meta) = (self.caller(&context), self.signed(&context));
-        resources::complete(self.desk(), request, &caller, meta).await
+        kept(async move {
+            introduced(&context)?;
+            let (caller, meta) = (self.caller(&context), self.signed(&context));
+            resources::complete(self.desk(), request, &caller, meta).await
+        })
+        .await
     }
 
     async fn subscribe(
@@ -138,13 +166,16 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        introduced(&context)?;
-        let Inner { watching, room, .. } = &*self.0;
-        let caller = self.caller(&context);
-        // What it says from now on is news: the client reads it once it is told that it watches.
-        let uri = request.uri;
-        let added = watching.add(self.desk(), uri.clone(), &caller, room, Duration::ZERO).await;
-        added.map(drop).map_err(|it| era::unread(&it, &uri))
+        kept(async move {
+            introduced(&context)?;
+            let Inner { watching, room, .. } = &*self.0;
+            let caller = self.caller(&context);
+            // What it says from now on is news: the client reads it once it is told that it watches.
+            let uri = request.uri;
+            let added = watching.add(self.desk(), uri.clone(), &caller, room, Duration::ZERO).await;
+            added.map(drop).map_err(|it| era::unread(&it, &uri))
+        })
+        .await
     }
 
     async fn unsubscribe(
@@ -152,9 +183,12 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        introduced(&context)?;
-        self.0.watching.remove(&request.uri);
-        Ok(())
+        kept(async move {
+            introduced(&context)?;
+            self.0.watching.remove(&request.uri);
+            Ok(())
+        })
+        .await
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -166,9 +200,12 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        introduced(&context)?;
-        self.may(self.0.shared.needs(&request.name), &context)?;
-        self.call(request, &context).await
+        kept(async move {
+            introduced(&context)?;
+            self.may(self.0.shared.needs(&request.name), &context)?;
+            self.call(request, &context).await
+        })
+        .await
     }
 
     async fn get_task(
@@ -176,7 +213,7 @@ impl ServerHandler for Server {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.look(&RunId::from_text(request.task_id), &context).await
+        kept(async move { self.look(&RunId::from_text(request.task_id), &context).await }).await
     }
 
     async fn update_task(
@@ -184,8 +221,12 @@ impl ServerHandler for Server {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.may(Scope::Run, &context)?;
-        self.update(&RunId::from_text(request.task_id), &request.input_responses, &context).await
+        kept(async move {
+            self.may(Scope::Run, &context)?;
+            self.update(&RunId::from_text(request.task_id), &request.input_responses, &context)
+                .await
+        })
+        .await
     }
 
     async fn cancel_task(
@@ -193,8 +234,11 @@ impl ServerHandler for Server {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.may(Scope::Run, &context)?;
-        self.end(&RunId::from_text(request.task_id), &context).await
+        kept(async move {
+            self.may(Scope::Run, &context)?;
+            self.end(&RunId::from_text(request.task_id), &context).await
+        })
+        .await
     }
 
     fn accepted_subscription_filter(
@@ -211,17 +255,20 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let request = context.request_context();
-        let caller = self.caller(request);
-        let since = self.asked(request).map_or(JUST, |it| it.elapsed());
-        let changes = self.changes(Arc::default());
-        tokio::select! {
-            () = context.cancelled() => Ok(()),
-            () = self.0.ending.cancelled() => Ok(()),
-            done = changes.serve(context.sink(), &caller, &self.0.room, since) => {
-                done.map_err(|it| era::error(&it))
+        kept(async move {
+            let request = context.request_context();
+            let caller = self.caller(request);
+            let since = self.asked(request).map_or(JUST, |it| it.elapsed());
+            let changes = self.changes(Arc::default());
+            tokio::select! {
+                () = context.cancelled() => Ok(()),
+                () = self.0.ending.cancelled() => Ok(()),
+                done = changes.serve(context.sink(), &caller, &self.0.room, since) => {
+                    done.map_err(|it| era::error(&it))
+                }
             }
-        }
+        })
+        .await
     }
 
     /// A method that the library does not know, or knows and could not read the parameters of.
@@ -230,6 +277,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(era::misfit(&request.method, is_modern(&context)))
+        kept(async move { Err(era::misfit(&request.method, is_modern(&context))) }).await
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use callboard_config::Limits;
 use callboard_config::http::Scope;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full as Whole};
 use rmcp::ServerHandler;
@@ -73,6 +73,7 @@ pub(crate) async fn enter<H: ServerHandler>(
     };
     let visit = door.sessions.enter(&mut parts.headers, &principal.name);
     accepts_all(&mut parts.headers);
+    copied(&mut parts);
     let taken = match parts.method {
         Method::POST => door.post(&mut parts, body, &principal, visit.as_ref()).await,
         Method::GET => {
@@ -316,6 +317,18 @@ fn accepts_all(headers: &mut HeaderMap) {
     };
     if takes_any {
         headers.insert(header::ACCEPT, ACCEPTED);
+    }
+}
+
+/// Lets go of the buffer that the head was read into: it would be held for as long as the answer
+/// takes, and that of a stream takes long.
+fn copied(parts: &mut Parts) {
+    parts.uri = Uri::from_static("/mcp");
+    for value in parts.headers.values_mut() {
+        // It was a value before.
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
     }
 }
 

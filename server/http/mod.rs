@@ -20,6 +20,8 @@ mod tokens;
 #[cfg(test)]
 mod access_tests;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod jwks_tests;
 #[cfg(test)]
 mod login;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::dice::Dice;
+use super::dice::Dice;
 
 /// Bytes that have hurt readers before.
 const BYTES: [&[u8]; 20] = [
