@@ -56,7 +56,7 @@ function elicited({ params }) {
 }
 
 function updated({ params }) {
-    tell({ updated: params.uri });
+    tell({ updated: params?.uri ?? 'tools' });
 }
 
 async function connected() {
@@ -70,11 +70,13 @@ async function connected() {
         transport.setProtocolVersion = (it) => { version = it; told?.(it); };
         if (capabilities.elicitation) client.setRequestHandler(SDK.ElicitRequestSchema, elicited);
         client.setNotificationHandler(SDK.ResourceUpdatedNotificationSchema, updated);
+        client.setNotificationHandler(SDK.ToolListChangedNotificationSchema, updated);
     } else {
         const mode = era === 'legacy' || era === 'auto' ? era : { pin: era };
         client = new SDK.Client(me, { capabilities, versionNegotiation: { mode } });
         if (capabilities.elicitation) client.setRequestHandler('elicitation/create', elicited);
         client.setNotificationHandler('notifications/resources/updated', updated);
+        client.setNotificationHandler('notifications/tools/list_changed', updated);
     }
     client.onerror = (error) => {
         // The SDK takes progress one turn later than answers, and wonders about it when both came
@@ -123,8 +125,11 @@ async function asTask(client, id, call, options) {
 const anything = { '~standard': { version: 1, vendor: 'driver', validate: (value) => ({ value }) } };
 
 async function watch(client, uri, options) {
-    if (era === 'legacy') return client.subscribeResource({ uri }, options);
-    const subscription = await client.listen({ resourceSubscriptions: [uri] }, options);
+    const isList = uri === 'tools';
+    // Of lists the older era tells unasked.
+    if (era === 'legacy') return isList ? {} : client.subscribeResource({ uri }, options);
+    const wanted = isList ? { toolsListChanged: true } : { resourceSubscriptions: [uri] };
+    const subscription = await client.listen(wanted, options);
     subscription.closed.then((cause) => { if (cause === 'remote') tell({ lost: uri }); });
     return subscription.honoredFilter;
 }

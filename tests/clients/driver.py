@@ -9,7 +9,7 @@ object a line on stdin, with an `id` of its own:
     list: tools|resources|templates|prompts
     call: TOOL, arguments: {...}, answers: [what the user says to each question]; as_task: true
     cancel: THE CALL'S ID, reason: TEXT
-    read: URI          watch: URI
+    read: URI          watch: URI, or `tools` for the list of them
     prompt: NAME, arguments: {...}
     complete: {ref: {...}, argument: {...}}
     task: METHOD, params: {...}
@@ -155,15 +155,18 @@ async def result_of(client: Client, asked: dict):
 
 
 async def watch(client: Client, id: int, uri: str) -> None:
+    is_list = uri == "tools"
     if client.protocol_version < "2026":
-        tell(id=id, result=plain(await client.subscribe_resource(uri)))
+        # Of lists the older era tells unasked.
+        tell(id=id, result={} if is_list else plain(await client.subscribe_resource(uri)))
         return
     watches.add(id)
-    async with client.listen(resource_subscriptions=[uri]) as subscription:
+    wanted = {"tools_list_changed": True} if is_list else {"resource_subscriptions": [uri]}
+    async with client.listen(**wanted) as subscription:
         tell(id=id, result=plain(subscription.honored))
         try:
             async for event in subscription:
-                tell(updated=event.uri)
+                tell(updated="tools" if is_list else event.uri)
         except SubscriptionLost:
             tell(lost=uri)
 
@@ -187,10 +190,11 @@ async def do(client: Client, asked: dict) -> None:
 async def heard(message) -> None:
     if isinstance(message, Exception):
         tell(strange=repr(message))
-    elif isinstance(message, types.ResourceUpdatedNotification):
+    elif isinstance(message, types.ResourceUpdatedNotification | types.ToolListChangedNotification):
         # What a subscription of the newer era hears carries its name, and is told by it.
-        if "io.modelcontextprotocol/subscriptionId" not in (message.params.meta or {}):
-            tell(updated=str(message.params.uri))
+        meta = (message.params.meta if message.params else None) or {}
+        if "io.modelcontextprotocol/subscriptionId" not in meta:
+            tell(updated=str(getattr(message.params, "uri", "tools")))
 
 
 async def written(note: str) -> int:

@@ -81,6 +81,12 @@ impl House {
         house
     }
 
+    /// One more agent, while the team is served.
+    pub(crate) fn hires(&self, name: &str) {
+        let path = self.team().join(format!("agents/{name}.md"));
+        fs::write(path, RESEARCHER).expect("the agent is written");
+    }
+
     fn team(&self) -> PathBuf {
         self.folder.path().join("team")
     }

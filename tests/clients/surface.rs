@@ -14,6 +14,7 @@ pub(crate) fn finds_what_is_beside_the_tools(way: Way, line: Line) {
     reads_what_is_listed(&mut client, line);
     hears_of_changes(&mut client, line);
     is_prompted(&mut client);
+    hears_of_a_new_agent(&house, &mut client);
     client.leaves();
 }
 
@@ -91,6 +92,14 @@ fn is_prompted(client: &mut Client<'_>) {
     assert_eq!(completed(client, agents, "name", "bo"), json!(["boss"]));
     let postmortem = json!({"type": "ref/prompt", "name": "postmortem"});
     assert_eq!(completed(client, postmortem, "run", &run[..10]), json!([run]));
+}
+
+/// The team's files change while it is served: its clients are told that the tools are others now.
+fn hears_of_a_new_agent(house: &House, client: &mut Client<'_>) {
+    client.does(json!({"watch": "tools"}));
+    house.hires("scribe");
+    while client.hears_news() != "tools" {}
+    assert!(client.list().iter().any(|it| it["name"] == "scribe"), "the new agent is a tool");
 }
 
 /// A run that waits for its person.
