@@ -19,6 +19,8 @@ use super::stall::Stalls;
 
 /// Bytes of a buffer for the head of a request; what was read last may double it.
 const HEAD_BYTES: usize = 32 << 10;
+/// Open files beside the connections: the journal's, those of tools and of models.
+const OTHER_FILES: u64 = 512;
 /// Headers that a request may have.
 const HEADERS: usize = 100;
 /// How long answers that are under way have when the server ends.
@@ -33,6 +35,25 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
 Connection: close\r\nContent-Length: 0\r\n\r\n";
 
+/// Each connection is an open file. Asks for as many as there may be connections, and for those that
+/// the rest of the house needs; where the system says no, there are as many as it lets us have.
+#[cfg(unix)]
+fn ask_for_files(limits: &Limits) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = (limits.connections as u64).saturating_add(OTHER_FILES);
+    let found = getrlimit(Resource::Nofile);
+    let current = found.maximum.map_or(wanted, |it| it.min(wanted));
+    if found.current.is_some_and(|it| it < current)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..found })
+    {
+        tracing::debug!(%error, "there are no more files than before");
+    }
+}
+
+/// Elsewhere the system counts sockets by itself.
+#[cfg(not(unix))]
+fn ask_for_files(_limits: &Limits) {}
+
 /// Takes connections until `ending` fires, then lets those that are open finish their answers.
 pub(crate) async fn listen(
     listener: TcpListener,
@@ -40,6 +61,7 @@ pub(crate) async fn listen(
     limits: &Limits,
     ending: CancellationToken,
 ) {
+    ask_for_files(limits);
     let seats = Arc::new(Semaphore::new(limits.connections));
     let head = Duration::from_secs(limits.head_s.max(1));
     let mut open = JoinSet::new();

@@ -55,6 +55,31 @@ fn every_bad_body_has_its_answer() {
 }
 
 #[test]
+fn strange_texts_come_back_escaped_or_not_at_all() {
+    let server = House::new("").serve();
+    for name in ["\u{202e}redoc", "co\u{0}der", "\u{1b}[31mcoder", "\u{1f980}", "co\u{200b}der"] {
+        let params = json!({"name": name, "arguments": {"task": "t"}});
+        let request = Request::modern(1, "tools/call", params).without("Mcp-Name");
+        let coded = format!("=?base64?{}?=", base64(name.as_bytes()));
+        let reply = server.ask(&request.and("Mcp-Name", &coded));
+        let told = reply.answer()["error"]["message"].as_str().expect("a message").to_owned();
+        assert!(told.starts_with("tool \""), "{told}");
+        let is_strange = |it: char| it.is_control() || matches!(it, '\u{202e}' | '\u{200b}');
+        assert!(!told.contains(is_strange), "{told:?}");
+    }
+    let long = json!("x".repeat(1 << 20));
+    assert_eq!(
+        server.ask(&Request::modern(long, "tools/list", json!({}))).error(),
+        "400 -32600 null"
+    );
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
 fn a_body_over_the_limit_is_not_read() {
     let server = House::new("").serve();
     let long = json!({"task": "t", "context": "x".repeat(10 << 20)});

@@ -232,3 +232,15 @@ fn slow_sockets_hold_up_nobody() {
     assert_eq!(drips.join().expect("no panic"), 500, "the slow ones are let be for a while");
     assert!(n_answers >= 10, "{n_answers}");
 }
+
+#[test]
+fn it_asks_for_as_many_files_as_it_takes_connections() {
+    let house = House::new("");
+    let serve = house.command(&["serve", "--http", "127.0.0.1:0"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 100; exec \"$0\" \"$@\""]).arg(serve.get_program());
+    let server = Server::of(shell.args(serve.get_args()));
+    let idle: Vec<Wire> = (0..300).map(|_| server.open()).collect();
+    server.is_well();
+    drop(idle);
+}

@@ -108,12 +108,12 @@ impl House {
 
     pub(crate) fn serve_with(&self, more: &[&str]) -> Server {
         let arguments = [&["serve", "--http", "127.0.0.1:0"], more].concat();
-        Server::of(self.command(&arguments))
+        Server::of(&mut self.command(&arguments))
     }
 }
 
 impl Server {
-    fn of(mut command: Command) -> Server {
+    pub(crate) fn of(command: &mut Command) -> Server {
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
