@@ -77,7 +77,12 @@ fn bend(value: &mut Value, dice: &mut Dice) {
             let at = dice.below(items.len());
             bend(&mut items[at], dice);
         }
-        _ => *value = strange(value, dice),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => *value = strange(value, dice),
     }
 }
 

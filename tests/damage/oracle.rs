@@ -85,7 +85,7 @@ fn is_id(id: &Value) -> bool {
     match id {
         Value::Number(it) => it.is_i64(),
         Value::String(_) => id.to_string().len() <= ID_BYTES,
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
