@@ -10,7 +10,10 @@ use callboard_scheduler::{Desk, Refusal, RefusalCode, Reloads};
 use callboard_tools::Watched;
 use callboard_trace::Caller;
 use rmcp::RoleServer;
-use rmcp::model::ResourceUpdatedNotificationParam;
+use rmcp::model::{
+    ResourceUpdatedNotification, ResourceUpdatedNotificationParam, ServerNotification,
+    SubscriptionFilter,
+};
 use rmcp::service::{Peer, SubscriptionSink};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -32,11 +35,38 @@ const SLACK: Duration = Duration::from_secs(1);
 
 /// What is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum News {
+pub(crate) enum News {
     /// A list is another one.
     List(List),
     /// What this uri leads to says something else.
     Updated(String),
+}
+
+impl News {
+    /// As a message to a subscription of the newer era; nothing if it did not ask for it.
+    pub(crate) fn notification(self, wants: &SubscriptionFilter) -> Option<ServerNotification> {
+        use ServerNotification::{
+            PromptListChangedNotification, ResourceListChangedNotification,
+            ToolListChangedNotification,
+        };
+        let (is_wanted, notification) = match self {
+            News::List(List::Tools) => {
+                (wants.tools_list_changed, ToolListChangedNotification(Default::default()))
+            }
+            News::List(List::Prompts) => {
+                (wants.prompts_list_changed, PromptListChangedNotification(Default::default()))
+            }
+            News::List(List::Resources) => {
+                (wants.resources_list_changed, ResourceListChangedNotification(Default::default()))
+            }
+            News::Updated(uri) => {
+                let about = ResourceUpdatedNotificationParam::new(uri);
+                let updated = ResourceUpdatedNotification::new(about);
+                return Some(ServerNotification::ResourceUpdatedNotification(updated));
+            }
+        };
+        (is_wanted == Some(true)).then_some(notification)
+    }
 }
 
 /// The uris that one listener watches, with their room among those of its connection.
@@ -155,7 +185,7 @@ impl Changes {
         since: Duration,
     ) -> Result<(), Refusal> {
         let uris = sink.accepted().resource_subscriptions.clone().unwrap_or_default();
-        let mut news = self.watch(&uris, caller, room, since + SLACK).await?;
+        let mut news = self.watch(&uris, caller, room, since).await?;
         loop {
             for one in news {
                 tell_subscription(sink, one).await;
@@ -164,14 +194,15 @@ impl Changes {
         }
     }
 
-    /// Watches what a subscription asks for. Answers what changed within this time.
-    async fn watch(
+    /// Watches what a subscription asks for. Answers what changed since then, and just before.
+    pub(crate) async fn watch(
         &self,
         uris: &[String],
         caller: &Caller,
         room: &Room,
-        within: Duration,
+        since: Duration,
     ) -> Result<Vec<News>, Refusal> {
+        let within = since + SLACK;
         let shown = self.shown.now();
         let mut news = Vec::new();
         for uri in uris {
@@ -184,7 +215,7 @@ impl Changes {
     }
 
     /// Resolves when there is something to tell.
-    async fn next(&mut self) -> Vec<News> {
+    pub(crate) async fn next(&mut self) -> Vec<News> {
         loop {
             if let Some(looked) = self.looked {
                 sleep_until(looked + PAUSE).await;
@@ -240,21 +271,8 @@ async fn tell_peer(peer: &Peer<RoleServer>, news: News) {
 
 /// Tells a subscription of the newer era what it asked for.
 async fn tell_subscription(sink: &SubscriptionSink, news: News) {
-    let wants = sink.accepted();
-    let told = match news {
-        News::List(List::Tools) if wants.tools_list_changed == Some(true) => {
-            sink.notify_tool_list_changed().await
-        }
-        News::List(List::Prompts) if wants.prompts_list_changed == Some(true) => {
-            sink.notify_prompt_list_changed().await
-        }
-        News::List(List::Resources) if wants.resources_list_changed == Some(true) => {
-            sink.notify_resource_list_changed().await
-        }
-        News::List(_) => Ok(()),
-        News::Updated(uri) => sink.notify_resource_updated(uri).await,
-    };
-    if let Err(error) = told {
+    let Some(notification) = news.notification(sink.accepted()) else { return };
+    if let Err(error) = sink.send(notification).await {
         tracing::debug!(%error, "a change was not told");
     }
 }

@@ -256,6 +256,10 @@ impl ServerHandler for Server {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         kept(async move {
+            if self.0.transport == HTTP {
+                // The door tells what comes, and keeps the end until it is time for it.
+                return Ok(());
+            }
             let request = context.request_context();
             let caller = self.caller(request);
             let since = self.asked(request).map_or(JUST, |it| it.elapsed());

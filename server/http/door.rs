@@ -10,24 +10,29 @@ use axum::response::Response;
 use bytes::Bytes;
 use callboard_config::Limits;
 use callboard_config::http::Scope;
+use callboard_trace::Caller;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full as Whole};
+use http_body_util::{BodyExt, Collected, Full as Whole};
 use rmcp::ServerHandler;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetMeta, JsonRpcMessage,
     JsonRpcRequest, RequestId,
 };
 use rmcp::transport::StreamableHttpService;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::body::{Answering, Leaving, read};
 use super::claims::Denied;
 use super::era::{Eras, Reserved};
+use super::listening::Listening;
 use super::room::{Full, Place, Room};
 use super::session::{HEADER, Sessions, Visit, Visitor};
 use super::{House, reply};
-use crate::host::Server;
+use crate::changes::Changes;
+use crate::host::{HTTP, Server};
 use crate::line::{Frame, Read, Refused};
 use crate::open::{Asked, Open};
 use crate::who::Principal;
@@ -39,6 +44,7 @@ pub(crate) struct Door<H> {
     pub(crate) eras: Arc<Eras>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) room: Room,
+    pub(crate) ending: CancellationToken,
 }
 
 /// What the library answers.
@@ -54,11 +60,13 @@ struct Admitted {
     place: Option<Place>,
     visitor: Option<Visitor>,
     reserved: Option<Reserved>,
+    /// Since when it listens, if that is what it wants.
+    listens: Option<Instant>,
 }
 
 impl Admitted {
     fn with(place: Option<Place>) -> Admitted {
-        Admitted { id: None, answering: None, place, visitor: None, reserved: None }
+        Admitted { id: None, answering: None, place, visitor: None, reserved: None, listens: None }
     }
 }
 
@@ -99,6 +107,10 @@ pub(crate) async fn enter<H: ServerHandler>(
     let response = match &admitted.id {
         Some(id) => in_form(response, id).await,
         None => response,
+    };
+    let response = match (&admitted.id, admitted.listens) {
+        (Some(id), Some(since)) => door.listening(response, id, since, &principal).await,
+        _ => response.map(Body::new),
     };
     door.leave(response, admitted, visit, &principal)
 }
@@ -192,7 +204,9 @@ impl<H: ServerHandler> Door<H> {
         let (open, asked) = self.ask(request, visit, limits)?;
         parts.extensions.insert(asked.clone());
         let answering = Some(Answering::new(open, asked));
-        Ok(Admitted { id: Some(id), answering, place: Some(place), visitor, reserved })
+        let listens = stays.then(Instant::now);
+        let place = Some(place);
+        Ok(Admitted { id: Some(id), answering, place, visitor, reserved, listens })
     }
 
     /// Whether the caller may ask for this at all. What it may not is an error of HTTP, so that its
@@ -233,10 +247,34 @@ impl<H: ServerHandler> Door<H> {
         Ok((open, asked))
     }
 
+    /// An answer that goes on until the end, where the library said that it listens.
+    async fn listening(
+        &self,
+        response: http::Response<Boxed>,
+        id: &RequestId,
+        since: Instant,
+        principal: &Principal,
+    ) -> Response {
+        let (parts, body) = response.into_parts();
+        let said = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+        let shared = &self.house.shared;
+        let [client, version] = [String::new(), String::new()];
+        let (principal, transport) = (principal.name.clone(), HTTP.to_owned());
+        let listening = Listening {
+            id: id.clone(),
+            changes: Changes::new(&shared.desk, &shared.shown, Arc::default()),
+            caller: Caller { principal, client, version, transport },
+            since,
+            ending: self.ending.clone(),
+        };
+        let body = listening.body(&said).unwrap_or_else(|| Body::from(said));
+        Response::from_parts(parts, body)
+    }
+
     /// Sends an answer on its way.
     fn leave(
         &self,
-        response: http::Response<Boxed>,
+        response: Response,
         admitted: Admitted,
         visit: Option<Visit>,
         principal: &Principal,
@@ -252,7 +290,7 @@ impl<H: ServerHandler> Door<H> {
         // The session is there, or never will be.
         drop(admitted.reserved);
         let held = (admitted.place, visit);
-        let body = Leaving::new(Body::new(body), admitted.answering, held);
+        let body = Leaving::new(body, admitted.answering, held);
         Response::from_parts(parts, Body::new(body))
     }
 }
@@ -266,7 +304,7 @@ async fn in_form(response: http::Response<Boxed>, id: &RequestId) -> http::Respo
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let said = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let said = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let message = String::from_utf8_lossy(&said).into_owned();
     let code = if status.is_client_error() {
         ErrorCode::INVALID_REQUEST

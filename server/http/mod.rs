@@ -9,6 +9,7 @@ mod era;
 mod guard;
 mod jwks;
 mod listen;
+mod listening;
 mod oauth;
 mod older;
 mod reply;
@@ -193,10 +194,18 @@ fn door<H: ServerHandler>(
         .with_max_request_body_bytes(limits.line_bytes)
         .with_cancellation_token(closing.child_token());
     config.session_store = Some(Arc::new(Introductions(sessions.clone())));
+    let last = ending.clone();
     let (shared, ending) = (house.shared.clone(), ending.clone());
     let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), HTTP)));
     let mcp = StreamableHttpService::new(handler, eras.clone(), config);
-    Arc::new(Door { house: house.clone(), mcp, eras, sessions, room: Room::new(&limits) })
+    Arc::new(Door {
+        ending: last,
+        house: house.clone(),
+        mcp,
+        eras,
+        sessions,
+        room: Room::new(&limits),
+    })
 }
 
 impl House {

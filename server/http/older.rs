@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::body::read;
 use super::door::Dress;
+use super::listening::KEEP_ALIVE;
 use super::room::{Place, Room};
 use super::{House, reply};
 use crate::host::{SSE, Server};
@@ -26,8 +27,6 @@ use crate::pipe::{Output, Pipe};
 use crate::serve::connection;
 use crate::who::Principal;
 
-/// A comment now and then keeps a silent stream alive, and finds out that nobody listens.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Messages that wait to be read.
 const WAITING: usize = 4;
 

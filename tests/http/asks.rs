@@ -127,6 +127,12 @@ fn every_open_call_is_answered_when_the_server_stops() {
         })
     };
     assert!(n_runs(), "not all were begun");
+    let mut stream = server.open();
+    let wants = json!({"notifications": {"toolsListChanged": true}});
+    assert!(stream.write(&Request::modern("news", "subscriptions/listen", wants).bytes()));
+    assert_eq!(stream.head().map(|it| it.status), Some(200));
+    let begun = stream.event().expect("an acknowledgement");
+    assert_eq!(begun["params"]["notifications"], json!({"toolsListChanged": true}));
     server.stop();
     let mut answered = Vec::new();
     for (id, wire) in open.iter_mut().enumerate() {
@@ -135,12 +141,27 @@ fn every_open_call_is_answered_when_the_server_stops() {
         answered
             .push(view["result"]["structuredContent"]["run"].as_str().expect("a run").to_owned());
     }
+    let end = std::iter::from_fn(|| stream.event()).last().expect("an end");
+    assert_eq!((&end["id"], &end["result"]["resultType"]), (&json!("news"), &json!("complete")));
     let (status, said) = server.exit();
     assert!(status.success(), "{said}");
     let again = house.serve();
     let runs = again.runs();
     let found = |run: &String| runs.iter().any(|it| it["run"] == *run && it["state"] != "failed");
     assert!(answered.iter().all(found), "{runs:?}");
+}
+
+#[test]
+fn a_stream_of_what_cannot_be_read_ends_with_the_reason() {
+    let server = House::new("").serve();
+    let wants = json!({"notifications": {"resourceSubscriptions": ["team://runs/r_unknown"]}});
+    let mut stream = server.open();
+    assert!(stream.write(&Request::modern(3, "subscriptions/listen", wants).bytes()));
+    assert_eq!(stream.head().map(|it| it.status), Some(200));
+    let told: Vec<Value> = std::iter::from_fn(|| stream.event()).collect();
+    assert_eq!(told[0]["method"], "notifications/subscriptions/acknowledged", "{told:?}");
+    assert_eq!((told.len(), &told[1]["id"]), (2, &json!(3)), "{told:?}");
+    assert!(told[1]["error"]["code"].is_i64(), "{told:?}");
 }
 
 #[test]
