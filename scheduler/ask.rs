@@ -129,6 +129,9 @@ pub struct RunLine {
     pub state: State,
     /// The first 80 characters of its task.
     pub task: String,
+    /// Whose it is, where it is somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Seconds since it was accepted.
     pub age_s: f64,
 }

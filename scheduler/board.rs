@@ -4,7 +4,7 @@ use callboard_config::AgentName;
 use callboard_store::{Busy, List, RunRow, RunState};
 use callboard_trace::{Caller, Event, State};
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::{Desk, sees, unavailable};
 use crate::{AgentLine, Board, QueueLine, Refusal, RunLine, clock};
 
 /// Recent runs on the board.
@@ -20,19 +20,19 @@ impl Desk {
     pub async fn board(&self, caller: &Caller) -> Result<Board, Refusal> {
         let store = &self.house.store;
         let counts = store.counts().await.map_err(|it| unavailable(&it))?;
-        let recent =
-            List { principal: Some(caller.principal.clone()), limit: RECENT, ..List::default() };
+        let principal = sees(caller).map(str::to_owned);
+        let recent = List { principal, limit: RECENT, ..List::default() };
         let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
         let busy = store.busy().await.map_err(|it| unavailable(&it))?;
         let now = clock::now();
         let unread = self.unread(caller, UNREAD).await.map_err(|it| unavailable(&it))?.0;
         let mut left = Vec::with_capacity(unread.len());
         for row in &unread {
-            left.push(self.line(row, now).await?);
+            left.push(self.line(row, caller, now).await?);
         }
         let mut runs = Vec::with_capacity(recent.len());
         for row in &recent {
-            runs.push(self.line(row, now).await?);
+            runs.push(self.line(row, caller, now).await?);
         }
         let team = self.team();
         Ok(Board {
@@ -50,7 +50,7 @@ impl Desk {
         })
     }
 
-    async fn line(&self, row: &RunRow, now: i64) -> Result<RunLine, Refusal> {
+    async fn line(&self, row: &RunRow, caller: &Caller, now: i64) -> Result<RunLine, Refusal> {
         let first = self.house.store.journal(&row.run, 0, 1).await;
         let first = first.map_err(|it| unavailable(&it))?;
         let task = first.first().and_then(|it| {
@@ -62,6 +62,7 @@ impl Desk {
             agent: AgentName::parse(&row.agent).unwrap_or_else(|| self.team().entry.clone()),
             state: self.state(row).await?,
             task: task.unwrap_or_default(),
+            caller: (row.principal != caller.principal).then(|| row.principal.clone()),
             age_s: seconds(now - row.created),
         })
     }

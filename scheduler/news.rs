@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard_store::List;
 use callboard_trace::{Caller, Event, RunId};
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::{Desk, sees, unavailable};
 use crate::same::fingerprint;
 use crate::{Refusal, clock};
 
@@ -38,7 +38,7 @@ impl Desk {
         caller: &Caller,
         after: u64,
     ) -> Result<(u64, Duration, bool), Refusal> {
-        let newest = self.house.store.newest_of(&caller.principal, after).await;
+        let newest = self.house.store.newest_of(sees(caller), after).await;
         let (mark, at, touched) = newest.map_err(|it| unavailable(&it))?;
         Ok((mark, ago(at), touched))
     }
@@ -53,7 +53,7 @@ impl Desk {
         letters: &str,
         caller: &Caller,
     ) -> Result<(Vec<RunId>, bool), Refusal> {
-        let principal = Some(caller.principal.clone());
+        let principal = sees(caller).map(str::to_owned);
         let list = List { principal, limit: LOOKED_THROUGH, ..List::default() };
         let rows = self.house.store.list(list).await.map_err(|it| unavailable(&it))?;
         let is_full = rows.len() >= LOOKED_THROUGH as usize;

@@ -97,6 +97,7 @@ async fn reload(house: &House, place: &Path) {
     if let Err(error) = house.store.note(&house.node, vec![fact]).await {
         tracing::warn!(%error, "could not write that the team was read anew");
     }
+    tracing::info!(agents = team.agents.len(), problems = team.problems.len(), "read anew");
     house.crew.replace(Arc::new(team), hands);
 }
 

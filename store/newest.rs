@@ -26,19 +26,19 @@ impl Store {
     }
 
     /// The place of the last record there is and when it was written, and whether a record behind
-    /// `after` is of one of this caller's runs.
+    /// `after` is of one of this caller's runs, or of anybody's.
     pub async fn newest_of(
         &self,
-        principal: &str,
+        principal: Option<&str>,
         after: u64,
     ) -> Result<(u64, i64, bool), StoreError> {
-        let principal = principal.to_owned();
+        let principal = principal.map(str::to_owned);
         let of_all = "SELECT pos, at FROM journal ORDER BY pos DESC LIMIT 1";
         let of_caller = "SELECT 1 FROM journal j JOIN run r ON r.pos = j.root
-            WHERE j.pos > $1 AND r.principal = $2 LIMIT 1";
+            WHERE j.pos > $1 AND ($2 IS NULL OR r.principal = $2) LIMIT 1";
         let read = self.inner.db.read(move |tx| {
             let (newest, at) = last(tx, of_all, &[])?;
-            let asked = [after.min(newest).into(), principal.as_str().into()];
+            let asked = [after.min(newest).into(), principal.as_deref().into()];
             let touched = newest > after && tx.one(of_caller, &asked)?.is_some();
             Ok((newest, at, touched))
         });

@@ -199,16 +199,17 @@ impl Store {
         names.await
     }
 
-    /// A caller's runs whose name begins like this, at most so many.
+    /// The runs of a caller, or of all, whose name begins like this, at most so many.
     pub async fn begin_with(
         &self,
         letters: &str,
-        principal: &str,
+        principal: Option<&str>,
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
         // No letter of a name is above `z`.
-        let sql =
-            run_row!("WHERE id >= $1 AND id < $1 || '{' AND principal = $2 ORDER BY id LIMIT $3");
+        let sql = run_row!(
+            "WHERE id >= $1 AND id < $1 || '{' AND ($2 IS NULL OR principal = $2) ORDER BY id LIMIT $3"
+        );
         let args = [letters.into(), principal.into(), limit.into()];
         self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
     }

@@ -278,7 +278,6 @@ async fn a_run_is_read_from_every_side_and_what_is_not_there_is_not_found() {
             ("team://runs/r_nobody".to_owned(), "there is no run `r_nobody`".to_owned()),
             (format!("team://runs/{run}/artifacts/99"), "there is no artifact 99".to_owned()),
             ("team://agents/writr".to_owned(), "did you mean \"writer\"?".to_owned()),
-            (format!("team://runs/{theirs}/trace"), format!("there is no run `{theirs}`")),
         ] {
             let answer = client.ask("resources/read", json!({"uri": uri})).await;
             let error = &answer["error"];
@@ -286,6 +285,8 @@ async fn a_run_is_read_from_every_side_and_what_is_not_there_is_not_found() {
             assert!(error["message"].as_str().is_some_and(|it| it.contains(&told)), "{answer}");
             assert!(error["data"]["hint"].is_string(), "{answer}");
         }
+        // The owner reads everybody's.
+        assert!(client.read(&format!("team://runs/{theirs}/trace")).await.contains("may I?"));
         let config: Value =
             serde_json::from_str(&client.read("team://config").await).expect("JSON");
         assert_eq!((&config["team"], &config["limits"]["depth"]), (&json!("stage"), &json!(5)));
@@ -318,15 +319,14 @@ async fn a_client_of_the_older_era_hears_of_what_it_subscribed_to() {
     let stage = with_a_person();
     let node = stage.node().await;
     let desk = node.desk();
-    let (run, other, theirs) =
-        (of_boss(&desk).await, of_boss(&desk).await, of_somebody_else(&desk).await);
+    let (run, other) = (of_boss(&desk).await, of_boss(&desk).await);
     let mut client = Client::on(&node, OLDER).await;
     let uri = format!("team://runs/{run}");
     let why = format!("{uri}/why");
     for uri in [&uri, &why, "team://runs", "team://config"] {
         client.result("resources/subscribe", json!({"uri": uri})).await;
     }
-    for uri in ["team://runs/r_nobody", "team://nothing", &format!("team://runs/{theirs}")] {
+    for uri in ["team://runs/r_nobody", "team://nothing"] {
         assert_eq!(client.error("resources/subscribe", json!({"uri": uri})).await.0, -32002);
     }
     assert_eq!(client.hears().await, [""; 0], "nothing has changed");
@@ -346,7 +346,7 @@ async fn a_client_of_the_newer_era_hears_of_what_it_listens_to() {
     let stage = with_a_person();
     let node = stage.node().await;
     let desk = node.desk();
-    let (run, theirs) = (of_boss(&desk).await, of_somebody_else(&desk).await);
+    let run = of_boss(&desk).await;
     let mut client = Client::on(&node, NEWER).await;
     let (uri, cost) = (format!("team://runs/{run}"), format!("team://runs/{run}/cost"));
     // What is older than the request is no news.
@@ -372,10 +372,10 @@ async fn a_client_of_the_newer_era_hears_of_what_it_listens_to() {
     client.request("subscriptions/listen", asked).await;
     assert_eq!(client.hear("notifications/resources/updated").await["uri"], json!(uri));
 
-    let uri = format!("team://runs/{theirs}");
+    let uri = "team://runs/r_nobody";
     let asked = json!({"notifications": {"resourceSubscriptions": [uri]}});
     let refused = client.error("subscriptions/listen", asked).await;
-    assert_eq!(refused, (-32602, format!("there is no run `{theirs}`")));
+    assert_eq!(refused, (-32602, "there is no run `r_nobody`".to_owned()));
     assert_eq!(client.error("resources/subscribe", json!({"uri": uri})).await.0, -32601);
     node.stop().await;
 }
@@ -546,7 +546,6 @@ async fn prompts_speak_of_this_team_and_of_the_callers_runs() {
     let stage = with_a_person();
     let node = stage.node().await;
     let desk = node.desk();
-    let theirs = of_somebody_else(&desk).await;
     for is_newer in [OLDER, NEWER] {
         let mut client = Client::on(&node, is_newer).await;
         let get = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
@@ -572,7 +571,7 @@ async fn prompts_speak_of_this_team_and_of_the_callers_runs() {
             ("new_agent", json!({"goal": ["x"]}), "goal: must be a text".to_owned()),
             ("postmortem", json!({"run": " "}), format!("your last ones are {run}")),
             ("postmortem", json!({"ran": run}), "did you mean \"run\"?".to_owned()),
-            ("postmortem", json!({"run": theirs}), format!("there is no run `{theirs}`")),
+            ("postmortem", json!({"run": "r_no"}), "there is no run `r_no`".to_owned()),
         ] {
             let (code, told) = client.error("prompts/get", get(name, arguments)).await;
             assert_eq!(code, -32602, "{told}");
@@ -604,8 +603,7 @@ async fn blanks_are_completed_with_what_there_is() {
     let stage = with_a_person();
     let node = stage.node().await;
     let desk = node.desk();
-    let theirs = of_somebody_else(&desk).await;
-    let mut runs = Vec::new();
+    let mut runs = vec![of_somebody_else(&desk).await.to_string()];
     for _ in 0..3 {
         runs.insert(0, play(&desk, ask("writer", "go")).await.run.to_string());
     }
@@ -624,7 +622,7 @@ async fn blanks_are_completed_with_what_there_is() {
         assert_eq!(found["completion"]["values"], json!(["team", "tester"]));
         let of_run = template("team://runs/{id}", "id", "r_");
         let found = client.result("completion/complete", of_run).await;
-        assert_eq!(found["completion"]["values"], json!(runs), "newest first, and not {theirs}");
+        assert_eq!(found["completion"]["values"], json!(runs), "newest first");
         let prompt = json!({"ref": {"type": "ref/prompt", "name": "postmortem"},
             "argument": {"name": "run", "value": runs[1]}});
         let found = client.result("completion/complete", prompt).await;
@@ -634,7 +632,7 @@ async fn blanks_are_completed_with_what_there_is() {
         number["context"] = json!({"arguments": {"id": runs[0]}});
         let found = client.result("completion/complete", number.clone()).await;
         assert_eq!(found["completion"]["values"], json!(["1"]), "its answer");
-        number["context"] = json!({"arguments": {"id": theirs}});
+        number["context"] = json!({"arguments": {"id": "r_nobody"}});
         assert_eq!(client.error("completion/complete", number).await.0, -32602);
         let unknown = template("team://agents/{name}", "nam", "");
         let (_, told) = client.error("completion/complete", unknown).await;

@@ -154,7 +154,8 @@ fn run_line(it: &RunLine, full: bool, say: Say) -> String {
     let age = lasting(it.age_s);
     let head = format!("  {name} {bare}{gap}{:<20} {age:>5} ago  ", it.agent.as_str());
     let room = say.width.unwrap_or(200).saturating_sub(head.chars().count()).clamp(12, 60);
-    format!("{}{}", head.replacen(&bare, &state, 1), one_line(&it.task, room))
+    let of = it.caller.as_ref().map_or_else(String::new, |it| format!("  of {it}"));
+    format!("{}{}{of}", head.replacen(&bare, &state, 1), one_line(&it.task, room))
 }
 
 fn lasting(seconds: f64) -> String {
@@ -177,7 +178,7 @@ mod tests {
     fn line(run: &str) -> RunLine {
         let agent = AgentName::parse("coder").expect("a name");
         let run = RunId::from_text(run);
-        RunLine { run, agent, state: State::Working, task: "t".into(), age_s: 61.0 }
+        RunLine { run, agent, state: State::Working, task: "t".into(), caller: None, age_s: 61.0 }
     }
 
     #[test]
