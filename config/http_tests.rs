@@ -82,8 +82,8 @@ fn all_problems_of_tokens_are_told_at_once() {
     insta::assert_snapshot!(told, @r#"
     team.yaml:4: `http.tokens.ci`: there is no scope "raed"; did you mean "read"?
       help: write one of read, run, admin
-    team.yaml:5: a second token is named "ci" in `http.tokens`
-      help: every caller has a name of their own
+    team.yaml:5: the tokens of "ci" and "ci" are one
+      help: give each caller a token of their own
     team.yaml:6: the tokens of "ci" and "same" are one
       help: give each caller a token of their own
     team.yaml:7: "local" cannot stand in `http.tokens.name`

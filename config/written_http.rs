@@ -113,10 +113,7 @@ fn tokens(node: &Node, outside: &Outside<'_>, http: &Fields<'_>) -> Vec<Token> {
         let Some(token) = token(item, outside, http.sink) else { continue };
         let value = |it: &Token| it.secret.as_ref().map(|it| it.expose_secret().to_owned());
         let same = tokens.iter().find(|it| value(it).is_some() && value(it) == value(&token));
-        if tokens.iter().any(|it| it.name == token.name) {
-            let said = format!("a second token is named \"{}\" in `http.tokens`", token.name);
-            http.sink.push(item.place.error(said, "every caller has a name of their own"));
-        } else if let Some(first) = same {
+        if let Some(first) = same {
             let said = format!("the tokens of \"{}\" and \"{}\" are one", first.name, token.name);
             http.sink.push(item.place.error(said, "give each caller a token of their own"));
         }

@@ -14,6 +14,19 @@ use crate::yaml::Node;
 /// A value this many times its default must be meant.
 const MOST: u64 = 10;
 
+/// Bounds under which nothing can be served.
+const LEAST: [(&str, u64); 9] = [
+    ("line_bytes", 1_024),
+    ("json_depth", 8),
+    ("in_flight", 1),
+    ("in_flight_all", 2),
+    ("connections", 1),
+    ("streams", 2),
+    ("sessions", 2),
+    ("head_s", 1),
+    ("body_s", 1),
+];
+
 /// No bound is larger than what every field can count.
 const COUNTED: u64 = u32::MAX as u64;
 
@@ -29,6 +42,11 @@ pub(crate) fn read(node: &Node, sink: &Sink) -> Limits {
         let default = value.as_u64().unwrap_or_default();
         let Some(node) = fields.node(key) else { continue };
         let Some(wanted) = fields.whole_of(node, key, unit(key), 0..=COUNTED) else { continue };
+        if let Some((_, least)) = LEAST.iter().find(|it| it.0 == key && wanted.value < it.1) {
+            let said =
+                format!("is {}, and with less than {least} no call gets through", wanted.value);
+            fields.wrong(node, key, &said, &format!("write {least} or more"));
+        }
         if wanted.value > default * MOST && !raise {
             fields.wrong(
                 node,
