@@ -233,6 +233,25 @@ impl Server {
     }
 }
 
+/// What a call came to, in a word, for who reads the log.
+pub(crate) fn told(done: &Result<CallToolResponse, ErrorData>) -> String {
+    match done {
+        Ok(CallToolResponse::Complete(it)) => {
+            let body = it.structured_content.as_ref();
+            let text = |name: &str| body.and_then(|it| it.get(name)).and_then(Value::as_str);
+            let (run, state) = (text("run").unwrap_or_default(), text("state").unwrap_or("done"));
+            match it.is_error {
+                Some(true) => format!("refused, {}", text("code").unwrap_or_default()),
+                _ => format!("{state} {run}"),
+            }
+        }
+        Ok(CallToolResponse::InputRequired(_)) => "asks its user".to_owned(),
+        Ok(CallToolResponse::Task(it)) => format!("task {}", it.task.task_id),
+        Ok(_) => String::new(),
+        Err(error) => format!("error {}", error.code.0),
+    }
+}
+
 /// That a run is to end.
 fn cancel(reason: &str) -> Control {
     Control { action: Action::Cancel, value: Value::Null, reason: reason.to_owned() }

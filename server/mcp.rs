@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use callboard_config::http::Scope;
 use callboard_tools::Watched;
-use callboard_trace::RunId;
+use callboard_trace::{Caller, RunId};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, CustomRequest, CustomResult, DiscoverResult, ErrorData, GetPromptRequestParams,
@@ -19,11 +19,13 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
+use tokio::time::Instant;
+
 use crate::changes::JUST;
 use crate::era::{self, TTL_MS, introduced, is_modern, paged};
 use crate::host::{HTTP, Inner, Server};
 use crate::kept::kept;
-use crate::resources;
+use crate::{calls, resources};
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -203,7 +205,13 @@ impl ServerHandler for Server {
         kept(async move {
             introduced(&context)?;
             self.may(self.0.shared.needs(&request.name), &context)?;
-            self.call(request, &context).await
+            let (tool, since) = (request.name.clone(), Instant::now());
+            let done = self.call(request, &context).await;
+            let Caller { principal, client, transport, .. } = self.caller(&context);
+            let came_to = calls::told(&done);
+            let ms = since.elapsed().as_millis();
+            tracing::info!(%tool, %principal, %client, %transport, ms, "a call: {came_to}");
+            done
         })
         .await
     }

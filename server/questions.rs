@@ -112,8 +112,9 @@ pub(crate) fn answer(result: &ElicitResult) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let field = result.content.as_ref().and_then(|it| it.get(FIELD));
+    let what = if field.is_some() { "is no text" } else { "missing" };
     let text = field.and_then(Value::as_str).map(str::to_owned);
-    text.map(Some).ok_or_else(|| format!("content.{FIELD}: missing; write a text"))
+    text.map(Some).ok_or_else(|| format!("content.{FIELD}: {what}; write a text"))
 }
 
 /// Whether a client can show a form to its user.

@@ -33,8 +33,11 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 /// Everything a revision asks for, on the fixtures: `least` checks pass, none fails.
 async fn the_pack_passes(revision: &str, least: usize) {
     let _alone = ALONE.lock().await;
-    let fixtures = Fixtures::new(WORKER);
-    let served = Served::new(move |it| fixtures.over(it)).await;
+    let served = Served::new(|team| {
+        let fixtures = Fixtures::new(WORKER, team);
+        move |it| fixtures.over(it)
+    })
+    .await;
     let found = served.suite(revision).await;
     found.is_as_expected("pack.txt");
     assert!(found.n_passed >= least, "only {} checks passed", found.n_passed);
@@ -44,7 +47,7 @@ async fn the_pack_passes(revision: &str, least: usize) {
 /// The same without fixtures: what fails is what they are for, each named in a file of its own.
 async fn the_product_passes(revision: &str, least: usize) {
     let _alone = ALONE.lock().await;
-    let served = Served::new(|it| it).await;
+    let served = Served::new(|_| |it| it).await;
     let found = served.suite(revision).await;
     found.is_as_expected(&format!("product-{revision}.txt"));
     assert!(found.n_passed >= least, "only {} checks passed", found.n_passed);

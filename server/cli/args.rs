@@ -121,7 +121,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) place: Where,
     /// Serve over HTTP too, at /mcp of this address; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) http: Option<SocketAddr>,
     /// Serve /sse as well, the transport of 2024-11-05
     #[arg(long, requires = "http")]
@@ -132,6 +132,16 @@ pub(crate) struct ServeArgs {
     /// When the client goes, leave what is open to the next process instead of finishing it
     #[arg(long)]
     pub(crate) no_finish: bool,
+}
+
+/// An address to listen on; of a port alone, the one that only this machine reaches.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').or_else(|| text.strip_prefix("localhost:")).unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    let help = "write an address and a port, such as 127.0.0.1:8484, or a port alone";
+    text.parse().map_err(|_| help.to_owned())
 }
 
 /// `work`.
@@ -256,6 +266,22 @@ mod tests {
             let name = verb.get_name();
             assert!(shown.contains(&format!("  callboard {name}")), "{name}: {shown}");
             assert!(verb.get_about().is_some_and(|it| it.to_string().len() < 60), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_of_this_machine() {
+        for (text, expected) in [
+            ("8484", "127.0.0.1:8484"),
+            (":0", "127.0.0.1:0"),
+            ("localhost:8484", "127.0.0.1:8484"),
+            ("0.0.0.0:8484", "0.0.0.0:8484"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(address(text).map(|it| it.to_string()).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["", "localhost", "team.example:80", "1.2.3.4", ":70000", "127.0.0.1:"] {
+            assert!(address(text).is_err_and(|it| it.contains("127.0.0.1:8484")), "{text}");
         }
     }
 

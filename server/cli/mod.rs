@@ -144,8 +144,10 @@ fn log(say: Say) {
     };
     let mut filter = EnvFilter::try_new(asked.as_deref().unwrap_or(level))
         .unwrap_or_else(|_| EnvFilter::new(level));
-    // At lower levels these libraries write whole requests and replies.
-    for floor in ["rmcp=warn", "async_openai=off"] {
+    // At lower levels these libraries write whole requests and replies; and what a client that left
+    // did not read is no news to anybody.
+    let protocol = if say.verbose { "rmcp=warn" } else { "rmcp=off" };
+    for floor in [protocol, "async_openai=off"] {
         filter = floor.parse().map_or(filter.clone(), |it| filter.clone().add_directive(it));
     }
     let _ = tracing_subscriber::fmt()

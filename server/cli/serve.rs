@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
+use callboard_config::Team;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ async fn over_http(
     say: Say,
 ) -> Result<(), Fault> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        let help = "name a free port of this machine, such as 127.0.0.1:8484, or port 0 for any";
+        let help = "name an address of this machine with a free port, or port 0 for any";
         Fault::call(format!("nobody can listen on {address}: {error}"), help)
     })?;
     let own = listener.local_addr().unwrap_or(address);
@@ -79,6 +80,10 @@ async fn over_http(
         ));
     }
     say.tell(&format!("listening on http://{own}/mcp"));
+    if sse {
+        say.tell(&format!("listening on http://{own}/sse"));
+    }
+    tell_of_doors(own, &shared.desk.team(), say);
     let mut beside = JoinSet::new();
     beside.spawn(until_asked(ending.clone()));
     if let Some(stdio) = stdio {
@@ -97,5 +102,20 @@ async fn until_asked(ending: CancellationToken) {
     tokio::select! {
         () = ending::asked_to_stop() => ending.cancel(),
         () = ending.cancelled() => {}
+    }
+}
+
+/// What keeps out more than its owner may have meant.
+fn tell_of_doors(own: SocketAddr, team: &Team, say: Say) {
+    let http = &team.http;
+    let has_token = http.tokens.iter().any(|it| it.secret.is_some()) || http.oauth.is_some();
+    if !has_token && !http.tokens.is_empty() {
+        say.complain("nobody can call: none of the tokens in team.yaml has a value");
+    }
+    if !own.ip().is_loopback() && http.allowed_hosts.is_empty() {
+        say.tell(
+            "clients have to ask for this server by its number; a name of its own is written into \
+             `allowed_hosts` of `http` in team.yaml",
+        );
     }
 }

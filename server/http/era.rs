@@ -74,7 +74,8 @@ impl Eras {
     }
 
     /// Room for the session that a request opens or takes up again; nothing for one that is here.
-    /// A caller has half of it at most, so that there is some for others.
+    /// A caller has half of it at most, so that there is some for others; where there is none, the
+    /// session that was silent for longest is put aside.
     pub(crate) async fn reserve(
         &self,
         visit: Option<&Visit>,
@@ -82,17 +83,26 @@ impl Eras {
     ) -> Result<Option<Reserved>, Full> {
         let n_before = self.opening.fetch_add(1, Ordering::SeqCst);
         let reserved = Reserved(Arc::clone(&self.opening));
-        let sessions = self.inner.sessions.read().await;
-        if visit.is_some_and(|it| sessions.contains_key(it.session.as_str())) {
-            return Ok(None);
+        loop {
+            let held = self.inner.sessions.read().await;
+            if visit.is_some_and(|it| held.contains_key(it.session.as_str())) {
+                return Ok(None);
+            }
+            let n_theirs = self.sessions.held_by(whose, |it| held.contains_key(it)) + n_before;
+            let share = self.most.div_ceil(2);
+            let (full, of) = if n_theirs >= share {
+                (("busy sessions of one caller", share), Some(whose))
+            } else if held.len() + n_before >= self.most {
+                (("busy sessions", self.most), None)
+            } else {
+                return Ok(Some(reserved));
+            };
+            drop(held);
+            let idle = self.sessions.idlest(of).ok_or(full)?;
+            if let Err(error) = self.close_session(&idle.into()).await {
+                tracing::debug!(%error, "a session was not put aside");
+            }
         }
-        let n_theirs = self.sessions.held_by(whose, |it| sessions.contains_key(it));
-        let share = self.most.div_ceil(2);
-        if n_theirs + n_before >= share {
-            return Err(("sessions of one caller", share));
-        }
-        let has_room = sessions.len() + n_before < self.most;
-        if has_room { Ok(Some(reserved)) } else { Err(("sessions", self.most)) }
     }
 
     async fn room(&self) -> Result<(), EraError> {

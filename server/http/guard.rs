@@ -4,36 +4,45 @@
 use std::net::IpAddr;
 
 use http::uri::Authority;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+/// Letters of a header that are shown to whoever sent it.
+const SHOWN: usize = 100;
 
 /// The names of this server and the pages that may call it, beside those of this machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
-    /// The address we listen on, if it is one of a network: a name cannot be made to lead to it
-    /// under the disguise of its number.
-    own: Option<IpAddr>,
+    /// The address we listen on. Who asks for a number asks for no name that could be led elsewhere.
+    own: IpAddr,
 }
 
 impl Guard {
     /// Lets these in, and whoever asks for this machine by its own names.
     pub(crate) fn new(hosts: &[String], origins: &[String], own: IpAddr) -> Guard {
         let lower = |all: &[String]| all.iter().map(|it| it.to_ascii_lowercase()).collect();
-        let own = (!own.is_unspecified()).then_some(own);
         Guard { hosts: lower(hosts), origins: lower(origins), own }
     }
 
     /// What is wrong with a request; `None` if it may pass.
-    pub(crate) fn objects(&self, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
+    pub(crate) fn objects(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
         if !self.host(uri, headers).unwrap_or(false) {
-            return Some("the Host header names another server");
+            let host = shown(headers.get(header::HOST));
+            return Some(format!(
+                "the Host header {host} is no name of this server; a name of its own is written \
+                 into `allowed_hosts` of `http` in team.yaml"
+            ));
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (None, _) => None,
             (Some(origin), None) if origin.to_str().is_ok_and(|it| self.origin(it)) => None,
-            (Some(_), _) => Some("the Origin header names a page that may not call this server"),
+            (Some(origin), _) => Some(format!(
+                "the Origin {} may not call this server; a page that may is written into \
+                 `allowed_origins` of `http` in team.yaml",
+                shown(Some(origin))
+            )),
         }
     }
 
@@ -47,18 +56,18 @@ impl Guard {
         let authority = Authority::try_from(host.as_str()).ok()?;
         let (name, whole) =
             (authority.host().to_ascii_lowercase(), authority.as_str().to_ascii_lowercase());
-        let port = whole.strip_prefix(&name)?;
-        let is_plain = port.is_empty() || authority.port_u16().is_some();
-        Some(
-            is_plain
-                && (self.is_ours(&name) || self.hosts.iter().any(|it| *it == name || *it == whole)),
-        )
+        let is_ours =
+            self.is_ours(&name) || self.hosts.iter().any(|it| *it == name || *it == whole);
+        Some(is_plain(&authority) && is_ours)
     }
 
     /// Of this machine: its loopback names, and the very address we listen on.
     fn is_ours(&self, name: &str) -> bool {
         let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-        is_loopback(name) || (literal.is_some() && literal == self.own)
+        let is_own = |it: IpAddr| {
+            if self.own.is_unspecified() { !it.is_unspecified() } else { it == self.own }
+        };
+        is_loopback(name) || literal.is_some_and(is_own)
     }
 
     fn origin(&self, origin: &str) -> bool {
@@ -68,8 +77,23 @@ impl Guard {
         }
         let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         let authority = rest.and_then(|it| Authority::try_from(it).ok());
-        authority.is_some_and(|it| !it.as_str().contains('@') && is_loopback(it.host()))
+        authority.is_some_and(|it| is_plain(&it) && is_loopback(it.host()))
     }
+}
+
+/// A header as far as it can be shown.
+fn shown(value: Option<&HeaderValue>) -> String {
+    let text = value.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+    let short: String = text.unwrap_or_default().chars().take(SHOWN).collect();
+    format!("\"{}\"", short.escape_debug())
+}
+
+/// Whether nothing stands around the host but a port: the parser lets words follow a bracket.
+fn is_plain(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|it| it.parse::<u16>().is_ok())
+    })
 }
 
 fn is_loopback(name: &str) -> bool {
@@ -78,8 +102,6 @@ fn is_loopback(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn passes(pairs: &[(&'static str, &str)]) -> bool {
@@ -122,6 +144,8 @@ mod tests {
             "192.168.1.6",
             "[::ffff:127.0.0.1]",
             "localhost:x",
+            "[::1]evil.example:80",
+            "[::1]evil.example",
             "local host",
             "\u{e9}",
         ] {
@@ -129,6 +153,18 @@ mod tests {
         }
         assert!(!passes(&[]), "no host at all");
         assert!(!passes(&[("host", "localhost"), ("host", "evil.example")]));
+    }
+
+    #[test]
+    fn where_everybody_can_come_every_number_is_ours_and_no_name() {
+        let guard = Guard::new(&[], &[], IpAddr::from([0, 0, 0, 0]));
+        let told = |host: &'static str| {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            guard.objects(&Uri::from_static("/mcp"), &headers)
+        };
+        assert_eq!(told("10.0.0.7:80"), None);
+        let told = told("vm").expect("no name");
+        assert!(told.contains("\"vm\"") && told.contains("allowed_hosts"), "{told}");
     }
 
     #[test]
@@ -151,6 +187,7 @@ mod tests {
             "http://app.example:8443",
             "file://localhost",
             "http://localhost@evil.example",
+            "http://[::1]evil.example:80",
             "http://localhost/path",
             "localhost",
         ] {

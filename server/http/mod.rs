@@ -38,6 +38,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use callboard_config::Team;
+use callboard_config::http::Scope;
 use callboard_scheduler::Desk;
 use http::{HeaderMap, Request, StatusCode, header};
 use rmcp::ServerHandler;
@@ -172,7 +173,8 @@ fn router<H: ServerHandler>(
         .with_state(house.clone());
     app.merge(told)
         .fallback(async || {
-            reply::plain(StatusCode::NOT_FOUND, "there is nothing here; /mcp is the team")
+            let told = "there is nothing here; /mcp is the team, and /sse with `serve --sse`";
+            reply::plain(StatusCode::NOT_FOUND, told)
         })
         .layer(from_fn_with_state(house.clone(), guarded))
 }
@@ -224,7 +226,9 @@ impl House {
         if is_open_to_all(self.own, access.team()) {
             return Err(Denied::NoToken);
         }
-        access.admit(headers).await
+        let principal = access.admit(headers).await?;
+        // Whoever may do everything does it as the owner.
+        Ok(if principal.scope == Scope::Admin { Principal::local() } else { principal })
     }
 }
 
@@ -238,13 +242,17 @@ async fn guarded(
     let http = &team.http;
     let guard = Guard::new(&http.allowed_hosts, &http.allowed_origins, house.own.ip());
     if let Some(objection) = guard.objects(request.uri(), request.headers()) {
-        return reply::plain(StatusCode::FORBIDDEN, objection);
+        tracing::info!(%objection, "turned away");
+        return reply::plain(StatusCode::FORBIDDEN, &objection);
     }
     let path = request.uri().path();
     if path != "/healthz" && !path.starts_with(METADATA) {
         match house.admit(request.headers()).await {
             Ok(principal) => request.extensions_mut().insert(principal),
-            Err(denied) => return house.denied(&denied),
+            Err(denied) => {
+                tracing::info!(reason = %denied, "turned away");
+                return house.denied(&denied);
+            }
         };
     }
     // From here on nobody sees the token: no log, no handler, no tool.

@@ -15,6 +15,7 @@ use rmcp::transport::streamable_http_server::session::{
     SessionState, SessionStore, SessionStoreError,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::open::Open;
 use crate::seal::Seals;
@@ -51,8 +52,8 @@ struct Inside {
     open: HashMap<String, Arc<Open>>,
     /// Visitors that may have to be introduced anew, while their request is under way.
     known: HashMap<String, (usize, Visitor)>,
-    /// Whose the sessions are.
-    owners: HashMap<String, String>,
+    /// Whose the sessions are, and when each was there last.
+    owners: HashMap<String, (String, Instant)>,
     ended: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -114,7 +115,7 @@ impl Sessions {
         if inside.ended.contains(session) {
             return None;
         }
-        inside.owners.insert(session.to_owned(), principal.to_owned());
+        inside.owners.insert(session.to_owned(), (principal.to_owned(), Instant::now()));
         inside.known.entry(session.to_owned()).or_insert((0, visitor)).0 += 1;
         Some(Visit { sessions: Arc::clone(self), session: session.to_owned() })
     }
@@ -127,7 +128,8 @@ impl Sessions {
         principal: &str,
     ) -> Option<HeaderValue> {
         let sealed = self.seals.seal(visitor, &bound_to(session, principal), GOOD_FOR)?;
-        self.inside().owners.insert(session.to_owned(), principal.to_owned());
+        let owner = (principal.to_owned(), Instant::now());
+        self.inside().owners.insert(session.to_owned(), owner);
         HeaderValue::from_str(&format!("{session}.{sealed}")).ok()
     }
 
@@ -140,7 +142,20 @@ impl Sessions {
     pub(crate) fn held_by(&self, principal: &str, is_held: impl Fn(&str) -> bool) -> usize {
         let owners = &mut self.inside().owners;
         owners.retain(|session, _| is_held(session));
-        owners.values().filter(|it| *it == principal).count()
+        owners.values().filter(|it| it.0 == principal).count()
+    }
+
+    /// The session that has been silent for longest, of a caller or of all, and asks for nothing
+    /// now. It can be put aside: its name brings it back.
+    pub(crate) fn idlest(&self, whose: Option<&str>) -> Option<String> {
+        let mut inside = self.inside();
+        let Inside { known, owners, .. } = &mut *inside;
+        let idle = owners.iter().filter(|(session, (owner, _))| {
+            !known.contains_key(*session) && whose.is_none_or(|it| it == owner)
+        });
+        let session = idle.min_by_key(|it| it.1.1)?.0.clone();
+        owners.remove(&session);
+        Some(session)
     }
 
     /// The session is put aside; it may come again.
@@ -256,6 +271,25 @@ mod tests {
         assert_eq!(sessions.held_by("ann", |it| it != "s1"), 1);
         assert_eq!(sessions.held_by("ann", |_| true), 1, "s1 is forgotten");
         assert_eq!(sessions.held_by("eve", |_| true), 0);
+    }
+
+    #[test]
+    fn the_session_that_was_silent_for_longest_gives_way() {
+        let sessions = sessions();
+        let names = ["s1", "s2", "s3", "s4"].map(|session| {
+            let whose = if session == "s1" { "ben" } else { "ann" };
+            sessions.named(session, &visitor(), whose).expect("a name")
+        });
+        let mut headers =
+            HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), names[1].clone())]);
+        let visit = sessions.enter(&mut headers, "ann").expect("known");
+        assert!(entered(&sessions, &names[2], "ann").1);
+        assert_eq!(sessions.idlest(Some("ann")).as_deref(), Some("s4"), "s2 asks, s3 just did");
+        assert_eq!(sessions.idlest(None).as_deref(), Some("s1"));
+        assert_eq!(sessions.idlest(None).as_deref(), Some("s3"));
+        assert_eq!(sessions.idlest(None), None, "s2 still asks");
+        drop(visit);
+        assert_eq!(sessions.idlest(None).as_deref(), Some("s2"));
     }
 
     #[tokio::test]

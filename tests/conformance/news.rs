@@ -1,72 +1,54 @@
-//! The fixture tools that tell every open subscription of a change.
+//! The fixture tools that change the team, so that every open subscription hears of it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rmcp::model::{CallToolResult, ContentBlock, Tool};
-use rmcp::service::SubscriptionSink;
 
 use super::plain::no_arguments;
 
 const TOOLS: &str = "test_trigger_tool_change";
 const PROMPTS: &str = "test_trigger_prompt_change";
 
-/// The subscriptions that are open now.
-#[derive(Default)]
-pub(crate) struct News(Arc<Mutex<Open>>);
-
-#[derive(Default)]
-struct Open {
-    next: u64,
-    sinks: BTreeMap<u64, SubscriptionSink>,
-}
-
-/// An open subscription; dropped, it hears no more.
-pub(crate) struct Heard {
-    open: Arc<Mutex<Open>>,
-    key: u64,
+/// Changes the files of a team that is watched.
+pub(crate) struct News {
+    team: PathBuf,
+    n_changes: AtomicU64,
 }
 
 impl News {
+    pub(crate) fn new(team: &Path) -> News {
+        News { team: team.to_path_buf(), n_changes: AtomicU64::new(0) }
+    }
+
     pub(crate) fn is_one(tool: &str) -> bool {
         [TOOLS, PROMPTS].contains(&tool)
     }
 
     pub(crate) fn tools() -> [Tool; 2] {
         [
-            no_arguments(TOOLS, "Tells open subscriptions that the list of tools has changed"),
-            no_arguments(PROMPTS, "Tells open subscriptions that the list of prompts has changed"),
+            no_arguments(TOOLS, "Changes an agent, and with it the list of tools"),
+            no_arguments(PROMPTS, "Changes the team's name, and with it the list of prompts"),
         ]
     }
 
-    pub(crate) fn hear(&self, sink: SubscriptionSink) -> Heard {
-        let mut open = locked(&self.0);
-        let key = open.next;
-        open.next += 1;
-        open.sinks.insert(key, sink);
-        Heard { open: Arc::clone(&self.0), key }
+    pub(crate) fn call(&self, tool: &str) -> CallToolResult {
+        let number = self.n_changes.fetch_add(1, Ordering::Relaxed);
+        let (file, line) = match tool {
+            TOOLS => ("agents/coder.md", format!("description: Writes code, edition {number}.")),
+            _ => ("team.yaml", format!("team: edition {number}")),
+        };
+        let path = self.team.join(file);
+        let text = fs::read_to_string(&path).expect("the team's file");
+        let key = line.split_inclusive(':').next().expect("a key");
+        let rest = text.lines().filter(|it| !it.starts_with(key));
+        let lines: Vec<&str> = match tool {
+            // Behind the first line, which opens the front matter.
+            TOOLS => rest.clone().take(1).chain([line.as_str()]).chain(rest.skip(1)).collect(),
+            _ => rest.chain([line.as_str()]).collect(),
+        };
+        fs::write(path, lines.join("\n") + "\n").expect("the team's file is written");
+        CallToolResult::success(vec![ContentBlock::text("the team is another one")])
     }
-
-    /// A subscription that did not ask for this kind of change hears nothing: its sink sees to it.
-    pub(crate) async fn call(&self, tool: &str) -> CallToolResult {
-        let sinks: Vec<_> = locked(&self.0).sinks.values().cloned().collect();
-        for sink in sinks {
-            // Whoever has left meanwhile is nobody's loss.
-            let _ = match tool {
-                TOOLS => sink.notify_tool_list_changed().await,
-                _ => sink.notify_prompt_list_changed().await,
-            };
-        }
-        CallToolResult::success(vec![ContentBlock::text("the change is told")])
-    }
-}
-
-impl Drop for Heard {
-    fn drop(&mut self) {
-        locked(&self.open).sinks.remove(&self.key);
-    }
-}
-
-fn locked(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@
 #![expect(deprecated, reason = "the suite asks for the older era's logging and subscriptions")]
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use rmcp::model::{
@@ -35,9 +36,10 @@ struct Kept {
 }
 
 impl Fixtures {
-    /// `worker` is the tool of the wrapped server that takes a while: `jobs.rs`.
-    pub(crate) fn new(worker: &'static str) -> Fixtures {
-        let (asks, jobs, news) = (Asks::new(), Jobs::new(worker), News::default());
+    /// `worker` is the tool of the wrapped server that takes a while: `jobs.rs`; `team` the folder
+    /// that it watches.
+    pub(crate) fn new(worker: &'static str, team: &Path) -> Fixtures {
+        let (asks, jobs, news) = (Asks::new(), Jobs::new(worker), News::new(team));
         Fixtures(Arc::new(Kept { asks, jobs, news }))
     }
 
@@ -141,7 +143,7 @@ impl<S: ServerHandler> ServerHandler for Pack<S> {
             return self.kept.jobs.call(&self.inner, request, context).await;
         }
         if News::is_one(name) {
-            return Ok(self.kept.news.call(name).await.into());
+            return Ok(self.kept.news.call(name).into());
         }
         match plain::call(&request, &context).await {
             Some(answer) => answer.map(Into::into),
@@ -281,7 +283,6 @@ impl<S: ServerHandler> ServerHandler for Pack<S> {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let _heard = self.kept.news.hear(context.sink().clone());
         self.inner.listen(context).await
     }
 

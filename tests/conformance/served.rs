@@ -47,19 +47,23 @@ pub(crate) struct Found {
 }
 
 impl Served {
-    /// `dress` makes the handler of a connection out of the product's own.
-    pub(crate) async fn new<H: ServerHandler>(
-        dress: impl Fn(Server) -> H + Send + Sync + 'static,
+    /// `dressed` makes, of the team's folder, what makes the handler of a connection out of the
+    /// product's own.
+    pub(crate) async fn new<H: ServerHandler, D: Fn(Server) -> H + Send + Sync + 'static>(
+        dressed: impl FnOnce(&Path) -> D,
     ) -> Served {
         let folder = tempfile::tempdir().expect("a folder");
-        let (team, data) = (folder.path().join("team"), folder.path().join("data"));
+        let (place, data) = (folder.path().join("team"), folder.path().join("data"));
+        let team = place.clone();
         callboard_config::write(&team, false).expect("the shipped team is written");
         fs::write(team.join("team.yaml"), TEAM).expect("the team's file is written");
         fs::copy(own("playbook.yaml"), team.join("playbook.yaml")).expect("the playbook is copied");
         let team = callboard_config::load_here(&team).expect("the team holds");
         let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
         let options = NodeOptions { team, data, work: true, keeper };
-        let node = Node::start(options).await.expect("a node");
+        let mut node = Node::start(options).await.expect("a node");
+        let dress = dressed(&place);
+        node.watch(place);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/mcp", listener.local_addr().expect("its address"));
         let ending = CancellationToken::new();

@@ -16,11 +16,12 @@ use tempfile::TempDir;
 use crate::wire::{PATIENCE, Reply, Request, Wire};
 
 /// Who may come where tokens are asked for: name, scope and token.
-pub(crate) const CALLERS: [(&str, &str, &str); 4] = [
+pub(crate) const CALLERS: [(&str, &str, &str); 5] = [
     ("ann", "run", "ann-token-0123456789abcdef"),
     ("ben", "run", "ben-token-0123456789abcdef"),
     ("eve", "run", "eve-token-0123456789abcdef"),
     ("ray", "read", "ray-token-0123456789abcdef"),
+    ("ida", "admin", "ida-token-0123456789abcdef"),
 ];
 
 const TEAM: &str = "\
@@ -121,9 +122,9 @@ impl Server {
         let (kept, (found, finds)) = (Arc::clone(&said), channel());
         let reader = thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
-                if let Some(address) = line.strip_prefix("listening on http://") {
-                    let address = address.trim_end_matches("/mcp").parse();
-                    let _ = found.send(address.expect("an address"));
+                let address = line.strip_prefix("listening on http://");
+                if let Some(address) = address.and_then(|it| it.strip_suffix("/mcp")) {
+                    let _ = found.send(address.parse().expect("an address"));
                 }
                 *kept.lock().expect("no panic") += &format!("{line}\n");
             }

@@ -107,6 +107,45 @@ fn what_is_anothers_is_as_unknown_as_what_never_was() {
     let never =
         format!("{}x", &run.as_str().expect("a run")[..run.as_str().map_or(0, str::len) - 1]);
     assert_eq!(told(&run, ben), told(&json!(never), ben));
+    // Through every other door.
+    let uri = |run: &Value| json!(format!("team://runs/{}", run.as_str().unwrap_or_default()));
+    let unread = |run: &Value| {
+        let of_prompt = json!({"name": "postmortem", "arguments": {"run": run}});
+        let template = json!({"type": "ref/resource", "uri": "team://runs/{id}/artifacts/{n}"});
+        let blank = json!({"ref": template, "argument": {"name": "n", "value": ""},
+            "context": {"arguments": {"id": run}}});
+        let asked = [
+            ("resources/read", json!({"uri": uri(run)})),
+            ("prompts/get", of_prompt),
+            ("completion/complete", blank),
+            ("tasks/get", json!({"taskId": run})),
+            ("tasks/cancel", json!({"taskId": run})),
+            ("tasks/update", json!({"taskId": run, "inputResponses": {}})),
+        ];
+        asked.map(|(method, params)| {
+            let can = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+            let asked = Request::able(1, method, params, can).bearing(ben);
+            let error = server.ask(&asked).answer()["error"].clone();
+            assert_eq!(error["code"], -32602, "{method}: {error}");
+            error.to_string().replace(run.as_str().unwrap_or_default(), "RUN")
+        })
+    };
+    assert_eq!(unread(&run), unread(&json!(never)));
+    let older = server.session_of(Some(ben));
+    let listens = json!({"uri": uri(&run)});
+    let refused =
+        server.ask(&Request::older(&older, 2, "resources/subscribe", listens).bearing(ben));
+    assert_eq!(refused.answer()["error"]["code"], -32002);
+    let blank = json!({"ref": {"type": "ref/resource", "uri": "team://runs/{id}"},
+        "argument": {"name": "id", "value": "r_"}});
+    let blank = Request::modern(1, "completion/complete", blank).bearing(ben);
+    assert_eq!(server.ask(&blank).answer()["result"]["completion"]["values"], json!([]));
+    // Whoever may do everything is the owner.
+    let root = CALLERS.map(|it| it.2)[4];
+    let status = Request::call(1, "team_status", json!({"run": run})).bearing(root);
+    assert_eq!(server.ask(&status).view()["run"], run);
+    let board = Request::call(1, "team_status", json!({})).bearing(root);
+    assert_eq!(server.ask(&board).view()["runs"][0]["caller"], "ann");
     let status = Request::call(1, "team_status", json!({"run": run})).bearing(ann);
     assert_eq!(server.ask(&status).view()["run"], run);
 }

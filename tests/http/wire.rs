@@ -59,13 +59,19 @@ impl Request {
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = can;
         params["_meta"]["io.modelcontextprotocol/clientInfo"] =
             json!({"name": "raw-http", "version": "1"});
-        let named = params["name"].as_str().map(str::to_owned);
+        let named = match method {
+            "tools/call" | "prompts/get" => params["name"].as_str(),
+            "resources/read" => params["uri"].as_str(),
+            "tasks/get" | "tasks/update" | "tasks/cancel" => params["taskId"].as_str(),
+            _ => None,
+        };
+        let named = named.map(str::to_owned);
         let request = Request::post(message(id, method, params).to_string())
             .and("MCP-Protocol-Version", MODERN)
             .and("Mcp-Method", method);
         match named {
-            Some(name) if method == "tools/call" => request.and("Mcp-Name", &name),
-            Some(_) | None => request,
+            Some(name) => request.and("Mcp-Name", &name),
+            None => request,
         }
     }
 
