@@ -1,5 +1,7 @@
 //! A call of a tool, from its arguments to its answer: the result, a question to the user, or a task.
 
+use std::time::Duration;
+
 use callboard_scheduler::{Refusal, RefusalCode};
 use callboard_tools::{Call, Outcome, Patience, UnknownTool};
 use callboard_trace::{Action, Caller, Control, RunId, RunView};
@@ -20,6 +22,8 @@ use crate::open::Asked;
 use crate::progress::Progress;
 use crate::{questions, tasks, trace_context};
 
+/// A client that takes tasks goes on with other things: it waits no longer for one by itself.
+const TASK_AFTER: Duration = Duration::from_secs(10);
 /// The tool that waits for a run, whatever was called first.
 const STATUS: &str = "team_status";
 
@@ -134,10 +138,14 @@ impl Server {
         let left = self.ending();
         let asked = self.asked(context);
         let ear = asked.as_ref().map(Asked::ear).unwrap_or_default();
-        let (patience, named) = Patience::new(deadline.usual, deadline.most, left.clone());
-        let patience = patience.with_ear(ear);
         let shown = self.shown();
         let starts_a_run = shown.tools.starts_a_run(&call.tool);
+        let usual = match takes_tasks(context) && starts_a_run {
+            true => deadline.usual.min(TASK_AFTER),
+            false => deadline.usual,
+        };
+        let (patience, named) = Patience::new(usual, deadline.most, left.clone());
+        let patience = patience.with_ear(ear);
         let mut news = self.news(&caller, named.clone(), context);
         let mut body = JoinSet::new();
         let (desk, whose) = (self.desk().clone(), caller.clone());

@@ -50,8 +50,15 @@ pub(crate) struct Door<H> {
 /// What the library answers.
 type Boxed = BoxBody<Bytes, std::convert::Infallible>;
 
+/// The header that says which version of the protocol a request is of.
+const VERSION: &str = "mcp-protocol-version";
 /// What both kinds of answers are.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// What a request is told that is of no session and does not speak for itself.
+const NO_SESSION: &str = "there is no session: send `initialize` with protocolVersion, capabilities \
+and clientInfo first and its Mcp-Session-Id with every request; or speak 2026-07-28, which needs none: \
+the headers MCP-Protocol-Version and Mcp-Method, and the version in _meta";
 
 /// What was let in, and what it holds until it is answered.
 struct Admitted {
@@ -136,6 +143,10 @@ impl<H: ServerHandler> Door<H> {
     ) -> Result<(Bytes, Admitted), Box<Response>> {
         if let Some(told) = unreadable(&parts.headers) {
             return Err(Box::new(reply::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, told)));
+        }
+        if parts.headers.get_all(VERSION).iter().nth(1).is_some() {
+            let told = format!("there is more than one {VERSION} header");
+            return Err(Box::new(reply::plain(StatusCode::BAD_REQUEST, &told)));
         }
         let limits = self.limits();
         let within = Duration::from_secs(limits.body_s.max(1));
@@ -305,7 +316,10 @@ async fn in_form(response: http::Response<Boxed>, id: &RequestId) -> http::Respo
     }
     let (mut parts, body) = response.into_parts();
     let said = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let message = String::from_utf8_lossy(&said).into_owned();
+    let mut message = String::from_utf8_lossy(&said).into_owned();
+    if message.contains("Session ID is required") {
+        message = NO_SESSION.to_owned();
+    }
     let code = if status.is_client_error() {
         ErrorCode::INVALID_REQUEST
     } else {

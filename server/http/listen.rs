@@ -32,8 +32,8 @@ const BREATH: Duration = Duration::from_millis(50);
 /// How long somebody who is turned away may take to hear it.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// What is said to one connection too many.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
-Connection: close\r\nContent-Length: 0\r\n\r\n";
+const TURNED_AWAY: &str = "{\"error\": \"there are as many connections as there may be \
+(`limits.connections`); try again in 1 s\"}";
 
 /// Each connection is an open file. Asks for as many as there may be connections, and for those that
 /// the rest of the house needs; where the system says no, there are as many as it lets us have.
@@ -115,8 +115,13 @@ async fn connection(stream: TcpStream, app: Router, head: Duration, ending: Canc
 }
 
 async fn turn_away(mut stream: TcpStream) {
+    let n_bytes = TURNED_AWAY.len();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {n_bytes}\r\n\r\n{TURNED_AWAY}"
+    );
     let said = async {
-        stream.write_all(TURNED_AWAY).await?;
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
     // Whoever does not listen is gone.

@@ -40,7 +40,7 @@ use axum::{Json, Router};
 use callboard_config::Team;
 use callboard_config::http::Scope;
 use callboard_scheduler::Desk;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use rmcp::ServerHandler;
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
@@ -64,6 +64,8 @@ use crate::who::Principal;
 
 /// How long calls have for their answers when the server ends; less than the sockets have.
 const DRAIN: Duration = Duration::from_millis(500);
+/// When an issuer that could not be asked may be there again, seconds.
+const AGAIN: HeaderValue = HeaderValue::from_static("30");
 /// Where the document about tokens stands.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
@@ -213,7 +215,12 @@ fn door<H: ServerHandler>(
 impl House {
     fn denied(&self, denied: &Denied) -> Response {
         let challenge = self.access().challenge(denied);
-        reply::challenged(denied.status(), &denied.to_string(), challenge.as_deref())
+        let mut response =
+            reply::challenged(denied.status(), &denied.to_string(), challenge.as_deref());
+        if denied.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
+        }
+        response
     }
 
     fn access(&self) -> Arc<Access> {
