@@ -39,7 +39,7 @@ fn shown(run: &RunView, args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
     if args.wait == 0 && !run.state.is_over() {
         let look = place::command(&args.which.place, &format!("status {} --wait 60", run.run));
         let work = place::command(&args.which.place, "work --until-idle");
-        say.tell(&format!("it goes on when a process works on this data, such as: {work}"));
+        say.tell(&format!("it goes on when a process works on this data: a server, or {work}"));
         say.tell(&format!("look at it: {look}"));
     }
     Ok(exit::code(run))

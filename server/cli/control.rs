@@ -34,7 +34,7 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
         say.data(&if args.json { view::line(&view) } else { view::whole(&view, false, say) })?;
         if args.action == "retry" {
             let work = place::command(&args.which.place, "work --until-idle");
-            say.tell(&format!("it goes on when a process works on this data, such as: {work}"));
+            say.tell(&format!("it goes on when a process works on this data: a server, or {work}"));
         }
         Ok(0)
     };
