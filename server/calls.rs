@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callboard_config::http::Scope;
 use callboard_scheduler::{Refusal, RefusalCode};
 use callboard_tools::{Call, Outcome, Patience, UnknownTool};
 use callboard_trace::{Action, Caller, Control, RunId, RunView};
@@ -168,7 +169,9 @@ impl Server {
         news.shutdown().await;
         match done {
             Some(Ok(Ok(outcome))) => {
-                asked.filter(|_| outcome.is_end()).inspect(Asked::is_end);
+                // Who may only look takes no notice away from who acts under the same name.
+                let counts = outcome.is_end() && self.principal(context).scope > Scope::Read;
+                asked.filter(|_| counts).inspect(Asked::is_end);
                 Ok(outcome)
             }
             Some(Ok(Err(UnknownTool(told)))) => Err(ErrorData::invalid_params(told, None)),

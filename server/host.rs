@@ -199,7 +199,7 @@ impl Server {
         Caller { principal, client, version, transport }
     }
 
-    fn principal(&self, context: &RequestContext<RoleServer>) -> Principal {
+    pub(crate) fn principal(&self, context: &RequestContext<RoleServer>) -> Principal {
         brought(&context.extensions).unwrap_or_else(|| self.0.principal.clone())
     }
 

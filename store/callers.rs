@@ -60,17 +60,24 @@ impl Store {
         let ink = &self.inner.ink;
         let line = |it: Word| {
             let delivered = matches!(it.fact.event, Event::Delivered { .. });
-            Ok((it.run, ink.write(it.fact)?.1, delivered, it.awaited))
+            let by = it.fact.by.to_string();
+            Ok((it.run, ink.write(it.fact)?.1, delivered.then_some(by), it.awaited))
         };
         let lines = words.into_iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
         let node = self.inner.node.clone();
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            lines.iter().try_for_each(|(run, line, delivered, awaited)| {
-                let heard = match (delivered, awaited) {
-                    (true, _) => Some(YES),
-                    (false, false) => Some(LEFT),
-                    (false, true) => None,
+            lines.iter().try_for_each(|(run, line, delivered_to, awaited)| {
+                // Who looks at somebody else's run takes no notice away.
+                if let Some(by) = delivered_to
+                    && !is_of(tx, run, by)?
+                {
+                    return Ok(());
+                }
+                let heard = match (delivered_to, awaited) {
+                    (Some(_), _) => Some(YES),
+                    (None, false) => Some(LEFT),
+                    (None, true) => None,
                 };
                 hear(tx, (run, line), heard, &node, at)
             })
@@ -124,6 +131,11 @@ pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<(), St
     }
     let sql = "UPDATE run SET heard = $2 WHERE id = $1 AND heard <> 'yes'";
     tx.exec(sql, &[run.into(), heard.into()]).map(|_| ())
+}
+
+fn is_of(tx: &mut dyn Tx, run: &RunId, principal: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM run WHERE id = $1 AND principal = $2";
+    Ok(tx.one(sql, &[run.into(), principal.into()])?.is_some())
 }
 
 fn hear(

@@ -103,7 +103,10 @@ pub(crate) async fn enter<H: ServerHandler>(
     };
     let (body, admitted) = match taken {
         Ok(taken) => taken,
-        Err(response) => return *response,
+        Err(response) => {
+            tracing::info!(principal = %principal.name, status = %response.status(), "turned away");
+            return *response;
+        }
     };
     let ends = parts.method == Method::DELETE;
     let mut response = door.mcp.handle(Request::from_parts(parts, Whole::new(body))).await;

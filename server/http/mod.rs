@@ -28,6 +28,7 @@ mod jwks_tests;
 mod login;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub(crate) struct House {
     pub(crate) shared: Shared,
     gate: Gate,
     own: SocketAddr,
+    /// Whether tokens were asked for: from then on they are, whatever becomes of the team's file.
+    is_closed: AtomicBool,
 }
 
 /// Serves the team at `/mcp` until `ending` fires. `dress` makes the handler of a connection out of
@@ -121,7 +124,8 @@ pub(crate) async fn serve<H: ServerHandler>(
     let own = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
     let limits = shared.desk.team().limits.clone();
     let gate = Gate::new(shared.desk.team());
-    let house = Arc::new(House { shared, gate, own });
+    let is_closed = !Access::is_open(&shared.desk.team());
+    let house = Arc::new(House { shared, gate, own, is_closed: AtomicBool::new(is_closed) });
     let dress: Dress<H> = Arc::new(dress);
     let closing = CancellationToken::new();
     let app = router(&house, dress, options, (&ending, &closing));
@@ -227,10 +231,13 @@ impl House {
         self.gate.now(&self.shared.desk.team())
     }
 
-    /// Who sends this. A team that asks nobody any more, where others can reach it, has no caller.
+    /// Who sends this. A team that asks nobody any more has no caller where others can reach it, or
+    /// where it did ask: a file that is half written opens no door.
     async fn admit(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
         let access = self.access();
-        if is_open_to_all(self.own, access.team()) {
+        let is_open = Access::is_open(access.team());
+        self.is_closed.fetch_or(!is_open, Ordering::Relaxed);
+        if is_open && (self.is_closed.load(Ordering::Relaxed) || !self.own.ip().is_loopback()) {
             return Err(Denied::NoToken);
         }
         let principal = access.admit(headers).await?;

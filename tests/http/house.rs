@@ -88,6 +88,11 @@ impl House {
         fs::write(path, text).expect("a file");
     }
 
+    /// The team's file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("team/team.yaml")
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -129,10 +134,13 @@ impl Server {
                 *kept.lock().expect("no panic") += &format!("{line}\n");
             }
         });
+        // Held from here on: whatever goes wrong, it is stopped.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Server { child, address: nowhere, said, reader: Some(reader) };
         let address = finds.recv_timeout(PATIENCE);
-        let address =
-            address.unwrap_or_else(|_| panic!("no address: {}", said.lock().expect("no panic")));
-        Server { child, address, said, reader: Some(reader) }
+        server.address = address
+            .unwrap_or_else(|_| panic!("no address: {}", server.said.lock().expect("no panic")));
+        server
     }
 
     pub(crate) fn id(&self) -> u32 {

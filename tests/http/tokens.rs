@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -85,6 +87,58 @@ fn only_a_good_token_in_its_place_opens_the_door() {
     assert_eq!(server.ask(&Request::new("GET", "/healthz")).status, 200);
     assert_eq!(server.runs_of(Some(ann)), [json!(null); 0], "nothing was begun");
     assert_eq!(server.ask(&call.bearing(ann)).view()["agent"], "coder");
+}
+
+/// A file that is half written, or gone, opens no door.
+#[test]
+fn a_server_that_asked_for_tokens_goes_on_asking() {
+    let house = House::closed("");
+    let server = house.serve();
+    let list = Request::modern(1, "tools/list", json!({}));
+    let whole = fs::read_to_string(house.file()).expect("the team's file");
+    let is_in = |token: &str| server.ask(&list.clone().bearing(token)).status == 200;
+    let [ann, ..] = CALLERS.map(|it| it.2);
+    assert!(is_in(ann));
+    fs::write(house.file(), "team: half\n").expect("written");
+    let is_shut = (0..200).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(server.ask(&list).status, 401, "nobody comes in without a token");
+        !is_in(ann)
+    });
+    assert!(is_shut, "the tokens are gone with the file");
+    fs::write(house.file(), whole).expect("written");
+    let is_back = (0..200).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        is_in(ann)
+    });
+    assert!(is_back, "and come back with it");
+}
+
+/// Whoever else looks at a run takes no notice away from its caller.
+#[test]
+fn a_notice_is_its_callers() {
+    let server = House::closed("").serve();
+    let [ann, _, _, _, ida] = CALLERS.map(|it| it.2);
+    let task = json!({"task": "t", "wait_s": 0});
+    let run = server.ask(&Request::call(1, "coder", task).bearing(ann)).view()["run"].clone();
+    let status = |token: &str| {
+        let asked = json!({"run": run, "wait_s": 20});
+        server.ask(&Request::call(2, "team_status", asked).bearing(token)).view()
+    };
+    assert_eq!(status(ida)["state"], "completed", "the owner looks");
+    let unread = |token: &str| {
+        let board = server.ask(&Request::call(3, "team_status", json!({})).bearing(token)).view();
+        board["unread"].to_string().contains(run.as_str().unwrap_or_default())
+    };
+    let soon = |found: &dyn Fn() -> bool| {
+        (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(20));
+            found()
+        })
+    };
+    assert!(soon(&|| unread(ann)), "she was not told yet");
+    assert_eq!(status(ann)["state"], "completed");
+    assert!(soon(&|| !unread(ann)), "she was told");
 }
 
 #[test]
