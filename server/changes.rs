@@ -43,29 +43,28 @@ pub(crate) enum News {
 }
 
 impl News {
-    /// As a message to a subscription of the newer era; nothing if it did not ask for it.
-    pub(crate) fn notification(self, wants: &SubscriptionFilter) -> Option<ServerNotification> {
-        use ServerNotification::{
-            PromptListChangedNotification, ResourceListChangedNotification,
-            ToolListChangedNotification,
-        };
-        let (is_wanted, notification) = match self {
-            News::List(List::Tools) => {
-                (wants.tools_list_changed, ToolListChangedNotification(Default::default()))
-            }
-            News::List(List::Prompts) => {
-                (wants.prompts_list_changed, PromptListChangedNotification(Default::default()))
-            }
-            News::List(List::Resources) => {
-                (wants.resources_list_changed, ResourceListChangedNotification(Default::default()))
-            }
+    /// Whether a subscription asked for it; what it watches, it asked for.
+    pub(crate) fn is_wanted(&self, wants: &SubscriptionFilter) -> bool {
+        match self {
+            News::List(List::Tools) => wants.tools_list_changed == Some(true),
+            News::List(List::Prompts) => wants.prompts_list_changed == Some(true),
+            News::List(List::Resources) => wants.resources_list_changed == Some(true),
+            News::Updated(_) => true,
+        }
+    }
+
+    /// As a message.
+    pub(crate) fn notification(self) -> ServerNotification {
+        use ServerNotification as Of;
+        match self {
+            News::List(List::Tools) => Of::ToolListChangedNotification(Default::default()),
+            News::List(List::Prompts) => Of::PromptListChangedNotification(Default::default()),
+            News::List(List::Resources) => Of::ResourceListChangedNotification(Default::default()),
             News::Updated(uri) => {
                 let about = ResourceUpdatedNotificationParam::new(uri);
-                let updated = ResourceUpdatedNotification::new(about);
-                return Some(ServerNotification::ResourceUpdatedNotification(updated));
+                Of::ResourceUpdatedNotification(ResourceUpdatedNotification::new(about))
             }
-        };
-        (is_wanted == Some(true)).then_some(notification)
+        }
     }
 }
 
@@ -256,23 +255,17 @@ async fn tell_peer(peer: &Peer<RoleServer>, news: News) {
     if peer.peer_info().is_none() {
         return;
     }
-    let told = match news {
-        News::List(List::Tools) => peer.notify_tool_list_changed().await,
-        News::List(List::Prompts) => peer.notify_prompt_list_changed().await,
-        News::List(List::Resources) => peer.notify_resource_list_changed().await,
-        News::Updated(uri) => {
-            peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await
-        }
-    };
-    if let Err(error) = told {
+    if let Err(error) = peer.send_notification(news.notification()).await {
         tracing::debug!(%error, "a change was not told");
     }
 }
 
 /// Tells a subscription of the newer era what it asked for.
 async fn tell_subscription(sink: &SubscriptionSink, news: News) {
-    let Some(notification) = news.notification(sink.accepted()) else { return };
-    if let Err(error) = sink.send(notification).await {
+    if !news.is_wanted(sink.accepted()) {
+        return;
+    }
+    if let Err(error) = sink.send(news.notification()).await {
         tracing::debug!(%error, "a change was not told");
     }
 }

@@ -68,18 +68,12 @@ impl Store {
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
             lines.iter().try_for_each(|(run, line, delivered_to, awaited)| {
-                // Who looks at somebody else's run takes no notice away.
-                if let Some(by) = delivered_to
-                    && !is_of(tx, run, by)?
-                {
-                    return Ok(());
-                }
                 let heard = match (delivered_to, awaited) {
                     (Some(_), _) => Some(YES),
                     (None, false) => Some(LEFT),
                     (None, true) => None,
                 };
-                hear(tx, (run, line), heard, &node, at)
+                hear(tx, (run, line), (heard, delivered_to.as_deref()), &node, at)
             })
         });
         done.await
@@ -133,23 +127,23 @@ pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<(), St
     tx.exec(sql, &[run.into(), heard.into()]).map(|_| ())
 }
 
-fn is_of(tx: &mut dyn Tx, run: &RunId, principal: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM run WHERE id = $1 AND principal = $2";
-    Ok(tx.one(sql, &[run.into(), principal.into()])?.is_some())
-}
-
 fn hear(
     tx: &mut dyn Tx,
     (run, line): (&RunId, &Line),
-    heard: Option<&str>,
+    (heard, delivered_to): (Option<&str>, Option<&str>),
     node: &str,
     at: i64,
 ) -> Result<(), StoreError> {
     let Some(mut tail) = journal::find(tx, run)?.filter(|it| it.state != "stream") else {
         return Ok(());
     };
-    let row = tx.one("SELECT heard FROM run WHERE pos = $1", &[tail.pos.into()])?;
-    let before = row.ok_or(StoreError::Closed)?.text(0)?;
+    let row = tx.one("SELECT heard, principal FROM run WHERE pos = $1", &[tail.pos.into()])?;
+    let row = row.ok_or(StoreError::Closed)?;
+    let (before, principal) = (row.text(0)?, row.text(1)?);
+    // Who looks at somebody else's run takes no notice away.
+    if delivered_to.is_some_and(|it| it != principal) {
+        return Ok(());
+    }
     let is_early = heard == Some(YES) && tail.state != "ended";
     if before == YES || is_early {
         return Ok(());

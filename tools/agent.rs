@@ -131,13 +131,26 @@ pub(crate) fn ask(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use callboard_config::{Edge, Mode};
 
     use super::*;
     use crate::toolset::tests::an_agent;
+
+    /// A handoff to that agent, without conditions.
+    pub(crate) fn an_edge(to: AgentName) -> Edge {
+        Edge {
+            to,
+            triggers: Vec::new(),
+            when: None,
+            task: None,
+            mode: Mode::Transfer,
+            description: String::new(),
+            capabilities: Vec::new(),
+        }
+    }
 
     fn caller() -> Caller {
         let text = str::to_owned;
@@ -155,15 +168,7 @@ mod tests {
             let mut agent = an_agent("coder");
             agent.permissions = permissions.iter().copied().collect::<BTreeMap<_, _>>();
             agent.grants = grants;
-            agent.handoffs = vec![Edge {
-                to: AgentName::parse("tester").expect("a name"),
-                triggers: Vec::new(),
-                when: None,
-                task: None,
-                mode: Mode::Transfer,
-                description: String::new(),
-                capabilities: Vec::new(),
-            }];
+            agent.handoffs = vec![an_edge(AgentName::parse("tester").expect("a name"))];
             let found = annotations(&agent);
             (found.read_only_hint, found.open_world_hint)
         };

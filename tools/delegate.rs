@@ -100,26 +100,18 @@ fn example(team: &Team) -> String {
 
 #[cfg(test)]
 mod tests {
-    use callboard_config::{AgentName, Edge, Mode};
+    use callboard_config::AgentName;
 
     use super::*;
+    use crate::agent::tests::an_edge;
     use crate::toolset::tests::a_team;
 
     #[test]
     fn it_speaks_of_this_team() {
         let mut team = a_team(&["coder", "reviewer", "tester"]);
         let names: Vec<AgentName> = team.agents.keys().cloned().collect();
-        let edge = Edge {
-            to: names[1].clone(),
-            triggers: Vec::new(),
-            when: None,
-            task: None,
-            mode: Mode::Transfer,
-            description: String::new(),
-            capabilities: Vec::new(),
-        };
         let coder = team.agents.get_mut(&names[0]).expect("an agent");
-        coder.handoffs.push(edge);
+        coder.handoffs.push(an_edge(names[1].clone()));
         coder.capabilities = vec!["rust".to_owned()];
         team.agents.get_mut(&names[2]).expect("an agent").publish = false;
         insta::assert_snapshot!("delegate", told(&team, Some("ship it")));

@@ -93,11 +93,8 @@ impl Toolset {
 
     /// Whether a call of this tool waits for what its run comes to, unless it says otherwise.
     pub fn waits(&self, tool: &str) -> bool {
-        self.tools.get(tool).is_some_and(|(kind, _)| match kind {
-            Kind::Agent(_) | Kind::AskAgent | Kind::Run | Kind::Handoff => true,
-            Kind::Status | Kind::Answer => true,
-            Kind::Control | Kind::Read => false,
-        })
+        let kind = self.tools.get(tool).map(|it| &it.0);
+        self.starts_a_run(tool) || matches!(kind, Some(Kind::Status | Kind::Answer))
     }
 
     /// Checks a call and does it. A wrong call is an outcome with `is_error`.

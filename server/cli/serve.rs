@@ -72,9 +72,9 @@ async fn over_http(
         Fault::call(format!("nobody can listen on {address}: {error}"), help)
     })?;
     let own = listener.local_addr().unwrap_or(address);
-    if http::is_open_to_all(own, &shared.desk.team()) {
+    if let Some(told) = http::open_to_all(own, &shared.desk.team()) {
         return Err(Fault::call(
-            format!("{own} can be reached by others, and this team asks nobody for a token"),
+            told,
             "write `http: {tokens: [...]}` or `http: {oauth: ...}` into team.yaml, or listen on \
              127.0.0.1",
         ));

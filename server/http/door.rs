@@ -28,7 +28,7 @@ use super::body::{Answering, Leaving, read};
 use super::claims::Denied;
 use super::era::{Eras, Reserved};
 use super::listening::Listening;
-use super::room::{Full, Place, Room};
+use super::room::{Full, Place};
 use super::session::{HEADER, Sessions, Visit, Visitor};
 use super::{House, reply};
 use crate::changes::Changes;
@@ -43,7 +43,6 @@ pub(crate) struct Door<H> {
     pub(crate) mcp: StreamableHttpService<H, Eras>,
     pub(crate) eras: Arc<Eras>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) room: Room,
     pub(crate) ending: CancellationToken,
 }
 
@@ -132,7 +131,7 @@ impl<H: ServerHandler> Door<H> {
 
     /// Takes somebody in who only listens.
     async fn stream(&self, visit: Option<&Visit>, whose: &str) -> Result<(Bytes, Admitted), Full> {
-        let place = self.room.stream(whose)?;
+        let place = self.house.room.stream(whose)?;
         let reserved = if visit.is_some() { self.eras.reserve(visit, whose).await? } else { None };
         Ok((Bytes::new(), Admitted { reserved, ..Admitted::with(Some(place)) }))
     }
@@ -205,8 +204,11 @@ impl<H: ServerHandler> Door<H> {
         self.scope(&request.request, principal)?;
         let full = |(what, most)| Box::new(reply::full(Some(id.clone()), what, most));
         let stays = matches!(request.request, ClientRequest::SubscriptionsListenRequest(_));
-        let place =
-            if stays { self.room.stream(&principal.name) } else { self.room.call(&principal.name) };
+        let place = if stays {
+            self.house.room.stream(&principal.name)
+        } else {
+            self.house.room.call(&principal.name)
+        };
         let place = place.map_err(full)?;
         let visitor = visitor(&request.request).filter(|_| visit.is_none());
         let opens = visitor.is_some() || visit.is_some();

@@ -9,9 +9,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use callboard_trace::Caller;
 use futures::stream::{self, Stream, StreamExt};
-use rmcp::model::{
-    ErrorData, GetMeta, RequestId, ServerJsonRpcMessage, ServerNotification, SubscriptionFilter,
-};
+use rmcp::model::{ErrorData, GetMeta, RequestId, ServerJsonRpcMessage, SubscriptionFilter};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -116,7 +114,10 @@ impl Open {
 
     /// A piece of news as a message, if it was asked for.
     fn told(&self, news: News) -> Option<String> {
-        let mut notification: ServerNotification = news.notification(&self.accepted)?;
+        if !news.is_wanted(&self.accepted) {
+            return None;
+        }
+        let mut notification = news.notification();
         notification.get_meta_mut().set_subscription_id(self.listening.id.clone());
         serde_json::to_string(&ServerJsonRpcMessage::notification(notification)).ok()
     }

@@ -80,9 +80,12 @@ pub struct HttpOptions {
 /// What all routes share.
 pub(crate) struct House {
     pub(crate) shared: Shared,
+    /// For the calls and the streams of every route.
+    pub(crate) room: Room,
     gate: Gate,
     own: SocketAddr,
-    /// Whether tokens were asked for: from then on they are, whatever becomes of the team's file.
+    /// Whether nobody may come in without a token: so where others can reach us, and for good where
+    /// tokens were asked for once. A file that is half written opens no door.
     is_closed: AtomicBool,
 }
 
@@ -100,17 +103,17 @@ pub async fn serve_http<H: ServerHandler>(
 ) -> std::io::Result<()> {
     let own = listener.local_addr()?;
     let shared = Shared::new(desk)?;
-    if is_open_to_all(own, &shared.desk.team()) {
-        let told = format!("{own} can be reached by others, and this team asks nobody for a token");
+    if let Some(told) = open_to_all(own, &shared.desk.team()) {
         return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, told));
     }
     serve(listener, shared, options, ending, dress).await;
     Ok(())
 }
 
-/// Whether strangers could give the team work: then it is not served.
-pub(crate) fn is_open_to_all(own: SocketAddr, team: &Team) -> bool {
-    !own.ip().is_loopback() && Access::is_open(team)
+/// Why the team is not served here, if strangers could give it work.
+pub(crate) fn open_to_all(own: SocketAddr, team: &Team) -> Option<String> {
+    (!own.ip().is_loopback() && Access::is_open(team))
+        .then(|| format!("{own} can be reached by others, and this team asks nobody for a token"))
 }
 
 /// As [`serve_http`], where that was looked at.
@@ -124,8 +127,9 @@ pub(crate) async fn serve<H: ServerHandler>(
     let own = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
     let limits = shared.desk.team().limits.clone();
     let gate = Gate::new(shared.desk.team());
-    let is_closed = !Access::is_open(&shared.desk.team());
-    let house = Arc::new(House { shared, gate, own, is_closed: AtomicBool::new(is_closed) });
+    let is_closed = AtomicBool::new(!own.ip().is_loopback());
+    let house = Arc::new(House { room: Room::new(&limits), shared, gate, own, is_closed });
+    house.access();
     let dress: Dress<H> = Arc::new(dress);
     let closing = CancellationToken::new();
     let app = router(&house, dress, options, (&ending, &closing));
@@ -150,7 +154,6 @@ fn router<H: ServerHandler>(
     options: HttpOptions,
     (ending, closing): (&CancellationToken, &CancellationToken),
 ) -> Router {
-    let limits = house.shared.desk.team().limits.clone();
     // Whatever stands before us may serve us under another path.
     let metadata = format!("{METADATA}/{{*path}}");
     let mut app = Router::new().route("/mcp", any(door::enter::<H>)).with_state(door(
@@ -162,7 +165,6 @@ fn router<H: ServerHandler>(
         let older = Older {
             house: house.clone(),
             dress,
-            room: Room::new(&limits),
             ending: ending.clone(),
             streams: Mutex::default(),
         };
@@ -206,14 +208,7 @@ fn door<H: ServerHandler>(
     let (shared, ending) = (house.shared.clone(), ending.clone());
     let handler = move || Ok(dress(Server::new(shared.clone(), ending.child_token(), HTTP)));
     let mcp = StreamableHttpService::new(handler, eras.clone(), config);
-    Arc::new(Door {
-        ending: last,
-        house: house.clone(),
-        mcp,
-        eras,
-        sessions,
-        room: Room::new(&limits),
-    })
+    Arc::new(Door { ending: last, house: house.clone(), mcp, eras, sessions })
 }
 
 impl House {
@@ -228,16 +223,15 @@ impl House {
     }
 
     fn access(&self) -> Arc<Access> {
-        self.gate.now(&self.shared.desk.team())
+        let access = self.gate.now(&self.shared.desk.team());
+        self.is_closed.fetch_or(!Access::is_open(access.team()), Ordering::Relaxed);
+        access
     }
 
-    /// Who sends this. A team that asks nobody any more has no caller where others can reach it, or
-    /// where it did ask: a file that is half written opens no door.
+    /// Who sends this.
     async fn admit(&self, headers: &HeaderMap) -> Result<Principal, Denied> {
         let access = self.access();
-        let is_open = Access::is_open(access.team());
-        self.is_closed.fetch_or(!is_open, Ordering::Relaxed);
-        if is_open && (self.is_closed.load(Ordering::Relaxed) || !self.own.ip().is_loopback()) {
+        if Access::is_open(access.team()) && self.is_closed.load(Ordering::Relaxed) {
             return Err(Denied::NoToken);
         }
         let principal = access.admit(headers).await?;

@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::body::read;
 use super::door::Dress;
 use super::listening::KEEP_ALIVE;
-use super::room::{Place, Room};
+use super::room::Place;
 use super::{House, reply};
 use crate::host::{SSE, Server};
 use crate::pipe::{Output, Pipe};
@@ -34,7 +34,6 @@ const WAITING: usize = 4;
 pub(crate) struct Older<H> {
     pub(crate) house: Arc<House>,
     pub(crate) dress: Dress<H>,
-    pub(crate) room: Room,
     pub(crate) ending: CancellationToken,
     pub(crate) streams: Mutex<Streams>,
 }
@@ -71,7 +70,7 @@ pub(crate) async fn open<H: ServerHandler>(
     let Some(principal) = request.extensions().get::<Principal>().cloned() else {
         return reply::plain(StatusCode::UNAUTHORIZED, "nobody was let in");
     };
-    let place = match older.room.stream(&principal.name) {
+    let place = match older.house.room.stream(&principal.name) {
         Ok(place) => place,
         Err((what, most)) => return reply::full(None, what, most),
     };
