@@ -3,14 +3,13 @@
 
 mod stage;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use callboard_config::AgentName;
 use callboard_scheduler::{Ask, Desk, Node};
 use callboard_trace::{Caller, RunId};
 use serde_json::{Value, json};
-use stage::{PATIENCE, Stage, ask, caller, end, play};
+use stage::{PATIENCE, Stage, answered, ask, caller, of_boss, play};
 use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
@@ -168,20 +167,6 @@ fn with_a_person() -> Stage {
     let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
     stage.write("agents/boss.md", "---\ndescription: Decides.\nkind: human\n---\nDecide.\n");
     stage
-}
-
-async fn of_boss(desk: &Desk) -> RunId {
-    let run = desk.submit(ask("boss", "may we?")).await.expect("taken in").run;
-    let view = desk.wait(&run, &caller(), PATIENCE).await.expect("there");
-    assert_eq!(view.questions.len(), 1, "{view:?}");
-    run
-}
-
-async fn answered(desk: &Desk, run: &RunId) {
-    let view = desk.view(run, &caller()).await.expect("there");
-    let answers = BTreeMap::from([(view.questions[0].id.clone(), "you may".to_owned())]);
-    desk.answer(run, &answers, &caller()).await.expect("answered");
-    end(desk, run).await;
 }
 
 async fn of_somebody_else(desk: &Desk) -> RunId {

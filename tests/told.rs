@@ -3,14 +3,12 @@
 
 mod stage;
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use callboard_scheduler::{Desk, Node};
-use callboard_trace::RunId;
+use callboard_scheduler::Node;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
-use stage::{PATIENCE, Stage, ask, caller, end};
+use stage::{PATIENCE, Stage, answered, of_boss};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -98,19 +96,6 @@ impl Stream {
             }
         }
     }
-}
-
-async fn of_boss(desk: &Desk) -> RunId {
-    let run = desk.submit(ask("boss", "may we?")).await.expect("taken in").run;
-    desk.wait(&run, &caller(), PATIENCE).await.expect("there");
-    run
-}
-
-async fn answered(desk: &Desk, run: &RunId) {
-    let view = desk.view(run, &caller()).await.expect("there");
-    let answers = BTreeMap::from([(view.questions[0].id.clone(), "you may".to_owned())]);
-    desk.answer(run, &answers, &caller()).await.expect("answered");
-    end(desk, run).await;
 }
 
 #[tokio::test]

@@ -224,3 +224,19 @@ pub(crate) fn no_finished_step_is_taken_again(records: &[Record], told: &str) {
         }
     }
 }
+
+/// A run of the agent `boss`, a person who is asked by now.
+pub(crate) async fn of_boss(desk: &Desk) -> RunId {
+    let run = desk.submit(ask("boss", "may we?")).await.expect("taken in").run;
+    let view = desk.wait(&run, &caller(), PATIENCE).await.expect("there");
+    assert_eq!(view.questions.len(), 1, "{view:?}");
+    run
+}
+
+/// Answers what the boss was asked, and waits for the end.
+pub(crate) async fn answered(desk: &Desk, run: &RunId) {
+    let view = desk.view(run, &caller()).await.expect("there");
+    let answers = BTreeMap::from([(view.questions[0].id.clone(), "you may".to_owned())]);
+    desk.answer(run, &answers, &caller()).await.expect("answered");
+    end(desk, run).await;
+}
