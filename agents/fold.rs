@@ -168,7 +168,7 @@ impl Run {
 
     fn replied(&mut self, reply: &ModelReplied) {
         let used = reply.usage.input.saturating_add(reply.usage.output);
-        self.totals = self.totals.and(Totals { tokens: used, replies: 1, handoffs: 0 });
+        self.totals = self.totals.and(Totals { tokens: used, replies: 1, ..Totals::default() });
         let asking = self.asking.take();
         let purpose = asking.map_or(Purpose::Turn, |it| it.purpose);
         if purpose == Purpose::Turn {
@@ -333,6 +333,7 @@ impl Run {
             }
             Action::Retry => self.retried(&control.value),
             // For what begins from now on; what has begun was told by the same act.
+            Action::SetBudget => (),
             Action::SetPriority => {
                 let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
                 self.started.priority = value.unwrap_or(self.started.priority);

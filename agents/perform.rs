@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use callboard_trace::{Event, Failure, ModelReplied, Purpose, StepBegun, Work};
+use callboard_trace::{Event, Failure, ModelReplied, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -53,6 +53,7 @@ pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
             messages: messages.len(),
             prompt: hex(&hash),
         },
+        reserved: Spend::default(),
     };
     let request = Request {
         agent: run.name().to_string(),
@@ -127,7 +128,14 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
                 let key = format!("{tool} ({call})");
                 let left = done.whole.map(|it| answer::noted("notes", &key, it).0);
                 let (ok, result) = (done.ok, done.result);
-                let returned = Event::ToolReturned { step: step_no, call, ok, result, ms: ms() };
+                let returned = Event::ToolReturned {
+                    step: step_no,
+                    call,
+                    ok,
+                    result,
+                    ms: ms(),
+                    documents: vec![],
+                };
                 return Outcome::Done(left.into_iter().chain([returned]).collect());
             }
             let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
@@ -139,7 +147,14 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
                 Ok(result) => (true, result),
                 Err(error) => (false, json!({ "error": error })),
             };
-            let returned = Event::ToolReturned { step: step_no, call, ok, result, ms: ms() };
+            let returned = Event::ToolReturned {
+                step: step_no,
+                call,
+                ok,
+                result,
+                ms: ms(),
+                documents: vec![],
+            };
             Outcome::Done(vec![returned])
         }
         (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
@@ -165,6 +180,7 @@ async fn ask(
             first_token_ms: reply.first_token_ms,
             ms: reply.ms,
             asked_again: reply.asked_again,
+            micro_usd: None,
         }))]),
         Err(fault) => Outcome::Failed {
             failure: Failure {

@@ -50,6 +50,7 @@ pub(crate) fn reply(run: &Run, answer: &str) -> ModelReplied {
         first_token_ms: 0,
         ms: 0,
         asked_again: 0,
+        micro_usd: None,
     }
 }
 

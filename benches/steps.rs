@@ -78,7 +78,17 @@ async fn produce(
 
 fn fact() -> Fact {
     let result = Value::from("x".repeat(900));
-    Fact::new("bench", Event::ToolReturned { step: 1, call: "c".into(), ok: true, result, ms: 1 })
+    Fact::new(
+        "bench",
+        Event::ToolReturned {
+            step: 1,
+            call: "c".into(),
+            ok: true,
+            result,
+            ms: 1,
+            documents: vec![],
+        },
+    )
 }
 
 fn new_run(at: u32) -> NewRun {

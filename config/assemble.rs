@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::budget::{Budgets, Prices};
 use crate::front_matter::{self, Parts};
 use crate::imports::{self, Imports};
 use crate::member::{self, Ground, Member};
 use crate::models::Models;
 use crate::nearest::{did_you_mean, loose};
 use crate::place::{At, Place, Sink};
+use crate::policy::{Ranking, Resources, Route, Throttle};
 use crate::problem::{Problems, Severity};
 use crate::providers;
 use crate::secret::Outside;
@@ -109,6 +111,12 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         providers,
         embed,
         limits: written.limits,
+        budgets: Budgets::default(),
+        prices: Prices::default(),
+        resources: Resources::default(),
+        ranking: Ranking::default(),
+        route: Route::default(),
+        throttle: Some(Throttle::default()),
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),
         permissions: ceiling,

@@ -4,6 +4,7 @@
 
 mod answer;
 mod assemble;
+pub mod budget;
 mod codex;
 mod edges;
 mod fields;
@@ -17,6 +18,7 @@ mod models;
 mod nearest;
 mod pack;
 mod place;
+pub mod policy;
 mod problem;
 mod provider;
 mod providers;

@@ -19,6 +19,20 @@ pub struct Limits {
     pub fan_out: u32,
     /// Runs created by agents under one root.
     pub tasks_per_root: u32,
+    /// Open runs created by agents in one workspace.
+    pub tasks_per_workspace: u32,
+    /// Runs that agents may create under one root at a stretch.
+    pub spawn_burst: u32,
+    /// Runs that agents may create under one root in ten seconds after that.
+    pub spawn_rate: u32,
+    /// Laps of one path of agents, each with something new.
+    pub laps: u32,
+    /// Calls of one tool with the same arguments in a row.
+    pub repeat_calls: u32,
+    /// The same in a whole run.
+    pub repeat_calls_all: u32,
+    /// Identical replies of a model in a row.
+    pub repeat_replies: u32,
     /// Tasks of one plan from a caller.
     pub plan_steps: usize,
     /// Model turns of a run, unless its agent says otherwise.
@@ -84,6 +98,13 @@ impl Default for Limits {
             hops: 10,
             fan_out: 20,
             tasks_per_root: 200,
+            tasks_per_workspace: 500,
+            spawn_burst: 20,
+            spawn_rate: 3,
+            laps: 3,
+            repeat_calls: 3,
+            repeat_calls_all: 5,
+            repeat_replies: 3,
             plan_steps: 100_000,
             turns: 20,
             parallel_calls: 32,

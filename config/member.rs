@@ -97,6 +97,9 @@ fn build(
         tools: written.tools.map(texts),
         disallowed_tools: texts(written.disallowed_tools),
         servers: vec![],
+        turns_are_its_own: written.max_turns.is_some(),
+        budget: None,
+        max_parallel: None,
         max_turns: written
             .max_turns
             .and_then(|it| u32::try_from(it.value).ok())

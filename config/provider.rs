@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::policy::Breaker;
+
 /// One model endpoint.
 #[derive(Clone, Debug)]
 pub struct Provider {
@@ -14,6 +16,26 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// Steps in progress at once; `None` = unlimited.
     pub concurrency: Option<u32>,
+    /// Requests in a minute; `None` = as many as it turns out to take.
+    pub requests_per_min: Option<u64>,
+    /// Tokens in a minute, in and out.
+    pub tokens_per_min: Option<u64>,
+    /// When each of its models is left alone.
+    pub breaker: Breaker,
+}
+
+impl Provider {
+    /// One without limits of its own.
+    pub fn new(name: &str, kind: ProviderKind) -> Provider {
+        Provider {
+            name: name.to_owned(),
+            kind,
+            concurrency: None,
+            requests_per_min: None,
+            tokens_per_min: None,
+            breaker: Breaker::default(),
+        }
+    }
 }
 
 /// How a provider is spoken to.

@@ -47,7 +47,7 @@ fn from_environment(team_file: &Place, outside: &Outside<'_>, sink: &Sink) -> Pr
     let mut endpoint = endpoint(base_url.unwrap_or_else(|| OPENAI.to_owned()));
     endpoint.api_key = api_key;
     endpoint.key_source = Some("env:OPENAI_API_KEY".to_owned());
-    Provider { name: "default".to_owned(), kind: ProviderKind::OpenAi(endpoint), concurrency: None }
+    Provider::new("default", ProviderKind::OpenAi(endpoint))
 }
 
 fn one(written: &WrittenProvider, outside: &Outside<'_>, sink: &Sink) -> Option<Provider> {
@@ -56,7 +56,7 @@ fn one(written: &WrittenProvider, outside: &Outside<'_>, sink: &Sink) -> Option<
         Kind::Rehearsal => rehearsal(written, outside, sink)?,
     };
     let concurrency = written.concurrency.as_ref().and_then(|it| u32::try_from(it.value).ok());
-    Some(Provider { name: written.name.value.clone(), kind, concurrency })
+    Some(Provider { concurrency, ..Provider::new(&written.name.value, kind) })
 }
 
 fn rehearsal(

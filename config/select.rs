@@ -47,7 +47,7 @@ pub(crate) fn slug(name: &str) -> String {
 }
 
 /// A glob whose `*` stands for any text.
-fn fits(glob: &str, text: &str) -> bool {
+pub(crate) fn fits(glob: &str, text: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == text };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let inner = text.strip_prefix(head).and_then(|it| it.strip_suffix(tail));

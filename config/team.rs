@@ -8,8 +8,10 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::{Budgets, Caps, Prices};
 use crate::http::Http;
 use crate::nearest::nearest;
+use crate::policy::{Ranking, Resources, Route, Throttle};
 use crate::select::selects;
 use crate::{Limits, Provider};
 
@@ -28,6 +30,18 @@ pub struct Team {
     pub embed: Option<Model>,
     /// Every bound of the product, as this owner set it.
     pub limits: Limits,
+    /// What may be spent.
+    pub budgets: Budgets,
+    /// What models cost.
+    pub prices: Prices,
+    /// What steps share, and which tools take it.
+    pub resources: Resources,
+    /// How the order of the queue is found.
+    pub ranking: Ranking,
+    /// Who gets work that nobody is named for.
+    pub route: Route,
+    /// When nothing new begins; `None` = the machine's load does not matter.
+    pub throttle: Option<Throttle>,
     /// The walled area that tasks and budgets belong to.
     pub workspace: String,
     /// What the team is for, in the owner's words; priority may ask it.
@@ -62,6 +76,12 @@ impl Team {
             providers: BTreeMap::new(),
             embed: None,
             limits: Limits::default(),
+            budgets: Budgets::default(),
+            prices: Prices::default(),
+            resources: Resources::default(),
+            ranking: Ranking::default(),
+            route: Route::default(),
+            throttle: Some(Throttle::default()),
             workspace: "default".to_string(),
             goal: None,
             permissions: BTreeMap::new(),
@@ -223,6 +243,15 @@ pub struct Agent {
     pub servers: Vec<String>,
     /// Model turns before the finalisation turn.
     pub max_turns: u32,
+    /// Whether its own file says so, and not the team's limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub turns_are_its_own: bool,
+    /// What one of its runs may spend; what it leaves open is the team's `budgets.run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Caps>,
+    /// Steps of its runs in progress at once; `None` = as many as there are seats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
     /// What it is good at, as slugs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,

@@ -77,7 +77,7 @@ impl Batch {
                 let arguments = call.arguments.clone().unwrap_or_default();
                 let (call, tool) = (call.id.clone(), call.tool);
                 let work = Work::Tool { call, tool, arguments, repeatable, server };
-                let begun = StepBegun { step, attempt, work };
+                let begun = StepBegun::new(step, attempt, work);
                 self.fact(run, Event::StepBegun(begun.clone()));
                 self.perform.push(prepare_tool(run, begun));
             }
@@ -86,7 +86,10 @@ impl Batch {
                     self.fact(run, event);
                 }
                 let step = run.steps + 1;
-                self.fact(run, Event::ToolReturned { step, call, ok, result, ms: 0 });
+                self.fact(
+                    run,
+                    Event::ToolReturned { step, call, ok, result, ms: 0, documents: vec![] },
+                );
             }
             Step::HandOff(draft) => self.hand_off(house, root, run, draft),
             Step::Record(event) => self.fact(run, event),
@@ -118,7 +121,10 @@ impl Batch {
         match draft.call {
             Some(call) => {
                 let (step, result) = (run.steps + 1, json!({ "error": message }));
-                self.fact(run, Event::ToolReturned { step, call, ok: false, result, ms: 0 });
+                self.fact(
+                    run,
+                    Event::ToolReturned { step, call, ok: false, result, ms: 0, documents: vec![] },
+                );
             }
             None => match (draft.plan, &run.plan) {
                 (Some(declared), Some(plan)) => {

@@ -34,6 +34,7 @@ pub(crate) fn root(
         key: ask.key.clone(),
         priority: ask.priority,
         deadline,
+        budget: None,
         trace: trace.clone(),
         parent_span,
     };
@@ -50,6 +51,9 @@ pub(crate) fn root(
         priority,
         deadline,
         fuses: fuses(team, agent),
+        budget: team.budgets.run,
+        root_budget: team.budgets.task,
+        marks: Vec::new(),
         principal: ask.caller.principal.clone(),
         trace,
         triggers: team.triggers,
@@ -98,6 +102,7 @@ pub(crate) fn child(
         reason: draft.reason,
         made_by: draft.made_by,
         step: draft.plan.as_ref().map(|it| it.step.clone()),
+        mark: String::new(),
     };
     // A declared step is neither nested nor passed on: it stands beside the others.
     let (nested, hops) = match (&handoff.step, handoff.mode) {
@@ -122,6 +127,9 @@ pub(crate) fn child(
         priority,
         deadline: above.deadline,
         fuses: fuses(team, agent),
+        budget: team.budgets.run,
+        root_budget: above.root_budget,
+        marks: Vec::new(),
         principal: above.principal.clone(),
         trace: above.trace.clone(),
         triggers: team.triggers,
@@ -145,16 +153,7 @@ pub(crate) fn child(
 }
 
 pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {
-    let limits = &team.limits;
-    Fuses {
-        depth: limits.depth,
-        hops: limits.hops,
-        fan_out: limits.fan_out,
-        turns: agent.max_turns,
-        parallel_calls: limits.parallel_calls,
-        attempts: limits.attempts,
-        rate_limited: limits.rate_limited,
-    }
+    Fuses::of(&team.limits, agent.max_turns)
 }
 
 /// The caller's W3C trace id and span, or a new trace id.

@@ -61,6 +61,7 @@ impl Desk {
                 | Action::Message
                 | Action::Retry
                 | Action::Redirect
+                | Action::SetBudget
                 | Action::SetPriority,
                 _,
             ) => store.signal_tree(run, fact, false).await.map(|_| ()),
@@ -98,6 +99,10 @@ fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
             let hint = "wait for its end, or cancel it first";
             Err(Refusal::new(RefusalCode::Conflict, message, hint))
         }
+        Action::SetBudget => wrong(
+            "`set_budget` is not offered here".to_string(),
+            "cancel the run, and start it with another budget",
+        ),
         Action::Redirect => wrong(
             "`redirect` is not offered here".to_string(),
             "`team_handoff` with this run passes it to another agent",

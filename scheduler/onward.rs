@@ -100,6 +100,7 @@ impl Desk {
             reason: "outside".into(),
             made_by: MadeBy::Outside,
             step: None,
+            mark: String::new(),
         };
         let plain = Ask {
             to: ask.to.clone(),

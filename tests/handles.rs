@@ -476,10 +476,11 @@ async fn a_tree_of_a_hundred_thousand_records_is_paged_and_capped() {
                 first_token_ms: 1,
                 ms: 1,
                 asked_again: 0,
+                micro_usd: None,
             };
             let waiting = |it: &str| Event::Forgotten { key: it.into() };
             let events = [
-                Event::StepBegun(StepBegun { step, attempt: 1, work }),
+                Event::StepBegun(StepBegun::new(step, 1, work)),
                 waiting("a"),
                 waiting("b"),
                 waiting("c"),

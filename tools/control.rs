@@ -83,6 +83,7 @@ fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control,
         | Action::Resume
         | Action::FinishNow
         | Action::Retry
+        | Action::SetBudget
         | Action::Redirect => Ok(Value::Null),
     };
     let problem = match (operand, value) {

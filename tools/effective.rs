@@ -126,7 +126,7 @@ mod tests {
             chat: None,
         };
         let kind = ProviderKind::OpenAi(endpoint);
-        let one = Provider { name: "one".to_owned(), kind, concurrency: Some(2) };
+        let one = Provider { concurrency: Some(2), ..Provider::new("one", kind) };
         team.providers.insert("one".to_owned(), one);
         let file = |it: &str| SourceFile { path: it.into(), hash: "ab".to_owned() };
         let reach = Reach::Program {

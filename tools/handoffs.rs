@@ -154,6 +154,7 @@ mod tests {
             reason: "model".to_owned(),
             made_by: MadeBy::Model,
             step: None,
+            mark: String::new(),
         }))
     }
 

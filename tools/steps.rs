@@ -147,7 +147,7 @@ impl Steps {
         let arguments = Value::Null;
         let call = call.to_owned();
         let work = Work::Tool { call, tool, arguments, repeatable: true, server: None };
-        self.begin(record, &StepBegun { step, attempt: 1, work });
+        self.begin(record, &StepBegun::new(step, 1, work));
     }
 
     fn tell(&mut self, record: &Record, step: u32, facts: &[(&str, Value)]) {
@@ -205,7 +205,7 @@ mod tests {
             messages: 2,
             prompt: String::new(),
         };
-        Event::StepBegun(StepBegun { step, attempt, work })
+        Event::StepBegun(StepBegun::new(step, attempt, work))
     }
 
     #[test]
@@ -232,6 +232,7 @@ mod tests {
             first_token_ms: 1,
             ms: 9,
             asked_again: 0,
+            micro_usd: None,
         }));
         let noted = Event::ToolReturned {
             step: 2,
@@ -239,6 +240,7 @@ mod tests {
             ok: true,
             result: Value::Null,
             ms: 0,
+            documents: vec![],
         };
         let events = [asks(1, 1), failed, asks(1, 2), replied, noted, asks(3, 1)];
         let told = |after, limit| {
@@ -271,6 +273,7 @@ mod tests {
             ok: true,
             result: json!(0),
             ms: 0,
+            documents: vec![],
         };
         let n_taken = (1..10_000).take_while(|it| steps.take(&record(done(*it)))).count();
         assert!(n_taken < 500, "{n_taken}");

@@ -270,7 +270,7 @@ fn cut(text: &str, n_letters: usize) -> String {
 pub(crate) mod tests {
     use std::collections::BTreeMap;
 
-    use callboard_config::{Act, Class, Grants, Limits, Verdict};
+    use callboard_config::{Act, Class, Grants, Verdict};
 
     use super::*;
 
@@ -289,6 +289,9 @@ pub(crate) mod tests {
             disallowed_tools: Vec::new(),
             servers: Vec::new(),
             max_turns: 20,
+            turns_are_its_own: false,
+            budget: None,
+            max_parallel: None,
             capabilities: Vec::new(),
             handoffs: Vec::new(),
             class: Class::Normal,
@@ -307,20 +310,9 @@ pub(crate) mod tests {
             name: "test".to_owned(),
             entry: agents[0].name.clone(),
             agents: agents.into_iter().map(|it| (it.name.clone(), it)).collect(),
-            providers: BTreeMap::new(),
-            embed: None,
-            limits: Limits::default(),
-            workspace: "default".to_owned(),
-            goal: None,
             permissions: BTreeMap::new(),
             triggers: true,
-            servers: BTreeMap::new(),
-            untrusted: Vec::new(),
-            trust: None,
-            finishes: false,
-            http: callboard_config::http::Http::default(),
-            files: Vec::new(),
-            problems: Vec::new(),
+            ..Team::nobody(Vec::new())
         }
     }
 

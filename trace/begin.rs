@@ -1,6 +1,7 @@
 //! How work comes in: the task from outside, and the start of each run under it.
 
-use callboard_config::{Agent, AgentName};
+use callboard_config::budget::Caps;
+use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
 
 use crate::{Handoff, RunId};
@@ -25,6 +26,9 @@ pub struct Task {
     pub deadline: i64,
     /// W3C trace id, 32 hex: the caller's, or made at intake.
     pub trace: String,
+    /// What it may spend, if the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Caps>,
     /// The caller's span, 16 hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span: Option<String>,
@@ -73,6 +77,16 @@ pub struct Started {
     pub deadline: i64,
     /// The bounds that rules look at.
     pub fuses: Fuses,
+    /// What this run may spend.
+    #[serde(default)]
+    pub budget: Caps,
+    /// What its root may spend with all runs under it.
+    #[serde(default)]
+    pub root_budget: Caps,
+    /// For each agent of `path` what there was to show when it got the work, as a hash: what
+    /// stays the same from lap to lap is no progress.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<String>,
     /// The authenticated caller the work is for.
     pub principal: String,
     /// W3C trace id of the root, 32 hex.
@@ -92,6 +106,7 @@ impl Started {
 
 /// The counts that end a run or refuse growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Fuses {
     /// Nested delegations.
     pub depth: u32,
@@ -107,4 +122,50 @@ pub struct Fuses {
     pub attempts: u32,
     /// Rate-limited attempts of one step.
     pub rate_limited: u32,
+    /// Runs created by agents under the root.
+    pub tasks_per_root: u32,
+    /// Open runs created by agents in the workspace.
+    pub tasks_per_workspace: u32,
+    /// Runs that agents may create under the root at a stretch.
+    pub spawn_burst: u32,
+    /// Runs that agents may create under the root in ten seconds after that.
+    pub spawn_rate: u32,
+    /// Laps of one path of agents, each with something new.
+    pub laps: u32,
+    /// Calls of one tool with the same arguments in a row.
+    pub repeat_calls: u32,
+    /// The same in the whole run.
+    pub repeat_calls_all: u32,
+    /// Identical replies in a row.
+    pub repeat_replies: u32,
+}
+
+impl Fuses {
+    /// The limits of a team, for an agent with so many turns.
+    pub fn of(limits: &Limits, turns: u32) -> Fuses {
+        Fuses {
+            depth: limits.depth,
+            hops: limits.hops,
+            fan_out: limits.fan_out,
+            turns,
+            parallel_calls: limits.parallel_calls,
+            attempts: limits.attempts,
+            rate_limited: limits.rate_limited,
+            tasks_per_root: limits.tasks_per_root,
+            tasks_per_workspace: limits.tasks_per_workspace,
+            spawn_burst: limits.spawn_burst,
+            spawn_rate: limits.spawn_rate,
+            laps: limits.laps,
+            repeat_calls: limits.repeat_calls,
+            repeat_calls_all: limits.repeat_calls_all,
+            repeat_replies: limits.repeat_replies,
+        }
+    }
+}
+
+impl Default for Fuses {
+    fn default() -> Fuses {
+        let limits = Limits::default();
+        Fuses::of(&limits, limits.turns)
+    }
 }

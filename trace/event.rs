@@ -51,7 +51,16 @@ pub enum Event {
     /// A model answered.
     ModelReplied(Box<ModelReplied>),
     /// A tool answered, well or badly.
-    ToolReturned { step: u32, call: String, ok: bool, result: Value, ms: u64 },
+    ToolReturned {
+        step: u32,
+        call: String,
+        ok: bool,
+        result: Value,
+        ms: u64,
+        /// Hashes of the files, pages and resources it brought.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        documents: Vec<String>,
+    },
     /// A step ended without an outcome.
     StepFailed(Failure),
     /// A person decided what becomes of a step in doubt.

@@ -35,6 +35,9 @@ pub struct Handoff {
     /// The step of a plan that it begins; none for a handoff between agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// What there was to show when it was passed on, as a hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mark: String,
 }
 
 /// What was done, what must be known, what is unsettled, what comes first.

@@ -12,6 +12,7 @@ mod handoff;
 mod id;
 mod plan;
 mod record;
+mod spend;
 mod step;
 mod story;
 mod tree;
@@ -25,6 +26,7 @@ pub use handoff::{ArtifactRef, Handoff, MadeBy, Summary};
 pub use id::{RunId, spell};
 pub use plan::{PlanStep, Totals};
 pub use record::{FORMAT, Fact, Record};
+pub use spend::{Share, Spend};
 pub use step::{
     Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,
     Waiting, Work,

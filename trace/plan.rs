@@ -59,6 +59,17 @@ pub struct Totals {
     pub replies: u64,
     /// Handoffs between agents; the steps of a plan are none.
     pub handoffs: u32,
+    /// Millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub micro_usd: u64,
+    /// Replies of models that have no price.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the serializer calls it")]
+fn is_zero(amount: &u64) -> bool {
+    *amount == 0
 }
 
 impl Totals {
@@ -68,6 +79,8 @@ impl Totals {
             tokens: self.tokens.saturating_add(more.tokens),
             replies: self.replies.saturating_add(more.replies),
             handoffs: self.handoffs.saturating_add(more.handoffs),
+            micro_usd: self.micro_usd.saturating_add(more.micro_usd),
+            unpriced: self.unpriced.saturating_add(more.unpriced),
         }
     }
 

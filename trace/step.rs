@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Spend;
+
 /// A step begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepBegun {
@@ -12,6 +14,16 @@ pub struct StepBegun {
     pub attempt: u32,
     /// What is done.
     pub work: Work,
+    /// The most it may cost, set aside until its outcome is known.
+    #[serde(default, skip_serializing_if = "Spend::is_nothing")]
+    pub reserved: Spend,
+}
+
+impl StepBegun {
+    /// One that costs nothing.
+    pub fn new(step: u32, attempt: u32, work: Work) -> StepBegun {
+        StepBegun { step, attempt, work, reserved: Spend::default() }
+    }
 }
 
 /// What a step does.
@@ -96,6 +108,9 @@ pub struct ModelReplied {
     /// or its stream lost what it said and it was asked for the whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub asked_again: u32,
+    /// What it cost in millionths of a US dollar; absent where the model has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
 }
 
 /// One tool call of a reply.
@@ -227,6 +242,9 @@ pub struct Waiting {
     /// Seconds, if that can be said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<f64>,
+    /// Since when the step waits, microseconds since 1970.
+    #[serde(default)]
+    pub since: i64,
 }
 
 /// Somebody outside acted on the run.
@@ -258,6 +276,8 @@ pub enum Action {
     Retry,
     /// Change its priority.
     SetPriority,
+    /// Change what it may spend.
+    SetBudget,
     /// Tell its agent something.
     Message,
     /// Pass it to another agent at its next step.

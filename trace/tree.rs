@@ -337,6 +337,7 @@ impl Branch {
             Action::Cancel
             | Action::FinishNow
             | Action::SetPriority
+            | Action::SetBudget
             | Action::Message
             | Action::Redirect => (),
         }

@@ -93,6 +93,7 @@ mod tests {
             first_token_ms: 0,
             ms: 0,
             asked_again: 0,
+            micro_usd: None,
         }
     }
 

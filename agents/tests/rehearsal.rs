@@ -18,7 +18,7 @@ fn example() -> &'static str {
 async fn asked(request: &Request) -> Result<Reply, Fault> {
     let playbook = Some((PathBuf::from("play.yaml"), example().to_owned()));
     let kind = ProviderKind::Rehearsal { playbook };
-    let provider = Provider { name: "stage".to_owned(), kind, concurrency: None };
+    let provider = Provider::new("stage", kind);
     let providers = BTreeMap::from([("stage".to_owned(), provider)]);
     Models::new(&providers, &Limits::default(), || 0).ask("stage", request).await
 }

@@ -113,6 +113,7 @@ fn doing(branch: &Branch) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use callboard_config::budget::Caps;
     use callboard_config::{Agent, AgentName, Class, Grants, Kind};
     use callboard_trace::{Event, Finished, Fuses, Started};
     use serde_json::json;
@@ -150,6 +151,9 @@ mod tests {
             disallowed_tools: Vec::new(),
             servers: Vec::new(),
             max_turns: 20,
+            turns_are_its_own: false,
+            budget: None,
+            max_parallel: None,
             capabilities: Vec::new(),
             handoffs: Vec::new(),
             class: Class::Normal,
@@ -158,15 +162,6 @@ mod tests {
             permissions: BTreeMap::new(),
             grants: Grants::Own,
             publish: true,
-        };
-        let fuses = Fuses {
-            depth: 5,
-            hops: 10,
-            fan_out: 20,
-            turns: 20,
-            parallel_calls: 32,
-            attempts: 3,
-            rate_limited: 10,
         };
         Event::RunStarted(Box::new(Started {
             agent,
@@ -180,7 +175,10 @@ mod tests {
             path: vec![name.clone()],
             priority: 100,
             deadline: 0,
-            fuses,
+            fuses: Fuses::default(),
+            budget: Caps::default(),
+            root_budget: Caps::default(),
+            marks: Vec::new(),
             triggers: true,
             entry: name,
             principal: "local".into(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model};
 use callboard_trace::{
     Call, EndState, FailureCode, Finished, Fuses, Handoff, MadeBy, RunId, Started, Stop, Summary,
@@ -37,6 +38,9 @@ pub(super) fn started() -> Started {
         disallowed_tools: Vec::new(),
         servers: Vec::new(),
         max_turns: 20,
+        turns_are_its_own: false,
+        budget: None,
+        max_parallel: None,
         capabilities: Vec::new(),
         handoffs: vec![
             edge("tester", &["test", "verify"], &["test", "unit-test", "coverage"]),
@@ -64,15 +68,10 @@ pub(super) fn started() -> Started {
         path: vec![name("coder")],
         priority: 100,
         deadline: DEADLINE,
-        fuses: Fuses {
-            depth: 5,
-            hops: 10,
-            fan_out: 20,
-            turns: 20,
-            parallel_calls: 32,
-            attempts: 3,
-            rate_limited: 10,
-        },
+        fuses: Fuses::default(),
+        budget: Caps::default(),
+        root_budget: Caps::default(),
+        marks: Vec::new(),
         principal: "local".into(),
         trace: "0".repeat(32),
         triggers: true,
@@ -108,6 +107,7 @@ pub(super) fn given() -> Handoff {
         reason: "model".into(),
         made_by: MadeBy::Model,
         step: None,
+        mark: String::new(),
     }
 }
 

@@ -13,7 +13,7 @@ fn using(repeatable: bool) -> Play {
     play.wants(vec![call("c1", "read", json!({"uri": "a_1"}))]);
     let (call, tool, arguments) = ("c1".into(), "read".into(), json!({"uri": "a_1"}));
     let work = Work::Tool { call, tool, arguments, repeatable, server: None };
-    play.happens(Event::StepBegun(StepBegun { step: 2, attempt: 1, work }));
+    play.happens(Event::StepBegun(StepBegun::new(2, 1, work)));
     play
 }
 

@@ -52,6 +52,7 @@ fn handed(step: &str, draft: Draft) -> Handoff {
         reason: draft.reason,
         made_by: draft.made_by,
         step: Some(step.to_string()),
+        mark: String::new(),
     }
 }
 
@@ -61,7 +62,7 @@ fn ends(run: &mut Run, step: &str, end: Finished) {
         agent: run.name().clone(),
         handoff: Some(format!("h_{step}")),
         end: Box::new(end),
-        totals: callboard_trace::Totals { tokens: 10, replies: 1, handoffs: 0 },
+        totals: callboard_trace::Totals { tokens: 10, replies: 1, ..Default::default() },
     };
     run.apply("coder", &event);
 }

@@ -112,20 +112,27 @@ impl Play {
                 let (provider, model) = (named.provider.clone(), named.model.clone());
                 let (messages, prompt) = (0, String::new());
                 let work = Work::Model { provider, model, purpose, messages, prompt };
-                self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
+                self.happens(Event::StepBegun(StepBegun::new(step, attempt, work)));
             }
             Step::Call { step, attempt, call, repeatable, server } => {
                 let arguments = call.arguments.unwrap_or_default();
                 let (call, tool) = (call.id, call.tool);
                 let work = Work::Tool { call, tool, arguments, repeatable, server };
-                self.happens(Event::StepBegun(StepBegun { step, attempt, work }));
+                self.happens(Event::StepBegun(StepBegun::new(step, attempt, work)));
             }
             Step::Answer { call, ok, result, also } => {
                 for event in also {
                     self.happens(event);
                 }
                 let step = self.run.steps + 1;
-                self.happens(Event::ToolReturned { step, call, ok, result, ms: 0 });
+                self.happens(Event::ToolReturned {
+                    step,
+                    call,
+                    ok,
+                    result,
+                    ms: 0,
+                    documents: vec![],
+                });
             }
             Step::HandOff(draft) => self.hand_off(draft),
             Step::Record(event) => {
@@ -153,6 +160,7 @@ impl Play {
             reason: draft.reason,
             made_by: draft.made_by,
             step: draft.plan.map(|it| it.step),
+            mark: String::new(),
         })));
     }
 
@@ -190,6 +198,7 @@ impl Play {
             first_token_ms: 0,
             ms: 0,
             asked_again: 0,
+            micro_usd: None,
         })))
     }
 
@@ -216,7 +225,14 @@ impl Play {
     /// A tool that is performed answers.
     pub(super) fn returns(&mut self, call: &str, ok: bool, result: Value) -> &mut Play {
         let step = self.run.tools.iter().find(|it| it.call.id == call).expect("it is begun").step;
-        self.happens(Event::ToolReturned { step, call: call.into(), ok, result, ms: 1 })
+        self.happens(Event::ToolReturned {
+            step,
+            call: call.into(),
+            ok,
+            result,
+            ms: 1,
+            documents: vec![],
+        })
     }
 
     /// The child that was made as the nth ends, counted from 1.

@@ -39,7 +39,7 @@ pub(crate) fn address(base_url: &str, stream: bool) -> Address {
 /// The client of a team with this one provider, named `acme`.
 pub(crate) fn client(address: Address) -> Models {
     let kind = ProviderKind::OpenAi(address);
-    let provider = Provider { name: "acme".to_owned(), kind, concurrency: None };
+    let provider = Provider::new("acme", kind);
     let limits = Limits { reply_bytes: 200_000, event_bytes: 50_000, ..Limits::default() };
     Models::new(&BTreeMap::from([("acme".to_owned(), provider)]), &limits, || NOW)
 }

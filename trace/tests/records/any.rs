@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use callboard_config::budget::Caps;
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::{
     ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary, Totals,
@@ -112,6 +113,7 @@ pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
                 artifacts,
                 reason,
                 made_by,
+                mark: step.clone().unwrap_or_default(),
                 step,
             }
         })
@@ -120,8 +122,14 @@ pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
 
 /// What a run used.
 pub(crate) fn totals() -> BoxedStrategy<Totals> {
-    (any::<u64>(), any::<u64>(), any::<u32>())
-        .prop_map(|(tokens, replies, handoffs)| Totals { tokens, replies, handoffs })
+    (any::<[u64; 4]>(), any::<u32>())
+        .prop_map(|([tokens, replies, micro_usd, unpriced], handoffs)| Totals {
+            tokens,
+            replies,
+            handoffs,
+            micro_usd,
+            unpriced,
+        })
         .boxed()
 }
 
@@ -229,6 +237,9 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 priority,
                 deadline,
                 fuses,
+                budget: Caps { tokens: Some(fuses.depth.into()), ..Caps::default() },
+                root_budget: Caps { ms: Some(fuses.hops.into()), ..Caps::default() },
+                marks: Vec::new(),
                 principal,
                 trace,
                 triggers,
@@ -239,7 +250,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
 }
 
 fn fuses() -> BoxedStrategy<Fuses> {
-    any::<[u32; 7]>()
+    any::<[u32; 15]>()
         .prop_map(|it| Fuses {
             depth: it[0],
             hops: it[1],
@@ -248,6 +259,14 @@ fn fuses() -> BoxedStrategy<Fuses> {
             parallel_calls: it[4],
             attempts: it[5],
             rate_limited: it[6],
+            tasks_per_root: it[7],
+            tasks_per_workspace: it[8],
+            spawn_burst: it[9],
+            spawn_rate: it[10],
+            laps: it[11],
+            repeat_calls: it[12],
+            repeat_calls_all: it[13],
+            repeat_replies: it[14],
         })
         .boxed()
 }
@@ -284,6 +303,9 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 disallowed_tools,
                 servers,
                 max_turns,
+                turns_are_its_own: false,
+                budget: None,
+                max_parallel: None,
                 capabilities,
                 handoffs,
                 class,

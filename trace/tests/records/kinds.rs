@@ -1,9 +1,10 @@
 //! One strategy a kind of event, in a list that the compiler keeps whole.
 
 use callboard_config::SourceFile;
+use callboard_config::budget::Caps;
 use callboard_trace::{
-    Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, StepBegun, Task,
-    Usage, Waiting, Work,
+    Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend, StepBegun,
+    Task, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -57,14 +58,18 @@ kinds! {
         .prop_map(|(subject, model, vector)| Event::Embedded { subject, model, vector }),
     Event::StepWaiting(_) => (any::<u32>(), text(), any::<u64>(), of(float()))
         .prop_map(|(step, resource, ahead, eta_s)| {
-            Event::StepWaiting(Waiting { step, resource, ahead, eta_s })
+            let since = i64::from(step);
+            Event::StepWaiting(Waiting { step, resource, ahead, eta_s, since })
         }),
-    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work())
-        .prop_map(|(step, attempt, work)| Event::StepBegun(StepBegun { step, attempt, work })),
+    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend())
+        .prop_map(|(step, attempt, work, reserved)| {
+            Event::StepBegun(StepBegun { step, attempt, work, reserved })
+        }),
     Event::ModelReplied(_) => replied().prop_map(|it| Event::ModelReplied(Box::new(it))),
     Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
         .prop_map(|(step, call, ok, result, ms)| {
-            Event::ToolReturned { step, call, ok, result, ms }
+            let documents = vec![call.clone(); (step % 2) as usize];
+            Event::ToolReturned { step, call, ok, result, ms, documents }
         }),
     Event::StepFailed(_) => failure().prop_map(Event::StepFailed),
     Event::StepDecided { .. } => (any::<u32>(), text())
@@ -143,7 +148,19 @@ fn task() -> impl Strategy<Value = Task> {
     let said = (text(), text(), caller, of(text()), of(any::<u16>()));
     (said, any::<i64>(), text(), of(text())).prop_map(|(said, deadline, trace, parent_span)| {
         let (text, context, caller, key, priority) = said;
-        Task { text, context, caller, key, priority, deadline, trace, parent_span }
+        let budget = priority.map(|it| Caps { tokens: Some(it.into()), ..Caps::default() });
+        Task { text, context, caller, key, priority, deadline, budget, trace, parent_span }
+    })
+}
+
+fn spend() -> impl Strategy<Value = Spend> {
+    any::<[u64; 6]>().prop_map(|it| Spend {
+        tokens: it[0],
+        micro_usd: it[1],
+        ms: it[2],
+        model_calls: it[3],
+        tool_calls: it[4],
+        documents: it[5],
     })
 }
 
@@ -197,6 +214,7 @@ fn replied() -> impl Strategy<Value = ModelReplied> {
             first_token_ms,
             ms,
             asked_again: step % 3,
+            micro_usd: Some(ms).filter(|it| it % 2 == 0),
         },
     )
 }
@@ -225,6 +243,7 @@ fn control() -> impl Strategy<Value = Control> {
         Action::FinishNow,
         Action::Retry,
         Action::SetPriority,
+        Action::SetBudget,
         Action::Message,
         Action::Redirect,
     ];

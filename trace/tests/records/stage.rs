@@ -1,5 +1,6 @@
 //! A journal in the making: runs begin, things happen to them, and a tree is folded of it.
 
+use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName, Class, Grants, Kind, Mode, Model};
 use callboard_trace::{
     Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
@@ -59,7 +60,7 @@ impl Stage {
             messages: 2,
             prompt: String::new(),
         };
-        self.happens(run, Event::StepBegun(StepBegun { step, attempt: 1, work }))
+        self.happens(run, Event::StepBegun(StepBegun::new(step, 1, work)))
     }
 
     /// It answers, and these tokens are used.
@@ -75,6 +76,7 @@ impl Stage {
             first_token_ms: 1,
             ms: 2,
             asked_again: 0,
+            micro_usd: None,
         };
         self.happens(run, Event::ModelReplied(Box::new(reply)))
     }
@@ -99,6 +101,7 @@ impl Stage {
             reason: "model".into(),
             made_by: MadeBy::Model,
             step: None,
+            mark: String::new(),
         };
         self.happens(from, Event::HandedOff(Box::new(handoff)))
     }
@@ -195,6 +198,9 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         disallowed_tools: Vec::new(),
         servers: Vec::new(),
         max_turns: 20,
+        turns_are_its_own: false,
+        budget: None,
+        max_parallel: None,
         capabilities: Vec::new(),
         handoffs: Vec::new(),
         class: Class::Normal,
@@ -216,15 +222,10 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         path: vec![name.clone()],
         priority: 100,
         deadline: i64::MAX,
-        fuses: Fuses {
-            depth: 5,
-            hops: 10,
-            fan_out: 20,
-            turns: 20,
-            parallel_calls: 32,
-            attempts: 3,
-            rate_limited: 10,
-        },
+        fuses: Fuses::default(),
+        budget: Caps::default(),
+        root_budget: Caps::default(),
+        marks: Vec::new(),
         principal: "local".into(),
         trace: String::new(),
         triggers: true,
