@@ -109,8 +109,9 @@ impl Batch {
         let recorded = house.crew.hands().recorded;
         let named = recorded.and_then(|it| it.child(run, &draft));
         let (name, id) = named.unzip();
-        draft.id = draft.id.or(id);
-        let (new, handoff) = begin::child(&team, &agent, run, root, draft, name);
+        let id = draft.id.take().or(id).unwrap_or_else(|| house.world.name("h_"));
+        let named = (name.unwrap_or_else(|| house.world.run()), id);
+        let (new, handoff) = begin::child(&team, &agent, run, root, draft, named);
         self.spawn.push(new);
         self.fact(run, Event::HandedOff(Box::new(handoff)));
     }

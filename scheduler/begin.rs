@@ -6,7 +6,7 @@ use callboard_store::NewRun;
 use callboard_trace::{Event, Fact, Fuses, Handoff, RunId, Started, Task};
 
 use crate::same::fingerprint;
-use crate::{Ask, chance};
+use crate::{Ask, World};
 
 /// The agent that leads a plan; no agent of a team may be called so.
 pub(crate) const PLAN: &str = "plan";
@@ -18,15 +18,16 @@ pub(crate) fn root(
     team: &Team,
     agent: &Agent,
     ask: &Ask,
-    now: i64,
+    world: &World,
     given: Option<Handoff>,
 ) -> NewRun {
-    let run = given.as_ref().map_or_else(chance::run, |it| it.run.clone());
+    let run = given.as_ref().map_or_else(|| world.run(), |it| it.run.clone());
     let seconds = ask.deadline_s.unwrap_or(team.limits.deadline_s);
-    let deadline =
-        now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND));
+    let deadline = world
+        .now()
+        .saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND));
     let priority = ask.priority.unwrap_or_else(|| agent.class.priority());
-    let (trace, parent_span) = trace_of(ask.traceparent.as_deref());
+    let (trace, parent_span) = trace_of(world, ask.traceparent.as_deref());
     let task = Task {
         text: ask.task.clone(),
         context: ask.context.clone(),
@@ -79,21 +80,22 @@ pub(crate) fn root(
     }
 }
 
-/// The child that a handoff starts, under this name if it has one, and the handoff's record.
+/// The child that a handoff starts, under these names of its own and of the handoff, and the
+/// handoff's record.
 pub(crate) fn child(
     team: &Team,
     agent: &Agent,
     parent: &Run,
     root: &RunId,
     draft: Draft,
-    name: Option<RunId>,
+    (name, id): (RunId, String),
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
     let handoff = Handoff {
-        id: draft.id.unwrap_or_else(|| chance::name("h_")),
+        id,
         source: parent.name().to_string(),
         target: draft.to,
-        run: name.unwrap_or_else(chance::run),
+        run: name,
         call: draft.call,
         task: draft.task,
         mode: draft.mode,
@@ -157,14 +159,14 @@ pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {
 }
 
 /// The caller's W3C trace id and span, or a new trace id.
-fn trace_of(traceparent: Option<&str>) -> (String, Option<String>) {
+fn trace_of(world: &World, traceparent: Option<&str>) -> (String, Option<String>) {
     let hex = |it: &&str, length| it.len() == length && it.bytes().all(|it| it.is_ascii_hexdigit());
     let mut parts = traceparent.unwrap_or_default().split('-').skip(1);
     let trace = parts.next().filter(|it| hex(it, 32));
     let span = parts.next().filter(|it| hex(it, 16));
     match trace {
         Some(trace) => (trace.to_lowercase(), span.map(str::to_lowercase)),
-        None => (format!("{:032x}", chance::bits()), None),
+        None => (format!("{:032x}", world.bits()), None),
     }
 }
 
@@ -175,11 +177,11 @@ mod tests {
     #[test]
     fn a_trace_id_is_the_callers_or_a_new_one() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let (trace, span) = trace_of(Some(given));
+        let (trace, span) = trace_of(&World::real(), Some(given));
         assert_eq!(trace, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(span.as_deref(), Some("00f067aa0ba902b7"));
         for nonsense in [None, Some(""), Some("00-xyz-1"), Some("00-4bf92f-00")] {
-            let (trace, span) = trace_of(nonsense);
+            let (trace, span) = trace_of(&World::real(), nonsense);
             assert_eq!((trace.len(), span), (32, None));
         }
     }

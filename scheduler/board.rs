@@ -5,7 +5,7 @@ use callboard_store::{Busy, List, RunRow, RunState};
 use callboard_trace::{Caller, Event, State};
 
 use crate::desk::{Desk, sees, unavailable};
-use crate::{AgentLine, Board, QueueLine, Refusal, RunLine, clock};
+use crate::{AgentLine, Board, QueueLine, Refusal, RunLine};
 
 /// Recent runs on the board.
 const RECENT: u32 = 20;
@@ -24,7 +24,7 @@ impl Desk {
         let recent = List { principal, limit: RECENT, ..List::default() };
         let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
         let busy = store.busy().await.map_err(|it| unavailable(&it))?;
-        let now = clock::now();
+        let now = self.house.world.now();
         let unread = self.unread(caller, UNREAD).await.map_err(|it| unavailable(&it))?.0;
         let mut left = Vec::with_capacity(unread.len());
         for row in &unread {

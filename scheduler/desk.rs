@@ -9,7 +9,7 @@ use callboard_trace::{Caller, RunId};
 
 use crate::crew::Reloads;
 use crate::house::House;
-use crate::{Refusal, RefusalCode, chance};
+use crate::{Refusal, RefusalCode};
 
 /// Whose the data folder is: the user of this machine, who sees and stops everybody's runs.
 const OWNER: &str = "local";
@@ -44,13 +44,14 @@ impl Desk {
 
     /// A name nobody can guess.
     pub fn nonce(&self) -> String {
-        chance::name("s_")
+        self.house.world.name("s_")
     }
 
     /// 256 random bits, for a key.
     pub fn key(&self) -> [u8; 32] {
         let mut key = [0; 32];
-        let halves = chance::bits().to_le_bytes().into_iter().chain(chance::bits().to_le_bytes());
+        let world = &self.house.world;
+        let halves = world.bits().to_le_bytes().into_iter().chain(world.bits().to_le_bytes());
         key.iter_mut().zip(halves).for_each(|(byte, random)| *byte = random);
         key
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
-use crate::{begin, chance, clock, journal};
+use crate::{World, begin, journal};
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
 pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
@@ -69,7 +69,7 @@ impl Drive {
         let mut batch = Batch::default();
         self.doubt(&mut run, &mut batch);
         loop {
-            run.now = clock::now();
+            run.now = self.house.world.now();
             let root = self.lease.root.clone();
             let rest = batch.decide(&self.house, &root, &mut run);
             let until = match self.write(&mut run, std::mem::take(&mut batch), rest).await? {
@@ -229,7 +229,7 @@ impl Drive {
                     self.take_in(run, batch, more);
                 }
             }
-            () = tokio::time::sleep(from_now(until)) => (),
+            () = tokio::time::sleep(from_now(&self.house.world, until)) => (),
         }
         Ok(true)
     }
@@ -256,7 +256,7 @@ impl Drive {
             Ok(Outcome::Done(events)) => events.into_iter().for_each(|it| batch.fact(run, it)),
             Ok(Outcome::Failed { mut failure, retry_after }) => {
                 let again = failure.retryable && has_tries(run, failure.code);
-                failure.retry_at = again.then(|| retry_at(run, retry_after));
+                failure.retry_at = again.then(|| retry_at(&self.house.world, run, retry_after));
                 batch.fact(run, Event::StepFailed(failure));
             }
             // A broken invariant: this run is dropped, folded anew by whoever claims it, and its
@@ -281,22 +281,22 @@ fn has_tries(run: &Run, code: FailureCode) -> bool {
 
 /// When a failed step may be tried again: as the other side asked, plus a fifth at random, or
 /// after a random pause that grows.
-fn retry_at(run: &Run, retry_after: Option<Duration>) -> i64 {
+fn retry_at(world: &World, run: &Run, retry_after: Option<Duration>) -> i64 {
     let pause = match retry_after {
         Some(asked) => {
             let fifth = u64::try_from(asked.as_micros() / 5).unwrap_or_default();
-            asked + Duration::from_micros(chance::below(fifth + 1))
+            asked + Duration::from_micros(world.below(fifth + 1))
         }
         None => {
             let attempt = run.asking.as_ref().map_or(1, |it| it.attempts + it.rate_limited + 1);
-            callboard_agents::model::backoff(attempt, chance::below(u64::MAX))
+            callboard_agents::model::backoff(attempt, world.below(u64::MAX))
         }
     };
-    clock::now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+    world.now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
 }
 
-fn from_now(until: i64) -> Duration {
-    let micros = until.saturating_sub(clock::now()).max(0);
+fn from_now(world: &World, until: i64) -> Duration {
+    let micros = until.saturating_sub(world.now()).max(0);
     // Far deadlines are looked at again each hour: the clock may be set meanwhile.
     Duration::from_micros(micros.unsigned_abs()).min(Duration::from_secs(3_600))
 }

@@ -9,15 +9,16 @@ use callboard_agents::{Hands, ToolServers};
 use callboard_config::Team;
 use callboard_store::Store;
 
+use crate::World;
 use crate::sight::Sight;
-use crate::{chance, clock};
 
 /// Opens nothing yet; what was learnt by older hands is learnt again.
-pub(crate) fn hands(team: &Team, store: &Store, keeper: Option<PathBuf>) -> Hands {
+pub(crate) fn hands(team: &Team, store: &Store, keeper: Option<PathBuf>, world: &World) -> Hands {
+    let chance = world.clone();
     Hands {
-        models: Models::new(&team.providers, &team.limits, clock::now),
+        models: Models::new(&team.providers, &team.limits, world.now.clone()),
         board: Arc::new(Sight(store.clone())),
-        servers: ToolServers::new(team, keeper, || chance::below(u64::MAX)),
+        servers: ToolServers::new(team, keeper, Arc::new(move || chance.below(u64::MAX))),
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
         recorded: None,
     }

@@ -10,6 +10,7 @@ use callboard_trace::RunId;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::World;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
@@ -20,6 +21,8 @@ pub(crate) struct House {
     /// The program that starts those of tool servers, if there is one.
     pub(crate) keeper: Option<PathBuf>,
     pub(crate) store: Store,
+    /// Time and chance.
+    pub(crate) world: World,
     /// The data folder.
     pub(crate) data: PathBuf,
     /// This process among all on the store.

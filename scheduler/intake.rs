@@ -4,7 +4,7 @@ use callboard_config::{Agent, AgentName, Team};
 use callboard_store::{Listens, NewRun};
 
 use crate::desk::{Desk, unavailable};
-use crate::{Ask, Refusal, RefusalCode, Submitted, begin, clock};
+use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
 
 impl Desk {
     /// Takes a task in. It is on disk when this returns; the same key joins the run it started.
@@ -24,7 +24,7 @@ impl Desk {
     pub async fn call(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
         let team = self.team();
         let agent = member(&team, &ask.to)?;
-        let new = begin::root(&team, agent, &ask, clock::now(), None);
+        let new = begin::root(&team, agent, &ask, &self.house.world, None);
         let rejoins = listens.rejoins && !ask.fresh;
         self.take_in(new, Listens { rejoins, ..listens }).await
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::desk::{Desk, unavailable};
 use crate::house::Fold;
-use crate::{Refusal, begin, clock, journal};
+use crate::{Refusal, begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
@@ -82,7 +82,7 @@ impl Desk {
     /// How a plan stands.
     pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         let (seen, led) = self.led(row).await?;
-        let mut view = view(&led, row);
+        let mut view = view(&led, row, self.house.world.now());
         self.house.folds.put(&row.run, Some((seen, led)));
         if !view.state.is_over() {
             view.questions = self.asked_below(row).await?.into_iter().map(|it| it.1).collect();
@@ -126,7 +126,7 @@ impl Desk {
     }
 }
 
-fn view(run: &Run, row: &RunRow) -> RunView {
+fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
     let counts = run.plan.as_ref().map(|it| it.counts()).unwrap_or_default();
     let all = run.plan.as_ref().map_or(0, |it| it.places().len());
     let state = match run.end.as_ref().map(|it| it.state) {
@@ -137,7 +137,7 @@ fn view(run: &Run, row: &RunRow) -> RunView {
         None if run.control.paused.is_some() => State::Queued,
         None => State::Working,
     };
-    let until = row.ended.unwrap_or_else(|| clock::now().max(row.created));
+    let until = row.ended.unwrap_or(now.max(row.created));
     let paused = run.control.paused.as_ref().filter(|_| run.end.is_none());
     let mut view = RunView {
         run: run.id.clone(),

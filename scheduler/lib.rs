@@ -38,6 +38,7 @@ mod sight;
 mod watch;
 mod way;
 mod why;
+mod world;
 
 pub use ask::{AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, QueueLine, RunLine, Submitted};
 pub use callboard_store::Listens;
@@ -51,3 +52,4 @@ pub use refusal::{Refusal, RefusalCode};
 pub use rehearsal::playbook_problems;
 pub use replay::Replayed;
 pub use way::Departure;
+pub use world::World;

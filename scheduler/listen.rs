@@ -7,7 +7,6 @@ use callboard_store::{RunRow, Unread};
 use callboard_trace::{Caller, Event, Fact, RunId};
 use tokio::time::Instant;
 
-use crate::clock;
 use crate::desk::Desk;
 use crate::house::House;
 
@@ -123,7 +122,7 @@ impl Desk {
         let callers = &self.house.callers;
         // Those that are on their way to the caller just now may stand before the others.
         let limit = u32::try_from(most + 1 + callers.n_under_way()).unwrap_or(u32::MAX);
-        let since = clock::now() - TOLD_FOR;
+        let since = self.house.world.now() - TOLD_FOR;
         let found = self.house.store.unread(&caller.principal, since, limit).await?;
         let n_found = found.newest.len();
         let mut rows: Vec<RunRow> =

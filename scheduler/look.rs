@@ -6,7 +6,7 @@ use callboard_store::{RunRow, RunState};
 use callboard_trace::{Caller, Queued, Record, RunId, RunView, State};
 
 use crate::desk::{Desk, unavailable};
-use crate::{Page, Refusal, begin, clock, journal};
+use crate::{Page, Refusal, begin, journal};
 
 /// Between two looks at a run that another process may be driving.
 const LOOK: Duration = Duration::from_millis(250);
@@ -123,7 +123,7 @@ impl Desk {
     async fn nobody_works(&self, row: &RunRow) -> Result<bool, Refusal> {
         let store = &self.house.store;
         let last = store.latest(&row.run, 1).await.map_err(|it| unavailable(&it))?;
-        if last.first().is_none_or(|it| clock::now() - it.at < STILL) {
+        if last.first().is_none_or(|it| self.house.world.now() - it.at < STILL) {
             return Ok(false);
         }
         Ok(store.counts().await.map_err(|it| unavailable(&it))?.running == 0)
@@ -135,7 +135,7 @@ impl Desk {
             return self.lead_of(row).await;
         }
         let tree = journal::folded(&self.house.store, row).await.map_err(|it| unavailable(&it))?;
-        let mut view = tree.view(&row.run, clock::now()).ok_or_else(|| {
+        let mut view = tree.view(&row.run, self.house.world.now()).ok_or_else(|| {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))
         })?;

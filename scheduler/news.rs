@@ -5,9 +5,9 @@ use std::time::Duration;
 use callboard_store::List;
 use callboard_trace::{Caller, Event, RunId};
 
+use crate::Refusal;
 use crate::desk::{Desk, sees, unavailable};
 use crate::same::fingerprint;
-use crate::{Refusal, clock};
 
 /// Runs looked through for those whose name begins like something.
 const LOOKED_THROUGH: u32 = 1_000;
@@ -25,7 +25,7 @@ impl Desk {
         let row = self.row(run, caller).await?;
         let (mark, at) =
             self.house.store.newest_under(&row).await.map_err(|it| unavailable(&it))?;
-        Ok((mark, ago(at)))
+        Ok((mark, self.ago(at)))
     }
 
     /// A mark that grows with every record of anybody and how long ago that was, and whether one of
@@ -40,7 +40,7 @@ impl Desk {
     ) -> Result<(u64, Duration, bool), Refusal> {
         let newest = self.house.store.newest_of(sees(caller), after).await;
         let (mark, at, touched) = newest.map_err(|it| unavailable(&it))?;
-        Ok((mark, ago(at), touched))
+        Ok((mark, self.ago(at), touched))
     }
 
     /// The caller's tasks whose name begins like this, newest first, and whether there may be older
@@ -79,9 +79,10 @@ impl Desk {
         });
         Ok(trace.map(|it| format!("00-{it}-{}-01", &fingerprint([run.as_str()])[..16])))
     }
-}
 
-/// Clocks of two processes differ, and no age is below nothing.
-fn ago(at: i64) -> Duration {
-    Duration::from_micros(u64::try_from(clock::now().saturating_sub(at)).unwrap_or(0))
+    /// Clocks of two processes differ, and no age is below nothing.
+    fn ago(&self, at: i64) -> Duration {
+        let micros = self.house.world.now().saturating_sub(at);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
 }

@@ -21,7 +21,7 @@ use crate::hands::hands;
 use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
 use crate::listen::{write_all, write_down};
 use crate::watch::watch;
-use crate::{chance, clock, playbook_problems};
+use crate::{World, playbook_problems};
 
 /// Between two looks at the queue when nothing hints at news; half of it again at random.
 const POLL: Duration = Duration::from_millis(1_000);
@@ -42,6 +42,8 @@ pub struct NodeOptions {
     pub work: bool,
     /// This program's own path: it keeps the programs of tool servers; without it none is started.
     pub keeper: Option<PathBuf>,
+    /// Time and chance.
+    pub world: World,
 }
 
 /// Why a node did not start: a lower-case fragment with the way out.
@@ -76,20 +78,20 @@ impl Node {
         options: NodeOptions,
         recorded: Option<Arc<Recorded>>,
     ) -> Result<Node, StartError> {
-        let name = chance::name("n_");
-        let mut open = OpenOptions::new(&options.data, &name, Arc::new(chance::bits));
+        let name = options.world.name("n_");
+        let mut open = OpenOptions::new(&options.data, &name, options.world.bits.clone());
         open.secrets = secrets(&options.team);
         let store = tokio::task::spawn_blocking(move || Store::open(open))
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
-        let place = (store, options.data);
-        let house = Arc::new(house(options.team, options.keeper, place, name, recorded));
+        let is_working = options.work;
+        let house = Arc::new(house(options, store, name, recorded));
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
         tasks.spawn(write_down(house.clone()));
-        if options.work {
+        if is_working {
             work(&mut tasks, &house, None);
         }
         Ok(Node { house, tasks })
@@ -132,19 +134,20 @@ impl Node {
 }
 
 fn house(
-    mut team: Team,
-    keeper: Option<PathBuf>,
-    (store, data): (Store, PathBuf),
+    options: NodeOptions,
+    store: Store,
     node: String,
     recorded: Option<Arc<Recorded>>,
 ) -> House {
+    let NodeOptions { mut team, data, work: _, keeper, world } = options;
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
-    let hands = Hands { recorded, ..hands(&team, &store, keeper.clone()) };
+    let hands = Hands { recorded, ..hands(&team, &store, keeper.clone(), &world) };
     House {
         crew: Crew::new(Arc::new(team), hands),
         keeper,
         store,
+        world,
         data,
         node,
         stopping: CancellationToken::new(),
@@ -206,7 +209,7 @@ async fn claim(house: Arc<House>, root: Option<RunId>) {
             () = house.ready.notified() => (),
             Some(ended) = drives.join_next() => broken(ended),
             () = changed => (),
-            () = tokio::time::sleep(jittered(POLL)) => (),
+            () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
         while let Some(ended) = drives.try_join_next() {
             broken(ended);
@@ -257,8 +260,8 @@ async fn sweep(house: Arc<House>) {
             Err(StoreError::Closed) => return,
             Err(error) => tracing::warn!(%error, "could not sweep"),
         }
-        let rest = house.alarm.next(clock::now()).map_or(SWEEP, |at| {
-            let micros = at.saturating_sub(clock::now()).max(1_000).unsigned_abs();
+        let rest = house.alarm.next(house.world.now()).map_or(SWEEP, |at| {
+            let micros = at.saturating_sub(house.world.now()).max(1_000).unsigned_abs();
             Duration::from_micros(micros).min(SWEEP)
         });
         tokio::select! {
@@ -284,13 +287,13 @@ async fn news(house: Arc<House>) {
         tokio::select! {
             () = house.stopping.cancelled() => return,
             () = changed => (),
-            () = tokio::time::sleep(jittered(POLL)) => (),
+            () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
         tokio::time::sleep(NEWS).await;
     }
 }
 
-fn jittered(pause: Duration) -> Duration {
+fn jittered(world: &World, pause: Duration) -> Duration {
     let half = u64::try_from(pause.as_millis() / 2).unwrap_or_default();
-    pause + Duration::from_millis(chance::below(half + 1))
+    pause + Duration::from_millis(world.below(half + 1))
 }

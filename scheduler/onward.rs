@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::desk::{Desk, unavailable};
 use crate::intake::member;
 use crate::same::fingerprint;
-use crate::{Ask, HandedOver, HandoffAsk, Refusal, RefusalCode, begin, chance, clock, journal};
+use crate::{Ask, HandedOver, HandoffAsk, Refusal, RefusalCode, begin, journal};
 
 impl Desk {
     /// A handoff from outside: a live run is redirected at its next step, an ended one continued
@@ -62,7 +62,7 @@ impl Desk {
         caller: &Caller,
     ) -> Result<HandedOver, Refusal> {
         let (leaf, from) = at_work(tree, run);
-        let handoff = chance::name("h_");
+        let handoff = self.house.world.name("h_");
         let value = json!({
             "id": handoff, "to": ask.to, "task": ask.task, "summary": ask.summary,
         });
@@ -88,10 +88,10 @@ impl Desk {
     ) -> Result<HandedOver, Refusal> {
         let from = estate.from.clone().unwrap_or_else(|| "outside".into());
         let handoff = Handoff {
-            id: chance::name("h_"),
+            id: self.house.world.name("h_"),
             source: from.clone(),
             target: ask.to.clone(),
-            run: chance::run(),
+            run: self.house.world.run(),
             call: None,
             task: ask.task.clone(),
             mode: Mode::Transfer,
@@ -114,7 +114,7 @@ impl Desk {
             caller: caller.clone(),
         };
         let id = handoff.id.clone();
-        let mut new = begin::root(&self.team(), agent, &plain, clock::now(), Some(handoff));
+        let mut new = begin::root(&self.team(), agent, &plain, &self.house.world, Some(handoff));
         let by = caller.principal.as_str();
         new.facts.extend(estate.notes.into_iter().map(|it| Fact::new(by, it)));
         new.fingerprint = asked_for(ask);

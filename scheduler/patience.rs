@@ -5,7 +5,6 @@ use std::time::Duration;
 use callboard_trace::{Event, Fact};
 
 use crate::clients::{Patience, name, stream};
-use crate::clock;
 use crate::desk::Desk;
 
 /// The last records that a client's patience is folded from.
@@ -26,7 +25,7 @@ impl Desk {
                 known
             }
         };
-        let seconds = known?.now(clock::now());
+        let seconds = known?.now(self.house.world.now());
         Some(Duration::from_secs_f64(seconds))
     }
 
@@ -36,7 +35,7 @@ impl Desk {
         let name = name(client);
         // What others learnt before counts too.
         self.gives_up_after(client).await;
-        let (known, now) = (self.house.clients.get(&name).flatten(), clock::now());
+        let (known, now) = (self.house.clients.get(&name).flatten(), self.house.world.now());
         let Some(learnt) = Patience::learn(known, after.as_secs_f64(), now) else { return };
         self.house.clients.put(name.clone(), Some(learnt));
         let event = Event::LimitsLearned {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::desk::Desk;
 use crate::intake::member;
 use crate::same::fingerprint;
-use crate::{Ask, Refusal, RefusalCode, Submitted, begin, chance, clock};
+use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
 
 /// Problems told of one plan; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
@@ -66,13 +66,13 @@ impl Desk {
         let leader = leader();
         let task = name(&steps);
         let ask = Ask { to: leader.name.clone(), task, ..plan.ask };
-        let mut new = begin::root(&team, &leader, &ask, clock::now(), None);
+        let mut new = begin::root(&team, &leader, &ask, &self.house.world, None);
         let by = ask.caller.principal.as_str();
         let names: BTreeSet<&AgentName> = steps.iter().map(|it| &it.to).collect();
         let agents = names.iter().filter_map(|it| team.agents.get(it)).cloned().collect();
         let steps = PlanStep::written(&steps);
         new.fingerprint = fingerprint([new.fingerprint.as_str(), &steps.to_string()]);
-        let (plan, source) = (chance::name("p_"), "client".to_string());
+        let (plan, source) = (self.house.world.name("p_"), "client".to_string());
         new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps, agents }));
         let rejoins = listens.rejoins && !ask.fresh;
         self.take_in(new, Listens { rejoins, ..listens }).await

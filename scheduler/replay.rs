@@ -16,7 +16,7 @@ use crate::conduct::Conductor;
 use crate::cue::cues;
 use crate::desk::{Desk, unavailable};
 use crate::way::{Departure, compare, ended};
-use crate::{Node, NodeOptions, Refusal, RefusalCode, begin, clock};
+use crate::{Node, NodeOptions, Refusal, RefusalCode, begin};
 
 /// What a replay showed.
 #[derive(Clone, Debug, Serialize)]
@@ -71,9 +71,11 @@ impl Desk {
             ));
         }
         let team = if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
-        let top = top(&team, &records, today)?;
+        let top = top(&team, &records, today, self.house.world.now())?;
         // No step of a replay reaches the outside, and no program is started for one.
-        let options = NodeOptions { team, data: data.to_path_buf(), work: true, keeper: None };
+        let world = self.house.world.clone();
+        let options =
+            NodeOptions { team, data: data.to_path_buf(), work: true, keeper: None, world };
         let recorded = Arc::new(Recorded::of(&records));
         let node = Node::open(options, Some(recorded.clone())).await.map_err(|it| {
             Refusal::new(RefusalCode::EngineUnavailable, it.to_string(), "name another folder")
@@ -124,7 +126,7 @@ fn of_record(today: &Team, records: &[Record]) -> Team {
 }
 
 /// The run as it was handed in, with as much time before it as it had.
-fn top(team: &Team, records: &[Record], today: bool) -> Result<NewRun, Refusal> {
+fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun, Refusal> {
     let first = records.iter().find(|it| matches!(it.event, Event::RunStarted(_)));
     let Some((first, Event::RunStarted(started))) = first.map(|it| (it, &it.event)) else {
         return Err(unavailable(&StoreError::Corrupt("the journal does not begin a run".into())));
@@ -137,7 +139,7 @@ fn top(team: &Team, records: &[Record], today: bool) -> Result<NewRun, Refusal> 
         started.agent = agent.clone();
     }
     started.parent = None;
-    started.deadline = clock::now().saturating_add(started.deadline.saturating_sub(first.at));
+    started.deadline = now.saturating_add(started.deadline.saturating_sub(first.at));
     let deadline = started.deadline;
     let mut facts = Vec::new();
     for record in records.iter().filter(|it| it.run == first.run) {

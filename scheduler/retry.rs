@@ -8,7 +8,7 @@ use callboard_trace::{Caller, Control, EndState, Event, Fact, Record, RunId};
 use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
-use crate::{Refusal, RefusalCode, begin, clock, journal};
+use crate::{Refusal, RefusalCode, begin, journal};
 
 /// A run that goes on, with what its journal is told.
 type Reopened = (RunId, Vec<Fact>);
@@ -29,7 +29,7 @@ impl Desk {
         may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
         let records = journal::tree(&self.house.store, &row.root).await;
         let runs = folded(records.map_err(|it| unavailable(&it))?);
-        let deadline = clock::now().saturating_add(row.deadline - row.created);
+        let deadline = self.house.world.now().saturating_add(row.deadline - row.created);
         let control = Control { value: json!({ "deadline": deadline }), ..control };
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         if let Some(reopened) = branches(&row.run, &runs, &fact) {

@@ -88,7 +88,7 @@ async fn reload(house: &House, place: &Path) {
     let is_same = same_secrets && reached(&team) == reached(&old) && team.limits == old.limits;
     let hands = match is_same {
         true => house.crew.hands(),
-        false => hands(&team, &house.store, house.keeper.clone()),
+        false => hands(&team, &house.store, house.keeper.clone(), &house.world),
     };
     for problem in team.problems.iter().filter(|it| !old.problems.contains(it)) {
         tracing::warn!("{problem}");

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::begin::{PLAN, SECOND};
 use crate::desk::{Desk, unavailable};
-use crate::{Refusal, clock, journal};
+use crate::{Refusal, journal};
 
 /// First records of a run that say how it was asked for.
 const FIRST: u32 = 8;
@@ -79,7 +79,7 @@ impl Desk {
         let store = &self.house.store;
         let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
         let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;
-        let now = clock::now();
+        let now = self.house.world.now();
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
         let waits_for_runs = if is_over { Vec::new() } else { self.held_by(&row).await? };

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use callboard_config::{AgentName, Team};
-use callboard_scheduler::{Desk, Node, NodeOptions};
+use callboard_scheduler::{Desk, Node, NodeOptions, World};
 use callboard_store::{OpenOptions, Store};
 use callboard_trace::Event;
 use client::{House, Server};
@@ -127,7 +127,8 @@ async fn a_team_of_one_file_follows_that_file_alone() {
     stage.write("solo.md", "---\ndescription: d\nkind: human\n---\nFirst.\n");
     let place = stage.team().join("solo.md");
     let team = callboard_config::load_here(&place).expect("a team");
-    let options = NodeOptions { team, data: stage.data(), work: true, keeper: None };
+    let options =
+        NodeOptions { team, data: stage.data(), work: true, keeper: None, world: World::real() };
     let mut node = Node::start(options).await.expect("a node");
     node.watch(place);
     let desk = node.desk();

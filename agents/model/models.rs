@@ -11,6 +11,7 @@ use callboard_trace::FailureCode;
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
 use super::rehearsal::Rehearsal;
+use super::transport::Clock;
 use super::wire::Wire;
 
 /// The providers of a team. Cheap to clone; clones share connections and what was learned.
@@ -27,14 +28,10 @@ enum Source {
 
 impl Models {
     /// Opens no connection yet. `clock` tells microseconds since 1970, for pauses given as dates.
-    pub fn new(
-        providers: &BTreeMap<String, Provider>,
-        limits: &Limits,
-        clock: fn() -> i64,
-    ) -> Models {
+    pub fn new(providers: &BTreeMap<String, Provider>, limits: &Limits, clock: Clock) -> Models {
         let source = |name: &String, provider: &Provider| match &provider.kind {
             ProviderKind::OpenAi(endpoint) => {
-                Source::Wire(Box::new(Wire::new(name, endpoint, limits, clock)))
+                Source::Wire(Box::new(Wire::new(name, endpoint, limits, clock.clone())))
             }
             ProviderKind::Rehearsal { playbook } => {
                 let most = Duration::from_secs(limits.retry_after_max_s);

@@ -15,6 +15,9 @@ use tokio::time::{Instant, timeout};
 use super::filter::{Filter, Seen, Shape, Stop};
 use super::retry_after::retry_after;
 
+/// Microseconds since 1970.
+pub(super) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 /// The connections to one endpoint and the bounds on what they bring.
 pub(crate) struct Transport {
     http: reqwest::Client,
@@ -25,7 +28,7 @@ pub(crate) struct Transport {
     event_bytes: usize,
     error_bytes: usize,
     retry_after_max: Duration,
-    clock: fn() -> i64,
+    clock: Clock,
 }
 
 /// Why an exchange ended early.
@@ -82,7 +85,7 @@ impl Transport {
     pub(crate) fn new(
         endpoint: &Endpoint,
         limits: &Limits,
-        clock: fn() -> i64,
+        clock: Clock,
     ) -> Result<Transport, String> {
         let connect = Duration::from_secs(endpoint.connect_s);
         let mut builder = reqwest::Client::builder()

@@ -26,7 +26,7 @@ use super::filter::Shape;
 use super::manners::Manners;
 use super::miss::{Miss, ended, missed};
 use super::redact::Secrets;
-use super::transport::{Door, Probe, Transport};
+use super::transport::{Clock, Door, Probe, Transport};
 
 /// One endpoint: its connections, its secrets, and what was learned about it.
 pub(crate) struct Wire {
@@ -65,12 +65,7 @@ impl Try<'_> {
 }
 
 impl Wire {
-    pub(crate) fn new(
-        provider: &str,
-        endpoint: &Endpoint,
-        limits: &Limits,
-        clock: fn() -> i64,
-    ) -> Wire {
+    pub(crate) fn new(provider: &str, endpoint: &Endpoint, limits: &Limits, clock: Clock) -> Wire {
         let ready = headers(provider, endpoint).and_then(|headers| {
             let transport = Transport::new(endpoint, limits, clock).map_err(|problem| {
                 let message = format!("provider \"{provider}\" cannot be used: {problem}");

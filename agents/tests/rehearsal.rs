@@ -20,7 +20,9 @@ async fn asked(request: &Request) -> Result<Reply, Fault> {
     let kind = ProviderKind::Rehearsal { playbook };
     let provider = Provider::new("stage", kind);
     let providers = BTreeMap::from([("stage".to_owned(), provider)]);
-    Models::new(&providers, &Limits::default(), || 0).ask("stage", request).await
+    Models::new(&providers, &Limits::default(), std::sync::Arc::new(|| 0))
+        .ask("stage", request)
+        .await
 }
 
 fn request(agent: &str, task: &str) -> Request {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_config::servers::Trust;
-use callboard_scheduler::{Node, NodeOptions};
+use callboard_scheduler::{Node, NodeOptions, World};
 use callboard_trace::Caller;
 use clap::Args;
 use directories::ProjectDirs;
@@ -108,7 +108,8 @@ pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
 /// When the team does not hold or the journal cannot be opened.
 pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
     let keeper = std::env::current_exe().ok();
-    let options = NodeOptions { team: team(place)?, data: data(place)?, work, keeper };
+    let options =
+        NodeOptions { team: team(place)?, data: data(place)?, work, keeper, world: World::real() };
     Node::start(options).await.map_err(Fault::Start)
 }
 
@@ -139,7 +140,8 @@ pub(crate) async fn looking<T>(
         Err(fault) if place.team.is_some() => return Err(fault),
         Err(_) => Team::nobody(Vec::new()),
     };
-    let options = NodeOptions { team, data: data(place)?, work: false, keeper: None };
+    let options =
+        NodeOptions { team, data: data(place)?, work: false, keeper: None, world: World::real() };
     let mut node = Node::start(options).await.map_err(Fault::Start)?;
     let done = look(&mut node).await;
     node.stop().await;

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use callboard::{HttpOptions, Server, serve_http};
-use callboard_scheduler::{Node, NodeOptions};
+use callboard_scheduler::{Node, NodeOptions, World};
 use rmcp::ServerHandler;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -60,7 +60,7 @@ impl Served {
         fs::copy(own("playbook.yaml"), team.join("playbook.yaml")).expect("the playbook is copied");
         let team = callboard_config::load_here(&team).expect("the team holds");
         let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
-        let options = NodeOptions { team, data, work: true, keeper };
+        let options = NodeOptions { team, data, work: true, keeper, world: World::real() };
         let mut node = Node::start(options).await.expect("a node");
         let dress = dressed(&place);
         node.watch(place);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callboard_config::AgentName;
-use callboard_scheduler::{Ask, Desk, Node, NodeOptions};
+use callboard_scheduler::{Ask, Desk, Node, NodeOptions, World};
 use callboard_trace::{Caller, Event, Record, RunId, RunView, story};
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ impl Stage {
         );
         team.trust(&callboard_config::servers::Trust::read(&self.data(), true));
         let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
-        let options = NodeOptions { team, data: self.data(), work, keeper };
+        let options = NodeOptions { team, data: self.data(), work, keeper, world: World::real() };
         match Node::start(options).await {
             Ok(node) => node,
             Err(error) => panic!("{error}"),

@@ -41,7 +41,11 @@ pub(crate) fn client(address: Address) -> Models {
     let kind = ProviderKind::OpenAi(address);
     let provider = Provider::new("acme", kind);
     let limits = Limits { reply_bytes: 200_000, event_bytes: 50_000, ..Limits::default() };
-    Models::new(&BTreeMap::from([("acme".to_owned(), provider)]), &limits, || NOW)
+    Models::new(
+        &BTreeMap::from([("acme".to_owned(), provider)]),
+        &limits,
+        std::sync::Arc::new(|| NOW),
+    )
 }
 
 /// A question with one tool on offer.

@@ -51,11 +51,14 @@ impl Loan {
     }
 }
 
+/// A random number.
+pub(super) type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// The line to one server.
 pub(super) struct Line {
     server: ToolServer,
     keeper: Option<PathBuf>,
-    chance: fn() -> u64,
+    chance: Chance,
     open: Mutex<Option<Desk>>,
     /// Calls in a row that met their deadline.
     silent: AtomicU32,
@@ -68,7 +71,7 @@ struct Desk {
 }
 
 impl Line {
-    pub(super) fn new(server: ToolServer, keeper: Option<PathBuf>, chance: fn() -> u64) -> Line {
+    pub(super) fn new(server: ToolServer, keeper: Option<PathBuf>, chance: Chance) -> Line {
         Line { server, keeper, chance, open: Mutex::default(), silent: AtomicU32::new(0) }
     }
 
@@ -111,7 +114,7 @@ impl Line {
         let desk = open.get_or_insert_with(|| {
             let (wants, wanted) = mpsc::channel(WAITING_MAX);
             let mut task = JoinSet::new();
-            task.spawn(hold(self.server.clone(), self.keeper.clone(), self.chance, wanted));
+            task.spawn(hold(self.server.clone(), self.keeper.clone(), self.chance.clone(), wanted));
             Desk { wants, _task: task }
         });
         desk.wants.clone()
@@ -122,7 +125,7 @@ impl Line {
 async fn hold(
     server: ToolServer,
     keeper: Option<PathBuf>,
-    chance: fn() -> u64,
+    chance: Chance,
     mut wants: mpsc::Receiver<Want>,
 ) {
     let (mut failures, mut is_old, mut not_before) = (0, false, Instant::now());

@@ -12,7 +12,7 @@ use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::line::{Line, Loan};
+use super::line::{Chance, Line, Loan};
 use super::{listing, reply};
 use crate::answer;
 
@@ -53,12 +53,12 @@ pub(crate) struct Done {
 impl ToolServers {
     /// Starts nothing yet. `keeper` is the program that starts others and never outlives this one
     /// (`callboard keep`); without it no program is started. `chance` spreads restarts.
-    pub fn new(team: &Team, keeper: Option<PathBuf>, chance: fn() -> u64) -> ToolServers {
+    pub fn new(team: &Team, keeper: Option<PathBuf>, chance: Chance) -> ToolServers {
         let line = |server: &ToolServer| {
             let secrets = server.secrets.iter().map(|it| it.expose_secret().to_owned());
             let mut secrets: Vec<String> = secrets.filter(|it| it.len() >= SECRET_MIN).collect();
             secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
-            (Line::new(server.clone(), keeper.clone(), chance), secrets)
+            (Line::new(server.clone(), keeper.clone(), chance.clone()), secrets)
         };
         let lines = team.servers.iter().map(|(key, it)| (key.clone(), line(it)));
         ToolServers {
