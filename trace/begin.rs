@@ -78,11 +78,11 @@ pub struct Started {
     /// The bounds that rules look at.
     pub fuses: Fuses,
     /// What this run may spend.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Caps::is_unlimited")]
     pub budget: Caps,
-    /// What its root may spend with all runs under it.
-    #[serde(default)]
-    pub root_budget: Caps,
+    /// The budgets above it that it shares with other runs, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purses: Vec<Purse>,
     /// For each agent of `path` what there was to show when it got the work, as a hash: what
     /// stays the same from lap to lap is no progress.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,9 +104,17 @@ impl Started {
     }
 }
 
+/// A budget that several runs spend from: a row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purse {
+    /// `task/<root>`, or `share/<run>` for the share of one step of a plan.
+    pub node: String,
+    /// What all of them may spend together.
+    pub caps: Caps,
+}
+
 /// The counts that end a run or refuse growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Fuses {
     /// Nested delegations.
     pub depth: u32,
@@ -122,22 +130,38 @@ pub struct Fuses {
     pub attempts: u32,
     /// Rate-limited attempts of one step.
     pub rate_limited: u32,
-    /// Runs created by agents under the root.
+    /// How many runs agents may create.
+    #[serde(default, skip_serializing_if = "Growth::is_usual")]
+    pub growth: Growth,
+    /// How often the same may come again.
+    #[serde(default, skip_serializing_if = "Repeats::is_usual")]
+    pub repeats: Repeats,
+}
+
+/// How many runs agents may create.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Under one root.
     pub tasks_per_root: u32,
-    /// Open runs created by agents in the workspace.
+    /// Open ones in the workspace.
     pub tasks_per_workspace: u32,
-    /// Runs that agents may create under the root at a stretch.
-    pub spawn_burst: u32,
-    /// Runs that agents may create under the root in ten seconds after that.
-    pub spawn_rate: u32,
+    /// Under one root at a stretch.
+    pub burst: u32,
+    /// Under one root in ten seconds after that.
+    pub rate: u32,
+}
+
+/// How often the same may come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
     /// Laps of one path of agents, each with something new.
     pub laps: u32,
     /// Calls of one tool with the same arguments in a row.
-    pub repeat_calls: u32,
+    pub calls: u32,
     /// The same in the whole run.
-    pub repeat_calls_all: u32,
+    pub calls_all: u32,
     /// Identical replies in a row.
-    pub repeat_replies: u32,
+    pub replies: u32,
 }
 
 impl Fuses {
@@ -151,14 +175,18 @@ impl Fuses {
             parallel_calls: limits.parallel_calls,
             attempts: limits.attempts,
             rate_limited: limits.rate_limited,
-            tasks_per_root: limits.tasks_per_root,
-            tasks_per_workspace: limits.tasks_per_workspace,
-            spawn_burst: limits.spawn_burst,
-            spawn_rate: limits.spawn_rate,
-            laps: limits.laps,
-            repeat_calls: limits.repeat_calls,
-            repeat_calls_all: limits.repeat_calls_all,
-            repeat_replies: limits.repeat_replies,
+            growth: Growth {
+                tasks_per_root: limits.tasks_per_root,
+                tasks_per_workspace: limits.tasks_per_workspace,
+                burst: limits.spawn_burst,
+                rate: limits.spawn_rate,
+            },
+            repeats: Repeats {
+                laps: limits.laps,
+                calls: limits.repeat_calls,
+                calls_all: limits.repeat_calls_all,
+                replies: limits.repeat_replies,
+            },
         }
     }
 }
@@ -167,5 +195,29 @@ impl Default for Fuses {
     fn default() -> Fuses {
         let limits = Limits::default();
         Fuses::of(&limits, limits.turns)
+    }
+}
+
+impl Default for Growth {
+    fn default() -> Growth {
+        Fuses::default().growth
+    }
+}
+
+impl Default for Repeats {
+    fn default() -> Repeats {
+        Fuses::default().repeats
+    }
+}
+
+impl Growth {
+    fn is_usual(&self) -> bool {
+        *self == Growth::default()
+    }
+}
+
+impl Repeats {
+    fn is_usual(&self) -> bool {
+        *self == Repeats::default()
     }
 }

@@ -18,7 +18,7 @@ mod story;
 mod tree;
 mod view;
 
-pub use begin::{Caller, Fuses, Started, Task};
+pub use begin::{Caller, Fuses, Growth, Purse, Repeats, Started, Task};
 pub use cost::{Spent, spent};
 pub use end::{EndState, Finished, Missing, Stop, Trouble};
 pub use event::Event;

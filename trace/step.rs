@@ -243,8 +243,8 @@ pub struct Waiting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<f64>,
     /// Since when the step waits, microseconds since 1970.
-    #[serde(default)]
-    pub since: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
 }
 
 /// Somebody outside acted on the run.

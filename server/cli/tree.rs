@@ -177,7 +177,7 @@ mod tests {
             deadline: 0,
             fuses: Fuses::default(),
             budget: Caps::default(),
-            root_budget: Caps::default(),
+            purses: Vec::new(),
             marks: Vec::new(),
             triggers: true,
             entry: name,

@@ -70,7 +70,7 @@ pub(super) fn started() -> Started {
         deadline: DEADLINE,
         fuses: Fuses::default(),
         budget: Caps::default(),
-        root_budget: Caps::default(),
+        purses: Vec::new(),
         marks: Vec::new(),
         principal: "local".into(),
         trace: "0".repeat(32),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use callboard_config::budget::Caps;
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::{
-    ArtifactRef, Finished, Fuses, Handoff, MadeBy, RunId, Started, Summary, Totals,
+    ArtifactRef, Finished, Fuses, Growth, Handoff, MadeBy, Repeats, RunId, Started, Summary, Totals,
 };
 use callboard_trace::{EndState, FailureCode, Missing, Stop, Trouble};
 use proptest::collection::{btree_map, vec};
@@ -238,7 +238,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 deadline,
                 fuses,
                 budget: Caps { tokens: Some(fuses.depth.into()), ..Caps::default() },
-                root_budget: Caps { ms: Some(fuses.hops.into()), ..Caps::default() },
+                purses: vec![],
                 marks: Vec::new(),
                 principal,
                 trace,
@@ -259,14 +259,13 @@ fn fuses() -> BoxedStrategy<Fuses> {
             parallel_calls: it[4],
             attempts: it[5],
             rate_limited: it[6],
-            tasks_per_root: it[7],
-            tasks_per_workspace: it[8],
-            spawn_burst: it[9],
-            spawn_rate: it[10],
-            laps: it[11],
-            repeat_calls: it[12],
-            repeat_calls_all: it[13],
-            repeat_replies: it[14],
+            growth: Growth {
+                tasks_per_root: it[7],
+                tasks_per_workspace: it[8],
+                burst: it[9],
+                rate: it[10],
+            },
+            repeats: Repeats { laps: it[11], calls: it[12], calls_all: it[13], replies: it[14] },
         })
         .boxed()
 }

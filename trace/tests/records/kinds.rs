@@ -58,7 +58,7 @@ kinds! {
         .prop_map(|(subject, model, vector)| Event::Embedded { subject, model, vector }),
     Event::StepWaiting(_) => (any::<u32>(), text(), any::<u64>(), of(float()))
         .prop_map(|(step, resource, ahead, eta_s)| {
-            let since = i64::from(step);
+            let since = eta_s.map(|_| i64::from(step));
             Event::StepWaiting(Waiting { step, resource, ahead, eta_s, since })
         }),
     Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend())

@@ -224,7 +224,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         deadline: i64::MAX,
         fuses: Fuses::default(),
         budget: Caps::default(),
-        root_budget: Caps::default(),
+        purses: Vec::new(),
         marks: Vec::new(),
         principal: "local".into(),
         trace: String::new(),

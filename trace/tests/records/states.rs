@@ -48,7 +48,7 @@ fn one_run_alone() {
             "it waits at a gate",
             |it| {
                 let resource = "local/requests".to_owned();
-                let waiting = Waiting { step: 2, resource, ahead: 3, eta_s: None, since: 0 };
+                let waiting = Waiting { step: 2, resource, ahead: 3, eta_s: None, since: None };
                 it.asks("a", 1).happens("a", Event::StepWaiting(waiting))
             },
             (State::Queued, "coder", ASKS, Some("local/requests")),
