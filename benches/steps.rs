@@ -69,7 +69,7 @@ async fn produce(
     let (mut seen, mut count) = (0, 0);
     while Instant::now() < until {
         let (facts, next) = (vec![fact()], Next::Go);
-        let write = Advance { seen, facts, spawn: Vec::new(), tell: Vec::new(), next };
+        let write = Advance::new(seen, facts, next);
         seen = store.advance(&lease, write).await?.seq;
         count += 1;
     }

@@ -104,13 +104,7 @@ impl Drive {
                 asked_again: 0,
             };
             batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
-            let advance = Advance {
-                seen: self.seen,
-                facts: batch.facts,
-                spawn: Vec::new(),
-                tell: Vec::new(),
-                next: Next::Go,
-            };
+            let advance = Advance::new(self.seen, batch.facts, Next::Go);
             self.house.store.advance(&self.lease, advance).await?;
         }
         self.house.store.give_back(self.lease).await
@@ -180,11 +174,9 @@ impl Drive {
             Rest::Over => None,
         };
         let advance = Advance {
-            seen: self.seen,
-            facts: batch.facts,
             spawn: batch.spawn,
             tell: batch.tell,
-            next,
+            ..Advance::new(self.seen, batch.facts, next)
         };
         let advanced = self.house.store.advance(&self.lease, advance).await?;
         self.seen = advanced.seq;

@@ -1,12 +1,14 @@
 //! The one write of a step: its records, its children, what it tells others, and what comes next.
 
-use callboard_trace::{Fact, Record, RunId};
+use callboard_trace::{Event, Fact, Record, RunId};
 
 use crate::db::{Tx, Val};
-use crate::ink::Line;
+use crate::gate::{Barrier, Opened, leave_line};
+use crate::ink::{Ink, Line};
 use crate::journal::{self, Stamp, Tail, tail};
+use crate::ledger::{self, Amounts, Spent};
 use crate::submit::{Entry, admit};
-use crate::{Lease, NewRun, Store, StoreError, Submitted};
+use crate::{Gate, Give, Lease, NewRun, Ruling, Store, StoreError, Submitted, spawn};
 
 /// One step of a run, to be kept whole or not at all.
 #[derive(Clone, Debug)]
@@ -21,6 +23,28 @@ pub struct Advance {
     pub tell: Vec<(RunId, Fact)>,
     /// What becomes of the run.
     pub next: Next,
+    /// What its steps give back whose outcome is among the records.
+    pub gives: Vec<Give>,
+    /// What was spent beyond what was set aside, in the budgets above the run.
+    pub spent: Vec<Spent>,
+    /// The step that is to begin with this write, if it may.
+    pub gate: Option<Gate>,
+}
+
+impl Advance {
+    /// Records and what becomes of the run; nothing else.
+    pub fn new(seen: u64, facts: Vec<Fact>, next: Next) -> Advance {
+        Advance {
+            seen,
+            facts,
+            next,
+            spawn: Vec::new(),
+            tell: Vec::new(),
+            gives: Vec::new(),
+            spent: Vec::new(),
+            gate: None,
+        }
+    }
 }
 
 /// What becomes of a run after a step.
@@ -28,6 +52,8 @@ pub struct Advance {
 pub enum Next {
     /// It goes on, under the same lease.
     Go,
+    /// It goes on later: it is in the queue, and somebody more urgent may go first.
+    Yield,
     /// It waits for a record from outside, or for a time in microseconds since 1970.
     Park {
         /// When it wakes by itself.
@@ -49,21 +75,30 @@ pub struct Advanced {
     pub at: i64,
     /// Everything behind `seen`, in order: records from outside that had slipped in, then our own.
     pub records: Vec<Record>,
-    /// The runs that started, in the order of `spawn`.
+    /// The runs that started, in the order of `spawn`, then those of the gate.
     pub children: Vec<Submitted>,
+    /// What the gate said, if there was one.
+    pub ruling: Option<Ruling>,
+    /// The record that says that the step waits, if one was written.
+    pub waits: Option<Event>,
+    /// What the budgets stand at that `spent` and the gate's charges name.
+    pub ledger: Vec<(String, Amounts)>,
+    /// What is to be told of the resources that were given back.
+    pub turned: Vec<Event>,
 }
 
 impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
     pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
-        let Advance { seen, facts, spawn, tell, next } = write;
+        let Advance { seen, facts, spawn, tell, next, gives, spent, gate } = write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
         let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
         let tell = tell.into_iter().map(|(run, it)| Ok((run, ink.write(it)?.1)));
         let tell = tell.collect::<Result<_, StoreError>>()?;
-        let leaves = next != Next::Go;
+        let barrier = gate.map(|it| Barrier::new(it, ink)).transpose()?;
+        let leaves = next != Next::Go || barrier.as_ref().is_some_and(Barrier::parks);
         let step = Step {
             run: lease.run.clone(),
             token: lease.hold.token,
@@ -72,12 +107,16 @@ impl Store {
             spawn,
             tell,
             next,
+            gives,
+            spent,
+            barrier,
         };
+        let inner = self.inner.clone();
         if leaves {
             lease.hold.leave();
         }
-        let done = self.inner.db.write(move |tx| step.write(tx)).await;
-        if leaves && done.is_err() {
+        let done = self.inner.db.write(move |tx| step.write(tx, &inner.ink)).await;
+        if leaves && !done.as_ref().is_ok_and(|it| it.left) {
             lease.hold.stay();
         }
         let written = done?;
@@ -85,7 +124,16 @@ impl Store {
         let mut records = written.slipped;
         records.extend(journal::records(&written.tail, written.stamps, said));
         let Tail { seq, .. } = written.tail;
-        Ok(Advanced { seq, at: written.at, records, children: written.children })
+        Ok(Advanced {
+            seq,
+            at: written.at,
+            records,
+            children: written.children,
+            ruling: written.ruling,
+            waits: written.waits,
+            ledger: written.ledger,
+            turned: written.turned,
+        })
     }
 }
 
@@ -97,6 +145,9 @@ struct Step {
     spawn: Vec<Entry>,
     tell: Vec<(RunId, Line)>,
     next: Next,
+    gives: Vec<Give>,
+    spent: Vec<Spent>,
+    barrier: Option<Barrier>,
 }
 
 struct Written {
@@ -105,10 +156,16 @@ struct Written {
     slipped: Vec<Record>,
     stamps: Vec<Stamp>,
     children: Vec<Submitted>,
+    ruling: Option<Ruling>,
+    waits: Option<Event>,
+    ledger: Vec<(String, Amounts)>,
+    turned: Vec<Event>,
+    /// Whether the run is no longer ours.
+    left: bool,
 }
 
 impl Step {
-    fn write(&self, tx: &mut dyn Tx) -> Result<Written, StoreError> {
+    fn write(&self, tx: &mut dyn Tx, ink: &Ink) -> Result<Written, StoreError> {
         let at = tx.now()?;
         let sql = tail!("WHERE id = $1 AND lease = $2 AND state = 'running' {hold}");
         let row = tx.one(sql, &[(&self.run).into(), self.token.into()])?;
@@ -122,12 +179,62 @@ impl Step {
             Vec::new()
         };
         let stamps = journal::append(tx, &mut tail, at, &self.lines)?;
-        self.settle(tx, &tail, at, slipped.is_empty())?;
-        let children = self.spawn.iter().map(|it| admit(tx, it, at)).collect::<Result<_, _>>()?;
+        let mut turned = Vec::new();
+        for give in &self.gives {
+            turned.extend(give.give(tx, tail.pos, at)?);
+        }
+        let ledger = ledger::settle(tx, &self.spent)?;
+        let opened = self.open(tx, &mut tail, at, (ink, slipped.is_empty()))?;
+        let next = self.next(opened.as_ref());
+        self.settle(tx, &tail, at, (slipped.is_empty(), &next))?;
+        let mut children =
+            self.spawn.iter().map(|it| admit(tx, it, at)).collect::<Result<Vec<_>, _>>()?;
+        let ruling = opened.as_ref().map(|it| it.ruling.clone());
+        if let (Some(barrier), Some(Ruling::Passed)) = (&self.barrier, &ruling) {
+            children.extend(barrier.start(tx, at)?);
+        }
         for (run, line) in &self.tell {
             tell(tx, run, line, at)?;
         }
-        Ok(Written { tail, at, slipped, stamps, children })
+        let waits = opened.and_then(|it| it.waits).map(|it| it.0);
+        let left = next != Next::Go;
+        Ok(Written { tail, at, slipped, stamps, children, ruling, waits, ledger, turned, left })
+    }
+
+    /// Asks the gate, if there is one and nobody wrote in between.
+    fn open(
+        &self,
+        tx: &mut dyn Tx,
+        tail: &mut Tail,
+        at: i64,
+        (ink, saw_all): (&Ink, bool),
+    ) -> Result<Option<Opened>, StoreError> {
+        let Some(barrier) = &self.barrier else { return Ok(None) };
+        if !saw_all {
+            return Ok(Some(Opened { ruling: Ruling::Overtaken, waits: None }));
+        }
+        let opened = barrier.pass(tx, tail, at, ink)?;
+        if let Some((_, line)) = &opened.waits {
+            journal::append(tx, tail, at, std::slice::from_ref(line))?;
+        }
+        Ok(Some(opened))
+    }
+
+    /// What becomes of the run: one whose step waits rests.
+    fn next(&self, opened: Option<&Opened>) -> Next {
+        let parks = self.barrier.as_ref().is_some_and(Barrier::parks);
+        match opened.map(|it| &it.ruling) {
+            Some(Ruling::Held(wait)) if parks => Next::Park { until: Some(wait.again) },
+            Some(
+                Ruling::Passed
+                | Ruling::Held(_)
+                | Ruling::Poor(_)
+                | Ruling::Blown(_)
+                | Ruling::Never { .. }
+                | Ruling::Overtaken,
+            )
+            | None => self.next.clone(),
+        }
     }
 
     /// The run's row after the step. Who has seen the whole journal has seen what was urgent.
@@ -136,13 +243,18 @@ impl Step {
         tx: &mut dyn Tx,
         tail: &Tail,
         at: i64,
-        saw_all: bool,
+        (saw_all, next): (bool, &Next),
     ) -> Result<(), StoreError> {
         let stays = i64::from(!saw_all);
         let mut args = vec![tail.pos.into(), tail.seq.into(), (&tail.head).into(), Val::Int(stays)];
-        match &self.next {
+        match next {
             Next::Go => {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = stop * $4 WHERE pos = $1";
+                tx.exec(sql, &args)?;
+            }
+            Next::Yield => {
+                let sql = "UPDATE run SET seq = $2, head = $3, stop = stop * $4, state = 'ready',
+                    node = NULL, lease = NULL WHERE pos = $1";
                 tx.exec(sql, &args)?;
             }
             Next::Park { until } => {
@@ -160,6 +272,8 @@ impl Step {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = 0 * $4, state = 'ended', outcome = $5,
                     ended = $6, wake = NULL, node = NULL, lease = NULL WHERE pos = $1";
                 tx.exec(sql, &args)?;
+                leave_line(tx, tail.pos)?;
+                spawn::is_over(tx, tail.pos)?;
                 journal::tally(tx, "ended", 1)?;
                 if tail.top {
                     journal::tally(tx, "open_roots", -1)?;

@@ -18,6 +18,8 @@ pub struct Lease {
     pub attempt: u32,
     /// The length of its journal when it was claimed.
     pub seq: u64,
+    /// Its place in the queue then: the smallest goes first.
+    pub rank: i64,
     /// Somebody urgently wants it stopped or changed; it may be beyond the seats.
     pub urgent: bool,
     pub(crate) hold: Hold,
@@ -83,8 +85,8 @@ struct Taken {
 
 impl Taken {
     fn lease(self, hold: Hold) -> Lease {
-        let Taken { run, root, agent, attempt, seq, urgent, order: _ } = self;
-        Lease { run, root, agent, attempt, seq, urgent, hold }
+        let Taken { run, root, agent, attempt, seq, urgent, order } = self;
+        Lease { run, root, agent, attempt, seq, rank: order.0, urgent, hold }
     }
 }
 

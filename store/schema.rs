@@ -1,7 +1,7 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE];
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -78,4 +78,47 @@ CREATE INDEX run_unread ON run(principal, heard, ended)
   WHERE top = 1 AND heard <> 'yes' AND ended IS NOT NULL;
 CREATE INDEX run_left ON run(principal, fingerprint) WHERE top = 1 AND heard = 'left';
 CREATE INDEX run_heard ON run(heard) WHERE heard <> 'yes' AND heard <> 'no' AND heard <> 'left';
+";
+
+/// `gauge` is what steps share, `hold` which step holds what, `line` who waits for what, `ledger` what
+/// each budget that several runs share has spent and set aside. All of them can be counted again from
+/// the journal: they are what several processes must agree on at once.
+const THREE: &str = "
+CREATE TABLE gauge(
+  name TEXT PRIMARY KEY,
+  level {int} NOT NULL,
+  at {int} NOT NULL,
+  capacity {int} NOT NULL,
+  refill {int} NOT NULL,
+  width {int} NOT NULL,
+  used {int} NOT NULL,
+  shut {int} NOT NULL,
+  fails {int} NOT NULL,
+  opened {int} NOT NULL,
+  probe {int} NOT NULL,
+  mode TEXT NOT NULL
+) {options};
+CREATE TABLE hold(
+  run {int} NOT NULL,
+  step {int} NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY(run, step, name)
+) {options};
+CREATE TABLE line(
+  run {int} PRIMARY KEY,
+  name TEXT NOT NULL,
+  rank {int} NOT NULL,
+  since {int} NOT NULL,
+  need {int} NOT NULL
+) {options};
+CREATE INDEX line_name ON line(name, rank, since, run);
+CREATE TABLE ledger(
+  node TEXT PRIMARY KEY,
+  tokens {int} NOT NULL,
+  usd {int} NOT NULL,
+  ms {int} NOT NULL,
+  model_calls {int} NOT NULL,
+  tool_calls {int} NOT NULL,
+  documents {int} NOT NULL
+) {options};
 ";

@@ -99,6 +99,9 @@ impl Store {
                 "UPDATE run SET rank = rank + (priority - $2) * $3, priority = $2 WHERE pos = $1";
             for it in family(tx, &run)? {
                 tx.exec(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
+                let line =
+                    "UPDATE line SET rank = (SELECT rank FROM run WHERE pos = $1) WHERE run = $1";
+                tx.exec(line, &[it.pos.into()])?;
             }
             Ok(true)
         });

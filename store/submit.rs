@@ -69,6 +69,11 @@ impl Store {
 }
 
 impl Entry {
+    /// Its name.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.new.run
+    }
+
     pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry, StoreError> {
         let (_, lines) = ink.write_all(std::mem::take(&mut new.facts))?;
         let heard = if new.root.is_none() { NO } else { YES };

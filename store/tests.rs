@@ -62,7 +62,7 @@ pub(crate) async fn say(
     text: &str,
 ) -> Result<u64, StoreError> {
     let (facts, next) = (vec![fact(text)], Next::Go);
-    let write = Advance { seen, facts, spawn: Vec::new(), tell: Vec::new(), next };
+    let write = Advance::new(seen, facts, next);
     store.advance(lease, write).await.map(|it| it.seq)
 }
 
@@ -222,13 +222,24 @@ async fn an_old_key_means_nothing_any_more() {
 async fn a_clock_set_back_freezes_nothing() {
     let (home, store) = fresh();
     let day = 86_400_000_000i64;
-    let wait = std::time::Duration::from_secs(1);
-    store.pace("p", 1, 1_000.0, wait, wait).await.unwrap().unwrap();
-    let sql = format!(
-        "UPDATE pace SET tat = tat + {day}, at = at + {day}; UPDATE node SET seen = seen + {day}"
-    );
+    let rate = crate::Rate { capacity: 1.0, per_second: 0.5 };
+    let take =
+        crate::Take { name: "p".into(), units: 1.0, rate: Some(rate), width: None, breaker: None };
+    let asked = move |tx: &mut dyn crate::db::Tx| {
+        let at = tx.now()?;
+        let mut gauge = crate::gauge::Gauge::find(tx, "p", at)?;
+        let held = gauge.holds(&take, at).and_then(|it| it.1).map(|until| until - at);
+        if held.is_none() {
+            gauge.take(&take, at);
+            gauge.keep(tx, "p")?;
+        }
+        Ok(held)
+    };
+    assert_eq!(store.inner.db.write(asked.clone()).await.unwrap(), None);
+    let sql = format!("UPDATE gauge SET at = at + {day}; UPDATE node SET seen = seen + {day}");
     raw(&home).execute_batch(&sql).unwrap();
-    assert!(store.pace("p", 1, 1_000.0, wait, wait).await.unwrap().is_some());
+    let wait = store.inner.db.write(asked).await.unwrap().unwrap();
+    assert!((1..=2_000_001).contains(&wait), "{wait}");
     store.beat().await.unwrap();
     let now = store.now().await.unwrap();
     let seen = store.inner.db.read(|tx| tx.one("SELECT max(seen) FROM node", &[])).await.unwrap();
@@ -243,7 +254,7 @@ async fn counters_can_be_counted_again() {
     }
     for lease in store.claim(4, 9).await.unwrap() {
         let next = Next::End { state: "failed".to_owned() };
-        let write = Advance { seen: 1, facts: vec![], spawn: vec![], tell: vec![], next };
+        let write = Advance::new(1, vec![], next);
         store.advance(&lease, write).await.unwrap();
     }
     assert!(store.reopen(vec![(RunId::new(1), vec![fact("again")])], 0).await.unwrap());

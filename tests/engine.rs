@@ -18,6 +18,8 @@ mod crash;
 mod fence;
 #[path = "engine/fixture.rs"]
 mod fixture;
+#[path = "engine/gates.rs"]
+mod gates;
 #[path = "engine/journal.rs"]
 mod journal;
 #[path = "engine/queue.rs"]
@@ -52,8 +54,18 @@ macro_rules! every_case {
                 a_key_joins_its_run
                 the_same_name_joins_its_run
                 the_queue_has_a_bound
-                rows_lists_and_counts_agree
-                pace_is_shared;
+                rows_lists_and_counts_agree;
+            gates: a_rate_is_shared_and_kept
+                all_is_taken_or_nothing
+                more_than_there_ever_is_is_said_at_once
+                who_waits_stands_in_order_of_rank
+                what_the_dead_held_comes_back
+                a_breaker_opens_lets_one_try_and_closes
+                a_pause_that_was_asked_for_is_kept_and_less_is_asked_then
+                a_ledger_is_exact
+                what_agents_create_is_counted_for_good
+                what_slips_in_goes_before_the_gate
+                who_yields_is_in_the_queue_again;
             fence: a_step_is_whole_or_not_at_all
                 a_stale_lease_writes_nothing
                 a_shorter_journal_is_fenced

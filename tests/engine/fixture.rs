@@ -118,7 +118,7 @@ pub(crate) fn child(n: u128, parent: &Lease) -> NewRun {
 /// A step that says these words.
 pub(crate) fn step(seen: u64, words: &[&str], next: Next) -> Advance {
     let facts = words.iter().map(|it| fact(it)).collect();
-    Advance { seen, facts, spawn: Vec::new(), tell: Vec::new(), next }
+    Advance::new(seen, facts, next)
 }
 
 pub(crate) fn park() -> Next {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use callboard_store::{List, NewRun, Next, RunState, StoreError};
-use tokio::time::Instant;
 
 use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
 
@@ -242,24 +241,4 @@ pub(crate) async fn rows_lists_and_counts_agree(db: Fixture) {
     assert_eq!(listed(theirs.clone()).await, names(&[5, 3, 1]));
     assert_eq!(listed(List { open: Some(true), ..theirs.clone() }).await, names(&[5, 3]));
     assert_eq!(listed(List { before: Some(row.pos + 4), ..theirs }).await, names(&[3, 1]));
-}
-
-pub(crate) async fn pace_is_shared(db: Fixture) {
-    let (one, two) = (db.open("n_a"), db.open("n_b"));
-    let (burst, patience) = (Duration::from_millis(100), Duration::from_millis(300));
-    let start = Instant::now();
-    let mut granted = 0;
-    while start.elapsed() < Duration::from_secs(1) {
-        for store in [&one, &two] {
-            let wait = store.pace("model", 1, 100.0, burst, patience).await.unwrap();
-            granted += u32::from(wait.is_some());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    let most = (start.elapsed() + burst + patience).as_secs_f64() * 100.0 + 2.0;
-    assert!(f64::from(granted) <= most, "{granted} of {most}");
-    assert!(granted >= 60, "{granted}");
-    let refused = one.pace("model", 1, 0.0, burst, patience).await;
-    assert!(matches!(refused, Err(StoreError::Db(_))));
-    assert_eq!(one.pace("other", 5, 100.0, burst, patience).await.unwrap(), Some(Duration::ZERO));
 }

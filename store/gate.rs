@@ -1,0 +1,307 @@
+//! Whether a step may begin: it takes all it needs at once, or nothing, and waits without a seat.
+
+use callboard_trace::{Event, Fact, RunId, Waiting};
+
+use crate::db::Tx;
+use crate::gauge::{Gauge, Held, Place, Take, micro};
+use crate::ink::{Ink, Line};
+use crate::journal::{self, Tail};
+use crate::ledger::{self, Charge, Poor};
+use crate::submit::{Entry, admit};
+use crate::{NewRun, StoreError, Submitted, spawn};
+
+/// A wait that is shorter is not worth a record, in microseconds.
+const WORTH: i64 = 1_000_000;
+/// Who waits for what time does not bring looks again after so long, whoever forgot to wake it.
+const AGAIN: i64 = 15_000_000;
+
+/// What a step needs to begin, and what is written if it gets it.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The step's number.
+    pub step: u32,
+    /// Its records, written only with what it takes.
+    pub facts: Vec<Fact>,
+    /// Runs that start with it.
+    pub spawn: Vec<NewRun>,
+    /// What it takes: all of it or nothing.
+    pub takes: Vec<Take>,
+    /// What it sets aside in the budgets above its run.
+    pub charges: Vec<Charge>,
+    /// The bounds on what agents create, if this creates a run.
+    pub growth: Option<spawn::Growth>,
+    /// Since when it waits, microseconds since 1970; `None` = it is asked for the first time.
+    pub since: Option<i64>,
+    /// What a record says that it waits for.
+    pub told: Option<String>,
+    /// Whether the run rests while the step waits: nothing else of it is in progress.
+    pub parks: bool,
+}
+
+/// What the gate said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ruling {
+    /// The step begins.
+    Passed,
+    /// It waits.
+    Held(Wait),
+    /// A budget above the run has too little left.
+    Poor(Poor),
+    /// A fuse forbids another run.
+    Blown(spawn::Blown),
+    /// It asks for more units of a resource than there ever are.
+    Never {
+        /// The resource.
+        name: String,
+        /// What the step asks for.
+        units: f64,
+        /// What there is at most.
+        capacity: f64,
+    },
+    /// Somebody wrote into the journal: the rules are to be asked again.
+    Overtaken,
+}
+
+/// What a step waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// The resource.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: Held,
+    /// Until when, microseconds since 1970, as far as time alone decides.
+    pub until: Option<i64>,
+    /// When it looks again.
+    pub again: i64,
+    /// Waiters before it.
+    pub ahead: u64,
+    /// Since when it waits.
+    pub since: i64,
+}
+
+/// A gate with its records ready to be kept.
+pub(crate) struct Barrier {
+    gate: Gate,
+    lines: Vec<Line>,
+    spawn: Vec<Entry>,
+    by: String,
+}
+
+/// What became of a gate in a transaction.
+pub(crate) struct Opened {
+    pub(crate) ruling: Ruling,
+    /// The record that says that the step waits.
+    pub(crate) waits: Option<(Event, Line)>,
+}
+
+impl Barrier {
+    pub(crate) fn new(mut gate: Gate, ink: &Ink) -> Result<Barrier, StoreError> {
+        let by = gate.facts.first().map_or_else(String::new, |it| it.by.clone());
+        let lines = ink.write_all(std::mem::take(&mut gate.facts))?.1;
+        let spawn = std::mem::take(&mut gate.spawn);
+        let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
+        Ok(Barrier { gate, lines, spawn, by })
+    }
+
+    /// Whether the run rests if the step has to wait.
+    pub(crate) fn parks(&self) -> bool {
+        self.gate.parks
+    }
+
+    /// Takes all that the step needs and writes its records, or says why not.
+    pub(crate) fn pass(
+        &self,
+        tx: &mut dyn Tx,
+        tail: &mut Tail,
+        at: i64,
+        ink: &Ink,
+    ) -> Result<Opened, StoreError> {
+        let shut = |ruling| Ok(Opened { ruling, waits: None });
+        let place = place(tx, tail, self.gate.since.unwrap_or(at))?;
+        let mut gauges = Vec::with_capacity(self.gate.takes.len());
+        for take in &self.gate.takes {
+            let gauge = Gauge::look(tx, &take.name, place, at)?;
+            if let Some(capacity) = gauge.never(take) {
+                let (name, units) = (take.name.clone(), take.units);
+                return shut(Ruling::Never { name, units, capacity });
+            }
+            if let Some((why, until)) = gauge.holds(take, at) {
+                let wait = self.wait(take, &gauge, (why, until), place, at);
+                let waits = self.stand_in_line(tx, take, (&wait, place, at), ink)?;
+                return Ok(Opened { ruling: Ruling::Held(wait), waits });
+            }
+            gauges.push(gauge);
+        }
+        if let Some(poor) = ledger::lacks(tx, &self.gate.charges)? {
+            return shut(Ruling::Poor(poor));
+        }
+        if let Some(growth) = &self.gate.growth
+            && let Some(blown) = growth.forbids(tx, at)?
+        {
+            return shut(Ruling::Blown(blown));
+        }
+        self.begin(tx, tail, gauges, at)
+    }
+
+    fn begin(
+        &self,
+        tx: &mut dyn Tx,
+        tail: &mut Tail,
+        gauges: Vec<Gauge>,
+        at: i64,
+    ) -> Result<Opened, StoreError> {
+        for (take, mut gauge) in self.gate.takes.iter().zip(gauges) {
+            let counts = gauge.counts(take);
+            if gauge.take(take, at) {
+                gauge.keep(tx, &take.name)?;
+            }
+            if counts {
+                hold(tx, tail.pos, self.gate.step, &take.name)?;
+            }
+        }
+        ledger::charge(tx, &self.gate.charges)?;
+        if self.gate.since.is_some() {
+            leave_line(tx, tail.pos)?;
+        }
+        journal::append(tx, tail, at, &self.lines)?;
+        Ok(Opened { ruling: Ruling::Passed, waits: None })
+    }
+
+    /// Starts the runs that start with the step, once the run's row is written.
+    pub(crate) fn start(&self, tx: &mut dyn Tx, at: i64) -> Result<Vec<Submitted>, StoreError> {
+        let start = |entry: &Entry| {
+            let submitted = admit(tx, entry, at)?;
+            if let Some(growth) = &self.gate.growth {
+                growth.count(tx, entry, at)?;
+            }
+            Ok(submitted)
+        };
+        self.spawn.iter().map(start).collect()
+    }
+
+    fn wait(
+        &self,
+        take: &Take,
+        gauge: &Gauge,
+        (why, until): (Held, Option<i64>),
+        place: Place,
+        at: i64,
+    ) -> Wait {
+        Wait {
+            name: take.name.clone(),
+            why,
+            until,
+            again: until.unwrap_or(at + AGAIN).min(at + 3_600_000_000),
+            ahead: u64::try_from(gauge.n_before).unwrap_or_default(),
+            since: place.since,
+        }
+    }
+
+    /// Keeps the run's place in the line, and makes the record of it if that is worth one.
+    fn stand_in_line(
+        &self,
+        tx: &mut dyn Tx,
+        take: &Take,
+        (wait, place, at): (&Wait, Place, i64),
+        ink: &Ink,
+    ) -> Result<Option<(Event, Line)>, StoreError> {
+        let sql = "INSERT INTO line(run, name, rank, since, need) VALUES($1, $2, $3, $4, $5)
+            ON CONFLICT(run) DO UPDATE SET name = $2, rank = $3, since = $4, need = $5";
+        let need = micro(take.units);
+        let args = [
+            place.pos.into(),
+            (&take.name).into(),
+            place.rank.into(),
+            place.since.into(),
+            need.into(),
+        ];
+        tx.exec(sql, &args)?;
+        let long = wait.until.is_none_or(|it| it - place.since > WORTH);
+        if !long || self.gate.told.as_deref() == Some(told(wait).as_str()) {
+            return Ok(None);
+        }
+        let eta_s = wait.until.map(|it| ((it - at).max(0) / 1_000) as f64 / 1_000.0);
+        let waiting = Waiting {
+            step: self.gate.step,
+            resource: told(wait),
+            ahead: wait.ahead,
+            eta_s,
+            since: Some(place.since),
+        };
+        let fact = Fact::new(self.by.as_str(), Event::StepWaiting(waiting));
+        let (said, line) = ink.write(fact)?;
+        Ok(Some((said.event, line)))
+    }
+}
+
+/// What a wait is for, in the words of a record.
+fn told(wait: &Wait) -> String {
+    let name = &wait.name;
+    match wait.why {
+        Held::Rate | Held::Line => name.clone(),
+        Held::Width => format!("{name}: as many steps at once as it takes"),
+        Held::Shut => format!("{name}: a pause it asked for"),
+        Held::Breaker => format!("{name}: left alone after failures"),
+        Held::Paused => format!("{name}: paused"),
+    }
+}
+
+fn place(tx: &mut dyn Tx, tail: &Tail, since: i64) -> Result<Place, StoreError> {
+    let row = tx.one("SELECT rank FROM run WHERE pos = $1", &[tail.pos.into()])?;
+    let rank = row.ok_or(StoreError::Fenced)?.int(0)?;
+    Ok(Place { pos: tail.pos, rank, since })
+}
+
+/// Says that a step holds a resource.
+fn hold(tx: &mut dyn Tx, pos: i64, step: u32, name: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO hold(run, step, name) VALUES($1, $2, $3) ON CONFLICT DO NOTHING";
+    tx.exec(sql, &[pos.into(), step.into(), name.into()]).map(|_| ())
+}
+
+/// The run waits for nothing any more.
+pub(crate) fn leave_line(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
+    tx.exec("DELETE FROM line WHERE run = $1", &[pos.into()]).map(|_| ())
+}
+
+/// Puts the first of a line back into the queue of runs.
+pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<u64, StoreError> {
+    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
+          SELECT run FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT $2)";
+    tx.exec(sql, &[name.into(), most.into()])
+}
+
+/// Lets go of all that the runs of a dead or leaving node hold, before they are freed.
+pub(crate) fn let_go(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
+    let of_node = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
+        WHERE r.node = $1 AND r.state = 'running' AND h.step > 0";
+    for row in tx.query(of_node, &[node.into()])? {
+        drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?)?;
+    }
+    Ok(())
+}
+
+/// The same for one run.
+pub(crate) fn let_go_of(tx: &mut dyn Tx, run: &RunId, lease: i64) -> Result<(), StoreError> {
+    let of_run = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
+        WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND h.step > 0";
+    for row in tx.query(of_run, &[run.into(), lease.into()])? {
+        drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?)?;
+    }
+    Ok(())
+}
+
+/// Gives one thing back that a step held, if it did, and wakes who waits for it.
+pub(crate) fn drop_hold(
+    tx: &mut dyn Tx,
+    pos: i64,
+    step: i64,
+    name: &str,
+) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM hold WHERE run = $1 AND step = $2 AND name = $3";
+    if tx.exec(sql, &[pos.into(), step.into(), name.into()])? == 0 {
+        return Ok(false);
+    }
+    tx.exec("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
+    wake_line(tx, name, 1)?;
+    Ok(true)
+}

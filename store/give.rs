@@ -1,0 +1,130 @@
+//! What a step gives back when its outcome is known, and what that says of what it held.
+
+use std::time::Duration;
+
+use callboard_trace::Event;
+
+use crate::db::Tx;
+use crate::gate::{drop_hold, wake_line};
+use crate::gauge::{Fragile, Gauge, Rate, micro};
+use crate::{StoreError, Take};
+
+/// Who waits for a resource that came back is woken, at most so many at once.
+const WOKEN: i64 = 1_000;
+
+/// A resource that a step held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Give {
+    /// The step's number.
+    pub step: u32,
+    /// What it took.
+    pub take: Take,
+    /// Units it really used; `None` = as many as it took.
+    pub used: Option<f64>,
+    /// How it went, as far as that says something of the resource.
+    pub went: Went,
+    /// What the other side said of its bucket: how it fills, and what is left.
+    pub learned: Option<Learned>,
+}
+
+/// How it went with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Went {
+    /// Well.
+    Good,
+    /// It failed, and may do so again.
+    Bad,
+    /// It was asked too much; it wants a pause of so long.
+    Limited(Option<Duration>),
+    /// Nothing is to be learnt from it.
+    Neither,
+}
+
+/// What the other side said of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// How it fills; `None` = it did not say.
+    pub rate: Option<Rate>,
+    /// Units that are left.
+    pub left: Option<f64>,
+    /// How long nothing is to pass, if nothing is left.
+    pub shut: Option<Duration>,
+    /// The header that says it.
+    pub header: String,
+}
+
+impl Give {
+    /// Gives it back; answers what others should know.
+    pub(crate) fn give(
+        &self,
+        tx: &mut dyn Tx,
+        pos: i64,
+        at: i64,
+    ) -> Result<Vec<Event>, StoreError> {
+        let name = &self.take.name;
+        drop_hold(tx, pos, i64::from(self.step), name)?;
+        let was = Gauge::find(tx, name, at)?;
+        let mut gauge = was.clone();
+        if let Some(used) = self.used
+            && (self.take.rate.is_some() || gauge.refill > 0)
+        {
+            gauge.level += micro(self.take.units - used);
+        }
+        let turned = self.judge(tx, &mut gauge, at)?;
+        let mut told: Vec<Event> = turned
+            .map(|(from, to)| Event::BreakerChanged {
+                resource: name.clone(),
+                from: from.into(),
+                to: to.into(),
+                failures: u32::try_from(gauge.fails).unwrap_or(u32::MAX),
+            })
+            .into_iter()
+            .collect();
+        if let Some(learned) = &self.learned {
+            told.extend(self.learns(&mut gauge, learned, at));
+        }
+        if gauge != was {
+            gauge.keep(tx, name)?;
+        }
+        if turned.is_some_and(|it| it.1 == "closed") || was.width < gauge.width {
+            wake_line(tx, name, WOKEN)?;
+        }
+        Ok(told)
+    }
+
+    fn judge(
+        &self,
+        tx: &mut dyn Tx,
+        gauge: &mut Gauge,
+        at: i64,
+    ) -> Result<Option<(&'static str, &'static str)>, StoreError> {
+        Ok(match (self.went, self.take.breaker) {
+            (Went::Good, _) => gauge.good().map(|from| (from, "closed")),
+            (Went::Bad, Some(breaker)) => bad(gauge, breaker, at),
+            (Went::Limited(pause), _) => {
+                let sql = "SELECT count(*) FROM run WHERE state = 'running'";
+                let running = tx.one(sql, &[])?.map_or(Ok(0), |it| it.int(0))?;
+                gauge.limited(pause, running, at);
+                None
+            }
+            (Went::Bad, None) | (Went::Neither, _) => None,
+        })
+    }
+
+    fn learns(&self, gauge: &mut Gauge, learned: &Learned, at: i64) -> Option<Event> {
+        let changed = gauge.learn(learned.rate, learned.left, at);
+        if let Some(shut) = learned.shut {
+            gauge.shut = gauge.shut.max(at + crate::gauge::micros(shut));
+        }
+        changed.then(|| Event::LimitsLearned {
+            resource: self.take.name.clone(),
+            limit: learned.rate.map(|it| it.capacity),
+            remaining: learned.left,
+            header: learned.header.clone(),
+        })
+    }
+}
+
+fn bad(gauge: &mut Gauge, breaker: Fragile, at: i64) -> Option<(&'static str, &'static str)> {
+    gauge.bad(breaker, at).map(|from| (from, "open"))
+}

@@ -1,0 +1,114 @@
+//! How many runs agents may create: under one root, in one workspace, and how fast.
+
+use crate::db::Tx;
+use crate::gauge::Gauge;
+use crate::submit::Entry;
+use crate::{StoreError, Take};
+
+/// The bounds on what agents create; all of them hold over all processes and restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// The root that the new run is under.
+    pub root: String,
+    /// Runs created by agents under it, ever.
+    pub tasks_per_root: u32,
+    /// The workspace it belongs to.
+    pub workspace: String,
+    /// Open runs created by agents there.
+    pub tasks_per_workspace: u32,
+    /// Runs created under the root at a stretch.
+    pub burst: u32,
+    /// Runs created under it in ten seconds after that.
+    pub rate: u32,
+}
+
+/// A fuse that forbids another run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blown {
+    /// `tasks_per_root`, `tasks_per_workspace` or `spawn_rate`.
+    pub fuse: &'static str,
+    /// What the count would be.
+    pub value: u64,
+    /// What it may be.
+    pub limit: u64,
+    /// Seconds after which it may be asked again, if that is a matter of time.
+    pub retry_after_s: Option<u64>,
+}
+
+impl Growth {
+    fn under_root(&self) -> String {
+        format!("created {}", self.root)
+    }
+
+    fn in_workspace(&self) -> String {
+        format!("workspace {}", self.workspace)
+    }
+
+    fn rate(&self) -> Take {
+        let per_second = f64::from(self.rate) / 10.0;
+        let rate = crate::Rate { capacity: f64::from(self.burst), per_second };
+        Take {
+            name: self.under_root(),
+            units: 1.0,
+            rate: Some(rate),
+            width: Some(u32::MAX),
+            breaker: None,
+        }
+    }
+
+    /// The fuse that forbids it, if one does.
+    pub(crate) fn forbids(&self, tx: &mut dyn Tx, at: i64) -> Result<Option<Blown>, StoreError> {
+        let under = Gauge::find(tx, &self.under_root(), at)?;
+        let created = u64::try_from(under.used).unwrap_or_default();
+        let counted = |fuse, value: u64, limit: u32| {
+            let limit = u64::from(limit);
+            (value >= limit).then_some(Blown { fuse, value: value + 1, limit, retry_after_s: None })
+        };
+        if let Some(blown) = counted("tasks_per_root", created, self.tasks_per_root) {
+            return Ok(Some(blown));
+        }
+        let open = Gauge::find(tx, &self.in_workspace(), at)?.used;
+        let open = u64::try_from(open).unwrap_or_default();
+        if let Some(blown) = counted("tasks_per_workspace", open, self.tasks_per_workspace) {
+            return Ok(Some(blown));
+        }
+        let until = if self.burst == 0 { Some(i64::MAX) } else { self.until(&under, at) };
+        Ok(until.map(|until| {
+            let wait = u64::try_from((until - at) / 1_000_000).unwrap_or_default() + 1;
+            let limit = u64::from(self.burst);
+            let retry_after_s = (self.rate > 0 && self.burst > 0).then_some(wait);
+            Blown { fuse: "spawn_rate", value: limit + 1, limit, retry_after_s }
+        }))
+    }
+
+    fn until(&self, under: &Gauge, at: i64) -> Option<i64> {
+        under.holds(&self.rate(), at).map(|it| it.1.unwrap_or(at))
+    }
+
+    /// Counts a run that was created.
+    pub(crate) fn count(&self, tx: &mut dyn Tx, new: &Entry, at: i64) -> Result<(), StoreError> {
+        let name = self.under_root();
+        let mut under = Gauge::find(tx, &name, at)?;
+        under.take(&self.rate(), at);
+        under.keep(tx, &name)?;
+        let sql = "INSERT INTO hold(run, step, name) SELECT pos, 0, $2 FROM run WHERE id = $1
+            ON CONFLICT DO NOTHING";
+        let name = self.in_workspace();
+        if tx.exec(sql, &[new.run().into(), (&name).into()])? > 0 {
+            let mut open = Gauge::find(tx, &name, at)?;
+            open.used += 1;
+            open.keep(tx, &name)?;
+        }
+        Ok(())
+    }
+}
+
+/// The run is over: it counts no more among the open ones that agents created.
+pub(crate) fn is_over(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM hold WHERE run = $1 AND step = 0 RETURNING name";
+    for row in tx.query(sql, &[pos.into()])? {
+        let sql = "UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0";
+        tx.exec(sql, &[(&row.text(0)?).into()])?;
+    }
+    Ok(())
+}
