@@ -136,7 +136,7 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
                     ms: ms(),
                     documents: vec![],
                 };
-                return Outcome::Done(left.into_iter().chain([returned]).collect());
+                return Outcome::done(left.into_iter().chain([returned]).collect());
             }
             let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
             let result = tokio::time::timeout(hands.tool_timeout, using).await;
@@ -155,7 +155,7 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
                 ms: ms(),
                 documents: vec![],
             };
-            Outcome::Done(vec![returned])
+            Outcome::done(vec![returned])
         }
         (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
     }
@@ -169,19 +169,22 @@ async fn ask(
     request: &Request,
 ) -> Outcome {
     match hands.models.ask(provider, request).await {
-        Ok(reply) => Outcome::Done(vec![Event::ModelReplied(Box::new(ModelReplied {
-            step,
-            reply: reply.raw,
-            text: reply.text,
-            calls: reply.calls,
-            finish: reply.finish,
-            usage: reply.usage,
-            model: name.to_string(),
-            first_token_ms: reply.first_token_ms,
-            ms: reply.ms,
-            asked_again: reply.asked_again,
-            micro_usd: None,
-        }))]),
+        Ok(reply) => Outcome::Done {
+            events: vec![Event::ModelReplied(Box::new(ModelReplied {
+                step,
+                reply: reply.raw,
+                text: reply.text,
+                calls: reply.calls,
+                finish: reply.finish,
+                usage: reply.usage,
+                model: name.to_string(),
+                first_token_ms: reply.first_token_ms,
+                ms: reply.ms,
+                asked_again: reply.asked_again,
+                micro_usd: None,
+            }))],
+            learned: reply.learned,
+        },
         Err(fault) => Outcome::Failed {
             failure: Failure {
                 step,
@@ -194,6 +197,7 @@ async fn ask(
                 asked_again: fault.asked_again,
             },
             retry_after: fault.retry_after,
+            learned: fault.learned,
         },
     }
 }

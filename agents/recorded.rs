@@ -113,7 +113,8 @@ fn outcome(begun: &StepBegun, left: Option<&Event>, event: &Event) -> Outcome {
     let mut event = event.clone();
     if let Event::StepFailed(mut failure) = event {
         (failure.step, failure.attempt, failure.retry_at) = (begun.step, begun.attempt, None);
-        return Outcome::Failed { failure, retry_after: Some(Duration::ZERO) };
+        let (retry_after, learned) = (Some(Duration::ZERO), Vec::new());
+        return Outcome::Failed { failure, retry_after, learned };
     }
     if let Event::ModelReplied(reply) = &mut event {
         reply.step = begun.step;
@@ -121,5 +122,5 @@ fn outcome(begun: &StepBegun, left: Option<&Event>, event: &Event) -> Outcome {
     if let Event::ToolReturned { step, .. } = &mut event {
         *step = begun.step;
     }
-    Outcome::Done(left.cloned().into_iter().chain([event]).collect())
+    Outcome::done(left.cloned().into_iter().chain([event]).collect())
 }

@@ -245,8 +245,10 @@ impl Drive {
         outcome: Result<Outcome, tokio::task::JoinError>,
     ) {
         match outcome {
-            Ok(Outcome::Done(events)) => events.into_iter().for_each(|it| batch.fact(run, it)),
-            Ok(Outcome::Failed { mut failure, retry_after }) => {
+            Ok(Outcome::Done { events, learned: _ }) => {
+                events.into_iter().for_each(|it| batch.fact(run, it))
+            }
+            Ok(Outcome::Failed { mut failure, retry_after, learned: _ }) => {
                 let again = failure.retryable && has_tries(run, failure.code);
                 failure.retry_at = again.then(|| retry_at(&self.house.world, run, retry_after));
                 batch.fact(run, Event::StepFailed(failure));

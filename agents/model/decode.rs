@@ -72,7 +72,8 @@ pub(crate) fn read(
     let finish = settled(asked, finish, text.trim().is_empty(), &mut calls)?;
     let raw = Value::Object(message);
     let usage = usage(counted.as_ref(), sent, raw.to_string().len());
-    Ok(Reply { raw, text, calls, finish, usage, first_token_ms: 0, ms: 0, asked_again: 0 })
+    let learned = Vec::new();
+    Ok(Reply { raw, text, calls, finish, usage, first_token_ms: 0, ms: 0, asked_again: 0, learned })
 }
 
 /// Whether the model was stopped before it could say anything, which asking again does not mend.

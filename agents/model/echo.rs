@@ -78,6 +78,7 @@ mod tests {
             first_token_ms: 0,
             ms: 0,
             asked_again: 0,
+            learned: Vec::new(),
         }
     }
 

@@ -3,6 +3,8 @@
 use callboard_trace::{Call, Finish, Purpose, Usage};
 use serde_json::Value;
 
+use super::learned::Learned;
+
 /// The field of an assistant message that keeps the items of the Responses API as they came.
 pub(crate) const ITEMS: &str = "response_items";
 
@@ -62,4 +64,6 @@ pub struct Reply {
     pub ms: u64,
     /// Exchanges it took beyond the first: see [`callboard_trace::ModelReplied::asked_again`].
     pub asked_again: u32,
+    /// What the provider told of its limits.
+    pub learned: Vec<Learned>,
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use callboard_trace::FailureCode;
 
+use super::learned::Learned;
+
 /// Why an attempt brought no reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// What kind of failure.
     pub code: FailureCode,
@@ -19,6 +21,8 @@ pub struct Fault {
     pub ms: u64,
     /// Exchanges it took beyond the first.
     pub asked_again: u32,
+    /// What the provider told of its limits.
+    pub learned: Vec<Learned>,
 }
 
 /// The longest message of a fault, in characters.
@@ -30,7 +34,8 @@ const BACKOFF_MAX_S: u64 = 60;
 impl Fault {
     pub(crate) fn new(code: FailureCode, retryable: bool, message: impl Into<String>) -> Fault {
         let message = one_line(&message.into());
-        Fault { code, message, retryable, retry_after: None, ms: 0, asked_again: 0 }
+        let (retry_after, learned) = (None, Vec::new());
+        Fault { code, message, retryable, retry_after, ms: 0, asked_again: 0, learned }
     }
 
     pub(crate) fn took(mut self, ms: u64) -> Fault {

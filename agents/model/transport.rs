@@ -13,6 +13,7 @@ use http::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::filter::{Filter, Seen, Shape, Stop};
+use super::learned::{Learned, learned};
 use super::retry_after::retry_after;
 
 /// Microseconds since 1970.
@@ -55,6 +56,7 @@ struct Known {
     broken: Option<Broken>,
     seen: Seen,
     first_byte: Option<Instant>,
+    learned: Vec<Learned>,
 }
 
 impl Probe {
@@ -68,6 +70,10 @@ impl Probe {
 
     pub(crate) fn first_byte(&self) -> Option<Instant> {
         self.with(|it| it.first_byte)
+    }
+
+    pub(crate) fn learned(&self) -> Vec<Learned> {
+        self.with(|it| it.learned.clone())
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
@@ -139,8 +145,10 @@ impl Transport {
             Ok(Ok(response)) => response,
         };
         let (status, headers) = (response.status(), response.headers().clone());
+        let now = (self.clock)();
+        probe.with(|it| it.learned = learned(&headers, now));
         if !status.is_success() {
-            let retry_after = retry_after(&headers, (self.clock)(), self.retry_after_max);
+            let retry_after = retry_after(&headers, now, self.retry_after_max);
             let body = self.error_body(response).await;
             let broken = Broken::Refused { status: status.as_u16(), body, retry_after };
             return probe.broke(broken).map_err(boxed);

@@ -1,7 +1,6 @@
 //! One attempt at an OpenAI-compatible endpoint, from the request to a reply or a fault.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use callboard_trace::FailureCode;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::classify::{Asked, refused, told};
 use super::complaint::{Complaint, found};
@@ -27,6 +26,7 @@ use super::manners::Manners;
 use super::miss::{Miss, ended, missed};
 use super::redact::Secrets;
 use super::transport::{Clock, Door, Probe, Transport};
+use super::trying::Try;
 
 /// One endpoint: its connections, its secrets, and what was learned about it.
 pub(crate) struct Wire {
@@ -46,23 +46,6 @@ const EVERY: &str = "";
 
 /// How long the tail of a stream is waited for after the message was complete.
 const TAIL: Duration = Duration::from_secs(5);
-
-/// One attempt while it goes on.
-struct Try<'a> {
-    asked: Asked<'a>,
-    trace: Option<&'a str>,
-    begun: Instant,
-    /// Exchanges begun.
-    count: AtomicU32,
-}
-
-impl Try<'_> {
-    /// Counts what is about to be sent.
-    fn exchange<T>(&self, chat: T) -> T {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        chat
-    }
-}
 
 impl Wire {
     pub(crate) fn new(provider: &str, endpoint: &Endpoint, limits: &Limits, clock: Clock) -> Wire {
@@ -87,9 +70,9 @@ impl Wire {
         let trying = self.trying(&request.model, request.traceparent.as_deref());
         let answer = self.in_time(&trying, self.converge(&trying, request)).await;
         let ms = trying.begun.elapsed().as_millis() as u64;
-        let asked_again = trying.count.load(Ordering::Relaxed).saturating_sub(1);
+        let asked_again = trying.asked_again();
         match answer {
-            Ok(reply) => Ok(Reply { ms, asked_again, ..reply }),
+            Ok(reply) => Ok(Reply { ms, asked_again, learned: trying.learned(), ..reply }),
             Err(fault) => Err(Fault { asked_again, ..fault.took(ms) }),
         }
     }
@@ -135,8 +118,7 @@ impl Wire {
     }
 
     fn trying<'a>(&'a self, model: &'a str, trace: Option<&'a str>) -> Try<'a> {
-        let (begun, count) = (Instant::now(), AtomicU32::new(0));
-        Try { asked: self.asked(model), trace, begun, count }
+        Try::new(self.asked(model), trace)
     }
 
     async fn in_time<T>(
@@ -146,7 +128,8 @@ impl Wire {
     ) -> Result<T, Fault> {
         let total = Duration::from_secs(self.endpoint.total_s);
         let answer = timeout(total, Box::pin(work)).await;
-        answer.unwrap_or_else(|_| Err(self.too_late(&trying.asked)))
+        let answer = answer.unwrap_or_else(|_| Err(self.too_late(&trying.asked)));
+        answer.map_err(|fault| Fault { learned: trying.learned(), ..fault })
     }
 
     async fn converge(&self, trying: &Try<'_>, request: &Request) -> Result<Reply, Fault> {
@@ -193,7 +176,7 @@ impl Wire {
         body: &Value,
     ) -> Result<Reply, Miss> {
         let asked = &trying.asked;
-        let (probe, client) = self.client(trying.trace, Shape::Expected)?;
+        let (probe, client) = self.client(trying, Shape::Expected)?;
         let chat = client.chat().path(dialect.path());
         let chat = trying.exchange(chat.map_err(|it| missed(asked, &probe, &it))?);
         let opened = chat.create_stream_byot::<_, Value>(body).await;
@@ -259,7 +242,7 @@ impl Wire {
         path: &str,
         body: &Value,
     ) -> Result<(Arc<Probe>, Value), Miss> {
-        let (probe, client) = self.client(trying.trace, Shape::Body)?;
+        let (probe, client) = self.client(trying, Shape::Body)?;
         let missed = |it: OpenAIError| missed(&trying.asked, &probe, &it);
         let chat = trying.exchange(client.chat().path(path).map_err(missed)?);
         let answer = chat.create_byot::<_, Value>(body).await.map_err(missed)?;
@@ -286,15 +269,15 @@ impl Wire {
 
     fn client(
         &self,
-        trace: Option<&str>,
+        trying: &Try<'_>,
         shape: Shape,
     ) -> Result<(Arc<Probe>, async_openai::Client<Door>), Fault> {
         let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
         let mut headers = headers.clone();
-        if let Some(Ok(trace)) = trace.map(HeaderValue::from_str) {
+        if let Some(Ok(trace)) = trying.trace.map(HeaderValue::from_str) {
             headers.insert("traceparent", trace);
         }
-        let probe = Arc::new(Probe::default());
+        let probe = trying.probe();
         let client = transport.client(headers, shape, &probe);
         Ok((probe, client))
     }

@@ -7,6 +7,7 @@ mod ask;
 mod cancel;
 mod embed;
 mod faults;
+mod learned;
 mod lessons;
 mod replies;
 mod responses;
