@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::rules::listing;
-use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
+use crate::run::{Alert, Asking, Child, Declined, OpenTool, Replied, Run, Said};
 use crate::shelf::LIST;
-use crate::{answer, notes, person};
+use crate::{answer, notes, person, spending};
 
 impl Run {
     /// Folds a run from its whole journal. `None` if it does not begin with a `run_started`
@@ -41,11 +41,20 @@ impl Run {
         match event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => self.replied(reply),
-            Event::ToolReturned { step, call, ok, result, .. } => {
+            Event::ToolReturned { step, call, ok, result, ms, documents } => {
                 self.steps = self.steps.max(*step);
+                self.tool_spent(*step, *ms, documents);
                 self.returned(call, *ok, result);
             }
             Event::StepFailed(failure) => self.failed(failure),
+            Event::StepWaiting(waiting) => self.held = Some(waiting.clone()),
+            Event::BudgetAlerted { node, dimension, used, limit, pct } => self.alerts.push(Alert {
+                node: node.clone(),
+                dimension: dimension.clone(),
+                used: *used,
+                limit: *limit,
+                pct: *pct,
+            }),
             Event::HandedOff(handoff) => self.handed_off(handoff),
             Event::PlanMade { plan, steps, agents, .. } => {
                 self.plan = Some(Plan::read(plan, steps, agents));
@@ -89,12 +98,10 @@ impl Run {
             | Event::RunStarted(_)
             | Event::RankSet { .. }
             | Event::Embedded { .. }
-            | Event::StepWaiting(_)
             | Event::LimitsLearned { .. }
             | Event::BreakerChanged { .. }
             | Event::Forgotten { .. }
             | Event::Checked { .. }
-            | Event::BudgetAlerted { .. }
             | Event::BudgetSet { .. }
             | Event::Checkpointed { .. }
             | Event::Delivered { .. }
@@ -106,14 +113,15 @@ impl Run {
 
     fn begun(&mut self, step: &StepBegun) {
         self.steps = self.steps.max(step.step);
+        self.spent = self.spent.and(step.reserved);
+        self.held = None;
         match &step.work {
             Work::Model { purpose, provider, model, .. } => {
-                self.asked(step.step, purpose, provider, model);
+                self.asked(step, purpose, provider, model);
             }
             Work::Tool { call, tool, repeatable, server, .. } => {
                 if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step.step) {
-                    tool.open = true;
-                    tool.may_rerun = false;
+                    (tool.open, tool.may_rerun, tool.reserved) = (true, false, step.reserved);
                     return;
                 }
                 let asked = self.calls.iter().find(|it| it.id == *call).cloned();
@@ -129,18 +137,21 @@ impl Run {
                         may_rerun: false,
                         skipped: false,
                         open: true,
+                        reserved: step.reserved,
                     });
                 }
             }
         }
     }
 
-    fn asked(&mut self, step: u32, purpose: &Purpose, provider: &str, model: &str) {
+    fn asked(&mut self, begun: &StepBegun, purpose: &Purpose, provider: &str, model: &str) {
+        let chain = &self.started.agent.models;
+        let at = chain.iter().position(|it| it.provider == provider && it.model == model);
+        let step = begun.step;
         if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
             asking.open = true;
             asking.begun += 1;
-            let chain = &self.started.agent.models;
-            let at = chain.iter().position(|it| it.provider == provider && it.model == model);
+            asking.reserved = begun.reserved;
             if let Some(at) = at.filter(|at| *at != asking.model) {
                 (asking.model, asking.attempts, asking.rate_limited) = (at, 0, 0);
             }
@@ -156,20 +167,27 @@ impl Run {
         self.asking = Some(Asking {
             step,
             purpose: purpose.clone(),
-            model: 0,
+            model: at.unwrap_or_default(),
             begun: 1,
             attempts: 0,
             rate_limited: 0,
             lost: 0,
             open: true,
             failure: None,
+            reserved: begun.reserved,
         });
     }
 
     fn replied(&mut self, reply: &ModelReplied) {
         let used = reply.usage.input.saturating_add(reply.usage.output);
-        self.totals = self.totals.and(Totals { tokens: used, replies: 1, ..Totals::default() });
+        let micro_usd = reply.micro_usd.unwrap_or_default();
+        let unpriced = u64::from(reply.micro_usd.is_none() && !self.is_human());
+        let totals = Totals { tokens: used, replies: 1, handoffs: 0, micro_usd, unpriced };
+        self.totals = self.totals.and(totals);
         let asking = self.asking.take();
+        if let Some(asking) = &asking {
+            self.settle(asking.reserved, spending::of_reply(reply));
+        }
         let purpose = asking.map_or(Purpose::Turn, |it| it.purpose);
         if purpose == Purpose::Turn {
             self.turns += 1;
@@ -257,6 +275,8 @@ impl Run {
         if let Some(tool) = self.tools.iter_mut().find(|it| it.step == failure.step) {
             tool.open = false;
             tool.lost += u32::from(lost);
+            let reserved = std::mem::take(&mut tool.reserved);
+            self.spent = self.spent.less(reserved).and(spending::of_failure(reserved, failure));
             let call = tool.call.id.clone();
             if !cut_off {
                 self.returned(&call, false, &json!({ "error": failure.message }));
@@ -266,6 +286,8 @@ impl Run {
             return;
         };
         asking.open = false;
+        let reserved = std::mem::take(&mut asking.reserved);
+        self.spent = self.spent.less(reserved).and(spending::of_failure(reserved, failure));
         if cut_off {
             asking.lost += u32::from(lost);
         } else {

@@ -3,6 +3,7 @@
 //! `Run` and `next` never wait and never do IO; `perform` does the IO of one step. Nothing here
 //! starts another agent: it can only say so.
 
+mod afford;
 mod answer;
 mod fold;
 mod gathered;
@@ -19,17 +20,20 @@ mod retry;
 mod rules;
 mod run;
 mod shelf;
+mod spending;
 mod step;
 mod toolbox;
 mod words;
 
+pub use afford::{Afford, LEAST_OUTPUT, affords, alert, kept_back};
 pub use answer::{artifact_of, noted};
 pub use next::next;
 pub use outcome::Outcome;
 pub use perform::{Hands, Prepared, perform, prepare_model, prepare_tool};
 pub use person::declines;
 pub use recorded::Recorded;
+pub use rules::growth::creation_refused;
 pub use rules::handoff::declined;
-pub use run::{Declined, Run};
+pub use run::{Alert, Declined, Run};
 pub use step::{Asked, Declared, Draft, Step};
 pub use toolbox::{Answer, Board, ToolServers};

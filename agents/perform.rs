@@ -1,10 +1,13 @@
 //! How one step is done: the only place of an agent that waits on the outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use callboard_trace::{Event, Failure, ModelReplied, Purpose, Spend, StepBegun, Work};
+use callboard_config::budget::Price;
+use callboard_trace::{Event, Failure, FailureCode, ModelReplied, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use crate::model::{Models, Request};
 use crate::outcome::Outcome;
@@ -12,6 +15,9 @@ use crate::recorded::Recorded;
 use crate::shelf::LIST;
 use crate::toolbox::{Board, Errand, ToolServers, use_tool};
 use crate::{Asked, Run, answer, prompt};
+
+/// The tool that shows a document.
+const READ: &str = "read";
 
 /// What an agent reaches the world with.
 #[derive(Clone)]
@@ -23,7 +29,7 @@ pub struct Hands {
     /// The tool servers of the team.
     pub servers: ToolServers,
     /// Seconds one tool call may take.
-    pub tool_timeout: std::time::Duration,
+    pub tool_timeout: Duration,
     /// Where outcomes come from instead, when a run is taken again from its record.
     pub recorded: Option<Arc<Recorded>>,
 }
@@ -35,14 +41,21 @@ pub struct Prepared {
     provider: String,
     request: Option<Request>,
     errand: Option<Errand>,
+    /// Tokens of the prompt, as its bytes suggest.
+    input: u64,
+    price: Option<Price>,
+    /// How long it may take at most, as the run's budget has it.
+    left_ms: Option<u64>,
 }
 
 /// Prepares a model step: the prompt is derived here, before the step's own record is folded.
-pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
+pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared {
     let model = &run.started.agent.models[asked.model];
     let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
-    let hash = Sha256::digest(serde_json::to_vec(&messages).unwrap_or_default());
+    let written = serde_json::to_vec(&messages).unwrap_or_default();
+    let hash = Sha256::digest(&written);
+    let input = tokens(written.len() + serde_json::to_vec(&tools).map_or(0, |it| it.len()));
     let begun = StepBegun {
         step: asked.step,
         attempt: asked.attempt,
@@ -53,7 +66,7 @@ pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
             messages: messages.len(),
             prompt: hex(&hash),
         },
-        reserved: Spend::default(),
+        reserved: reserved(input, model.max_output, price),
     };
     let request = Request {
         agent: run.name().to_string(),
@@ -73,8 +86,39 @@ pub fn prepare_model(run: &Run, asked: &Asked) -> Prepared {
         traceparent: Some(traceparent(run, asked.step)),
         response_format: prompt::form(run, &asked.purpose),
     };
-    let (run, provider) = (run.id.clone(), model.provider.clone());
-    Prepared { begun, run, provider, request: Some(request), errand: None }
+    let (id, provider) = (run.id.clone(), model.provider.clone());
+    let left_ms = left_ms(run);
+    Prepared {
+        begun,
+        run: id,
+        provider,
+        request: Some(request),
+        errand: None,
+        input,
+        price,
+        left_ms,
+    }
+}
+
+/// Tokens of so many bytes, where nobody counted them.
+fn tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// The most that a model step may cost.
+fn reserved(input: u64, max_output: u32, price: Option<Price>) -> Spend {
+    let output = u64::from(max_output);
+    Spend {
+        tokens: input + output,
+        micro_usd: price.map_or(0, |it| it.micro_usd(input, 0, output)),
+        model_calls: 1,
+        ..Spend::default()
+    }
+}
+
+/// What is left of the run's time inside steps.
+fn left_ms(run: &Run) -> Option<u64> {
+    run.started.budget.ms.map(|it| it.saturating_sub(run.spent.ms).max(1))
 }
 
 /// The W3C trace context of a step: the root's trace, and a span made of the step's own name.
@@ -88,7 +132,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Prepares a tool step.
-pub fn prepare_tool(run: &Run, begun: StepBegun) -> Prepared {
+pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
+    begun.reserved = Spend { tool_calls: 1, ..Spend::default() };
     let errand = match &begun.work {
         Work::Tool { tool, server: Some(server), .. } => Some(Errand {
             server: server.clone(),
@@ -98,13 +143,52 @@ pub fn prepare_tool(run: &Run, begun: StepBegun) -> Prepared {
         }),
         Work::Tool { server: None, .. } | Work::Model { .. } => None,
     };
-    Prepared { begun, run: run.id.clone(), provider: String::new(), request: None, errand }
+    let left_ms = left_ms(run);
+    let (run, provider) = (run.id.clone(), String::new());
+    Prepared { begun, run, provider, request: None, errand, input: 0, price: None, left_ms }
 }
 
 impl Prepared {
     /// The record that says it begins.
     pub fn begun(&self) -> &StepBegun {
         &self.begun
+    }
+
+    /// Tokens of its prompt, as its bytes suggest.
+    pub fn input(&self) -> u64 {
+        self.input
+    }
+
+    /// What its model costs, if anybody said.
+    pub(crate) fn price(&self) -> Option<Price> {
+        self.price
+    }
+
+    /// Tokens that the reply may have, where so much is left of a dimension.
+    pub(crate) fn room(&self, dimension: &str, left: u64) -> Option<u32> {
+        self.request.as_ref()?;
+        let tokens = match (dimension, self.price) {
+            ("tokens", _) => left.saturating_sub(self.input),
+            ("usd", Some(price)) if price.output > 0.0 => {
+                let rest = left.saturating_sub(price.micro_usd(self.input, 0, 0) + 1);
+                (rest as f64 / price.output) as u64
+            }
+            _ => return None,
+        };
+        u32::try_from(tokens).ok()
+    }
+
+    /// What it sets aside with a shorter reply.
+    pub(crate) fn reserved_with(&self, max_output: u32) -> Spend {
+        reserved(self.input, max_output, self.price)
+    }
+
+    /// Lets the reply have so many tokens at most.
+    pub fn cut(&mut self, max_output: u32) {
+        if let Some(request) = &mut self.request {
+            request.max_output = request.max_output.min(max_output);
+            self.begun.reserved = reserved(self.input, request.max_output, self.price);
+        }
     }
 }
 
@@ -113,81 +197,95 @@ pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
     if let Some(recorded) = &hands.recorded {
         return recorded.perform(step.run, step.begun).await;
     }
-    match (step.begun.work, step.request) {
-        (Work::Model { provider, model, .. }, Some(request)) => {
-            let name = format!("{provider}/{model}");
-            let begun = (step.begun.step, step.begun.attempt);
-            ask(hands, begun, &step.provider, &name, &request).await
+    match (&step.begun.work, &step.request) {
+        (Work::Model { .. }, Some(request)) => {
+            let left = step.left_ms.map_or(Duration::MAX, Duration::from_millis);
+            let asked = timeout(left, ask(hands, &step, request)).await;
+            asked.unwrap_or_else(|_| out_of_time(&step, left))
         }
-        (Work::Tool { call, tool, arguments, .. }, _) => {
-            let started = tokio::time::Instant::now();
-            let ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let step_no = step.begun.step;
-            if let Some(errand) = step.errand {
-                let done = hands.servers.run(&errand, &arguments).await;
-                let key = format!("{tool} ({call})");
-                let left = done.whole.map(|it| answer::noted("notes", &key, it).0);
-                let (ok, result) = (done.ok, done.result);
-                let returned = Event::ToolReturned {
-                    step: step_no,
-                    call,
-                    ok,
-                    result,
-                    ms: ms(),
-                    documents: vec![],
-                };
-                return Outcome::done(left.into_iter().chain([returned]).collect());
-            }
-            let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
-            let result = tokio::time::timeout(hands.tool_timeout, using).await;
-            let result = result.unwrap_or_else(|_| {
-                Err(format!("`{tool}` gave no answer in {} s", hands.tool_timeout.as_secs()))
-            });
-            let (ok, result) = match result {
-                Ok(result) => (true, result),
-                Err(error) => (false, json!({ "error": error })),
-            };
-            let returned = Event::ToolReturned {
-                step: step_no,
-                call,
-                ok,
-                result,
-                ms: ms(),
-                documents: vec![],
-            };
-            Outcome::done(vec![returned])
-        }
+        (Work::Tool { .. }, _) => call(hands, step).await,
         (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
     }
 }
 
-async fn ask(
-    hands: &Hands,
-    (step, attempt): (u32, u32),
-    provider: &str,
-    name: &str,
-    request: &Request,
-) -> Outcome {
-    match hands.models.ask(provider, request).await {
-        Ok(reply) => Outcome::Done {
-            events: vec![Event::ModelReplied(Box::new(ModelReplied {
-                step,
+/// The run's own budget ends the step before anything else does.
+fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
+    let seconds = left.as_secs_f64();
+    let failure = Failure {
+        step: step.begun.step,
+        attempt: step.begun.attempt,
+        code: FailureCode::Timeout,
+        message: format!("no reply in the {seconds:.1} s that the run's budget had left"),
+        retryable: false,
+        retry_at: None,
+        ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+        asked_again: 0,
+    };
+    Outcome::Failed { failure, retry_after: None, learned: Vec::new() }
+}
+
+async fn call(hands: &Hands, step: Prepared) -> Outcome {
+    let Work::Tool { call, tool, arguments, .. } = step.begun.work else {
+        unreachable!("only a tool is called")
+    };
+    let started = tokio::time::Instant::now();
+    let most = step
+        .left_ms
+        .map_or(hands.tool_timeout, |it| hands.tool_timeout.min(Duration::from_millis(it)));
+    let late = || format!("`{tool}` gave no answer in {} s", most.as_secs());
+    let mut left = None;
+    let mut documents = Vec::new();
+    let (ok, result) = match &step.errand {
+        Some(errand) => match timeout(most, hands.servers.run(errand, &arguments)).await {
+            Ok(done) => {
+                left =
+                    done.whole.map(|it| answer::noted("notes", &format!("{tool} ({call})"), it).0);
+                (done.ok, done.result)
+            }
+            Err(_) => (false, json!({ "error": late(), "unavailable": true })),
+        },
+        None => {
+            let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
+            match timeout(most, using).await.unwrap_or_else(|_| Err(late())) {
+                Ok(result) => {
+                    documents.extend((tool == READ).then(|| answer::artifact_id(&result)));
+                    (true, result)
+                }
+                Err(error) => (false, json!({ "error": error })),
+            }
+        }
+    };
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let returned = Event::ToolReturned { step: step.begun.step, call, ok, result, ms, documents };
+    Outcome::done(left.into_iter().chain([returned]).collect())
+}
+
+async fn ask(hands: &Hands, step: &Prepared, request: &Request) -> Outcome {
+    let StepBegun { step: number, attempt, .. } = step.begun;
+    match hands.models.ask(&step.provider, request).await {
+        Ok(reply) => {
+            let usage = reply.usage;
+            let micro_usd =
+                step.price.map(|it| it.micro_usd(usage.input, usage.cached, usage.output));
+            let replied = ModelReplied {
+                step: number,
                 reply: reply.raw,
                 text: reply.text,
                 calls: reply.calls,
                 finish: reply.finish,
-                usage: reply.usage,
-                model: name.to_string(),
+                usage,
+                model: format!("{}/{}", step.provider, request.model),
                 first_token_ms: reply.first_token_ms,
                 ms: reply.ms,
                 asked_again: reply.asked_again,
-                micro_usd: None,
-            }))],
-            learned: reply.learned,
-        },
+                micro_usd,
+            };
+            let events = vec![Event::ModelReplied(Box::new(replied))];
+            Outcome::Done { events, learned: reply.learned }
+        }
         Err(fault) => Outcome::Failed {
             failure: Failure {
-                step,
+                step: number,
                 attempt,
                 code: fault.code,
                 message: fault.message,

@@ -1,9 +1,11 @@
 //! One agent working on one task: everything known about it, folded from its records.
 
+use std::collections::BTreeSet;
+
 use callboard_config::{AgentName, Kind};
 use callboard_trace::{
-    ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Started,
-    Stop, Totals, Trouble,
+    ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Spend,
+    Started, Stop, Totals, Trouble, Waiting,
 };
 use serde_json::Value;
 
@@ -54,6 +56,14 @@ pub struct Run {
     pub plan: Option<Plan>,
     /// What it and its ended children used.
     pub totals: Totals,
+    /// What its own steps spent, and what those in progress set aside.
+    pub spent: Spend,
+    /// What is told of budgets that are used for the most part.
+    pub alerts: Vec<Alert>,
+    /// The gate that its next step waits at.
+    pub held: Option<Waiting>,
+    /// Hashes of the documents it was shown.
+    pub documents: BTreeSet<String>,
     /// Its end.
     pub end: Option<Finished>,
 }
@@ -67,6 +77,21 @@ pub enum Said {
     Tool { call: String, result: Value },
     /// Something the engine or a caller says.
     Note(String),
+}
+
+/// A budget that is used for the most part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// `run`, `task`, `share` or `day`.
+    pub node: String,
+    /// Such as `tokens`.
+    pub dimension: String,
+    /// What is used, in the unit of the dimension.
+    pub used: f64,
+    /// What there may be.
+    pub limit: f64,
+    /// Per cent of it.
+    pub pct: f64,
 }
 
 /// A model step without a reply.
@@ -90,6 +115,8 @@ pub struct Asking {
     pub open: bool,
     /// Why the last one failed.
     pub failure: Option<Failure>,
+    /// What the one in progress set aside.
+    pub reserved: Spend,
 }
 
 /// A tool step in progress.
@@ -113,6 +140,8 @@ pub struct OpenTool {
     pub skipped: bool,
     /// Whether one is in progress.
     pub open: bool,
+    /// What the one in progress set aside.
+    pub reserved: Spend,
 }
 
 /// The last reply and why the model had been asked.
@@ -205,6 +234,10 @@ impl Run {
             questions: Vec::new(),
             plan: None,
             totals: Totals::default(),
+            spent: Spend::default(),
+            alerts: Vec::new(),
+            held: None,
+            documents: BTreeSet::new(),
             end: None,
         }
     }

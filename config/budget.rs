@@ -38,6 +38,39 @@ impl Caps {
         *self == Caps { usd_is_written: self.usd_is_written, ..Caps::default() }
     }
 
+    /// These limits, and the others where these say nothing.
+    #[must_use]
+    pub fn or(self, other: Caps) -> Caps {
+        Caps {
+            tokens: self.tokens.or(other.tokens),
+            micro_usd: self.micro_usd.or(other.micro_usd),
+            ms: self.ms.or(other.ms),
+            model_calls: self.model_calls.or(other.model_calls),
+            tool_calls: self.tool_calls.or(other.tool_calls),
+            documents: self.documents.or(other.documents),
+            usd_is_written: if self.micro_usd.is_some() {
+                self.usd_is_written
+            } else {
+                other.usd_is_written
+            },
+        }
+    }
+
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, n: u64) -> Caps {
+        let more = |it: Option<u64>| it.map(|it| it.saturating_mul(n));
+        Caps {
+            tokens: more(self.tokens),
+            micro_usd: more(self.micro_usd),
+            ms: more(self.ms),
+            model_calls: more(self.model_calls),
+            tool_calls: more(self.tool_calls),
+            documents: more(self.documents),
+            usd_is_written: self.usd_is_written,
+        }
+    }
+
     /// The smaller of both, dimension by dimension.
     #[must_use]
     pub fn within(self, other: Caps) -> Caps {

@@ -1,6 +1,7 @@
 //! What may be asked of the desk, and what it answers with.
 
 use callboard_config::AgentName;
+use callboard_config::budget::Caps;
 use callboard_trace::{ArtifactRef, Caller, Record, RunId, State, Summary};
 use serde::Serialize;
 
@@ -21,6 +22,10 @@ pub struct Ask {
     pub fresh: bool,
     /// Seconds until the root ends; `None` = the team's limit.
     pub deadline_s: Option<u64>,
+    /// What the task may spend with all its runs; what it leaves open is the team's limit.
+    pub budget: Option<Caps>,
+    /// How many tasks it stands for: those of a plan, else 1.
+    pub tasks: u64,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
     /// Who asks.

@@ -1,6 +1,8 @@
 //! One write in the making: the records of a step, the children it starts, whom it tells.
 
-use callboard_agents::{Draft, Prepared, Run, Step, declined, prepare_model, prepare_tool};
+use callboard_agents::{
+    Afford, Asked, Draft, Prepared, Run, Step, affords, declined, prepare_model, prepare_tool,
+};
 use callboard_store::NewRun;
 use callboard_trace::{
     Action, Control, EndState, Event, Fact, Failure, FailureCode, Finished, RunId, StepBegun, Stop,
@@ -25,17 +27,39 @@ pub(crate) struct Batch {
 }
 
 /// Whether the run rests, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// Until something happens, or that time (microseconds since 1970).
     Wait(Option<i64>),
     /// For good.
     Over,
+    /// Until its next step passes its gates.
+    Gated(Box<Pending>),
+}
+
+/// A step that begins as soon as its gates let it. The run has not heard of it yet.
+pub(crate) struct Pending {
+    /// Its records.
+    pub(crate) events: Vec<Event>,
+    /// What it is.
+    pub(crate) what: What,
+}
+
+/// What a gated step does.
+pub(crate) enum What {
+    /// Asks a model.
+    Model(Asked, Prepared),
+    /// Calls a tool.
+    Tool(Prepared),
+    /// Passes work on, as an agent thought of.
+    HandOff(Draft, NewRun),
 }
 
 impl Batch {
     /// Takes steps until the rules say wait: each is folded into the run at once.
     pub(crate) fn decide(&mut self, house: &House, root: &RunId, run: &mut Run) -> Rest {
+        if self.state.is_some() {
+            return Rest::Over;
+        }
         for _ in 0..STEPS_MAX {
             if let Some(rest) = self.take(house, root, run, callboard_agents::next(run)) {
                 return rest;
@@ -68,52 +92,109 @@ impl Batch {
             Step::Ask(asked) if asked.not_before.is_some_and(|it| it > run.now) => {
                 return Some(Rest::Wait(asked.not_before));
             }
-            Step::Ask(asked) => {
-                let prepared = prepare_model(run, &asked);
-                self.fact(run, Event::StepBegun(prepared.begun().clone()));
-                self.perform.push(prepared);
-            }
+            Step::Ask(asked) => return self.ask(house, run, asked),
             Step::Call { step, attempt, call, repeatable, server } => {
                 let arguments = call.arguments.clone().unwrap_or_default();
-                let (call, tool) = (call.id.clone(), call.tool);
-                let work = Work::Tool { call, tool, arguments, repeatable, server };
-                let begun = StepBegun::new(step, attempt, work);
-                self.fact(run, Event::StepBegun(begun.clone()));
-                self.perform.push(prepare_tool(run, begun));
+                let (id, tool) = (call.id.clone(), call.tool);
+                let work = Work::Tool { call: id, tool, arguments, repeatable, server };
+                let prepared = prepare_tool(run, StepBegun::new(step, attempt, work));
+                if let Afford::No(alert) = affords(run, &prepared) {
+                    self.fact(run, alert);
+                    let result = json!({ "error": "the budget has no tool call left" });
+                    self.answer(run, call.id, false, result);
+                } else {
+                    let events = vec![Event::StepBegun(prepared.begun().clone())];
+                    return Some(Rest::Gated(Box::new(Pending {
+                        events,
+                        what: What::Tool(prepared),
+                    })));
+                }
             }
             Step::Answer { call, ok, result, also } => {
                 for event in also {
                     self.fact(run, event);
                 }
-                let step = run.steps + 1;
-                self.fact(
-                    run,
-                    Event::ToolReturned { step, call, ok, result, ms: 0, documents: vec![] },
-                );
+                self.answer(run, call, ok, result);
             }
-            Step::HandOff(draft) => self.hand_off(house, root, run, draft),
+            Step::HandOff(draft) => return self.hand_off(house, root, run, draft),
             Step::Record(event) => self.fact(run, event),
         }
         self.state.map(|_| Rest::Over)
     }
 
-    fn hand_off(&mut self, house: &House, root: &RunId, run: &mut Run, mut draft: Draft) {
-        for event in std::mem::take(&mut draft.also) {
-            self.fact(run, event);
+    /// Takes the step that a refused creation leads to.
+    pub(crate) fn refused(&mut self, run: &mut Run, step: Step) {
+        match step {
+            Step::Answer { call, ok, result, also } => {
+                also.into_iter().for_each(|it| self.fact(run, it));
+                self.answer(run, call, ok, result);
+            }
+            Step::End(end) => self.end(run, end),
+            Step::Record(event) => self.fact(run, event),
+            Step::Ask(_) | Step::Call { .. } | Step::HandOff(_) | Step::Wait(_) => (),
         }
+    }
+
+    /// Prepares a model step, if the run's own budget bears it.
+    pub(crate) fn ask(&mut self, house: &House, run: &mut Run, asked: Asked) -> Option<Rest> {
+        let mut prepared = prepared(house, run, &asked);
+        match affords(run, &prepared) {
+            Afford::Yes => (),
+            Afford::Cut(most) => prepared.cut(most),
+            Afford::No(alert) => {
+                self.fact(run, alert);
+                return None;
+            }
+            Afford::Unpriced(end) => {
+                let Step::End(end) = *end else { return None };
+                self.end(run, end);
+                return Some(Rest::Over);
+            }
+        }
+        let events = vec![Event::StepBegun(prepared.begun().clone())];
+        Some(Rest::Gated(Box::new(Pending { events, what: What::Model(asked, prepared) })))
+    }
+
+    /// Answers a call at once.
+    pub(crate) fn answer(&mut self, run: &mut Run, call: String, ok: bool, result: Value) {
+        let step = run.steps + 1;
+        let documents = Vec::new();
+        self.fact(run, Event::ToolReturned { step, call, ok, result, ms: 0, documents });
+    }
+
+    fn hand_off(
+        &mut self,
+        house: &House,
+        root: &RunId,
+        run: &mut Run,
+        mut draft: Draft,
+    ) -> Option<Rest> {
+        let also = std::mem::take(&mut draft.also);
         let team = house.crew.team();
         let declared = run.plan.as_ref().and_then(|it| it.agent(&draft.to)).cloned();
         let Some(agent) = declared.or_else(|| team.agents.get(&draft.to).cloned()) else {
-            return self.nobody(run, draft);
+            also.into_iter().for_each(|it| self.fact(run, it));
+            self.nobody(run, draft);
+            return self.state.map(|_| Rest::Over);
         };
         let recorded = house.crew.hands().recorded;
         let named = recorded.and_then(|it| it.child(run, &draft));
         let (name, id) = named.unzip();
         let id = draft.id.take().or(id).unwrap_or_else(|| house.world.name("h_"));
         let named = (name.unwrap_or_else(|| house.world.run()), id);
-        let (new, handoff) = begin::child(&team, &agent, run, root, draft, named);
+        let (new, handoff) = begin::child(&team, &agent, run, root, draft.clone(), named);
+        let mut events = also;
+        events.push(Event::HandedOff(Box::new(handoff)));
+        if draft.plan.is_none() {
+            return Some(Rest::Gated(Box::new(Pending {
+                events,
+                what: What::HandOff(draft, new),
+            })));
+        }
+        // A declared step is no growth: its plan was taken in as a whole.
         self.spawn.push(new);
-        self.fact(run, Event::HandedOff(Box::new(handoff)));
+        events.into_iter().for_each(|it| self.fact(run, it));
+        None
     }
 
     /// The receiver left the team since this run began.
@@ -121,11 +202,8 @@ impl Batch {
         let message = format!("{} is no longer in the team", draft.to);
         match draft.call {
             Some(call) => {
-                let (step, result) = (run.steps + 1, json!({ "error": message }));
-                self.fact(
-                    run,
-                    Event::ToolReturned { step, call, ok: false, result, ms: 0, documents: vec![] },
-                );
+                let result = json!({ "error": message });
+                self.answer(run, call, false, result);
             }
             None => match (draft.plan, &run.plan) {
                 (Some(declared), Some(plan)) => {
@@ -148,7 +226,7 @@ impl Batch {
     }
 
     /// The end of a run: its last record, and its parent's word of it, in one write.
-    fn end(&mut self, run: &mut Run, end: Finished) {
+    pub(crate) fn end(&mut self, run: &mut Run, end: Finished) {
         for failure in unfinished(run) {
             self.fact(run, Event::StepFailed(failure));
         }
@@ -179,6 +257,13 @@ impl Batch {
         self.state = Some(end.state);
         self.fact(run, Event::RunEnded(Box::new(end)));
     }
+}
+
+/// A model step as its team prices it.
+pub(crate) fn prepared(house: &House, run: &Run, asked: &Asked) -> Prepared {
+    let model = &run.started.agent.models[asked.model];
+    let price = house.crew.team().prices.of(&model.provider, &model.model);
+    prepare_model(run, asked, price)
 }
 
 /// The steps that the end cuts off.

@@ -1,9 +1,10 @@
 //! How a run begins: from outside, or handed over by another run.
 
 use callboard_agents::{Draft, Run};
+use callboard_config::budget::Caps;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
-use callboard_trace::{Event, Fact, Fuses, Handoff, RunId, Started, Task};
+use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
 
 use crate::same::fingerprint;
 use crate::{Ask, World};
@@ -35,10 +36,16 @@ pub(crate) fn root(
         key: ask.key.clone(),
         priority: ask.priority,
         deadline,
-        budget: None,
+        budget: ask.budget,
         trace: trace.clone(),
         parent_span,
     };
+    // Each task of a plan is one that the team's limits speak of.
+    let usual = team.budgets.task.times(ask.tasks.max(1));
+    let purses = vec![Purse {
+        node: format!("task/{run}"),
+        caps: ask.budget.map_or(usual, |it| it.or(usual)),
+    }];
     let started = Started {
         agent: agent.clone(),
         task: ask.task.clone(),
@@ -52,8 +59,8 @@ pub(crate) fn root(
         priority,
         deadline,
         fuses: fuses(team, agent),
-        budget: team.budgets.run,
-        purses: Vec::new(),
+        budget: budget(team, agent, &purses),
+        purses,
         marks: Vec::new(),
         principal: ask.caller.principal.clone(),
         trace,
@@ -129,7 +136,7 @@ pub(crate) fn child(
         priority,
         deadline: above.deadline,
         fuses: fuses(team, agent),
-        budget: team.budgets.run,
+        budget: budget(team, agent, &above.purses),
         purses: above.purses.clone(),
         marks: Vec::new(),
         principal: above.principal.clone(),
@@ -152,6 +159,12 @@ pub(crate) fn child(
         queue_cap: team.limits.queue,
     };
     (new, handoff)
+}
+
+/// What one run of an agent may spend: its own limits or the team's, and no more than all above it.
+fn budget(team: &Team, agent: &Agent, purses: &[Purse]) -> Caps {
+    let own = agent.budget.map_or(team.budgets.run, |it| it.or(team.budgets.run));
+    purses.iter().fold(own, |budget, it| budget.within(it.caps))
 }
 
 pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {

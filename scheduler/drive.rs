@@ -1,16 +1,17 @@
 //! One run driven by one lease: fold, ask what is next, write it down, perform it, again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_agents::{Outcome, Run, perform};
-use callboard_store::{Advance, Lease, Next, StoreError};
-use callboard_trace::{Event, Failure, FailureCode, Record, RunId};
+use callboard_agents::{Outcome, Prepared, Run, perform};
+use callboard_store::{Advance, Advanced, Give, Lease, Next, StoreError, Take};
+use callboard_trace::{Event, Failure, FailureCode, Record, RunId, Spend};
 use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
-use crate::{World, begin, journal};
+use crate::{World, begin, gates, journal, purse};
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
 pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
@@ -18,7 +19,17 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
     house.driven.add(&run, wheel.clone());
     let _seat = Seat { house: house.clone(), run: run.clone() };
     let (again, is_plan) = (house.clone(), lease.agent == begin::PLAN);
-    let driven = Drive { house, lease, wheel, seen: 0, inside: JoinSet::new() };
+    let driven = Drive {
+        house,
+        lease,
+        wheel,
+        seen: 0,
+        inside: JoinSet::new(),
+        held: HashMap::new(),
+        gives: Vec::new(),
+        told: Spend::default(),
+        stepped: false,
+    };
     match driven.go().await {
         Ok(()) => return,
         Err(StoreError::Fenced) => (),
@@ -43,22 +54,31 @@ impl Drop for Seat {
     }
 }
 
-struct Drive {
-    house: Arc<House>,
-    lease: Lease,
+pub(crate) struct Drive {
+    pub(crate) house: Arc<House>,
+    pub(crate) lease: Lease,
     wheel: Wheel,
     /// Records folded so far.
-    seen: u64,
+    pub(crate) seen: u64,
     /// Steps being performed.
-    inside: JoinSet<Outcome>,
+    inside: JoinSet<(u32, Outcome)>,
+    /// What they hold.
+    pub(crate) held: HashMap<u32, Vec<Take>>,
+    /// What is given back with the next write.
+    pub(crate) gives: Vec<Give>,
+    /// What the run had spent when it was written last.
+    pub(crate) told: Spend,
+    /// Whether a step was taken under this lease.
+    pub(crate) stepped: bool,
 }
 
 /// What comes after a write.
-enum After {
+pub(crate) enum After {
     /// The run ended or was parked; whether it is folded up to its last record.
     Gone(bool),
-    /// Somebody wrote in between: the rules are asked again before anything is waited for.
+    /// The rules are asked again before anything is waited for.
     Again,
+
     /// The run waits for what is performed, or until a time.
     On(Option<i64>),
 }
@@ -72,7 +92,12 @@ impl Drive {
             run.now = self.house.world.now();
             let root = self.lease.root.clone();
             let rest = batch.decide(&self.house, &root, &mut run);
-            let until = match self.write(&mut run, std::mem::take(&mut batch), rest).await? {
+            let taken = std::mem::take(&mut batch);
+            let after = match rest {
+                Rest::Gated(pending) => self.begin(&mut run, (taken, &mut batch), *pending).await?,
+                rest => self.write(&mut run, taken, rest).await?,
+            };
+            let until = match after {
                 After::Gone(is_whole) => {
                     let plan = run.plan.is_some().then(|| run.id.clone());
                     if let Some(name) = plan {
@@ -104,14 +129,14 @@ impl Drive {
                 asked_again: 0,
             };
             batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
-            let advance = Advance::new(self.seen, batch.facts, Next::Go);
+            let advance = self.advance(run, batch, Next::Go);
             self.house.store.advance(&self.lease, advance).await?;
         }
         self.house.store.give_back(self.lease).await
     }
 
     /// Folds the run from its journal.
-    async fn load(&mut self) -> Result<Box<Run>, StoreError> {
+    pub(crate) async fn load(&mut self) -> Result<Box<Run>, StoreError> {
         let name = &self.lease.run;
         let folded = if self.lease.agent == begin::PLAN {
             journal::plan(&self.house, name).await?
@@ -124,8 +149,44 @@ impl Drive {
             StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
         })?;
         self.seen = seen;
+        self.told = run.spent;
         self.house.driven.seen(&self.lease.run, seen);
         Ok(run)
+    }
+
+    /// A write of what is decided, with what ended steps give back and what was spent.
+    pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
+        let purses = purse::purses(&self.house.crew.team(), run, self.house.world.now());
+        Advance {
+            spawn: batch.spawn,
+            tell: batch.tell,
+            gives: std::mem::take(&mut self.gives),
+            spent: purse::spent(&purses, self.told, run.spent),
+            ..Advance::new(self.seen, batch.facts, next)
+        }
+    }
+
+    /// Takes in that a write is kept.
+    pub(crate) fn kept(&mut self, run: &Run, advanced: &Advanced) {
+        self.seen = advanced.seq;
+        self.told = run.spent;
+        self.house.driven.seen(&self.lease.run, self.seen);
+        if !advanced.children.is_empty() {
+            self.house.ready.notify_one();
+        }
+        self.house.tell(advanced.turned.clone());
+    }
+
+    /// Whether nothing of the run is in progress.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inside.is_empty()
+    }
+
+    /// Performs a step that has begun.
+    pub(crate) fn perform(&mut self, step: u32, prepared: Prepared) {
+        let hands = self.house.crew.hands();
+        self.stepped = true;
+        self.inside.spawn(async move { (step, perform(&hands, prepared).await) });
     }
 
     /// Steps that an earlier holder began and nobody finished.
@@ -147,53 +208,39 @@ impl Drive {
         }
     }
 
-    /// The one write of a step, and then its performance.
+    /// A write after which no step begins.
     async fn write(
         &mut self,
         run: &mut Run,
         batch: Batch,
         rest: Rest,
     ) -> Result<After, StoreError> {
-        let busy = !self.inside.is_empty() || !batch.perform.is_empty();
-        let (next, after) = match (rest, batch.state) {
+        let (next, after, until) = match (rest, batch.state) {
             (Rest::Over, state) => {
                 self.inside.abort_all();
+                for (step, takes) in std::mem::take(&mut self.held) {
+                    self.gives.extend(gates::let_go(step, takes));
+                }
                 let state = state.map_or("failed", outcome);
-                (Next::End { state: state.into() }, After::Gone(false))
+                (Next::End { state: state.into() }, After::Gone(false), None)
             }
-            (Rest::Wait(until), _) if busy => (Next::Go, After::On(until)),
-            (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true)),
+            (Rest::Wait(until), _) if !self.is_idle() => (Next::Go, After::On(until), until),
+            (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true), until),
+            (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
         };
         if batch.facts.is_empty() && matches!(after, After::On(_)) {
             return Ok(after);
         }
         let own = batch.facts.len();
-        let spawned = !batch.spawn.is_empty() || !batch.tell.is_empty();
-        let until = match rest {
-            Rest::Wait(until) => until,
-            Rest::Over => None,
-        };
-        let advance = Advance {
-            spawn: batch.spawn,
-            tell: batch.tell,
-            ..Advance::new(self.seen, batch.facts, next)
-        };
+        let advance = self.advance(run, batch, next);
         let advanced = self.house.store.advance(&self.lease, advance).await?;
-        self.seen = advanced.seq;
-        self.house.driven.seen(&self.lease.run, self.seen);
-        if spawned {
-            self.house.ready.notify_one();
-        }
+        self.kept(run, &advanced);
         if let After::Gone(_) = after {
             if let Some(at) = until {
                 self.house.alarm.set(at);
             }
             let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
             return Ok(After::Gone(slipped.iter().all(|it| run.takes_late(it))));
-        }
-        for prepared in batch.perform {
-            let hands = self.house.crew.hands();
-            self.inside.spawn(async move { perform(&hands, prepared).await });
         }
         if advanced.records.len() == own {
             return Ok(after);
@@ -239,11 +286,16 @@ impl Drive {
     }
 
     fn take_in(
-        &self,
+        &mut self,
         run: &mut Run,
         batch: &mut Batch,
-        outcome: Result<Outcome, tokio::task::JoinError>,
+        outcome: Result<(u32, Outcome), tokio::task::JoinError>,
     ) {
+        let outcome = outcome.map(|(step, outcome)| {
+            let takes = self.held.remove(&step).unwrap_or_default();
+            self.gives.extend(gates::gives(step, takes, &outcome));
+            outcome
+        });
         match outcome {
             Ok(Outcome::Done { events, learned: _ }) => {
                 events.into_iter().for_each(|it| batch.fact(run, it))

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_agents::Run;
 use callboard_store::Store;
-use callboard_trace::RunId;
+use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,30 @@ pub(crate) struct House {
     pub(crate) waiters: Waiters,
     pub(crate) callers: Callers,
     pub(crate) clients: Clients,
+    /// The rank of the first run in the queue while no seat is free; the largest number otherwise.
+    pub(crate) pressing: AtomicI64,
+}
+
+impl House {
+    /// The rank of a run that waits for a seat; smaller ones go first.
+    pub(crate) fn pressing(&self) -> i64 {
+        self.pressing.load(Ordering::Relaxed)
+    }
+
+    /// Tells the journal what became of what steps share. Beside the way: nothing waits for it.
+    pub(crate) fn tell(self: &Arc<House>, turned: Vec<Event>) {
+        if turned.is_empty() {
+            return;
+        }
+        let house = self.clone();
+        tokio::spawn(async move {
+            let fact = |it| Fact::new(house.node.as_str(), it);
+            let facts = turned.into_iter().map(fact).collect();
+            if let Err(error) = house.store.note(&house.node, facts).await {
+                tracing::debug!(%error, "what became of a resource is not in the journal");
+            }
+        });
+    }
 }
 
 /// Plans that wait, as they were folded last: whoever goes on with one, or looks at it, reads only

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use callboard_agents::{Hands, Recorded};
@@ -158,6 +159,7 @@ fn house(
         waiters: Waiters::default(),
         callers: Callers::default(),
         clients: Clients::default(),
+        pressing: AtomicI64::new(i64::MAX),
     }
 }
 
@@ -191,6 +193,7 @@ async fn claim(house: Arc<House>, root: Option<RunId>) {
         };
         match claimed {
             Ok(leases) => {
+                press(&house, leases.is_empty()).await;
                 for lease in leases {
                     let wheel = Wheel {
                         seen: lease.seq,
@@ -218,6 +221,13 @@ async fn claim(house: Arc<House>, root: Option<RunId>) {
     while let Some(ended) = drives.join_next().await {
         broken(ended);
     }
+}
+
+/// Notes how urgent the first run is that finds no seat, so that less urgent ones give theirs up
+/// between two steps.
+async fn press(house: &House, none_taken: bool) {
+    let first = if none_taken { house.store.first_ready().await.unwrap_or_default() } else { None };
+    house.pressing.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 /// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal

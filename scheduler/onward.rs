@@ -110,6 +110,8 @@ impl Desk {
             key: None,
             fresh: true,
             deadline_s: None,
+            budget: None,
+            tasks: 1,
             traceparent: None,
             caller: caller.clone(),
         };

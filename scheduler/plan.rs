@@ -65,7 +65,8 @@ impl Desk {
         let steps = steps(&team, plan.tasks)?;
         let leader = leader();
         let task = name(&steps);
-        let ask = Ask { to: leader.name.clone(), task, ..plan.ask };
+        let tasks = steps.len() as u64;
+        let ask = Ask { to: leader.name.clone(), task, tasks, ..plan.ask };
         let mut new = begin::root(&team, &leader, &ask, &self.house.world, None);
         let by = ask.caller.principal.as_str();
         let names: BTreeSet<&AgentName> = steps.iter().map(|it| &it.to).collect();

@@ -183,7 +183,7 @@ impl Step {
         for give in &self.gives {
             turned.extend(give.give(tx, tail.pos, at)?);
         }
-        let ledger = ledger::settle(tx, &self.spent)?;
+        let mut ledger = ledger::settle(tx, &self.spent)?;
         let opened = self.open(tx, &mut tail, at, (ink, slipped.is_empty()))?;
         let next = self.next(opened.as_ref());
         self.settle(tx, &tail, at, (slipped.is_empty(), &next))?;
@@ -196,7 +196,11 @@ impl Step {
         for (run, line) in &self.tell {
             tell(tx, run, line, at)?;
         }
-        let waits = opened.and_then(|it| it.waits).map(|it| it.0);
+        let waits = opened.map(|it| {
+            ledger.extend(it.ledger);
+            it.waits
+        });
+        let waits = waits.flatten().map(|it| it.0);
         let left = next != Next::Go;
         Ok(Written { tail, at, slipped, stamps, children, ruling, waits, ledger, turned, left })
     }
@@ -211,7 +215,7 @@ impl Step {
     ) -> Result<Option<Opened>, StoreError> {
         let Some(barrier) = &self.barrier else { return Ok(None) };
         if !saw_all {
-            return Ok(Some(Opened { ruling: Ruling::Overtaken, waits: None }));
+            return Ok(Some(Opened::shut(Ruling::Overtaken)));
         }
         let opened = barrier.pass(tx, tail, at, ink)?;
         if let Some((_, line)) = &opened.waits {
@@ -228,6 +232,7 @@ impl Step {
             Some(
                 Ruling::Passed
                 | Ruling::Held(_)
+                | Ruling::GivenUp(_)
                 | Ruling::Poor(_)
                 | Ruling::Blown(_)
                 | Ruling::Never { .. }

@@ -42,6 +42,14 @@ impl Store {
         self.claim_wish(Wish { max, seats, root: Some(root.clone()) }).await
     }
 
+    /// The rank of the first run in the queue.
+    pub async fn first_ready(&self) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT rank FROM run WHERE state = 'ready'
+            ORDER BY rank, turn, root_at, pos LIMIT 1";
+        let read = self.inner.db.read(move |tx| tx.one(sql, &[])?.map(|it| it.int(0)).transpose());
+        read.await
+    }
+
     async fn claim_wish(&self, wish: Wish) -> Result<Vec<Lease>, StoreError> {
         if self.is_left() {
             return Err(StoreError::Closed);

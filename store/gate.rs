@@ -6,17 +6,17 @@ use crate::db::Tx;
 use crate::gauge::{Gauge, Held, Place, Take, micro};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
-use crate::ledger::{self, Charge, Poor};
+use crate::ledger::{self, Amounts, Charge, Poor};
 use crate::submit::{Entry, admit};
 use crate::{NewRun, StoreError, Submitted, spawn};
 
 /// A wait that is shorter is not worth a record, in microseconds.
 const WORTH: i64 = 1_000_000;
 /// Who waits for what time does not bring looks again after so long, whoever forgot to wake it.
-const AGAIN: i64 = 15_000_000;
+const AGAIN: i64 = 60_000_000;
 
 /// What a step needs to begin, and what is written if it gets it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Gate {
     /// The step's number.
     pub step: u32,
@@ -34,6 +34,8 @@ pub struct Gate {
     pub since: Option<i64>,
     /// What a record says that it waits for.
     pub told: Option<String>,
+    /// How long it waits for an open breaker, in microseconds; `None` = for as long as it is open.
+    pub patience: Option<i64>,
     /// Whether the run rests while the step waits: nothing else of it is in progress.
     pub parks: bool,
 }
@@ -45,6 +47,8 @@ pub enum Ruling {
     Passed,
     /// It waits.
     Held(Wait),
+    /// It would wait for a breaker for longer than it is to.
+    GivenUp(Wait),
     /// A budget above the run has too little left.
     Poor(Poor),
     /// A fuse forbids another run.
@@ -92,6 +96,15 @@ pub(crate) struct Opened {
     pub(crate) ruling: Ruling,
     /// The record that says that the step waits.
     pub(crate) waits: Option<(Event, Line)>,
+    /// What the budgets stand at that were charged.
+    pub(crate) ledger: Vec<(String, Amounts)>,
+}
+
+impl Opened {
+    /// The step does not begin.
+    pub(crate) fn shut(ruling: Ruling) -> Opened {
+        Opened { ruling, waits: None, ledger: Vec::new() }
+    }
 }
 
 impl Barrier {
@@ -116,8 +129,8 @@ impl Barrier {
         at: i64,
         ink: &Ink,
     ) -> Result<Opened, StoreError> {
-        let shut = |ruling| Ok(Opened { ruling, waits: None });
-        let place = place(tx, tail, self.gate.since.unwrap_or(at))?;
+        let shut = |ruling| Ok(Opened::shut(ruling));
+        let place = place(tx, tail, self.gate.since, at)?;
         let mut gauges = Vec::with_capacity(self.gate.takes.len());
         for take in &self.gate.takes {
             let gauge = Gauge::look(tx, &take.name, place, at)?;
@@ -127,8 +140,12 @@ impl Barrier {
             }
             if let Some((why, until)) = gauge.holds(take, at) {
                 let wait = self.wait(take, &gauge, (why, until), place, at);
+                if self.is_too_long(&wait) {
+                    leave_line(tx, tail.pos)?;
+                    return shut(Ruling::GivenUp(wait));
+                }
                 let waits = self.stand_in_line(tx, take, (&wait, place, at), ink)?;
-                return Ok(Opened { ruling: Ruling::Held(wait), waits });
+                return Ok(Opened { waits, ..Opened::shut(Ruling::Held(wait)) });
             }
             gauges.push(gauge);
         }
@@ -159,12 +176,12 @@ impl Barrier {
                 hold(tx, tail.pos, self.gate.step, &take.name)?;
             }
         }
-        ledger::charge(tx, &self.gate.charges)?;
-        if self.gate.since.is_some() {
+        let ledger = ledger::charge(tx, &self.gate.charges)?;
+        if !self.gate.takes.is_empty() {
             leave_line(tx, tail.pos)?;
         }
         journal::append(tx, tail, at, &self.lines)?;
-        Ok(Opened { ruling: Ruling::Passed, waits: None })
+        Ok(Opened { ruling: Ruling::Passed, waits: None, ledger })
     }
 
     /// Starts the runs that start with the step, once the run's row is written.
@@ -177,6 +194,11 @@ impl Barrier {
             Ok(submitted)
         };
         self.spawn.iter().map(start).collect()
+    }
+
+    fn is_too_long(&self, wait: &Wait) -> bool {
+        let most = self.gate.patience.map_or(i64::MAX, |it| wait.since.saturating_add(it));
+        wait.why == Held::Breaker && wait.until.is_some_and(|it| it > most)
     }
 
     fn wait(
@@ -246,10 +268,11 @@ fn told(wait: &Wait) -> String {
     }
 }
 
-fn place(tx: &mut dyn Tx, tail: &Tail, since: i64) -> Result<Place, StoreError> {
-    let row = tx.one("SELECT rank FROM run WHERE pos = $1", &[tail.pos.into()])?;
-    let rank = row.ok_or(StoreError::Fenced)?.int(0)?;
-    Ok(Place { pos: tail.pos, rank, since })
+fn place(tx: &mut dyn Tx, tail: &Tail, since: Option<i64>, at: i64) -> Result<Place, StoreError> {
+    let sql = "SELECT rank, (SELECT since FROM line WHERE run = $1) FROM run WHERE pos = $1";
+    let row = tx.one(sql, &[tail.pos.into()])?.ok_or(StoreError::Fenced)?;
+    let since = since.or(row.maybe_int(1)).unwrap_or(at).min(at);
+    Ok(Place { pos: tail.pos, rank: row.int(0)?, since })
 }
 
 /// Says that a step holds a resource.

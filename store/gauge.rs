@@ -107,12 +107,15 @@ impl Gauge {
         place: Place,
         at: i64,
     ) -> Result<Gauge, StoreError> {
-        let sql = "SELECT count(*), coalesce(sum(need), 0) FROM line
-            WHERE name = $1 AND run <> $2 AND (rank, since, run) < ($3, $4, $2)";
-        let args = [name.into(), place.pos.into(), place.rank.into(), place.since.into()];
-        let line = tx.one(sql, &args)?.ok_or(StoreError::Closed)?;
         let mut gauge = Gauge::find(tx, name, at)?;
-        (gauge.n_before, gauge.before) = (line.int(0)?, line.int(1)?);
+        // Who stands in line waits for something that is kept.
+        if gauge.kept {
+            let sql = "SELECT count(*), coalesce(sum(need), 0) FROM line
+                WHERE name = $1 AND run <> $2 AND (rank, since, run) < ($3, $4, $2)";
+            let args = [name.into(), place.pos.into(), place.rank.into(), place.since.into()];
+            let line = tx.one(sql, &args)?.ok_or(StoreError::Closed)?;
+            (gauge.n_before, gauge.before) = (line.int(0)?, line.int(1)?);
+        }
         Ok(gauge)
     }
 
@@ -258,7 +261,7 @@ impl Gauge {
 
     /// Whether those who hold it are counted.
     pub(crate) fn counts(&self, take: &Take) -> bool {
-        take.width.is_some() || self.width > 0
+        take.width.is_some() || self.width > 0 || self.refill > 0
     }
 
     /// It answered well: the breaker closes, and a learnt width grows by one a round.
@@ -311,7 +314,9 @@ impl Gauge {
         if let Some(left) = left
             && self.refill > 0
         {
-            let level = self.filled((self.capacity, self.refill), at).min(micro(left));
+            // Of those that are under way the other side may not have heard yet.
+            let left = (micro(left) - self.used * 1_000_000).max(0);
+            let level = self.filled((self.capacity, self.refill), at).min(left);
             (self.level, self.at) = (level, at);
         }
         before != (self.capacity, self.refill)
@@ -320,8 +325,9 @@ impl Gauge {
 
 /// Microseconds until so many millionths have come back.
 fn after(missing: i64, refill: i64) -> i64 {
-    let wait = i128::from(missing) * 1_000_000 / i128::from(refill.max(1));
-    i64::try_from(wait).unwrap_or(i64::MAX / 4) + 1
+    let refill = i128::from(refill.max(1));
+    let wait = (i128::from(missing) * 1_000_000 + refill - 1) / refill;
+    i64::try_from(wait).unwrap_or(i64::MAX / 4)
 }
 
 /// Units in millionths.

@@ -69,8 +69,11 @@ pub(crate) fn lacks(tx: &mut dyn Tx, charges: &[Charge]) -> Result<Option<Poor>,
 }
 
 /// Sets it aside.
-pub(crate) fn charge(tx: &mut dyn Tx, charges: &[Charge]) -> Result<(), StoreError> {
-    charges.iter().try_for_each(|it| add(tx, &it.node, &it.add).map(|_| ()))
+pub(crate) fn charge(
+    tx: &mut dyn Tx,
+    charges: &[Charge],
+) -> Result<Vec<(String, Amounts)>, StoreError> {
+    charges.iter().map(|it| Ok((it.node.clone(), add(tx, &it.node, &it.add)?))).collect()
 }
 
 /// Settles what was spent; answers what each budget stands at then.

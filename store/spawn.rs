@@ -74,7 +74,7 @@ impl Growth {
         }
         let until = if self.burst == 0 { Some(i64::MAX) } else { self.until(&under, at) };
         Ok(until.map(|until| {
-            let wait = u64::try_from((until - at) / 1_000_000).unwrap_or_default() + 1;
+            let wait = u64::try_from(until - at).unwrap_or_default().div_ceil(1_000_000);
             let limit = u64::from(self.burst);
             let retry_after_s = (self.rate > 0 && self.burst > 0).then_some(wait);
             Blown { fuse: "spawn_rate", value: limit + 1, limit, retry_after_s }

@@ -124,6 +124,8 @@ pub(crate) fn ask(
         key: asked.key,
         fresh: asked.fresh,
         deadline_s: asked.deadline_s,
+        budget: None,
+        tasks: 1,
         traceparent: asked.traceparent,
         caller: caller.clone(),
     };

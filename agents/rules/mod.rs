@@ -5,6 +5,7 @@ pub(crate) mod asking;
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod doubt;
+pub(crate) mod growth;
 pub(crate) mod handoff;
 pub(crate) mod limits;
 pub(crate) mod listing;

@@ -93,6 +93,8 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
         key: args.key.clone(),
         fresh: args.fresh,
         deadline_s: args.deadline,
+        budget: None,
+        tasks: 1,
         traceparent: None,
         caller: place::caller(),
     })

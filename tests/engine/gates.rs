@@ -33,6 +33,7 @@ fn gate(takes: Vec<Take>) -> Gate {
         growth: None,
         since: None,
         told: None,
+        patience: None,
         parks: true,
     }
 }

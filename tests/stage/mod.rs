@@ -141,6 +141,8 @@ pub(crate) fn ask(to: &str, task: &str) -> Ask {
         key: None,
         fresh: false,
         deadline_s: None,
+        budget: None,
+        tasks: 1,
         traceparent: None,
         caller: caller(),
     }

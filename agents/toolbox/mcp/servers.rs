@@ -88,7 +88,7 @@ impl ToolServers {
                 });
                 match listed {
                     Ok(result) => Done { ok: true, result: clean(result, secrets), whole: None },
-                    Err(text) => self.done(false, text, 0, secrets),
+                    Err(text) => self.lost(text, secrets),
                 }
             }
             Some(tool) => {
@@ -99,10 +99,17 @@ impl ToolServers {
                     .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
                 match called {
                     Ok((ok, text, bytes)) => self.done(ok, text, bytes, secrets),
-                    Err(text) => self.done(false, text, 0, secrets),
+                    Err(text) => self.lost(text, secrets),
                 }
             }
         }
+    }
+
+    /// The outcome of a call that the server did not answer: it says nothing of the tool.
+    fn lost(&self, text: String, secrets: &[String]) -> Done {
+        let mut done = self.done(false, text, 0, secrets);
+        done.result["unavailable"] = json!(true);
+        done
     }
 
     /// The outcome without its secrets, and cut to what a model is shown.

@@ -1,0 +1,116 @@
+//! Whether a run's own budget bears a step: as it is, with a shorter reply, or not at all.
+
+use callboard_config::budget::Caps;
+use callboard_trace::{Event, FailureCode, Purpose, Spend, Stop, Trouble, Work};
+
+use crate::perform::Prepared;
+use crate::{Run, Step};
+
+/// Tokens of the shortest reply that is worth asking for.
+pub const LEAST_OUTPUT: u32 = 256;
+/// Per cent that is written where nothing but a last turn fits any more.
+const LANDS: f64 = 95.0;
+
+/// What a run's own budget says of a step.
+#[derive(Debug, PartialEq)]
+pub enum Afford {
+    /// It bears the step.
+    Yes,
+    /// It bears one whose reply has at most so many tokens.
+    Cut(u32),
+    /// It does not; the record to write.
+    No(Event),
+    /// The model has no price, and somebody limits money: the run ends.
+    Unpriced(Box<Step>),
+}
+
+/// What is kept back of a limit for a last turn: a twentieth, of tokens at least 600, at most half.
+pub fn kept_back(dimension: &str, cap: u64) -> u64 {
+    match dimension {
+        "tokens" => (cap / 20).max(600).min(cap / 2),
+        "usd" => (cap / 20).min(cap / 2),
+        _ => 0,
+    }
+}
+
+/// What the run's own budget says of a step that is ready to be performed.
+pub fn affords(run: &Run, step: &Prepared) -> Afford {
+    let budget = &run.started.budget;
+    let (is_last, is_model) = match &step.begun().work {
+        Work::Model { purpose, .. } => (*purpose == Purpose::Finalise, true),
+        Work::Tool { .. } => (false, false),
+    };
+    let is_strict =
+        budget.usd_is_written || run.started.purses.iter().any(|it| it.caps.usd_is_written);
+    if is_model && is_strict && step.price().is_none() {
+        return Afford::Unpriced(Box::new(unpriced(run, step)));
+    }
+    let Some((dimension, used, cap)) = lacks(run.spent, step.begun().reserved, budget, is_last)
+    else {
+        return Afford::Yes;
+    };
+    let left = cap.saturating_sub(used);
+    if let Some(room) = step.room(dimension, left).filter(|it| *it >= LEAST_OUTPUT) {
+        let cut = step.reserved_with(room);
+        if lacks(run.spent, cut, budget, is_last).is_none() {
+            return Afford::Cut(room);
+        }
+    }
+    Afford::No(lacking(budget, dimension, used, is_last))
+}
+
+/// The first dimension that a step would take too much of: its name, what is used, what may be.
+fn lacks(
+    spent: Spend,
+    reserved: Spend,
+    budget: &Caps,
+    is_last: bool,
+) -> Option<(&'static str, u64, u64)> {
+    let both = spent.beside(budget).into_iter().zip(reserved.beside(budget));
+    both.into_iter().find_map(|((dimension, used, cap), (_, more, _))| {
+        let cap = cap?;
+        let cap = if is_last { cap } else { cap - kept_back(dimension, cap) };
+        // Time is not set aside: a step may begin as long as there is any.
+        let is_over =
+            if dimension == "seconds" { used >= cap } else { used + more > cap && more > 0 };
+        is_over.then_some((dimension, used, cap))
+    })
+}
+
+fn lacking(budget: &Caps, dimension: &'static str, used: u64, is_last: bool) -> Event {
+    let all = Spend::default().beside(budget);
+    let cap = all.iter().find(|it| it.0 == dimension).and_then(|it| it.2).unwrap_or_default();
+    let pct = used as f64 * 100.0 / cap.max(1) as f64;
+    let pct = if is_last { pct.max(100.0) } else { pct.max(LANDS) };
+    alert("run", dimension, used, cap, pct)
+}
+
+/// The record of a budget that is used so far, in the units that its owner writes.
+pub fn alert(node: &str, dimension: &str, used: u64, cap: u64, pct: f64) -> Event {
+    let in_units = |amount: u64| match dimension {
+        "usd" => amount as f64 / 1e6,
+        "seconds" => amount as f64 / 1e3,
+        _ => amount as f64,
+    };
+    Event::BudgetAlerted {
+        node: node.to_owned(),
+        dimension: dimension.to_owned(),
+        used: in_units(used),
+        limit: in_units(cap),
+        pct: (pct * 10.0).round() / 10.0,
+    }
+}
+
+fn unpriced(run: &Run, step: &Prepared) -> Step {
+    let model = match &step.begun().work {
+        Work::Model { provider, model, .. } => format!("{provider}/{model}"),
+        Work::Tool { tool, .. } => tool.clone(),
+    };
+    let trouble = Trouble {
+        code: FailureCode::Budget,
+        message: format!("{model} has no price, and a limit in money was set"),
+        retryable: false,
+        hint: "write its price into prices.yaml, or limit tokens instead of money".into(),
+    };
+    Step::End(run.stopped(Stop::Budget, trouble))
+}

@@ -1,0 +1,284 @@
+//! How a step begins: it asks its gates, and what they answer decides what becomes of the run.
+
+use callboard_agents::{Asked, Prepared, Run, creation_refused};
+use callboard_store::{Advance, Gate, Growth, Held, Next, Poor, Ruling, StoreError, Take, Wait};
+use callboard_trace::{Event, Fact, FailureCode, MadeBy, Purpose, Stop, Trouble, Work};
+use serde_json::json;
+
+use crate::batch::{Batch, Pending, Rest, What};
+use crate::drive::{After, Drive};
+use crate::{gates, purse};
+
+/// A pause for which another model is asked at once, in microseconds.
+const LONG: i64 = 60_000_000;
+
+/// A step that asks its gates.
+struct Asking {
+    pending: Pending,
+    /// Models of the agent that were held, by their place in its chain.
+    held: Vec<usize>,
+    /// Whether it stays with what it asks for now, and waits if need be.
+    settled: bool,
+}
+
+/// What a ruling leads to.
+enum Turn {
+    /// The gates are asked again, for what the step is now.
+    Ask,
+    /// The step is dealt with.
+    Done(After),
+}
+
+impl Drive {
+    /// Writes what is decided, and begins a step with the same write if its gates let it. What they
+    /// say instead goes into `batch`, and the rules are asked again.
+    pub(crate) async fn begin(
+        &mut self,
+        run: &mut Run,
+        (decided, batch): (Batch, &mut Batch),
+        pending: Pending,
+    ) -> Result<After, StoreError> {
+        if self.is_pressed(&decided) {
+            let advance = self.advance(run, decided, Next::Yield);
+            let advanced = self.house.store.advance(&self.lease, advance).await?;
+            self.kept(run, &advanced);
+            return Ok(After::Gone(false));
+        }
+        let mut asking = Asking { pending, held: Vec::new(), settled: false };
+        let mut decided = Some(decided);
+        loop {
+            asking.settled |= untried(run, &asking).is_none();
+            let (gate, takes) = self.gate(run, &asking);
+            let advance = self.advance(run, decided.take().unwrap_or_default(), Next::Go);
+            let advance = Advance { gate: Some(gate), ..advance };
+            let advanced = self.house.store.advance(&self.lease, advance).await?;
+            self.kept(run, &advanced);
+            if let Some(event) = &advanced.waits {
+                let by = run.name().to_string();
+                run.apply(&by, event);
+            }
+            let purses = purse::purses(&self.house.crew.team(), run, run.now);
+            for alert in purse::crossed(&purses, &advanced.ledger, &run.alerts) {
+                batch.fact(run, alert);
+            }
+            let turn = match advanced.ruling {
+                Some(Ruling::Passed) => return Ok(self.passes(run, asking.pending, takes)),
+                Some(Ruling::Overtaken) | None => {
+                    *run = *self.load().await?;
+                    *batch = Batch::default();
+                    Turn::Done(After::Again)
+                }
+                Some(ruling) => self.turns(run, batch, &mut asking, ruling),
+            };
+            if let Turn::Done(after) = turn {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// Whether a more urgent run waits for this one's seat, between two of its steps.
+    fn is_pressed(&self, decided: &Batch) -> bool {
+        let may_yield = self.stepped && self.is_idle() && !decided.facts.is_empty();
+        may_yield && self.house.pressing() < self.lease.rank
+    }
+
+    fn passes(&mut self, run: &mut Run, pending: Pending, takes: Vec<Take>) -> After {
+        let by = run.name().to_string();
+        pending.events.iter().for_each(|it| run.apply(&by, it));
+        self.told = run.spent;
+        if let What::Model(_, prepared) | What::Tool(prepared) = pending.what {
+            let step = prepared.begun().step;
+            self.held.insert(step, takes);
+            self.perform(step, prepared);
+        }
+        After::Again
+    }
+
+    /// What becomes of a step that did not pass.
+    fn turns(
+        &mut self,
+        run: &mut Run,
+        batch: &mut Batch,
+        asking: &mut Asking,
+        ruling: Ruling,
+    ) -> Turn {
+        match ruling {
+            Ruling::Held(wait) if asking.settled && self.is_idle() => {
+                self.house.alarm.set(wait.again);
+                Turn::Done(After::Gone(false))
+            }
+            Ruling::Held(wait) if asking.settled => Turn::Done(After::On(Some(wait.again))),
+            Ruling::Held(wait) => {
+                let is_long = wait.until.is_some_and(|it| it - run.now > LONG);
+                let may_turn = wait.why == Held::Breaker || wait.why == Held::Shut && is_long;
+                if may_turn {
+                    return self.tries_another(run, batch, asking);
+                }
+                asking.settled = true;
+                Turn::Ask
+            }
+            Ruling::GivenUp(_) if !asking.settled => self.tries_another(run, batch, asking),
+            Ruling::GivenUp(wait) => self.gives_up(run, batch, asking, &wait),
+            Ruling::Poor(poor) => self.is_poor(run, batch, asking, &poor),
+            Ruling::Blown(blown) => {
+                if let What::HandOff(draft, _) = &asking.pending.what {
+                    let (value, limit, after) = (blown.value, blown.limit, blown.retry_after_s);
+                    let refused = creation_refused(run, draft, blown.fuse, value, limit, after);
+                    batch.refused(run, refused);
+                }
+                Turn::Done(After::Again)
+            }
+            Ruling::Never { name, units, capacity } => {
+                let message = format!(
+                    "the step asks for {units} of {name}, which never has more than {capacity}"
+                );
+                let hint = "raise the capacity in `resources`, or ask for less";
+                self.cannot(run, batch, asking, (FailureCode::Internal, message, hint))
+            }
+            Ruling::Passed | Ruling::Overtaken => Turn::Done(After::Again),
+        }
+    }
+
+    /// Turns to the next model of the chain. When all of them are held, the first one is waited for.
+    fn tries_another(&mut self, run: &mut Run, batch: &mut Batch, asking: &mut Asking) -> Turn {
+        let What::Model(asked, _) = &asking.pending.what else { return Turn::Ask };
+        asking.held.push(asked.model);
+        let next = untried(run, asking);
+        asking.settled = next.is_none();
+        let model = next.unwrap_or(asking.held[0]);
+        let turned = Asked { model, ..asked.clone() };
+        match batch.ask(&self.house, run, turned) {
+            Some(Rest::Gated(pending)) => {
+                asking.pending = *pending;
+                Turn::Ask
+            }
+            Some(Rest::Wait(_) | Rest::Over) | None => Turn::Done(After::Again),
+        }
+    }
+
+    /// A breaker stays open for longer than the step waits.
+    fn gives_up(
+        &mut self,
+        run: &mut Run,
+        batch: &mut Batch,
+        asking: &mut Asking,
+        wait: &Wait,
+    ) -> Turn {
+        let seconds = wait.until.map_or(0, |it| (it - run.now).max(0) / 1_000_000 + 1);
+        let message = format!("{} is left alone after failures; again in {seconds} s", wait.name);
+        let hint = "ask again after that time, or give the model a `fallback` in team.yaml";
+        self.cannot(run, batch, asking, (FailureCode::BreakerOpen, message, hint))
+    }
+
+    /// A step that will not begin: a tool's is told to the model, a model's ends the run.
+    fn cannot(
+        &mut self,
+        run: &mut Run,
+        batch: &mut Batch,
+        asking: &mut Asking,
+        (code, message, hint): (FailureCode, String, &str),
+    ) -> Turn {
+        if let Some((Work::Tool { call, .. }, _)) = work(&asking.pending) {
+            batch.answer(run, call.clone(), false, json!({ "error": message }));
+            return Turn::Done(After::Again);
+        }
+        let stop = if code == FailureCode::BreakerOpen { Stop::Breaker } else { Stop::Error };
+        let trouble = Trouble { code, message, retryable: true, hint: hint.to_owned() };
+        batch.end(run, run.stopped(stop, trouble));
+        Turn::Done(After::Again)
+    }
+
+    /// A budget above the run has too little left: a shorter reply, or word of it in the journal.
+    fn is_poor(
+        &mut self,
+        run: &mut Run,
+        batch: &mut Batch,
+        asking: &mut Asking,
+        poor: &Poor,
+    ) -> Turn {
+        let Some((work, prepared)) = work(&asking.pending) else {
+            return Turn::Done(After::Again);
+        };
+        let (is_last, input) = (is_last_turn(work), prepared.input());
+        let call = match work {
+            Work::Tool { call, .. } => Some(call.clone()),
+            Work::Model { .. } => None,
+        };
+        let reserved = prepared.begun().reserved.tokens;
+        if let (What::Model(_, prepared), Some(room)) =
+            (&mut asking.pending.what, purse::room(poor, input))
+            && u64::from(room) + input < reserved
+        {
+            prepared.cut(room);
+            asking.pending.events = vec![Event::StepBegun(prepared.begun().clone())];
+            return Turn::Ask;
+        }
+        let purses = purse::purses(&self.house.crew.team(), run, run.now);
+        batch.fact(run, purse::lacking(poor, &purses, is_last));
+        if let Some(call) = call {
+            let message = format!("the budget of the {} has none left", poor.dimension);
+            batch.answer(run, call, false, json!({ "error": message }));
+        }
+        Turn::Done(After::Again)
+    }
+
+    /// The gate of a step, and what it takes there.
+    fn gate(&self, run: &Run, asking: &Asking) -> (Gate, Vec<Take>) {
+        let team = self.house.crew.team();
+        let pending = &asking.pending;
+        let mut gate = Gate { step: run.steps + 1, ..Gate::default() };
+        if let Some((work, prepared)) = work(pending) {
+            let reserved = prepared.begun().reserved;
+            gate.step = prepared.begun().step;
+            gate.takes = gates::takes(&team, &run.started.agent, work, reserved);
+            gate.patience = Some(gates::patience(&team, work));
+            let purses = purse::purses(&team, run, run.now);
+            gate.charges = purse::charges(&purses, reserved, is_last_turn(work));
+            let waited = run.held.as_ref().filter(|it| it.step == gate.step);
+            gate.since = waited.and_then(|it| it.since);
+            gate.told = waited.map(|it| it.resource.clone());
+        }
+        if let What::HandOff(draft, new) = &pending.what {
+            gate.spawn = vec![new.clone()];
+            gate.growth = (draft.made_by != MadeBy::Outside).then(|| self.growth(run));
+        }
+        let by = run.name().to_string();
+        let fact = |it: &Event| Fact::new(by.as_str(), it.clone());
+        gate.facts = pending.events.iter().map(fact).collect();
+        gate.parks = self.is_idle() && asking.settled;
+        let takes = gate.takes.clone();
+        (gate, takes)
+    }
+
+    /// The bounds on what agents create; callers create as many as the queue takes.
+    fn growth(&self, run: &Run) -> Growth {
+        let bounds = run.started.fuses.growth;
+        Growth {
+            root: self.lease.root.to_string(),
+            tasks_per_root: bounds.tasks_per_root,
+            workspace: self.house.crew.team().workspace.clone(),
+            tasks_per_workspace: bounds.tasks_per_workspace,
+            burst: bounds.burst,
+            rate: bounds.rate,
+        }
+    }
+}
+
+/// The work of a step, and what it is performed with; a handoff is no work.
+fn work(pending: &Pending) -> Option<(&Work, &Prepared)> {
+    match &pending.what {
+        What::Model(_, prepared) | What::Tool(prepared) => Some((&prepared.begun().work, prepared)),
+        What::HandOff(..) => None,
+    }
+}
+
+fn is_last_turn(work: &Work) -> bool {
+    matches!(work, Work::Model { purpose: Purpose::Finalise, .. })
+}
+
+/// The next model of the agent's chain that was not held yet.
+fn untried(run: &Run, asking: &Asking) -> Option<usize> {
+    let What::Model(asked, _) = &asking.pending.what else { return None };
+    let chain = &run.started.agent.models;
+    (0..chain.len()).find(|at| *at > asked.model && !asking.held.contains(at))
+}

@@ -1,0 +1,269 @@
+//! What a step takes before it begins, and what it gives back with its outcome.
+
+use std::time::Duration;
+
+use callboard_agents::Outcome;
+use callboard_agents::model::{Counted, Learned};
+use callboard_config::policy::{Breaker, Resource};
+use callboard_config::{Agent, ProviderKind, Team};
+use callboard_store::{Fragile, Give, Rate, Take, Went};
+use callboard_trace::{Event, FailureCode, Spend, Work};
+
+/// A step that tries a resource again after failures has so long before another may.
+const PROBE: Duration = Duration::from_secs(60);
+/// Seconds that a model step waits for an open breaker: its period and one try.
+const MODEL_WAITS_S: u64 = 330;
+
+/// The gauge of an agent: its steps at once, and whether somebody paused it.
+pub(crate) fn of_agent(name: &str) -> String {
+    format!("agent {name}")
+}
+
+/// All that a step takes. The breaker comes first: where it is open, nothing else matters.
+pub(crate) fn takes(team: &Team, agent: &Agent, work: &Work, reserved: Spend) -> Vec<Take> {
+    let mut takes = match work {
+        Work::Model { provider, model, .. } => of_model(team, provider, model, reserved.tokens),
+        Work::Tool { tool, server, .. } => of_tool(team, server.as_deref(), tool),
+    };
+    takes.push(Take { width: agent.max_parallel, ..plain(of_agent(agent.name.as_str())) });
+    takes
+}
+
+/// Seconds that a step waits for an open breaker before it is given up.
+pub(crate) fn patience(team: &Team, work: &Work) -> i64 {
+    let wait = match work {
+        Work::Model { provider, .. } => {
+            let written = team.providers.get(provider).and_then(|it| it.breaker.wait_s);
+            written.unwrap_or(MODEL_WAITS_S)
+        }
+        Work::Tool { tool, server, .. } => {
+            let resource = team.resources.of_tool(server.as_deref().map(name_of), tool);
+            resource.and_then(|it| it.1.breaker.wait_s).unwrap_or(0)
+        }
+    };
+    i64::try_from(wait).unwrap_or(i64::MAX / 2_000_000) * 1_000_000
+}
+
+fn of_model(team: &Team, name: &str, model: &str, tokens: u64) -> Vec<Take> {
+    let Some(provider) = team.providers.get(name) else { return Vec::new() };
+    let breaker = Some(fragile(provider.breaker));
+    let mut takes = vec![Take { breaker, ..plain(format!("model {name}/{model}")) }];
+    let is_remote = matches!(provider.kind, ProviderKind::OpenAi(_));
+    let requests = provider.requests_per_min;
+    if is_remote || requests.is_some() || provider.concurrency.is_some() {
+        let rate = requests.map(per_minute);
+        let width = provider.concurrency;
+        takes.push(Take { rate, width, ..plain(format!("provider {name}")) });
+    }
+    if is_remote || provider.tokens_per_min.is_some() {
+        let rate = provider.tokens_per_min.map(tokens_per_minute);
+        takes.push(Take { units: tokens as f64, rate, ..plain(format!("tokens {name}")) });
+    }
+    takes
+}
+
+fn of_tool(team: &Team, server: Option<&str>, tool: &str) -> Vec<Take> {
+    let mut takes = Vec::new();
+    let resource = team.resources.of_tool(server.map(name_of), tool);
+    if let Some(server) = server {
+        let breaker = resource.map_or_else(Breaker::default, |it| it.1.breaker);
+        takes.push(Take { breaker: Some(fragile(breaker)), ..plain(format!("server {server}")) });
+    }
+    takes.extend(resource.map(|(name, it)| of_resource(name, it)));
+    takes
+}
+
+fn of_resource(name: &str, it: &Resource) -> Take {
+    let rate = it.capacity.map(|capacity| Rate { capacity, per_second: it.refill_per_s });
+    let units = if it.cost > 0.0 { it.cost } else { 1.0 };
+    Take { units, rate, width: it.concurrency, ..plain(format!("resource {name}")) }
+}
+
+fn plain(name: String) -> Take {
+    Take { name, units: 1.0, rate: None, width: None, breaker: None }
+}
+
+/// A server's name out of its key.
+fn name_of(key: &str) -> &str {
+    callboard_config::servers::ToolServer::name_of(key)
+}
+
+fn fragile(breaker: Breaker) -> Fragile {
+    let reset = Duration::from_secs(breaker.reset_s);
+    Fragile { failures: breaker.failures.max(1), reset, probe: PROBE }
+}
+
+/// A second's worth at a stretch, and so many after it that no minute ever holds more than allowed,
+/// wherever it begins: the other side may count in fixed windows or in moving ones.
+fn per_minute(requests: u64) -> Rate {
+    let requests = requests.max(1) as f64;
+    let capacity = (requests / 60.0).floor().max(1.0);
+    Rate { capacity, per_second: (requests - capacity + 0.99) / 60.0 }
+}
+
+/// Tokens come in amounts of thousands: a whole minute's worth may be taken at a stretch by one step.
+fn tokens_per_minute(tokens: u64) -> Rate {
+    Rate { capacity: tokens.max(1) as f64, per_second: tokens.max(1) as f64 / 60.0 }
+}
+
+/// What a step gives back.
+pub(crate) fn gives(step: u32, takes: Vec<Take>, outcome: &Outcome) -> Vec<Give> {
+    let (learned, retry_after) = match outcome {
+        Outcome::Done { learned, .. } => (learned.as_slice(), None),
+        Outcome::Failed { learned, retry_after, .. } => (learned.as_slice(), *retry_after),
+    };
+    let give = |take: Take| {
+        let (went, used, told) = match take.name.split(' ').next() {
+            Some("model") => (of_endpoint(outcome), None, None),
+            Some("server") => (of_server(outcome), None, None),
+            Some("provider") => {
+                let went = asked_too_much(outcome, retry_after);
+                (went, None, told(learned, Counted::Requests))
+            }
+            Some("tokens") => (Went::Neither, used(outcome), told(learned, Counted::Tokens)),
+            Some(_) | None => (Went::Neither, None, None),
+        };
+        Give { step, take, used, went, learned: told }
+    };
+    takes.into_iter().map(give).collect()
+}
+
+/// The same for a step that was cut off.
+pub(crate) fn let_go(step: u32, takes: Vec<Take>) -> impl Iterator<Item = Give> {
+    let give =
+        move |take: Take| Give { step, take, used: None, went: Went::Neither, learned: None };
+    takes.into_iter().map(give)
+}
+
+fn of_endpoint(outcome: &Outcome) -> Went {
+    match outcome {
+        Outcome::Done { .. } => Went::Good,
+        Outcome::Failed { failure, .. } => match failure.code {
+            FailureCode::ModelUnavailable | FailureCode::Timeout | FailureCode::BadReply => {
+                Went::Bad
+            }
+            FailureCode::RateLimited
+            | FailureCode::ContextOverflow
+            | FailureCode::Unauthorized
+            | FailureCode::BadRequest
+            | FailureCode::ToolFailed
+            | FailureCode::ToolUnavailable
+            | FailureCode::BreakerOpen
+            | FailureCode::HandoffFailed
+            | FailureCode::Refused
+            | FailureCode::CheckBlocked
+            | FailureCode::Loop
+            | FailureCode::Fuse
+            | FailureCode::InDoubt
+            | FailureCode::Budget
+            | FailureCode::Deadline
+            | FailureCode::Cancelled
+            | FailureCode::Internal => Went::Neither,
+        },
+    }
+}
+
+/// A tool that says that something is wrong works; one that cannot be reached does not.
+fn of_server(outcome: &Outcome) -> Went {
+    let Outcome::Done { events, .. } = outcome else { return Went::Bad };
+    let returned = events.iter().find_map(|it| {
+        let Event::ToolReturned { ok, result, .. } = it else { return None };
+        Some((*ok, result))
+    });
+    match returned {
+        Some((false, result)) if result.get("unavailable").is_some() => Went::Bad,
+        Some(_) => Went::Good,
+        None => Went::Neither,
+    }
+}
+
+fn asked_too_much(outcome: &Outcome, retry_after: Option<Duration>) -> Went {
+    match outcome {
+        Outcome::Done { .. } => Went::Good,
+        Outcome::Failed { failure, .. } if failure.code == FailureCode::RateLimited => {
+            Went::Limited(retry_after)
+        }
+        Outcome::Failed { .. } => Went::Neither,
+    }
+}
+
+fn used(outcome: &Outcome) -> Option<f64> {
+    match outcome {
+        Outcome::Done { events, .. } => events.iter().find_map(|it| {
+            let Event::ModelReplied(reply) = it else { return None };
+            Some(reply.usage.input.saturating_add(reply.usage.output) as f64)
+        }),
+        Outcome::Failed { failure, .. } => {
+            (failure.code == FailureCode::RateLimited).then_some(0.0)
+        }
+    }
+}
+
+/// The tightest of the limits that were told, as a bucket.
+fn told(learned: &[Learned], what: Counted) -> Option<callboard_store::Learned> {
+    let of_kind = learned.iter().filter(|it| it.what == what);
+    let bucket = |it: &Learned| {
+        let window = it.window_s.filter(|it| *it > 0.0).or_else(|| window(it));
+        let rate = it.limit.zip(window).map(|(limit, window_s)| match what {
+            Counted::Requests => over(limit, window_s),
+            Counted::Tokens => Rate { capacity: limit, per_second: limit / window_s },
+        });
+        let is_empty = it.remaining.is_some_and(|left| left < 1.0);
+        let shut =
+            it.reset_s.filter(|_| is_empty).and_then(|it| Duration::try_from_secs_f64(it).ok());
+        let header = it.header.clone();
+        callboard_store::Learned { rate, left: it.remaining, shut, header }
+    };
+    let per_second = |it: &callboard_store::Learned| it.rate.map_or(f64::MAX, |it| it.per_second);
+    of_kind.map(bucket).min_by(|a, b| per_second(a).total_cmp(&per_second(b)))
+}
+
+/// A bucket whose reset says when all of it is back: what is missing comes back in that time.
+fn window(it: &Learned) -> Option<f64> {
+    let (limit, left, reset) = (it.limit?, it.remaining?, it.reset_s?);
+    let missing = limit - left;
+    (missing >= 1.0 && reset > 0.0).then(|| (reset * limit / missing).clamp(1.0, 86_400.0))
+}
+
+/// As [`per_minute`], for any window.
+fn over(limit: f64, window_s: f64) -> Rate {
+    let capacity = (limit / window_s).floor().max(1.0).min(limit.max(1.0));
+    Rate { capacity, per_second: ((limit - capacity + 0.99) / window_s).max(1e-6) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_minute_ever_holds_more_than_was_written() {
+        for requests in [1, 2, 3, 7, 59, 60, 61, 100, 600, 6_000] {
+            let rate = per_minute(requests);
+            let most = rate.capacity + (rate.per_second * 60.0).floor();
+            assert!(most <= requests as f64, "{requests}: {rate:?}");
+            assert!(rate.per_second * 60.0 >= 0.95 * requests as f64 || requests < 61, "{rate:?}");
+        }
+        assert!(per_minute(600).per_second >= 0.98 * 10.0);
+    }
+
+    #[test]
+    fn the_tightest_limit_counts_and_an_empty_one_shuts() {
+        let one = |limit, window_s, remaining, reset_s| Learned {
+            what: Counted::Requests,
+            limit: Some(limit),
+            window_s,
+            remaining: Some(remaining),
+            reset_s,
+            header: "x".into(),
+        };
+        let minute = one(600.0, Some(60.0), 5.0, None);
+        let day = one(86_400.0, Some(86_400.0), 9.0, None);
+        let told_of = told(&[minute.clone(), day], Counted::Requests).expect("a limit");
+        assert!((told_of.rate.expect("a rate").per_second - 1.0).abs() < 0.01, "{told_of:?}");
+        let empty = one(600.0, None, 0.0, Some(30.0));
+        let told_of = told(&[empty], Counted::Requests).expect("a limit");
+        assert_eq!(told_of.shut, Some(Duration::from_secs(30)));
+        assert!((told_of.rate.expect("a rate").per_second - 600.0 / 30.0).abs() < 1.0);
+        assert_eq!(told(&[minute], Counted::Tokens), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The budgets above a run: what a step sets aside there, and when a share of one is used.
+
+use callboard_agents::{Alert, LEAST_OUTPUT, Run, alert, kept_back};
+use callboard_config::Team;
+use callboard_config::budget::Caps;
+use callboard_store::{Amounts, Charge, DIMENSIONS, Poor, Spent};
+use callboard_trace::{Event, Purse, Spend};
+
+/// Microseconds in a day.
+const DAY: i64 = 86_400 * 1_000_000;
+/// Per cent of a budget whose crossing is told.
+const TOLD: f64 = 80.0;
+/// Per cent that is written where nothing but a last turn fits any more.
+const LANDS: f64 = 95.0;
+
+/// The budgets that a run shares with others: its task's, its share of a plan, its workspace's day.
+pub(crate) fn purses(team: &Team, run: &Run, now: i64) -> Vec<Purse> {
+    let mut purses = run.started.purses.clone();
+    if !team.budgets.day.is_unlimited() {
+        purses.push(Purse { node: day(&team.workspace, now), caps: team.budgets.day });
+    }
+    purses
+}
+
+/// The row of a workspace's day.
+pub(crate) fn day(workspace: &str, now: i64) -> String {
+    format!("day/{workspace}/{}", now.div_euclid(DAY))
+}
+
+/// What a step sets aside in each of them. All but a last turn leave something for one.
+pub(crate) fn charges(purses: &[Purse], reserved: Spend, is_last: bool) -> Vec<Charge> {
+    let add = amounts(reserved);
+    let charge = |purse: &Purse| Charge {
+        node: purse.node.clone(),
+        add,
+        caps: std::array::from_fn(|at| {
+            let cap = caps(&purse.caps)[at]?;
+            let kept = kept_back(DIMENSIONS[at], u64::try_from(cap).unwrap_or_default());
+            Some(if is_last { cap } else { cap - number(kept) })
+        }),
+    };
+    purses.iter().filter(|it| counts(&it.caps, &add)).map(charge).collect()
+}
+
+/// What was spent since the last write, beyond what had been set aside.
+pub(crate) fn spent(purses: &[Purse], before: Spend, now: Spend) -> Vec<Spent> {
+    let (before, now) = (amounts(before), amounts(now));
+    let add: Amounts = std::array::from_fn(|at| now[at] - before[at]);
+    let spent = |it: &Purse| Spent { node: it.node.clone(), add };
+    purses.iter().filter(|it| counts(&it.caps, &add)).map(spent).collect()
+}
+
+/// What is told of budgets that are used by four fifths, once to each run.
+pub(crate) fn crossed(
+    purses: &[Purse],
+    ledger: &[(String, Amounts)],
+    known: &[Alert],
+) -> Vec<Event> {
+    let mut told: Vec<Event> = Vec::new();
+    for (node, stands) in ledger {
+        let Some(purse) = purses.iter().find(|it| it.node == *node) else { continue };
+        for (at, dimension) in DIMENSIONS.iter().enumerate() {
+            let Some(cap) = caps(&purse.caps)[at].filter(|it| *it > 0) else { continue };
+            let pct = stands[at] as f64 * 100.0 / cap as f64;
+            let is_known = |it: &Alert| it.node == kind(node) && it.dimension == *dimension;
+            if pct >= TOLD && !known.iter().any(is_known) {
+                told.push(alerted(node, dimension, stands[at], cap, pct.min(LANDS - 1.0)));
+            }
+        }
+    }
+    told.dedup();
+    told
+}
+
+/// A budget's kind, out of its row's name.
+fn kind(node: &str) -> &str {
+    node.split('/').next().unwrap_or(node)
+}
+
+/// What is written when a budget has too little left for a step.
+pub(crate) fn lacking(poor: &Poor, purses: &[Purse], is_last: bool) -> Event {
+    let at = DIMENSIONS.iter().position(|it| *it == poor.dimension).unwrap_or_default();
+    let purse = purses.iter().find(|it| it.node == poor.node);
+    let cap = purse.and_then(|it| caps(&it.caps)[at]).unwrap_or(poor.cap);
+    let pct = poor.used as f64 * 100.0 / cap.max(1) as f64;
+    let is_over = is_last || pct >= 100.0;
+    let pct = if is_over { pct.max(100.0) } else { pct.clamp(LANDS, 99.9) };
+    alerted(&poor.node, poor.dimension, poor.used, cap, pct)
+}
+
+/// Tokens that are left for a step's reply, if so few suffice.
+pub(crate) fn room(poor: &Poor, input: u64) -> Option<u32> {
+    let left = u64::try_from(poor.cap - poor.used).ok().filter(|_| poor.dimension == "tokens")?;
+    u32::try_from(left.saturating_sub(input)).ok().filter(|it| *it >= LEAST_OUTPUT)
+}
+
+fn alerted(node: &str, dimension: &str, used: i64, limit: i64, pct: f64) -> Event {
+    let whole = |it: i64| u64::try_from(it).unwrap_or_default();
+    alert(kind(node), dimension, whole(used), whole(limit), pct)
+}
+
+/// Whether such an amount says anything under these limits.
+fn counts(limits: &Caps, add: &Amounts) -> bool {
+    caps(limits).iter().zip(add).any(|(cap, add)| cap.is_some() && *add != 0)
+}
+
+fn caps(caps: &Caps) -> [Option<i64>; 6] {
+    let all = Spend::default().beside(caps);
+    std::array::from_fn(|at| all[at].2.map(number))
+}
+
+fn amounts(spend: Spend) -> Amounts {
+    let all = spend.beside(&Caps::default());
+    std::array::from_fn(|at| number(all[at].1))
+}
+
+fn number(it: u64) -> i64 {
+    i64::try_from(it).unwrap_or(i64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn purse(tokens: u64) -> Purse {
+        Purse { node: "task/r_a".into(), caps: Caps { tokens: Some(tokens), ..Caps::default() } }
+    }
+
+    fn tokens(tokens: u64) -> Spend {
+        Spend { tokens, model_calls: 1, ..Spend::default() }
+    }
+
+    #[test]
+    fn a_step_leaves_something_for_a_last_turn() {
+        let cap = |tokens_cap, is_last| {
+            charges(&[purse(tokens_cap)], tokens(10), is_last)[0].caps[0].expect("a limit")
+        };
+        assert_eq!(cap(10_000, false), 9_400);
+        assert_eq!(cap(100_000, false), 95_000);
+        assert_eq!(cap(800, false), 400);
+        assert_eq!(cap(10_000, true), 10_000);
+        let seconds = Spend { ms: 5, ..Spend::default() };
+        assert!(charges(&[purse(9)], seconds, false).is_empty(), "nothing of it is limited");
+    }
+
+    #[test]
+    fn the_difference_is_settled_and_a_crossing_is_told_once() {
+        let purses = [purse(1_000)];
+        assert_eq!(spent(&purses, tokens(100), tokens(40))[0].add[0], -60);
+        assert!(spent(&purses, tokens(7), tokens(7)).is_empty());
+        let ledger = |stands| vec![("task/r_a".to_owned(), [stands, 0, 0, 0, 0, 0])];
+        assert_eq!(crossed(&purses, &ledger(799), &[]), []);
+        let told = crossed(&purses, &ledger(850), &[]);
+        let Event::BudgetAlerted { node, dimension, used, limit, pct } = &told[0] else { panic!() };
+        assert_eq!((node.as_str(), dimension.as_str()), ("task", "tokens"));
+        assert_eq!((*used, *limit, *pct), (850.0, 1_000.0, 85.0));
+        let known = Alert {
+            node: node.clone(),
+            dimension: dimension.clone(),
+            used: *used,
+            limit: *limit,
+            pct: *pct,
+        };
+        assert_eq!(crossed(&purses, &ledger(900), &[known]), []);
+    }
+
+    #[test]
+    fn what_does_not_fit_lands_and_then_stops() {
+        let poor = |used| Poor { node: "task/r_a".into(), dimension: "tokens", used, cap: 400 };
+        let pct = |event| {
+            let Event::BudgetAlerted { pct, .. } = event else { panic!() };
+            pct
+        };
+        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], false)), 95.0);
+        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], true)), 100.0);
+        assert_eq!(pct(lacking(&poor(1_200), &[purse(1_000)], false)), 120.0);
+        assert_eq!(room(&poor(100), 30), Some(270));
+        assert_eq!(room(&poor(100), 50), None);
+    }
+}
