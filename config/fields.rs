@@ -45,6 +45,12 @@ impl<'a> Fields<'a> {
         (!matches!(found.1.value, Value::Null)).then_some(&found.1)
     }
 
+    /// Whether a key stands there with nothing, which lifts a limit.
+    pub(crate) fn is_lifted(&self, key: &str) -> bool {
+        let is_it = |it: &&(Key, Node)| it.0.name == key;
+        self.entries.iter().find(is_it).is_some_and(|it| matches!(it.1.value, Value::Null))
+    }
+
     /// The value of the first key of several that mean the same.
     pub(crate) fn either(&self, keys: &[&str]) -> Option<&'a Node> {
         keys.iter().filter_map(|key| self.node(key)).collect::<Vec<_>>().first().copied()

@@ -9,6 +9,7 @@ mod codex;
 mod edges;
 mod fields;
 mod front_matter;
+mod gather;
 pub mod http;
 mod imports;
 mod limits;
@@ -16,7 +17,9 @@ mod load;
 mod member;
 mod models;
 mod nearest;
+pub mod origins;
 mod pack;
+mod permission;
 mod place;
 pub mod policy;
 mod problem;
@@ -30,9 +33,13 @@ mod team;
 mod trust;
 mod units;
 mod written_agent;
+mod written_budget;
 mod written_edge;
 mod written_http;
 mod written_limits;
+mod written_policy;
+mod written_prices;
+mod written_resource;
 mod written_server;
 mod written_team;
 mod yaml;
@@ -42,21 +49,24 @@ pub use limits::Limits;
 pub(crate) use load::load;
 pub use load::{Footprint, environment, footprint, holds_a_team, load_here};
 pub use pack::write;
+pub use permission::{Act, Grants, Verdict};
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use team::{
-    Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, SourceFile, Team, Verdict,
-};
+pub use team::{Agent, AgentName, Class, Edge, Kind, Mode, Model, SourceFile, Team};
 
 #[cfg(test)]
 mod agent_tests;
 #[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]
+mod budget_tests;
+#[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod import_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]

@@ -23,13 +23,13 @@ pub struct Limits {
     pub tasks_per_workspace: u32,
     /// Runs that agents may create under one root at a stretch.
     pub spawn_burst: u32,
-    /// Runs that agents may create under one root in ten seconds after that.
+    /// Runs that agents may create under one root in ten seconds, once `spawn_burst` is used up.
     pub spawn_rate: u32,
     /// Laps of one path of agents, each with something new.
     pub laps: u32,
     /// Calls of one tool with the same arguments in a row.
     pub repeat_calls: u32,
-    /// The same in a whole run.
+    /// Calls of one tool with the same arguments in a whole run.
     pub repeat_calls_all: u32,
     /// Identical replies of a model in a row.
     pub repeat_replies: u32,

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::assemble::{AgentText, Texts, assemble};
+use crate::assemble::{Texts, assemble};
+use crate::gather::AgentText;
 use crate::place::{Place, Sink};
 use crate::problem::{Problem, Problems};
 use crate::provider::ProviderKind;
@@ -16,6 +17,8 @@ use crate::team::{Reach, SourceFile, Team, ToolServer};
 
 /// The file beside the agents.
 const TEAM: &str = "team.yaml";
+/// What models cost, beside the team.
+const PRICES: &str = "prices.yaml";
 /// Tool servers as other programs write them, beside the team.
 const SERVERS: &str = ".mcp.json";
 /// Variables that every tool server gets from this process.
@@ -131,7 +134,7 @@ pub fn footprint(place: &Path, served: &Team) -> Footprint {
         files.insert(place.to_path_buf());
     } else {
         files.insert(team_path);
-        files.extend(IMPORTS.iter().chain([&SERVERS]).map(|it| folder.join(it)));
+        files.extend(IMPORTS.iter().chain([&SERVERS, &PRICES]).map(|it| folder.join(it)));
         files.extend(agent_files(&folder, &sink));
         footprint.folders.insert(folder.clone());
         for name in FOLDERS {
@@ -185,6 +188,13 @@ fn find(place: &Path, sink: &Sink) -> Texts {
         texts.team = keep(&texts.team_path, &mut texts.files)
             .map_err(|error| sink.push(Place::whole(&texts.team_path, true).error(error, "")))
             .ok();
+    }
+    let prices = folder.join(PRICES);
+    if !is_agent && prices.exists() {
+        texts.prices = keep(&prices, &mut texts.files)
+            .map_err(|error| sink.push(Place::whole(&prices, true).error(error, "")))
+            .ok()
+            .map(|text| (prices, text));
     }
     let servers = folder.join(SERVERS);
     if !is_agent && servers.exists() {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::answer;
+use crate::budget::Caps;
 use crate::front_matter::Parts;
 use crate::models::Models;
+use crate::permission::{Act, Grants, Verdict};
 use crate::place::{At, Place, Sink};
 use crate::select::server_in;
-use crate::team::{Act, Agent, AgentName, Grants, Kind, Verdict};
+use crate::team::{Agent, AgentName, Kind};
 use crate::written_agent::WrittenAgent;
+use crate::written_budget;
 use crate::written_edge::WrittenEdge;
 use crate::yaml::Node;
 
@@ -26,6 +29,8 @@ pub(crate) struct Ground {
     pub(crate) models: Models,
     /// Turns of an agent that sets none.
     pub(crate) turns: u32,
+    /// What a run of an agent may spend that sets nothing.
+    pub(crate) run: Caps,
     /// The team's `permissions`, complete.
     pub(crate) ceiling: BTreeMap<Act, Verdict>,
 }
@@ -98,8 +103,8 @@ fn build(
         disallowed_tools: texts(written.disallowed_tools),
         servers: vec![],
         turns_are_its_own: written.max_turns.is_some(),
-        budget: None,
-        max_parallel: None,
+        budget: written.budget.map(|it| written_budget::caps(&it, "budget", ground.run, sink)),
+        max_parallel: written.max_parallel.and_then(|it| u32::try_from(it.value).ok()),
         max_turns: written
             .max_turns
             .and_then(|it| u32::try_from(it.value).ok())

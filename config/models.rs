@@ -13,6 +13,8 @@ use crate::written_team::{WrittenModel, WrittenTeam};
 const DEFAULT: &str = "default";
 /// The alias of what texts are made vectors with.
 const EMBED: &str = "embed";
+/// The alias of the model that judges in passing.
+const SMALL: &str = "small";
 /// What is asked for if nobody names a model.
 const MODEL: &str = "gpt-5-mini";
 const CONTEXT: u32 = 128_000;
@@ -80,6 +82,11 @@ impl Models {
     /// The first model of the alias `embed`.
     pub(crate) fn embed(&self) -> Option<Model> {
         self.aliases.get(EMBED)?.first().cloned()
+    }
+
+    /// Whether there is an alias `small`.
+    pub(crate) fn has_small(&self) -> bool {
+        self.aliases.contains_key(SMALL)
     }
 
     fn default_chain(&self) -> Vec<Model> {

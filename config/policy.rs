@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// When a resource that fails is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Breaker {
     /// Failures in a row that open it.
     pub failures: u32,
@@ -20,7 +23,7 @@ impl Default for Breaker {
 }
 
 /// Something that steps share: an API, a database, a tool server.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Resource {
     /// Units it saves up when idle, and the most one step may take. `None` = no rate.
     pub capacity: Option<f64>,
@@ -57,7 +60,7 @@ impl Resources {
 }
 
 /// `priority:` of `team.yaml`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ranking {
     /// Whether a run counts more for every other that waits for it.
     pub unblocking: bool,
@@ -97,7 +100,9 @@ pub struct Route {
 }
 
 /// Which way unaddressed work goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum RouteMode {
     /// As complex as it is.
     #[default]
@@ -115,7 +120,7 @@ impl Default for Route {
 }
 
 /// `throttle:` of `team.yaml`: no new run while the machine is busy with something else.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Throttle {
     /// Per cent of the machine above which nothing new begins.
     pub high: f64,

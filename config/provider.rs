@@ -38,6 +38,21 @@ impl Provider {
     }
 }
 
+impl ProviderKind {
+    /// Whether it works on this machine, where nobody sends a bill.
+    pub(crate) fn is_local(&self) -> bool {
+        let ProviderKind::OpenAi(endpoint) = self else { return true };
+        let rest = endpoint.base_url.split_once("://").map_or("", |it| it.1);
+        let host = rest.split('/').next().unwrap_or_default();
+        let name = match host.strip_prefix('[') {
+            Some(inner) => inner.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let is_loopback = name.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
+        is_loopback || name.eq_ignore_ascii_case("localhost")
+    }
+}
+
 /// How a provider is spoken to.
 #[derive(Clone, Debug)]
 pub enum ProviderKind {

@@ -55,8 +55,13 @@ fn one(written: &WrittenProvider, outside: &Outside<'_>, sink: &Sink) -> Option<
         Kind::Openai => ProviderKind::OpenAi(openai(written, outside, sink)?),
         Kind::Rehearsal => rehearsal(written, outside, sink)?,
     };
-    let concurrency = written.concurrency.as_ref().and_then(|it| u32::try_from(it.value).ok());
-    Some(Provider { concurrency, ..Provider::new(&written.name.value, kind) })
+    Some(Provider {
+        concurrency: written.concurrency,
+        requests_per_min: written.requests_per_min.as_ref().map(|it| it.value),
+        tokens_per_min: written.tokens_per_min.as_ref().map(|it| it.value),
+        breaker: written.breaker,
+        ..Provider::new(&written.name.value, kind)
+    })
 }
 
 fn rehearsal(

@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema};
 
 pub use crate::answer::answer_schema as answer;
 use crate::written_agent::WrittenAgent;
+use crate::written_prices::WrittenPrices;
 use crate::written_team::WrittenTeam;
 
 /// The JSON Schema of `team.yaml`, as text.
@@ -15,6 +16,11 @@ pub fn team() -> String {
 /// The JSON Schema of an agent file's front matter, as text.
 pub fn agent() -> String {
     text::<WrittenAgent>()
+}
+
+/// The JSON Schema of `prices.yaml`, as text.
+pub fn prices() -> String {
+    text::<WrittenPrices>()
 }
 
 fn text<T: JsonSchema>() -> String {

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::budget::{Budgets, Caps, Prices};
 use crate::http::Http;
 use crate::nearest::nearest;
+use crate::origins::Origins;
+use crate::permission::{Act, Grants, Verdict};
 use crate::policy::{Ranking, Resources, Route, Throttle};
 use crate::select::selects;
 use crate::{Limits, Provider};
@@ -62,6 +64,8 @@ pub struct Team {
     pub http: Http,
     /// What was read, with the hash of its bytes.
     pub files: Vec<SourceFile>,
+    /// Where each key was written; what is not there has its default.
+    pub origins: Origins,
     /// Agent files left out and warnings: the rest of the team still serves.
     pub problems: Vec<crate::Problem>,
 }
@@ -92,6 +96,7 @@ impl Team {
             finishes: false,
             http: Http::default(),
             files: Vec::new(),
+            origins: Origins::new(),
             problems,
         }
     }
@@ -246,7 +251,7 @@ pub struct Agent {
     /// Whether its own file says so, and not the team's limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub turns_are_its_own: bool,
-    /// What one of its runs may spend; what it leaves open is the team's `budgets.run`.
+    /// What one of its runs may spend, complete; `None` = the team's `budgets.run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Caps>,
     /// Steps of its runs in progress at once; `None` = as many as there are seats.
@@ -375,49 +380,4 @@ impl Class {
             Class::Background => 10,
         }
     }
-}
-
-/// What an act does to the world.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Act {
-    /// Reads inside the workspace.
-    Read,
-    /// Writes inside the workspace.
-    Write,
-    /// Runs a program.
-    Run,
-    /// Fetches from the network.
-    Fetch,
-    /// Changes something outside the workspace.
-    External,
-}
-
-/// What is answered when an agent wants to act.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Never.
-    Deny,
-    /// After a person agreed.
-    Ask,
-    /// At once.
-    Allow,
-}
-
-/// What a run passes on of the permissions it received.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Grants {
-    /// Cut to the agent's own permissions.
-    #[default]
-    Own,
-    /// Uncut.
-    Team,
-    /// Cut to this list.
-    Only(Vec<Act>),
 }

@@ -18,8 +18,8 @@ fn all_problems_are_told_at_once() {
                 publish: [laed]\npermissions: {raed: allow, run: never}\nteam: [a]\n";
     insta::assert_snapshot!(told_of_team(text), @r#"
     team.yaml:1: key `entri` is not known; did you mean "entry"?
-    team.yaml:2: `budgets` is not supported by this version
-      help: remove it: what it asks for would not be done
+    team.yaml:2: `budgets.day` must be a map, found a number
+      help: write `key: value` lines
     team.yaml:4: key `limits.dept` is not known; did you mean "depth"?
     team.yaml:5: `limits.turns` must be a whole number such as 20, found text
     team.yaml:6: `limits.hops` is 500, more than 10 times its default 10
@@ -307,6 +307,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
         ".claude/agents/deep/a2.md",
         "agent_handoffs.json",
         "agents_extended.json",
+        "prices.yaml",
         "beside/book.yaml",
     ] {
         let before = look();
@@ -325,7 +326,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
 
 #[test]
 fn later_keys_are_refused_each_by_its_name() {
-    for key in ["budgets", "guardrails", "workflows", "store", "retain", "approvals"] {
+    for key in ["memory", "guardrails", "workflows", "store", "retain", "approvals"] {
         let told = told_of_team(&format!("{key}: 1"));
         assert!(told.contains(&format!("team.yaml:1: `{key}` is not supported by this version")));
     }

@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 
 use crate::fields::Fields;
 use crate::nearest::{did_you_mean, nearest};
+use crate::permission::{Act, Grants, Verdict};
 use crate::place::{At, Place, Sink};
-use crate::team::{Act, Class, Grants, Kind, Verdict};
+use crate::team::{Class, Kind};
 use crate::units::{OneOf, Switch, Unit};
+use crate::written_budget::WrittenCaps;
 use crate::written_edge::{self, WrittenEdge};
 use crate::written_server::WrittenServer;
 use crate::yaml::{Node, Value};
@@ -19,12 +21,11 @@ const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 40] = [
+const IDLE: [&str; 38] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
     "background",
-    "budget",
     "color",
     "disable",
     "disable-model-invocation",
@@ -36,7 +37,6 @@ const IDLE: [&str; 40] = [
     "initialPrompt",
     "isolation",
     "license",
-    "max_parallel",
     "memory",
     "metadata",
     "mode",
@@ -133,6 +133,12 @@ pub(crate) struct WrittenAgent {
     /// What it may pass on of the permissions it received. Default: `own`.
     #[schemars(with = "Option<OneOf<GrantWord, Vec<Act>>>")]
     pub(crate) grants: Option<Grants>,
+    /// What one of its runs may spend. Default: the team's `budgets.run`.
+    #[schemars(with = "Option<WrittenCaps>")]
+    pub(crate) budget: Option<Node>,
+    /// Steps of its runs in progress at once. Default: as many as there are seats.
+    #[schemars(range(min = 1))]
+    pub(crate) max_parallel: Option<At<u64>>,
     /// Whether it is a tool of its own. Default: true.
     #[schemars(with = "Option<Switch>")]
     pub(crate) publish: Option<bool>,
@@ -185,6 +191,8 @@ impl WrittenAgent {
             output: fields.node("output").cloned(),
             permissions: permissions(&fields).or_else(|| readonly(&fields)),
             grants: grants(&fields),
+            budget: fields.node("budget").cloned(),
+            max_parallel: fields.whole("max_parallel", Unit::Count, 1..=10_000),
             publish: fields.flag("publish"),
         };
         agent.disallowed_tools.extend(fields.texts("disallowedTools").unwrap_or_default());

@@ -5,31 +5,28 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::budget::Budgets;
 use crate::fields::Fields;
 use crate::limits::Limits;
+use crate::permission::{Act, Verdict};
 use crate::place::{At, Place, Sink};
-use crate::team::{Act, Verdict};
+use crate::policy::{Breaker, Ranking, Resources};
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::{WrittenAgent, permissions};
+use crate::written_budget::{self, WrittenBudgets};
 use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
+use crate::written_policy::{self, WrittenRanking, WrittenRoute, WrittenThrottle};
+use crate::written_resource::{self, WrittenBreaker, WrittenResource};
 use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 11] = [
-    "budgets",
-    "priority",
-    "route",
-    "resources",
-    "guardrails",
-    "approvals",
-    "memory",
-    "store",
-    "telemetry",
-    "workflows",
-    "retain",
-];
+const LATER: [&str; 7] =
+    ["guardrails", "approvals", "memory", "store", "telemetry", "workflows", "retain"];
+
+/// The most that an endpoint is counted to take in a minute.
+const PER_MIN: u64 = 1_000_000_000_000;
 
 /// The file `team.yaml`; every key may be left out.
 #[derive(Debug, Default, JsonSchema)]
@@ -55,6 +52,26 @@ pub(crate) struct WrittenTeam {
     /// The bounds of the product, one by one.
     #[schemars(with = "Option<WrittenLimits>")]
     pub(crate) limits: Limits,
+    /// What runs, tasks and days may spend.
+    #[schemars(with = "Option<WrittenBudgets>")]
+    pub(crate) budgets: Budgets,
+    /// What steps share, by name: APIs, databases, tool servers. A tool server takes the resource
+    /// of its name.
+    #[schemars(with = "Option<BTreeMap<String, WrittenResource>>")]
+    pub(crate) resources: Resources,
+    /// The resource that a tool takes, by the tool's name or glob; the first that fits counts.
+    #[expect(dead_code, reason = "stands here for the schema; it is read into `resources`")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) tools: (),
+    /// How the order of the queue is found.
+    #[schemars(with = "Option<WrittenRanking>")]
+    pub(crate) priority: Ranking,
+    /// Who gets work that nobody is named for.
+    #[schemars(with = "Option<WrittenRoute>")]
+    pub(crate) route: Option<Node>,
+    /// When nothing new begins because the machine is busy; `off` = never. Default: above 80 %.
+    #[schemars(with = "Option<OneOf<WrittenThrottle, Switch>>")]
+    pub(crate) throttle: Option<Node>,
     /// MCP servers whose tools the agents may use, by name.
     #[schemars(rename = "mcpServers", with = "Option<BTreeMap<String, WrittenServer>>")]
     pub(crate) servers: Vec<(At<String>, Node)>,
@@ -122,7 +139,16 @@ pub(crate) struct WrittenProvider {
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub(crate) headers: Vec<(String, At<String>)>,
     /// Steps in progress at once. Default: unlimited.
-    pub(crate) concurrency: Option<At<u64>>,
+    pub(crate) concurrency: Option<u32>,
+    /// Requests in a minute. Default: as many as the endpoint turns out to take.
+    #[schemars(range(min = 1))]
+    pub(crate) requests_per_min: Option<At<u64>>,
+    /// Tokens in a minute, in and out. Default: as many as the endpoint turns out to take.
+    #[schemars(range(min = 1))]
+    pub(crate) tokens_per_min: Option<At<u64>>,
+    /// When each of its models is left alone.
+    #[schemars(with = "Option<WrittenBreaker>")]
+    pub(crate) breaker: Breaker,
     /// Time to connect, 10 s.
     #[schemars(with = "Option<Seconds>")]
     pub(crate) connect_s: Option<At<u64>>,
@@ -229,6 +255,16 @@ impl WrittenTeam {
             limits: fields
                 .node("limits")
                 .map_or_else(Limits::default, |it| written_limits::read(it, sink)),
+            budgets: fields
+                .node("budgets")
+                .map_or_else(Budgets::default, |it| written_budget::budgets(it, sink)),
+            resources: written_resource::resources(&fields),
+            tools: (),
+            priority: fields
+                .node("priority")
+                .map_or_else(Ranking::default, |it| written_policy::ranking(it, sink)),
+            route: fields.node("route").cloned(),
+            throttle: fields.node("throttle").cloned(),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             handoffs: handoffs(&fields),
             clients: clients(&fields),
@@ -280,7 +316,10 @@ fn provider(name: At<String>, node: &Node, sink: &Sink) -> WrittenProvider {
             .iter()
             .filter_map(|(key, node)| Some((key.name.clone(), fields.text_of(node, "headers")?)))
             .collect(),
-        concurrency: fields.whole("concurrency", Unit::Count, 0..=10_000),
+        concurrency: written_resource::concurrency(&fields),
+        requests_per_min: fields.whole("requests_per_min", Unit::Count, 1..=PER_MIN),
+        tokens_per_min: fields.whole("tokens_per_min", Unit::Count, 1..=PER_MIN),
+        breaker: written_resource::breaker(&fields),
         connect_s: fields.whole("connect_s", Unit::Seconds, 1..=600),
         idle_s: fields.whole("idle_s", Unit::Seconds, 1..=3_600),
         timeout_s: fields.whole("timeout_s", Unit::Seconds, 1..=86_400),
@@ -294,11 +333,6 @@ fn provider(name: At<String>, node: &Node, sink: &Sink) -> WrittenProvider {
         playbook: fields.text("playbook"),
         name,
     };
-    for key in ["requests_per_min", "tokens_per_min"] {
-        if let Some(node) = fields.node(key) {
-            fields.wrong(node, key, "is not supported by this version", "use `concurrency`");
-        }
-    }
     fields.close();
     provider
 }

@@ -122,6 +122,24 @@ async fn a_broken_team_file_keeps_the_last_good_version() {
 }
 
 #[tokio::test]
+async fn prices_follow_their_file_and_a_wrong_one_changes_nothing() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}}\n");
+    let node = watched(&stage).await;
+    let desk = node.desk();
+    let costs = |team: &Team, usd: f64| team.prices.of("a", "b").is_some_and(|it| it.input == usd);
+    stage.write("prices.yaml", "models: {\"*\": {input: 1, output: 2}}\n");
+    until(&desk, "a price", |it| costs(it, 1.0)).await;
+    stage.write("prices.yaml", "models:\n  \"*\": {input: -10, output: 2}\n");
+    until(&desk, "it is told", |it| says(it, "served as it was before")).await;
+    assert!(says(&desk.team(), "prices.yaml:2: `models.*.input`"), "{:?}", desk.team().problems);
+    assert!(costs(&desk.team(), 1.0), "the last good price holds");
+    stage.write("prices.yaml", "models: {\"*\": {input: 0.5, output: 2}}\n");
+    until(&desk, "another price", |it| costs(it, 0.5)).await;
+    assert!(desk.team().problems.is_empty(), "{:?}", desk.team().problems);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_team_of_one_file_follows_that_file_alone() {
     let stage = Stage::new("");
     stage.write("solo.md", "---\ndescription: d\nkind: human\n---\nFirst.\n");
