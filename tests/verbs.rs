@@ -262,7 +262,8 @@ fn shells_editors_and_readers_of_manuals_are_told_what_there_is() {
     }
     assert_eq!(does(&["completions", "sh"]).code, 2);
 
-    for (arguments, file) in [(&["schema"][..], "team"), (&["schema", "agent"], "agent")] {
+    let schemas = [&["schema"][..], &["schema", "agent"], &["schema", "prices"]];
+    for (arguments, file) in schemas.into_iter().zip(["team", "agent", "prices"]) {
         let said = does(arguments);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
         let kept = format!("{}/docs/schema/{file}.schema.json", env!("CARGO_MANIFEST_DIR"));

@@ -227,10 +227,11 @@ pub(crate) struct CompletionsArgs {
 Examples:
   callboard schema > team.schema.json
   callboard schema agent
+  callboard schema prices > prices.schema.json
 An editor reads it where the first line of team.yaml says:
   # yaml-language-server: $schema=team.schema.json")]
 pub(crate) struct SchemaArgs {
-    /// Of team.yaml, or of the front matter of an agent's file
+    /// Of team.yaml, of the front matter of an agent's file, or of prices.yaml
     #[arg(value_enum, default_value_t = Written::Team)]
     pub(crate) of: Written,
 }
@@ -242,6 +243,8 @@ pub(crate) enum Written {
     Team,
     /// The front matter of an agent's file
     Agent,
+    /// prices.yaml
+    Prices,
 }
 
 const MAN_EXAMPLES: &str = "\

@@ -38,6 +38,7 @@ pub(crate) fn schema(args: &SchemaArgs, say: Say) -> Result<u8, Fault> {
     let text = match args.of {
         Written::Team => of::team(),
         Written::Agent => of::agent(),
+        Written::Prices => of::prices(),
     };
     say.file(text.as_bytes())?;
     Ok(0)
