@@ -275,6 +275,8 @@ async fn a_run_is_read_from_every_side_and_what_is_not_there_is_not_found() {
         let config: Value =
             serde_json::from_str(&client.read("team://config").await).expect("JSON");
         assert_eq!((&config["team"], &config["limits"]["depth"]), (&json!("stage"), &json!(5)));
+        assert_eq!(config["budgets"]["run"]["tokens"], 50_000);
+        assert_eq!(config["written_in"]["team"], "team.yaml:1");
     }
     node.stop().await;
 }

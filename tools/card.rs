@@ -5,6 +5,7 @@ use callboard_scheduler::{Refusal, RefusalCode};
 use serde_json::{Value, json};
 
 use crate::nearest::{did_you_mean, quoted};
+use crate::policies::caps;
 use crate::uri::SCHEME;
 
 /// What is known of an agent, without its instructions.
@@ -31,7 +32,8 @@ pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
         "disallowed_tools": agent.disallowed_tools, "permissions": agent.permissions,
         "grants": agent.grants, "handoffs_to": to.collect::<Vec<_>>(), "handoffs_from": from,
         "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,
-        "max_turns": agent.max_turns, "publish": agent.publish,
+        "max_turns": agent.max_turns, "max_parallel": agent.max_parallel,
+        "budget": caps(&agent.budget.unwrap_or(team.budgets.run)), "publish": agent.publish,
         "answer": format!("{SCHEME}schema/{}", agent.name),
     }))
 }

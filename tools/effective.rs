@@ -1,5 +1,6 @@
-//! The team as it is served, without anything that must stay with its owner: no value of a secret
-//! or a header, of a tool server's program nothing but its name, of an address no user or query.
+//! The team as it is served, with where each key was written, and without anything that must stay with
+//! its owner: no value of a secret or a header, of a tool server's program nothing but its name, of an
+//! address no user or query.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use callboard_config::{Endpoint, Model, Provider, ProviderKind, SourceFile, Team
 use serde_json::{Map, Value, json};
 
 use crate::card::card;
+use crate::policies::policies;
 
 /// What is in force, all sources taken together.
 pub(crate) fn effective(team: &Team) -> Value {
@@ -18,7 +20,11 @@ pub(crate) fn effective(team: &Team) -> Value {
         let path = it.path.strip_prefix(&top).unwrap_or(&it.path);
         json!({"path": path.display().to_string(), "sha256": it.hash})
     });
-    json!({
+    let origins = team.origins.iter().map(|(key, (path, line))| {
+        let path = path.strip_prefix(&top).unwrap_or(path);
+        (key.clone(), json!(format!("{}:{line}", path.display())))
+    });
+    let mut all = json!({
         "team": team.name, "entry": team.entry, "goal": team.goal, "workspace": team.workspace,
         "permissions": team.permissions, "triggers": team.triggers,
         "finishes_without_client": team.finishes,
@@ -29,8 +35,13 @@ pub(crate) fn effective(team: &Team) -> Value {
         "untrusted_tool_servers": team.untrusted.iter().map(server).collect::<Vec<_>>(),
         "limits": team.limits,
         "files": files.collect::<Vec<_>>(),
+        "written_in": origins.collect::<Map<_, _>>(),
         "problems": team.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    });
+    for (key, value) in policies(team) {
+        all[key] = value;
+    }
+    all
 }
 
 /// A model as its owner names it.
@@ -47,6 +58,9 @@ fn provider(provider: &Provider) -> Value {
         }
     };
     shown["concurrency"] = json!(provider.concurrency);
+    shown["requests_per_min"] = json!(provider.requests_per_min);
+    shown["tokens_per_min"] = json!(provider.tokens_per_min);
+    shown["breaker"] = json!(provider.breaker);
     shown
 }
 
@@ -149,6 +163,8 @@ mod tests {
         };
         team.servers.insert("notes".to_owned(), notes);
         team.files = vec![file("/hidden-8/team.yaml"), file("/hidden-8/agents/coder.md")];
+        let origin = ("/hidden-8/team.yaml".into(), 3);
+        team.origins.insert("limits.concurrent".to_owned(), origin);
         let shown = effective(&team);
         assert!(!shown.to_string().contains("hidden"), "{shown:#}");
         assert!(!shown.to_string().contains("/home"), "{shown:#}");
@@ -158,5 +174,11 @@ mod tests {
         assert_eq!(shown["files"][1]["path"], "agents/coder.md");
         assert_eq!(shown["agents"][0]["name"], "coder");
         assert_eq!(shown["limits"]["concurrent"], 50);
+        assert_eq!(shown["providers"]["one"]["breaker"]["failures"], 3);
+        assert_eq!(shown["budgets"]["task"]["usd"], 5.0);
+        assert_eq!(shown["budgets"]["run"]["seconds"], 1_800.0);
+        assert_eq!(shown["route"]["fallback"], "single");
+        assert_eq!(shown["throttle"]["high"], 80.0);
+        assert_eq!(shown["written_in"], json!({"limits.concurrent": "team.yaml:3"}));
     }
 }

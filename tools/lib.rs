@@ -21,6 +21,7 @@ mod meta;
 mod nearest;
 mod new_agent;
 mod paging;
+mod policies;
 mod postmortem;
 mod prompt;
 mod prompts;
