@@ -180,14 +180,19 @@ fn stopwatch() -> impl Fn() -> Duration {
 
 proptest! {
     #[test]
-    fn load_never_panics_on_bytes(team in any::<Vec<u8>>(), agent in any::<Vec<u8>>()) {
-        let _ = try_load(&[("team.yaml", team), ("agents/a1.md", agent)]);
+    fn load_never_panics_on_bytes(
+        team in any::<Vec<u8>>(),
+        agent in any::<Vec<u8>>(),
+        prices in any::<Vec<u8>>(),
+    ) {
+        let files = [("team.yaml", team), ("agents/a1.md", agent), ("prices.yaml", prices)];
+        let _ = try_load(&files);
     }
 
     #[test]
     fn load_never_panics_on_nearly_right_text(team in text(), agent in text()) {
         let agent = format!("---\n{agent}\n---\n{team}");
-        let told = told(&[("team.yaml", &team), ("agents/a1.md", &agent)]);
+        let told = told(&[("team.yaml", &team), ("agents/a1.md", &agent), ("prices.yaml", &team)]);
         assert!(told.contains(" error"));
     }
 }
@@ -196,6 +201,7 @@ proptest! {
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "(team|entry|limits|providers|models|agents|name|description|handoffs|output|tools|permissions)",
+        "(budgets|run|usd|minutes|resources|capacity|tools|breaker|priority|route|throttle|input)",
         "[ \n\t:,\\-\\[\\]{}&*!|>'\"%@`#?~]{1,4}",
         "(\n  |: |\n- |: \\{|\\}|\\[|\\]|\n)",
         "(env:X|file:y|5m|64KiB|-1|0x7|1e99|.nan|true|null|~|a/b|default|<<)",
