@@ -62,6 +62,8 @@ mod bounds_tests;
 #[cfg(test)]
 mod budget_tests;
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod import_tests;
