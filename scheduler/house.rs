@@ -15,6 +15,7 @@ use crate::World;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
+use crate::throttle::Admission;
 
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
@@ -32,6 +33,7 @@ pub(crate) struct House {
     pub(crate) stopping: CancellationToken,
     /// Something may be ready: a submission, a child, a free seat.
     pub(crate) ready: Notify,
+    pub(crate) admission: Admission,
     pub(crate) folds: Folds,
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,

@@ -2,6 +2,7 @@
 //!
 //! Only this room takes steps, each as one write. It speaks neither MCP nor HTTP.
 
+mod admit;
 mod answer;
 mod ask;
 mod batch;
@@ -25,6 +26,7 @@ mod intake;
 mod journal;
 mod lead;
 mod listen;
+mod load;
 mod look;
 mod news;
 mod node;
@@ -38,6 +40,7 @@ mod replay;
 mod retry;
 mod same;
 mod sight;
+mod throttle;
 mod watch;
 mod way;
 mod why;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_store::{RunRow, RunState};
-use callboard_trace::{Caller, Queued, Record, RunId, RunView, State};
+use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State};
 
 use crate::desk::{Desk, unavailable};
 use crate::{Page, Refusal, begin, journal};
@@ -14,6 +14,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const STILL: i64 = 3_000_000;
 /// What such a run waits for.
 const NOBODY: &str = "a process that works on this data, such as `callboard work`";
+/// Last records of a node that say whether it holds back.
+const LAST: u32 = 50;
 /// Most records of one page.
 const PAGE_MAX: u32 = 200;
 
@@ -112,11 +114,32 @@ impl Desk {
     pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         let mut view = self.recorded(row).await?;
         let is_paused = view.queue.as_ref().is_some_and(|it| it.waiting_for.starts_with("paused"));
-        if row.state == RunState::Ready && !is_paused && self.nobody_works(row).await? {
+        if row.state == RunState::Ready
+            && !is_paused
+            && let Some(waiting_for) = self.held_up(row).await?
+        {
             view.state = State::Queued;
-            view.queue = Some(Queued { pos: None, waiting_for: NOBODY.into(), eta_s: None });
+            let pos = view.queue.and_then(|it| it.pos);
+            view.queue = Some(Queued { pos, waiting_for, eta_s: None });
         }
         Ok(view)
+    }
+
+    /// What holds a run that is ready up, besides those before it.
+    async fn held_up(&self, row: &RunRow) -> Result<Option<String>, Refusal> {
+        for node in self.house.store.nodes().await.map_err(|it| unavailable(&it))? {
+            let stream = RunId::from_text(&node);
+            let told = self.house.store.latest(&stream, LAST).await;
+            let told = told.map_err(|it| unavailable(&it))?;
+            let last = told.into_iter().rev().find_map(|it| {
+                let Event::AdmissionChanged { open, reason, .. } = it.event else { return None };
+                Some((!open).then_some(reason))
+            });
+            if let Some(busy) = last.flatten() {
+                return Ok(Some(busy));
+            }
+        }
+        Ok(self.nobody_works(row).await?.then(|| NOBODY.to_owned()))
     }
 
     /// Whether a run that is ready stands still, and with it every other on this data.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admit::watch_load;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::{Crew, loaded, secrets};
@@ -21,6 +22,7 @@ use crate::drive::drive;
 use crate::hands::hands;
 use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
 use crate::listen::{write_all, write_down};
+use crate::throttle::Admission;
 use crate::watch::watch;
 use crate::{World, playbook_problems};
 
@@ -153,6 +155,7 @@ fn house(
         node,
         stopping: CancellationToken::new(),
         ready: Notify::new(),
+        admission: Admission::default(),
         folds: Folds::default(),
         alarm: Alarm::default(),
         driven: Driven::default(),
@@ -178,6 +181,7 @@ fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
     tasks.spawn(claim(house.clone(), root));
     tasks.spawn(sweep(house.clone()));
     tasks.spawn(news(house.clone()));
+    tasks.spawn(watch_load(house.clone()));
 }
 
 /// Takes runs from the queue, or those of one root, whenever there may be some and seats are free.
@@ -187,13 +191,15 @@ async fn claim(house: Arc<House>, root: Option<RunId>) {
         let seats = house.crew.team().limits.concurrent;
         let changed = house.store.changed();
         let free = seats.saturating_sub(u32::try_from(drives.len()).unwrap_or(u32::MAX));
+        let (most, seats) = house.admission.bounds(free.max(1), seats, drives.len());
         let claimed = match &root {
-            Some(root) => house.store.claim_of(root, free.max(1), seats).await,
-            None => house.store.claim(free.max(1), seats).await,
+            Some(root) => house.store.claim_of(root, most, seats).await,
+            None => house.store.claim(most, seats).await,
         };
         match claimed {
             Ok(leases) => {
                 press(&house, leases.is_empty()).await;
+                house.admission.claimed(leases.len());
                 for lease in leases {
                     let wheel = Wheel {
                         seen: lease.seq,

@@ -70,7 +70,10 @@ impl Desk {
                 "its way stands in `callboard trace RUN`; replay a run that came to its end at once",
             ));
         }
-        let team = if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
+        let mut team =
+            if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
+        // It waits for nothing but its record.
+        team.throttle = None;
         let top = top(&team, &records, today, self.house.world.now())?;
         // No step of a replay reaches the outside, and no program is started for one.
         let world = self.house.world.clone();

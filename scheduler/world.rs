@@ -1,24 +1,31 @@
-//! Time and chance, as they are handed to a node: everything of this room takes them from here.
+//! Time, chance and the load of the machine, as they are handed to a node: everything of this room
+//! takes them from here.
 
 use std::sync::Arc;
 
 use callboard_trace::{RunId, spell};
 
-use crate::{chance, clock};
+use crate::{chance, clock, load};
 
-/// Time and chance. Cloning is cheap; clones tell the same time.
+/// Time, chance and load. Cloning is cheap; clones tell the same time.
 #[derive(Clone)]
 pub struct World {
     /// Microseconds since 1970.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// 128 random bits.
     pub bits: Arc<dyn Fn() -> u128 + Send + Sync>,
+    /// Ticks of all processors so far: those that other processes used, and all; `None` = unknown.
+    pub load: Arc<dyn Fn() -> Option<(u64, u64)> + Send + Sync>,
 }
 
 impl World {
-    /// The wall clock, and the system's own randomness.
+    /// The wall clock, the system's own randomness, and this machine's load.
     pub fn real() -> World {
-        World { now: Arc::new(clock::now), bits: Arc::new(chance::bits) }
+        World {
+            now: Arc::new(clock::now),
+            bits: Arc::new(chance::bits),
+            load: Arc::new(load::read),
+        }
     }
 
     /// Microseconds since 1970.

@@ -28,4 +28,13 @@ impl Store {
         });
         read.await
     }
+
+    /// The nodes that are there, by their names.
+    pub async fn nodes(&self) -> Result<Vec<String>, StoreError> {
+        let read = self.inner.db.read(|tx| {
+            let rows = tx.query("SELECT id FROM node ORDER BY id", &[])?;
+            rows.iter().map(|row| row.text(0)).collect()
+        });
+        read.await
+    }
 }

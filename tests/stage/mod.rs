@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callboard_config::AgentName;
+use callboard_config::policy::Throttle;
 use callboard_scheduler::{Ask, Desk, Node, NodeOptions, World};
 use callboard_trace::{Caller, Event, Record, RunId, RunView, story};
 use tempfile::TempDir;
@@ -102,6 +103,16 @@ impl Stage {
     }
 
     pub(crate) async fn node_with(&self, work: bool) -> Node {
+        self.node_in(World::real(), work, None).await
+    }
+
+    /// A node in a world of its own. Without a throttle what else the machine does is nothing to it.
+    pub(crate) async fn node_in(
+        &self,
+        world: World,
+        work: bool,
+        throttle: Option<Throttle>,
+    ) -> Node {
         let mut team = match callboard_config::load_here(&self.team()) {
             Ok(team) => team,
             Err(problems) => panic!("{problems}"),
@@ -112,8 +123,9 @@ impl Stage {
             team.problems
         );
         team.trust(&callboard_config::servers::Trust::read(&self.data(), true));
+        team.throttle = throttle;
         let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
-        let options = NodeOptions { team, data: self.data(), work, keeper, world: World::real() };
+        let options = NodeOptions { team, data: self.data(), work, keeper, world };
         match Node::start(options).await {
             Ok(node) => node,
             Err(error) => panic!("{error}"),
