@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::rules::listing;
-use crate::run::{Alert, Asking, Child, Declined, OpenTool, Replied, Run, Said};
+use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
 use crate::shelf::LIST;
 use crate::{answer, notes, person, spending};
 
@@ -48,13 +48,6 @@ impl Run {
             }
             Event::StepFailed(failure) => self.failed(failure),
             Event::StepWaiting(waiting) => self.held = Some(waiting.clone()),
-            Event::BudgetAlerted { node, dimension, used, limit, pct } => self.alerts.push(Alert {
-                node: node.clone(),
-                dimension: dimension.clone(),
-                used: *used,
-                limit: *limit,
-                pct: *pct,
-            }),
             Event::HandedOff(handoff) => self.handed_off(handoff),
             Event::PlanMade { plan, steps, agents, .. } => {
                 self.plan = Some(Plan::read(plan, steps, agents));
@@ -69,12 +62,7 @@ impl Run {
                         Some(Declined { reason: reason.clone(), better: better.clone() });
                 }
             }
-            Event::HandoffFailed { handoff, .. } => {
-                self.tally.failed_handoffs += 1;
-                if let Some(child) = self.child(handoff) {
-                    child.settled = true;
-                }
-            }
+            Event::HandoffFailed { handoff, .. } => self.handoff_failed(handoff),
             Event::ChildEnded { child, end, totals, .. } => self.child_ended(child, end, *totals),
             Event::Noted { .. } => {
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
@@ -87,6 +75,7 @@ impl Run {
                 self.tally.refused_creations += 1;
                 self.tally.bad_turns = 0;
             }
+            Event::BudgetAlerted { .. } => self.alerted(event),
             Event::Controlled(control) => self.controlled(by, control),
             Event::RunEnded(end) => self.end = Some((**end).clone()),
             Event::NodeStarted { .. }
@@ -162,8 +151,7 @@ impl Run {
             Purpose::Summarise { .. } => self.tally.summaries += 1,
             Purpose::Turn | Purpose::Finalise => (),
         }
-        self.dialogue.extend(notes::before(&self.control.messages, purpose).map(Said::Note));
-        self.control.messages.clear();
+        self.tell(purpose);
         self.asking = Some(Asking {
             step,
             purpose: purpose.clone(),
@@ -212,13 +200,19 @@ impl Run {
         self.reply = Some(Replied { purpose, reply: reply.clone() });
     }
 
+    /// What is said before a step becomes part of the dialogue.
+    fn tell(&mut self, purpose: &Purpose) {
+        let told: Vec<Said> = notes::before(self, purpose).map(Said::Note).collect();
+        self.dialogue.extend(told);
+        self.control.messages.clear();
+        self.alerts.iter_mut().for_each(|it| it.is_told = true);
+    }
+
     /// A question is open; if a person does the work, it told them what was said since.
     fn asked_a_person(&mut self, question: &str) {
         self.questions.push(question.to_string());
         if self.is_human() {
-            let told = notes::before(&self.control.messages, &Purpose::Turn).map(Said::Note);
-            self.dialogue.extend(told);
-            self.control.messages.clear();
+            self.tell(&Purpose::Turn);
         }
     }
 
@@ -340,6 +334,13 @@ impl Run {
         });
     }
 
+    fn handoff_failed(&mut self, handoff: &str) {
+        self.tally.failed_handoffs += 1;
+        if let Some(child) = self.child(handoff) {
+            child.settled = true;
+        }
+    }
+
     fn controlled(&mut self, by: &str, control: &Control) {
         match control.action {
             Action::Cancel => {
@@ -354,8 +355,7 @@ impl Run {
                 self.control.messages.push((by.to_string(), text));
             }
             Action::Retry => self.retried(&control.value),
-            // For what begins from now on; what has begun was told by the same act.
-            Action::SetBudget => (),
+            Action::SetBudget => self.set_budget(&control.value),
             Action::SetPriority => {
                 let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
                 self.started.priority = value.unwrap_or(self.started.priority);

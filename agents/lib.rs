@@ -4,7 +4,9 @@
 //! starts another agent: it can only say so.
 
 mod afford;
+mod alert;
 mod answer;
+mod budget;
 mod fold;
 mod gathered;
 pub mod model;
@@ -26,6 +28,7 @@ mod toolbox;
 mod words;
 
 pub use afford::{Afford, LEAST_OUTPUT, affords, alert, kept_back};
+pub use alert::Alert;
 pub use answer::{artifact_of, noted};
 pub use next::next;
 pub use outcome::Outcome;
@@ -34,6 +37,6 @@ pub use person::declines;
 pub use recorded::Recorded;
 pub use rules::growth::creation_refused;
 pub use rules::handoff::declined;
-pub use run::{Alert, Declined, Run};
+pub use run::{Declined, Run};
 pub use step::{Asked, Declared, Draft, Step};
 pub use toolbox::{Answer, Board, ToolServers};

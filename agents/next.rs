@@ -1,7 +1,7 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, calls, child, doubt, handoff, limits, listing, outside, plan, trigger,
+    answer, asking, budget, calls, child, doubt, handoff, limits, listing, outside, plan, trigger,
 };
 use crate::{Run, Step};
 
@@ -25,14 +25,18 @@ const RULES: &[Rule] = &[
     plan::is_done,
     child::decides,
     asking::is_at_it,
+    budget::has_crossed,
+    budget::is_spent,
     outside::is_redirected,
     listing::is_due,
+    budget::a_failed_step_is_left,
     asking::failed,
     handoff::is_refused,
     handoff::is_accepted,
     limits::calls_are_too_many,
     limits::is_at_the_last_turn,
     calls::are_passed_on_no_more,
+    budget::calls_are_not_taken,
     calls::cannot_be_read,
     calls::are_notes,
     handoff::is_delegated,

@@ -2,7 +2,7 @@
 
 use callboard_trace::Purpose;
 
-use crate::words;
+use crate::{Run, words};
 
 /// What the engine says before a step of that purpose; nothing before an ordinary turn.
 fn note(purpose: &Purpose) -> Option<String> {
@@ -27,12 +27,14 @@ fn note(purpose: &Purpose) -> Option<String> {
     }
 }
 
-/// Everything that is said before a step of that purpose: what callers wrote, then the engine.
+/// Everything that is said before a step of that purpose: what callers wrote, how the budget
+/// stands, then what the engine wants.
 pub(crate) fn before<'a>(
-    messages: &'a [(String, String)],
+    run: &'a Run,
     purpose: &Purpose,
 ) -> impl Iterator<Item = String> + use<'a> {
-    messages.iter().map(|(by, text)| message(by, text)).chain(note(purpose))
+    let messages = run.control.messages.iter().map(|(by, text)| message(by, text));
+    messages.chain(run.untold_alerts()).chain(note(purpose))
 }
 
 /// Quotes a message of somebody outside.

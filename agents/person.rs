@@ -96,7 +96,7 @@ fn asked(run: &Run, purpose: &Purpose) -> String {
         Said::Note(text) => Some(text.clone()),
         Said::Model(_) | Said::Tool { .. } => None,
     });
-    for note in said.chain(notes::before(&run.control.messages, &Purpose::Turn)) {
+    for note in said.chain(notes::before(run, &Purpose::Turn)) {
         text.push_str(&format!("\n\n{note}"));
     }
     let required = agent.output.get("required").and_then(Value::as_array);

@@ -132,6 +132,12 @@ impl Plan {
         self.counts
     }
 
+    /// Whether steps are left that came to no end and are not left out.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let Counts { good, bad, left_out, .. } = self.counts;
+        good + bad + left_out < self.places.len()
+    }
+
     /// The step that may begin first.
     pub(crate) fn first_ready(&self) -> Option<&Place> {
         self.ready.first().map(|(_, at)| &self.places[*at])

@@ -25,7 +25,7 @@ pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose, provider: &str) 
         }
     }));
     if run.asking.as_ref().is_none_or(|it| it.step != step) {
-        let notes = notes::before(&run.control.messages, purpose);
+        let notes = notes::before(run, purpose);
         messages.extend(notes.map(|it| json!({"role": "user", "content": it})));
     }
     messages

@@ -38,6 +38,7 @@ impl Run {
         for child in self.children.iter_mut().filter(|it| is_to_go_on(it)) {
             (child.end, child.refused) = (None, None);
         }
+        self.recheck_alerts();
         for tool in &mut self.tools {
             tool.forgiven = tool.lost;
         }

@@ -9,6 +9,7 @@ use callboard_trace::{
 };
 use serde_json::Value;
 
+use crate::alert::Alert;
 use crate::gathered::gathered;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
@@ -77,21 +78,6 @@ pub enum Said {
     Tool { call: String, result: Value },
     /// Something the engine or a caller says.
     Note(String),
-}
-
-/// A budget that is used for the most part.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// `run`, `task`, `share` or `day`.
-    pub node: String,
-    /// Such as `tokens`.
-    pub dimension: String,
-    /// What is used, in the unit of the dimension.
-    pub used: f64,
-    /// What there may be.
-    pub limit: f64,
-    /// Per cent of it.
-    pub pct: f64,
 }
 
 /// A model step without a reply.

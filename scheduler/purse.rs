@@ -160,6 +160,7 @@ mod tests {
             used: *used,
             limit: *limit,
             pct: *pct,
+            is_told: false,
         };
         assert_eq!(crossed(&purses, &ledger(900), &[known]), []);
     }

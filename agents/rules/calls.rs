@@ -3,7 +3,7 @@
 use callboard_trace::{Call, Event};
 use serde_json::{Value, json};
 
-use crate::rules::limits::reject;
+use crate::rules::rejected::reject;
 use crate::run::Child;
 use crate::toolbox::{self, Kind};
 use crate::{Run, Step, answer};
@@ -59,7 +59,7 @@ pub(crate) fn are_at_it(run: &Run) -> Option<Step> {
 }
 
 /// Whether the call is under way: begun as a step, or passed on to a child.
-fn is_begun(run: &Run, call: &Call) -> bool {
+pub(super) fn is_begun(run: &Run, call: &Call) -> bool {
     run.tools.iter().any(|it| it.call.id == call.id) || is_passed_on(run, call)
 }
 

@@ -1,9 +1,9 @@
 //! Deadlines, turns and fuses: what ends a run that does not end by itself.
 
 use callboard_trace::{FailureCode, Finished, Purpose, Stop, Trouble};
-use serde_json::json;
 
-use crate::rules::asking;
+use crate::rules::rejected::reject;
+use crate::rules::{asking, budget};
 use crate::{Run, Step, answer};
 
 /// Turns in a row in which no call could be used.
@@ -59,17 +59,21 @@ pub(crate) fn was_finalised(run: &Run) -> Option<Step> {
         let message = format!("{REFUSED_MAX} creations in a row were refused by a fuse");
         return Some(stopped(run, Stop::Loop, FailureCode::Fuse, message));
     }
+    if run.turns < run.started.fuses.turns && budget::lands(run) {
+        return Some(Step::End(budget::stopped(run)));
+    }
     let message = format!("used all {} turns", run.started.fuses.turns);
     Some(stopped(run, Stop::Turns, FailureCode::Fuse, message))
 }
 
-/// Rule: at the last turn, or when asked to, the model gives what it has.
+/// Rule: at the last turn, at the end of a budget, or when asked to, the model gives what it has.
 pub(crate) fn finalisation_is_due(run: &Run) -> Option<Step> {
     let wants_more = run.reply.as_ref().is_none_or(|it| !it.reply.calls.is_empty());
     let used = run.turns >= run.started.fuses.turns && wants_more;
     let refused = run.tally.refused_creations >= REFUSED_MAX && wants_more;
     let asked = run.control.finish && (wants_more || run.kept.is_none());
-    (used || refused || asked).then(|| asking::fresh(run, Purpose::Finalise))
+    let lands = budget::wants_the_last_turn(run);
+    (used || refused || asked || lands).then(|| asking::fresh(run, Purpose::Finalise))
 }
 
 /// The end that was asked for: whole if the answer meets its schema.
@@ -107,9 +111,4 @@ fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
 
 pub(super) fn is_open(run: &Run, call: &str) -> bool {
     run.calls.iter().any(|it| it.id == call)
-}
-
-pub(super) fn reject(call: &str, error: &str) -> Step {
-    let result = json!({ "error": error });
-    Step::Answer { call: call.to_string(), ok: false, result, also: Vec::new() }
 }

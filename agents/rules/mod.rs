@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod asking;
+pub(crate) mod budget;
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod doubt;
@@ -11,6 +12,7 @@ pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod outside;
 pub(crate) mod plan;
+mod rejected;
 pub(crate) mod trigger;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! it does next.
 
 mod answers;
+mod budgets;
 mod calls;
 mod cast;
 mod doubt;

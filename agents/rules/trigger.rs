@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::answer::noted;
 use crate::rules::handoff::{composed, summary_problem};
-use crate::rules::{answer, asking};
+use crate::rules::{answer, asking, budget};
 use crate::{Draft, Run, Step, words};
 
 /// Times the model is asked for a summary before the engine writes it.
@@ -21,8 +21,11 @@ pub(crate) fn fires(run: &Run) -> Option<Step> {
     let answer = answer::given(run).filter(|_| nothing_handed_on && may_hop)?;
     let next = answer.get("do_next").and_then(Value::as_str).unwrap_or_default();
     let (trigger, edge) = match_of(run, next)?;
-    if run.is_human() {
-        // A person is not asked for a summary of a few words.
+    if budget::lands(run) && !budget::is_its_own(run) {
+        return Some(Step::End(budget::stopped(run)));
+    }
+    if run.is_human() || budget::lands(run) {
+        // A person is not asked for a summary of a few words, nor a model that has no turn left.
         return Some(handed_on(run, edge, trigger, composed(run), MadeBy::Engine));
     }
     let (to, trigger) = (edge.to.clone(), trigger.to_string());
@@ -37,7 +40,7 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
     let given = in_text(&replied.reply.text).filter(|it| summary_problem(it).is_none());
     let (summary, made_by) = match given {
         Some(summary) => (summary, MadeBy::Model),
-        None if run.tally.summaries < SUMMARIES_MAX => {
+        None if run.tally.summaries < SUMMARIES_MAX && !budget::lands(run) => {
             return Some(asking::fresh(run, replied.purpose.clone()));
         }
         None => (composed(run), MadeBy::Engine),

@@ -23,6 +23,7 @@ enum Happens {
     ChildDeclines(usize),
     Controls(Action, Value),
     TimePasses(i64),
+    Alerts(&'static str, f64),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -63,6 +64,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (0usize..4).prop_map(Happens::ChildDeclines),
         1 => control(),
         2 => (0..DEADLINE / 40).prop_map(Happens::TimePasses),
+        1 => (proptest::sample::select(&["run", "task"][..]), 80.0..102.0)
+            .prop_map(|(node, pct)| Happens::Alerts(node, pct)),
     ]
 }
 
@@ -97,6 +100,7 @@ fn control() -> impl Strategy<Value = Happens> {
         (Action::FinishNow, Value::Null),
         (Action::Redirect, redirect),
         (Action::SetPriority, json!(5)),
+        (Action::SetBudget, json!({"tokens": 1_000})),
         (Action::Cancel, Value::Null),
     ];
     proptest::sample::select(all).prop_map(|(action, value)| Happens::Controls(action, value))
@@ -140,6 +144,10 @@ fn tell(play: &mut Play, what: Happens, alike: bool) {
             play.controls(action, value);
         }
         Happens::TimePasses(micros) => play.run.now += micros,
+        Happens::Alerts(node, pct) => {
+            let (node, dimension) = (node.into(), "tokens".into());
+            play.happens(Event::BudgetAlerted { node, dimension, used: pct, limit: 100.0, pct });
+        }
         Happens::Says(..)
         | Happens::Wants(_)
         | Happens::Fails(..)

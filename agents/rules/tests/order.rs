@@ -14,8 +14,9 @@ const LATE: &str = "late";
 const PAUSED: &str = "paused";
 const DOUBT: &str = "doubt";
 const CHILD: &str = "child";
+const BUDGET: &str = "budget";
 const ASKING: &str = "asking";
-const ORDER: [&str; 7] = [OVER, CANCELLED, LATE, PAUSED, DOUBT, CHILD, ASKING];
+const ORDER: [&str; 8] = [OVER, CANCELLED, LATE, PAUSED, DOUBT, CHILD, BUDGET, ASKING];
 
 /// Brings about what the rule of that name looks at.
 fn bring(play: &mut Play, what: &str) {
@@ -33,6 +34,13 @@ fn bring(play: &mut Play, what: &str) {
             prompt: "?".into(),
             options: Vec::new(),
         }),
+        BUDGET => play.happens(Event::BudgetAlerted {
+            node: "day".into(),
+            dimension: "usd".into(),
+            used: 50.0,
+            limit: 50.0,
+            pct: 100.0,
+        }),
         CHILD => {
             let handed = callboard_trace::Handoff { call: None, ..given() };
             let run = callboard_trace::RunId::from_text("r_b");
@@ -40,10 +48,7 @@ fn bring(play: &mut Play, what: &str) {
             play.happens(Event::HandedOff(Box::new(handed)));
             play.child_ends(1, done("the child's"))
         }
-        _ => {
-            play.go();
-            play
-        }
+        _ => play,
     };
 }
 
@@ -54,6 +59,7 @@ fn who_speaks(play: &Play) -> &'static str {
         Step::End(end) => match end.error.map(|it| it.code) {
             Some(FailureCode::Cancelled) => CANCELLED,
             Some(FailureCode::Deadline) => LATE,
+            Some(FailureCode::Budget) => BUDGET,
             _ => CHILD,
         },
         Step::Wait(Some(_)) if play.run.control.paused.is_some() => PAUSED,

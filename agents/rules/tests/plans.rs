@@ -248,6 +248,30 @@ fn a_plan_that_is_cut_off_keeps_what_it_has() {
 }
 
 #[test]
+fn a_plan_whose_budget_ends_begins_no_further_step_and_gathers_what_there_is() {
+    let mut run = plan(&[("a", &[]), ("b", &[]), ("c", &["a"])]);
+    begun(&mut run);
+    let (node, dimension) = ("task".into(), "tokens".into());
+    let alert = Event::BudgetAlerted { node, dimension, used: 9_600.0, limit: 1e4, pct: 96.0 };
+    run.apply("local", &alert);
+    ends(&mut run, "a", done("a is there"));
+    assert!(begun(&mut run).is_empty(), "c does not begin");
+    assert!(matches!(next(&run), Step::Wait(Some(_))), "b is under way");
+    ends(&mut run, "b", failed("no"));
+    let end = end_of(&run);
+    assert_eq!((end.state, end.stop), (EndState::Partial, callboard_trace::Stop::Budget));
+    assert_eq!(end.error.map(|it| it.code), Some(FailureCode::Budget));
+    assert_eq!(end.missing.len(), 2);
+    let (first, raised) = (&end.recommendations[0], "add 10000 tokens to the task's budget");
+    assert!(first.starts_with(raised), "{first}");
+    let mut whole = plan(&[("a", &[])]);
+    begun(&mut whole);
+    whole.apply("local", &alert);
+    ends(&mut whole, "a", done("a is there"));
+    assert_eq!(end_of(&whole).state, EndState::Completed);
+}
+
+#[test]
 fn a_new_priority_holds_for_what_begins_later() {
     let mut run = plan(&[("a", &[]), ("b", &["a"])]);
     let (action, reason) = (callboard_trace::Action::SetPriority, String::new());

@@ -1,0 +1,67 @@
+//! A share of a budget is used: how much of what, and what is said of it.
+
+/// The run's own budget, as alerts name it.
+pub(crate) const OWN: &str = "run";
+/// Percents that are told of: near the end, time for a last turn, the end.
+const LEVELS: [f64; 3] = [100.0, LANDING, 80.0];
+/// From here on nothing but a last turn is asked for.
+pub(crate) const LANDING: f64 = 95.0;
+/// Nothing more is asked for.
+pub(crate) const SPENT: f64 = 100.0;
+
+/// A share of a budget is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// `run`, `task`, `share` or `day`.
+    pub node: String,
+    /// `tokens`, `usd`, `seconds`, `model_calls`, `tool_calls`, `documents`.
+    pub dimension: String,
+    /// So much was used.
+    pub used: f64,
+    /// Of so much.
+    pub limit: f64,
+    /// Percent, as far as the budget is at its end.
+    pub pct: f64,
+    /// Whether the model was told.
+    pub is_told: bool,
+}
+
+impl Alert {
+    /// The highest level it has reached.
+    pub(crate) fn level(&self) -> f64 {
+        level(self.pct).unwrap_or_default()
+    }
+
+    /// What it says of the budget, as a fragment.
+    pub(crate) fn said(&self) -> String {
+        let (used, limit, dimension) = (self.used, self.limit, &self.dimension);
+        format!("{used} of {limit} {dimension} of the {}'s budget are used", self.node)
+    }
+
+    /// The line that the model is told before its next turn.
+    pub(crate) fn line(&self) -> String {
+        format!("{} ({} %): bring the work to its end.", self.said(), self.pct)
+    }
+}
+
+/// The highest level that so many percent have reached.
+pub(crate) fn level(pct: f64) -> Option<f64> {
+    LEVELS.into_iter().find(|it| pct >= *it)
+}
+
+/// Percent used of a limit, never rounded up.
+pub(crate) fn percent(used: u64, limit: u64) -> f64 {
+    if limit == 0 {
+        return if used == 0 { 0.0 } else { SPENT };
+    }
+    (u128::from(used) * 1_000 / u128::from(limit)) as f64 / 10.0
+}
+
+/// An amount of a ledger in the units that people read.
+pub(crate) fn shown(dimension: &str, amount: u64) -> f64 {
+    match dimension {
+        "usd" => amount as f64 / 1_000_000.0,
+        "seconds" => amount as f64 / 1_000.0,
+        _ => amount as f64,
+    }
+}

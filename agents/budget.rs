@@ -1,0 +1,78 @@
+//! What a run knows of its budget: the alerts it was told, and new limits that take them back.
+
+use callboard_config::budget::Caps;
+use callboard_trace::{Event, Spend};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::alert::{Alert, LANDING, OWN, percent, shown};
+use crate::run::Run;
+
+/// The budget of the whole task, as alerts name it; its purse is `task/<root>`.
+const TASK: &str = "task";
+
+impl Run {
+    /// Takes in an alert; of one dimension of one node the last one counts.
+    pub(crate) fn alerted(&mut self, event: &Event) {
+        let Event::BudgetAlerted { node, dimension, used, limit, pct } = event else { return };
+        self.alerts.retain(|it| (&it.node, &it.dimension) != (node, dimension));
+        self.alerts.push(Alert {
+            node: node.clone(),
+            dimension: dimension.clone(),
+            used: *used,
+            limit: *limit,
+            pct: *pct,
+            is_told: false,
+        });
+    }
+
+    /// What the model is to be told of its budget and was not.
+    pub(crate) fn untold_alerts(&self) -> impl Iterator<Item = String> {
+        self.alerts.iter().filter(|it| !it.is_told && it.pct < LANDING).map(Alert::line)
+    }
+
+    /// Replaces the limits that are given, `null` lifting one; alerts of lower limits are over.
+    pub(crate) fn set_budget(&mut self, value: &Value) {
+        let is_task = value.get("node").and_then(Value::as_str) == Some(TASK);
+        let caps = if is_task {
+            let mut purses = self.started.purses.iter_mut();
+            purses.find(|it| it.node.starts_with("task/")).map(|it| &mut it.caps)
+        } else {
+            Some(&mut self.started.budget)
+        };
+        let (Some(caps), Ok(given)) = (caps, Caps::deserialize(value)) else { return };
+        *caps = replaced(*caps, given, value);
+        let limits = Spend::default().beside(caps);
+        let is_as_low = |it: &Alert| {
+            let limit = limits.iter().find(|limit| limit.0 == it.dimension).and_then(|it| it.2);
+            limit.is_some_and(|limit| shown(&it.dimension, limit) <= it.limit)
+        };
+        let node = if is_task { TASK } else { OWN };
+        self.alerts.retain(|it| it.node != node || is_as_low(it));
+    }
+
+    /// A run that goes on keeps the alerts that its own spending still stands for; what was said
+    /// of other budgets, and of steps that did not fit, is found out anew.
+    pub(crate) fn recheck_alerts(&mut self) {
+        let shares = self.spent.beside(&self.started.budget);
+        self.alerts.retain(|it| {
+            let share = shares.iter().find(|share| it.node == OWN && share.0 == it.dimension);
+            share.is_some_and(|(_, used, limit)| {
+                limit.is_some_and(|limit| percent(*used, limit) >= it.level())
+            })
+        });
+    }
+}
+
+fn replaced(was: Caps, given: Caps, value: &Value) -> Caps {
+    let pick = |key, new, old| if value.get(key).is_some() { new } else { old };
+    Caps {
+        tokens: pick("tokens", given.tokens, was.tokens),
+        micro_usd: pick("micro_usd", given.micro_usd, was.micro_usd),
+        ms: pick("ms", given.ms, was.ms),
+        model_calls: pick("model_calls", given.model_calls, was.model_calls),
+        tool_calls: pick("tool_calls", given.tool_calls, was.tool_calls),
+        documents: pick("documents", given.documents, was.documents),
+        usd_is_written: was.usd_is_written || given.micro_usd.is_some(),
+    }
+}

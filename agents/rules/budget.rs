@@ -1,0 +1,126 @@
+//! Budgets: what is told of them, the last turn they leave, and the end they bring.
+
+use callboard_trace::{Call, Event, FailureCode, Finished, Purpose, Stop, Trouble};
+
+use crate::alert::{Alert, LANDING, OWN, SPENT, level, percent, shown};
+use crate::rules::rejected::reject;
+use crate::rules::{answer, asking, calls};
+use crate::toolbox::{self, Kind};
+use crate::{Run, Step};
+
+/// Whether only a last turn may be asked for: a budget is at its end. People cost nothing.
+pub(crate) fn lands(run: &Run) -> bool {
+    nearest_its_end(run).is_some()
+}
+
+/// Rule: how far the run's own budget is used is told once for each level. What is set aside for
+/// steps under way counts when they are done.
+pub(crate) fn has_crossed(run: &Run) -> Option<Step> {
+    if run.is_busy() {
+        return None;
+    }
+    let shares = run.spent.beside(&run.started.budget);
+    shares.into_iter().find_map(|(dimension, used, limit)| {
+        let limit = limit?;
+        let pct = percent(used, limit);
+        let level = level(pct)?;
+        let is_it = |it: &Alert| it.node == OWN && it.dimension == dimension && it.level() >= level;
+        (!run.alerts.iter().any(is_it)).then(|| {
+            let (used, limit) = (shown(dimension, used), shown(dimension, limit));
+            let (node, dimension) = (OWN.into(), dimension.into());
+            Step::Record(Event::BudgetAlerted { node, dimension, used, limit, pct })
+        })
+    })
+}
+
+/// Rule: with nothing left a run ends, unless its answer is there or its work goes to another.
+pub(crate) fn is_spent(run: &Run) -> Option<Step> {
+    nearest_its_end(run).filter(|it| it.pct >= SPENT)?;
+    let goes_on = run.is_busy() || has_its_answer(run) || is_handing_on(run);
+    (!goes_on).then(|| Step::End(stopped(run)))
+}
+
+/// Rule: a step that failed is not tried again where only a last turn is left.
+pub(crate) fn a_failed_step_is_left(run: &Run) -> Option<Step> {
+    let asking = run.asking.as_ref().filter(|it| it.purpose != Purpose::Finalise)?;
+    (!asking.open && lands(run)).then(|| asking::fresh(run, Purpose::Finalise))
+}
+
+/// Rule: before the last turn no call is taken but a note, which costs nothing, and a handoff to
+/// a run with a budget of its own.
+pub(crate) fn calls_are_not_taken(run: &Run) -> Option<Step> {
+    let alert = nearest_its_end(run)?;
+    let is_left = |it: &&Call| match toolbox::kind(&it.tool) {
+        Some(Kind::Note) => false,
+        Some(Kind::HandOff) => !is_its_own(run),
+        Some(Kind::Delegate | Kind::Refuse | Kind::Performed) | None => !calls::is_begun(run, it),
+    };
+    let lost = run.tools.iter().find(|it| !it.open).map(|it| &it.call);
+    let call = lost.or_else(|| run.calls.iter().find(is_left))?;
+    Some(reject(&call.id, &format!("not done: {}", alert.said())))
+}
+
+/// Whether the last turn is due for the sake of a budget.
+pub(super) fn wants_the_last_turn(run: &Run) -> bool {
+    lands(run) && !has_its_answer(run) && !is_handing_on(run)
+}
+
+/// Whether the budget at its end is the run's alone: others have their own.
+pub(super) fn is_its_own(run: &Run) -> bool {
+    run.alerts.iter().all(|it| it.node == OWN || it.pct < LANDING)
+}
+
+/// The end that a budget brings, with what there is and what to add.
+pub(super) fn stopped(run: &Run) -> Finished {
+    let Some(alert) = nearest_its_end(run) else { unreachable!("a budget is at its end") };
+    let hint = way_out(alert);
+    let trouble = Trouble {
+        code: FailureCode::Budget,
+        message: format!("the budget is at its end: {}", alert.said()),
+        retryable: false,
+        hint: hint.clone(),
+    };
+    let mut end = run.stopped(Stop::Budget, trouble);
+    end.recommendations.insert(0, hint);
+    end
+}
+
+/// Of the budgets at their end the one that is furthest.
+fn nearest_its_end(run: &Run) -> Option<&Alert> {
+    let at_end = run.alerts.iter().filter(|it| it.pct >= LANDING && !run.is_human());
+    at_end.rev().max_by(|a, b| a.pct.total_cmp(&b.pct))
+}
+
+/// Whether the last reply is an answer that stands, with nothing said since.
+fn has_its_answer(run: &Run) -> bool {
+    let fits = |it| crate::answer::problem(it, &run.started.agent.output).is_none();
+    answer::given(run).is_some_and(fits) && run.control.messages.is_empty()
+}
+
+/// Whether the last reply passes the work on, which costs this run nothing more.
+fn is_handing_on(run: &Run) -> bool {
+    let is_summary = |it: &crate::run::Replied| matches!(it.purpose, Purpose::Summarise { .. });
+    let is_handoff = |it: &Call| toolbox::kind(&it.tool) == Some(Kind::HandOff);
+    let hands_on = run.reply.as_ref().is_some_and(is_summary) || run.calls.iter().any(is_handoff);
+    hands_on && is_its_own(run)
+}
+
+/// What whoever is to raise it has to do, with the amount: as much again, or all that was used.
+fn way_out(alert: &Alert) -> String {
+    let Alert { node, dimension, used, limit, .. } = alert;
+    let more = limit.max(*used);
+    let total = ((limit + more) * 1e6).round() / 1e6;
+    match node.as_str() {
+        OWN | "task" => format!(
+            "add {more} {dimension} to the {node}'s budget: `set_budget` with node {node} and \
+             {dimension} {total}, then `retry`"
+        ),
+        "day" => format!(
+            "go on with `retry` after midnight UTC, or add {more} {dimension} to the day's budget \
+             in team.yaml"
+        ),
+        _ => format!(
+            "add {more} {dimension} to the {node}'s budget: give the step a larger share in a new plan"
+        ),
+    }
+}

@@ -1,0 +1,11 @@
+//! What the model is told of a call that is not done.
+
+use serde_json::json;
+
+use crate::Step;
+
+/// The answer to a call that is not done, with the reason.
+pub(super) fn reject(call: &str, error: &str) -> Step {
+    let result = json!({ "error": error });
+    Step::Answer { call: call.to_string(), ok: false, result, also: Vec::new() }
+}
