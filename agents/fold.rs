@@ -77,15 +77,18 @@ impl Run {
             }
             Event::BudgetAlerted { .. } => self.alerted(event),
             Event::Controlled(control) => self.controlled(by, control),
+            Event::RankSet(ranked) => {
+                self.started.priority = ranked.base;
+                self.started.points.fit = 0;
+            }
             Event::RunEnded(end) => self.end = Some((**end).clone()),
             Event::NodeStarted { .. }
             | Event::NodeStopped { .. }
             | Event::TeamLoaded { .. }
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
-            | Event::Routed { .. }
+            | Event::Routed(_)
             | Event::RunStarted(_)
-            | Event::RankSet { .. }
             | Event::Embedded { .. }
             | Event::LimitsLearned { .. }
             | Event::BreakerChanged { .. }
@@ -359,6 +362,8 @@ impl Run {
             Action::SetPriority => {
                 let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
                 self.started.priority = value.unwrap_or(self.started.priority);
+                self.started.points.given = true;
+                self.started.points.fit = 0;
             }
         }
     }

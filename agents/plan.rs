@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use callboard_config::{Agent, AgentName};
+use callboard_trace::rank::{Points, WAITERS_MAX};
 use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
 use serde_json::Value;
 
@@ -58,6 +59,8 @@ pub struct Place {
     pub trouble: Option<Box<Trouble>>,
     /// The step for whose sake it was left out.
     pub blamed: Option<usize>,
+    /// The steps that waited for it when the plan was made, as they count.
+    pub points: Points,
     heirs: Vec<usize>,
     unmet: usize,
     waiting_heirs: usize,
@@ -102,9 +105,30 @@ impl Plan {
                 plan.places[need].heirs.push(at);
                 plan.places[need].waiting_heirs += 1;
             }
+        }
+        for at in 0..plan.places.len() {
+            plan.places[at].points.waiters = plan.waiters(at);
             plan.ready_if_met(at);
         }
         plan
+    }
+
+    /// The steps that wait for one, directly or not: looked for until there are ten.
+    fn waiters(&self, at: usize) -> u16 {
+        let mut found: Vec<usize> = vec![at];
+        let mut looked = 0;
+        while let Some(here) = found.get(looked).copied() {
+            for heir in &self.places[here].heirs {
+                if found.len() > usize::from(WAITERS_MAX) {
+                    return WAITERS_MAX;
+                }
+                if !found.contains(heir) {
+                    found.push(*heir);
+                }
+            }
+            looked += 1;
+        }
+        u16::try_from(found.len() - 1).unwrap_or(WAITERS_MAX)
     }
 
     /// `p_…`.
@@ -264,15 +288,17 @@ impl Place {
             confidence: 0.0,
             trouble: None,
             blamed: None,
+            points: Points::default(),
             heirs: Vec::new(),
             unmet: 0,
             waiting_heirs: 0,
         }
     }
 
-    /// Higher priority first, then as declared.
+    /// Higher priority first, those who wait counted in; then as declared.
     fn order(&self, at: usize) -> (u16, usize) {
-        (1_000_u16.saturating_sub(self.step.priority.unwrap_or(100)), at)
+        let points = self.step.priority.unwrap_or(100) + self.points.unblocking();
+        (1_000_u16.saturating_sub(points), at)
     }
 }
 

@@ -92,4 +92,6 @@ pub struct Declared {
     pub step: String,
     /// 0..1000, if the caller set it.
     pub priority: Option<u16>,
+    /// Steps that wait for it, directly or not, at most ten.
+    pub waiters: u16,
 }

@@ -102,6 +102,8 @@ fn new_run(at: u32) -> NewRun {
         key: None,
         fingerprint: String::new(),
         priority: 100,
+        points: callboard_trace::rank::Points::default(),
+        unscored: false,
         deadline: 0,
         facts: Vec::new(),
         queue_cap: u32::MAX,

@@ -60,8 +60,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
     let ceiling = member::ceiling(written.permissions.clone());
-    let embed = models.embed();
-    let route = written_policy::route(written.route.as_ref(), models.has_small(), &sink);
+    let (embed, small) = (models.embed(), models.small());
+    let route = written_policy::route(written.route.as_ref(), small.is_some(), &sink);
     let (turns, run) = (written.limits.turns, written.budgets.run);
     let ground = Ground { models, turns, run, ceiling: ceiling.clone() };
 
@@ -101,6 +101,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         agents,
         providers,
         embed,
+        small,
         limits: written.limits,
         budgets: written.budgets,
         prices,

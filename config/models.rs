@@ -13,7 +13,7 @@ use crate::written_team::{WrittenModel, WrittenTeam};
 const DEFAULT: &str = "default";
 /// The alias of what texts are made vectors with.
 const EMBED: &str = "embed";
-/// The alias of the model that judges in passing.
+/// The alias of the model that tasks are ranked with.
 const SMALL: &str = "small";
 /// What is asked for if nobody names a model.
 const MODEL: &str = "gpt-5-mini";
@@ -84,9 +84,9 @@ impl Models {
         self.aliases.get(EMBED)?.first().cloned()
     }
 
-    /// Whether there is an alias `small`.
-    pub(crate) fn has_small(&self) -> bool {
-        self.aliases.contains_key(SMALL)
+    /// The first model of the alias `small`.
+    pub(crate) fn small(&self) -> Option<Model> {
+        self.aliases.get(SMALL)?.first().cloned()
     }
 
     fn default_chain(&self) -> Vec<Model> {

@@ -30,6 +30,8 @@ pub struct Team {
     pub providers: BTreeMap<String, Provider>,
     /// What texts are made vectors with: the alias `embed` of `models`, if there is one.
     pub embed: Option<Model>,
+    /// What tasks are ranked with: the alias `small` of `models`, if there is one.
+    pub small: Option<Model>,
     /// Every bound of the product, as this owner set it.
     pub limits: Limits,
     /// What may be spent.
@@ -79,6 +81,7 @@ impl Team {
             agents: BTreeMap::new(),
             providers: BTreeMap::new(),
             embed: None,
+            small: None,
             limits: Limits::default(),
             budgets: Budgets::default(),
             prices: Prices::default(),

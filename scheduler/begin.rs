@@ -7,7 +7,7 @@ use callboard_store::NewRun;
 use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
 
 use crate::same::fingerprint;
-use crate::{Ask, World};
+use crate::{Ask, World, points};
 
 /// The agent that leads a plan; no agent of a team may be called so.
 pub(crate) const PLAN: &str = "plan";
@@ -57,6 +57,7 @@ pub(crate) fn root(
         hops: 0,
         path: vec![agent.name.clone()],
         priority,
+        points: points::of_root(team, ask),
         deadline,
         fuses: fuses(team, agent),
         budget: budget(team, agent, &purses),
@@ -78,6 +79,8 @@ pub(crate) fn root(
         key: ask.key.clone().filter(|_| !ask.fresh),
         fingerprint: fingerprint([ask.to.as_str(), &ask.task, &ask.context]),
         priority,
+        points: points::of_root(team, ask),
+        unscored: agent.name.as_str() != PLAN && points::may_be_scored(team, ask),
         deadline,
         facts: vec![
             Fact::new(by, Event::TaskAccepted(task)),
@@ -113,16 +116,10 @@ pub(crate) fn child(
         step: draft.plan.as_ref().map(|it| it.step.clone()),
         mark: String::new(),
     };
-    // A declared step is neither nested nor passed on: it stands beside the others.
-    let (nested, hops) = match (&handoff.step, handoff.mode) {
-        (Some(_), _) => (0, 0),
-        (None, Mode::Delegate) => (1, 0),
-        (None, Mode::Transfer) => (0, 1),
-    };
-    let priority = draft.plan.and_then(|it| it.priority).unwrap_or(above.priority);
+    let (nested, hops) = further(&handoff);
+    let (priority, points) =
+        points::of_child(team, agent, above, &handoff.task, draft.plan.as_ref());
     let root_task = if handoff.step.is_some() { &handoff.task } else { &above.root_task };
-    let mut path = above.path.clone();
-    path.push(agent.name.clone());
     let started = Started {
         agent: agent.clone(),
         task: handoff.task.clone(),
@@ -132,8 +129,9 @@ pub(crate) fn child(
         handoff: Some(handoff.clone()),
         depth: above.depth + nested,
         hops: above.hops + hops,
-        path,
+        path: above.path.iter().chain([&agent.name]).cloned().collect(),
         priority,
+        points,
         deadline: above.deadline,
         fuses: fuses(team, agent),
         budget: budget(team, agent, &above.purses),
@@ -154,6 +152,8 @@ pub(crate) fn child(
         key: None,
         fingerprint: String::new(),
         priority,
+        points,
+        unscored: false,
         deadline: above.deadline,
         facts: vec![Fact::new(parent.name().as_str(), Event::RunStarted(Box::new(started)))],
         queue_cap: team.limits.queue,
@@ -163,8 +163,18 @@ pub(crate) fn child(
 
 /// What one run of an agent may spend: its own limits or the team's, and no more than all above it.
 fn budget(team: &Team, agent: &Agent, purses: &[Purse]) -> Caps {
-    let own = agent.budget.map_or(team.budgets.run, |it| it.or(team.budgets.run));
+    let own = agent.budget.unwrap_or(team.budgets.run);
     purses.iter().fold(own, |budget, it| budget.within(it.caps))
+}
+
+/// How much deeper, and how many hops further, a handoff leads. A declared step is neither nested
+/// nor passed on: it stands beside the others.
+fn further(handoff: &Handoff) -> (u32, u32) {
+    match (&handoff.step, handoff.mode) {
+        (Some(_), _) => (0, 0),
+        (None, Mode::Delegate) => (1, 0),
+        (None, Mode::Transfer) => (0, 1),
+    }
 }
 
 pub(crate) fn fuses(team: &Team, agent: &Agent) -> Fuses {

@@ -33,6 +33,7 @@ mod node;
 mod onward;
 mod patience;
 mod plan;
+mod points;
 mod purse;
 mod refusal;
 mod rehearsal;

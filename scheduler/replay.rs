@@ -151,7 +151,7 @@ fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun,
             task.deadline = deadline;
         } else if let Event::RunStarted(it) = &mut event {
             **it = started.clone();
-        } else if !matches!(event, Event::PlanMade { .. }) {
+        } else if !matches!(event, Event::PlanMade { .. } | Event::Routed(_)) {
             break;
         }
         facts.push(Fact::new(record.by.as_str(), event));
@@ -166,6 +166,8 @@ fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun,
         key: None,
         fingerprint: String::new(),
         priority: started.priority,
+        points: started.points,
+        unscored: false,
         deadline,
         facts,
         queue_cap: team.limits.queue,

@@ -80,7 +80,7 @@ fn is_step_of_the_way(event: &Event) -> bool {
                 | Event::RunStarted(_)
                 | Event::ChildEnded { .. }
                 | Event::HandoffRefused { .. }
-                | Event::RankSet { .. }
+                | Event::RankSet(_)
                 | Event::Embedded { .. }
                 | Event::StepWaiting(_)
                 | Event::LimitsLearned { .. }

@@ -2,6 +2,7 @@
 
 use callboard_config::AgentName;
 use callboard_store::RunRow;
+use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{Action, Caller, Event, Question, Record, RunId, State, Tree};
 use serde::Serialize;
 
@@ -15,6 +16,8 @@ const FIRST: u32 = 8;
 const LAST: u32 = 1_000;
 /// Runs named of those that are waited for.
 const NAMED: usize = 20;
+/// Candidates of a route that are named.
+const CANDIDATES: usize = 5;
 
 /// What decides when a run goes on, as far as it is known.
 #[derive(Clone, Debug, Serialize)]
@@ -23,10 +26,14 @@ pub struct Why {
     pub run: RunId,
     /// Where it stands.
     pub state: State,
-    /// 0..1000, as it counts now.
+    /// 0..1000, as it counts now: the sum of the addends.
     pub priority: u16,
-    /// `caller`, `class normal`, or `set by …`.
+    /// Where its base is from: `caller`, `class normal`, `a model`, or `set by …`.
     pub priority_from: String,
+    /// What the priority is made of.
+    pub addends: Addends,
+    /// All of it in words.
+    pub words: Vec<String>,
     /// Seconds since its root was accepted; each is worth a point of priority.
     pub waited_s: f64,
     /// Minus the points that both add up to: the smallest goes first.
@@ -57,6 +64,17 @@ pub struct Why {
     pub handed_over: Option<String>,
 }
 
+/// What a priority is made of; the sum is cut at 1000.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Addends {
+    /// 0..1000.
+    pub base: u16,
+    /// 80 for each unfinished run that waits for it, at most 800.
+    pub unblocking: u16,
+    /// 0..300, for how well its task fits the team's goal.
+    pub goal_fit: u16,
+}
+
 /// An open run that another waits for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Waited {
@@ -83,11 +101,14 @@ impl Desk {
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
         let waits_for_runs = if is_over { Vec::new() } else { self.held_by(&row).await? };
-        Ok(Why {
+        let addends = Addends { base: row.priority, unblocking: row.boost, goal_fit: row.fit };
+        let mut why = Why {
             run: run.clone(),
             state: view.state,
-            priority: row.priority,
+            priority: row.effective(),
             priority_from: priority_from(&first, &last),
+            addends,
+            words: Vec::new(),
             waited_s: seconds(until - row.root_at),
             rank: seconds(row.rank - until),
             place: row.position,
@@ -98,7 +119,9 @@ impl Desk {
             questions: view.questions,
             routed: first.iter().map(|it| &it.event).find(is_routed).cloned(),
             handed_over: first.iter().find_map(handed_over),
-        })
+        };
+        why.words = words(&why);
+        Ok(why)
     }
 
     /// The open runs it handed work to: its own records name them, and only theirs are read.
@@ -135,12 +158,15 @@ fn handed_over(record: &Record) -> Option<String> {
 
 /// The last who set it, or else the caller, or the class of the agent.
 fn priority_from(first: &[Record], last: &[Record]) -> String {
-    let set = last
-        .iter()
-        .rev()
-        .find(|it| matches!(&it.event, Event::Controlled(it) if it.action == Action::SetPriority));
-    if let Some(set) = set {
-        return format!("set by {}", set.by);
+    let set = |it: &Record| {
+        if let Event::RankSet(ranked) = &it.event {
+            return scored(ranked);
+        }
+        let Event::Controlled(control) = &it.event else { return None };
+        (control.action == Action::SetPriority).then(|| format!("set by {}", it.by))
+    };
+    if let Some(set) = last.iter().rev().find_map(set) {
+        return set;
     }
     let by_caller =
         |it: &Record| matches!(&it.event, Event::TaskAccepted(it) if it.priority.is_some());
@@ -152,6 +178,65 @@ fn priority_from(first: &[Record], last: &[Record]) -> String {
         started.parent.is_none().then(|| format!("class {:?}", started.agent.class).to_lowercase())
     });
     class.unwrap_or_else(|| "its root".to_owned())
+}
+
+/// Where a score is from, if it is one.
+fn scored(ranked: &Ranked) -> Option<String> {
+    match (ranked.source.as_str(), ranked.distance) {
+        ("model", _) => Some("a model".into()),
+        ("cache", Some(far)) if far > 0.0 => Some(format!("a model, of a task {far:.2} away")),
+        ("cache", _) => Some("a model, of the same task".into()),
+        _ => None,
+    }
+}
+
+/// A line for each thing that decides.
+fn words(why: &Why) -> Vec<String> {
+    let mut lines = vec![priority(why)];
+    let waited = why.waited_s;
+    let place = why.place.map_or_else(String::new, |it| format!(", number {it} of the ready runs"));
+    let rank = why.rank;
+    lines.push(format!("waited {waited:.0} s, a point each: rank {rank:.0}{place}"));
+    if let Some(resource) = &why.waiting_for {
+        let eta = why.eta_s.map_or_else(String::new, |it| format!(", about {it:.0} s more"));
+        lines.push(format!("waits for {resource}{eta}"));
+    }
+    if !why.waits_for_runs.is_empty() {
+        lines.push(format!("waits for {} runs it handed work to", why.waits_for_runs.len()));
+    }
+    if let Some(Event::Routed(routed)) = &why.routed {
+        lines.push(route(routed));
+    }
+    lines
+}
+
+fn priority(why: &Why) -> String {
+    let (sum, base, from) = (why.priority, why.addends.base, &why.priority_from);
+    let mut line = format!("priority {sum} = base {base} ({from})");
+    if why.addends.unblocking > 0 {
+        let runs = why.addends.unblocking / 80;
+        line.push_str(&format!(" + {runs} waiting for it × 80"));
+    }
+    if why.addends.goal_fit > 0 {
+        line.push_str(&format!(" + goal fit {}", why.addends.goal_fit));
+    }
+    let all = why.addends.base + why.addends.unblocking + why.addends.goal_fit;
+    if all > sum {
+        line.push_str(", cut at 1000");
+    }
+    line
+}
+
+fn route(routed: &Routed) -> String {
+    let Routed { to, score, domains, asks, tokens, arm, way, .. } = routed;
+    let way = way.replace('_', " ");
+    let both = routed.candidates.iter().zip(&routed.matches).take(CANDIDATES);
+    let named: Vec<String> = both.map(|(name, n)| format!("{name} {n}")).collect();
+    let named = if named.is_empty() { "nobody".to_owned() } else { named.join(", ") };
+    format!(
+        "routed to {to}, {way}, arm {arm}: complexity {score:.2} of {domains} domains, {asks} asks, \
+         {tokens} tokens; words matched: {named}"
+    )
 }
 
 fn seconds(micros: i64) -> f64 {

@@ -24,6 +24,7 @@ mod new;
 mod newest;
 mod node;
 mod open;
+mod rank;
 mod read;
 mod schema;
 mod signal;

@@ -1,5 +1,6 @@
 //! A run that is to be: what a caller or a parent hands in.
 
+use callboard_trace::rank::Points;
 use callboard_trace::{Fact, RunId};
 
 /// A run to be kept, with its first records.
@@ -21,8 +22,12 @@ pub struct NewRun {
     pub key: Option<String>,
     /// A hash of what was asked: the same key with another one is a conflict.
     pub fingerprint: String,
-    /// 0..1000; a point is worth a second of waiting.
+    /// The base, 0..1000; a point is worth a second of waiting.
     pub priority: u16,
+    /// What comes on top of it.
+    pub points: Points,
+    /// Whether a better base may be found for it: see [`crate::Store::unscored`].
+    pub unscored: bool,
     /// Microseconds since 1970 at which its root ends.
     pub deadline: i64,
     /// Its first records, in order.

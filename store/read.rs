@@ -40,8 +40,12 @@ pub struct RunRow {
     pub state: RunState,
     /// How it ended, in the words of its last write.
     pub outcome: Option<String>,
-    /// 0..1000.
+    /// The base, 0..1000.
     pub priority: u16,
+    /// Points on top of it for the runs that wait for it, 0..800.
+    pub boost: u16,
+    /// Points for how well it fits the team's goal, 0..300.
+    pub fit: u16,
     /// 1-based place in the queue, of a ready run. Only [`Store::row`] counts it.
     pub position: Option<u64>,
     /// The length of its journal.
@@ -104,7 +108,8 @@ macro_rules! run_row {
     ($rest:literal) => {
         concat!(
             "SELECT id, root, parent, agent, workspace, principal, once, state, outcome, priority, seq,
-               attempt, node, wake, created, ended, deadline, pos, rank, turn, root_at FROM run ",
+               attempt, node, wake, created, ended, deadline, pos, rank, turn, root_at,
+               boost, fit FROM run ",
             $rest
         )
     };
@@ -293,7 +298,7 @@ impl RunState {
     }
 }
 
-fn placed(
+pub(crate) fn placed(
     tx: &mut dyn Tx,
     sql: &'static str,
     args: &[Val],
@@ -330,6 +335,8 @@ pub(crate) fn row_of(row: &Row) -> Result<RunRow, StoreError> {
         pos: row.number(17)?,
         rank: row.int(18)?,
         root_at: row.int(20)?,
+        boost: row.number(21)? as u16,
+        fit: row.number(22)? as u16,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR];
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -121,4 +121,15 @@ CREATE TABLE ledger(
   tool_calls {int} NOT NULL,
   documents {int} NOT NULL
 ) {options};
+";
+
+/// `priority` is the base; `boost` and `fit` come on top of it, and `rank` says what that makes.
+/// `unscored` = 1 marks roots for which a model may find a better base. Scores are found again
+/// by where they stand in the journal.
+const FOUR: &str = "
+ALTER TABLE run ADD COLUMN boost {int} NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN fit {int} NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN unscored {int} NOT NULL DEFAULT 0;
+CREATE INDEX run_unscored ON run(rank) WHERE state = 'ready' AND unscored = 1;
+CREATE INDEX journal_score ON journal(pos) WHERE kind = 'rank_set' OR kind = 'embedded';
 ";

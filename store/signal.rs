@@ -5,7 +5,7 @@ use callboard_trace::{Fact, RunId};
 use crate::db::Tx;
 use crate::ink::Line;
 use crate::journal::{self, Tail};
-use crate::submit::POINT;
+use crate::submit::{LINE_RANK, POINT, counts};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -80,8 +80,8 @@ impl Store {
         Ok(done)
     }
 
-    /// Sets the priority of a run and of its open descendants; the fact goes to the run. Answers
-    /// whether there is such an open run.
+    /// Sets the base priority of a run and of its open descendants, and tells each of them; what
+    /// comes on top of it for who waits stays. Answers whether there is such an open run.
     pub async fn prioritise(
         &self,
         run: &RunId,
@@ -92,16 +92,19 @@ impl Store {
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            let Some(mut tail) = open(tx, &run)? else { return Ok(false) };
-            journal::append(tx, &mut tail, at, std::slice::from_ref(&line))?;
-            journal::moved(tx, &tail)?;
-            let sql =
-                "UPDATE run SET rank = rank + (priority - $2) * $3, priority = $2 WHERE pos = $1";
-            for it in family(tx, &run)? {
+            if open(tx, &run)?.is_none() {
+                return Ok(false);
+            }
+            let sql = concat!(
+                "UPDATE run SET priority = $2, fit = 0, unscored = 0, rank = root_at - ",
+                counts!("$2 + boost"),
+                " * $3 WHERE pos = $1"
+            );
+            for mut it in family(tx, &run)? {
+                journal::append(tx, &mut it, at, std::slice::from_ref(&line))?;
+                journal::moved(tx, &it)?;
                 tx.exec(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
-                let line =
-                    "UPDATE line SET rank = (SELECT rank FROM run WHERE pos = $1) WHERE run = $1";
-                tx.exec(line, &[it.pos.into()])?;
+                tx.exec(LINE_RANK, &[it.pos.into()])?;
             }
             Ok(true)
         });
@@ -166,10 +169,13 @@ fn again(
     tail.attempt += 1;
     journal::append(tx, &mut tail, at, lines)?;
     journal::moved(tx, &tail)?;
-    let sql =
+    let sql = concat!(
         "UPDATE run SET state = 'ready', outcome = NULL, ended = NULL, stop = 0, attempt = $2,
         heard = CASE WHEN top = 1 THEN 'no' ELSE heard END,
-        root_at = $3, rank = $3 - priority * $4, deadline = $5 WHERE pos = $1";
+        root_at = $3, rank = $3 - ",
+        counts!("priority + boost + fit"),
+        " * $4, deadline = $5 WHERE pos = $1"
+    );
     let args = [tail.pos.into(), tail.attempt.into(), at.into(), POINT.into(), deadline.into()];
     tx.exec(sql, &args)?;
     journal::tally(tx, "ended", -1)?;

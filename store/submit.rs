@@ -14,6 +14,18 @@ const KEY_LASTS: i64 = 86_400 * 1_000_000;
 /// A point of priority is worth this much waiting, in microseconds, so that nothing starves.
 pub(crate) const POINT: i64 = 1_000_000;
 
+/// Who waits in line at a gate stands there by its new rank.
+pub(crate) const LINE_RANK: &str =
+    "UPDATE line SET rank = (SELECT rank FROM run WHERE pos = $1) WHERE run = $1";
+
+/// A base and what comes on top of it, as it counts.
+macro_rules! counts {
+    ($sum:literal) => {
+        concat!("(CASE WHEN ", $sum, " > 1000 THEN 1000 ELSE ", $sum, " END)")
+    };
+}
+pub(crate) use counts;
+
 /// A run whose first records are ready to be kept.
 pub(crate) struct Entry {
     new: NewRun,
@@ -129,11 +141,14 @@ fn insert(
 ) -> Result<Option<Tail>, StoreError> {
     let new = &entry.new;
     let root_at = line.map_or(at, |it| it.root_at);
-    let rank = root_at - i64::from(new.priority) * POINT;
+    let (boost, fit) = (i64::from(new.points.unblocking()), i64::from(new.points.fit));
+    let rank = root_at - (i64::from(new.priority) + boost + fit).min(1_000) * POINT;
     let root = new.root.as_ref().unwrap_or(&new.run);
     let sql = "INSERT INTO run(id, root, parent, top, agent, workspace, principal, once, fingerprint, state,
-          priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline, heard)
-        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15, $16)
+          priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline, heard,
+          boost, fit, unscored)
+        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15, $16,
+          $17, $18, $19)
         ON CONFLICT(id) DO NOTHING RETURNING pos";
     let args = [
         (&new.run).into(),
@@ -152,6 +167,9 @@ fn insert(
         at.into(),
         new.deadline.into(),
         (&entry.heard).into(),
+        boost.into(),
+        fit.into(),
+        i64::from(new.unscored).into(),
     ];
     let Some(row) = tx.one(sql, &args)? else { return Ok(None) };
     let pos = row.int(0)?;

@@ -49,6 +49,8 @@ pub(crate) fn root(n: u128) -> NewRun {
         key: None,
         fingerprint: String::new(),
         priority: 100,
+        points: callboard_trace::rank::Points::default(),
+        unscored: false,
         deadline: 0,
         facts: vec![fact("begin")],
         queue_cap: u32::MAX,

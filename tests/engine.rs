@@ -47,6 +47,9 @@ macro_rules! every_case {
                 children_stand_where_their_root_stands
                 a_point_of_priority_is_a_second
                 priority_reaches_open_descendants
+                what_comes_on_top_of_a_base_stays_when_it_is_set
+                a_score_counts_only_where_nobody_set_a_base
+                one_urgent_run_overtakes_ten_thousand
                 seats_are_counted_over_all_nodes
                 urgent_runs_go_beyond_the_seats
                 two_nodes_never_take_the_same_run

@@ -534,6 +534,13 @@ async fn why_a_run_stands_where_it_stands() {
     let told = why(&urgent).await;
     assert_eq!((&told["priority"], &told["priority_from"]), (&json!(700), &json!("caller")));
     assert_eq!((&told["place"], &told["waiting_for"]), (&json!(1), &json!("a seat")), "{told}");
+    assert_eq!(told["addends"], json!({"base": 700, "unblocking": 0, "goal_fit": 0}));
+    let words = told["words"].to_string();
+    for said in
+        ["priority 700 = base 700 (caller)", "number 1 of the ready runs", "waits for a seat"]
+    {
+        assert!(words.contains(said), "{words}");
+    }
     let rank = told["rank"].as_f64().expect("a number");
     assert!((-760.0..=-700.0).contains(&rank), "{told}");
     let told = why(&plain).await;

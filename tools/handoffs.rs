@@ -58,10 +58,10 @@ impl Handoffs {
             | Event::TeamLoaded { .. }
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
-            | Event::Routed { .. }
+            | Event::Routed(_)
             | Event::PlanMade { .. }
             | Event::PlanChanged { .. }
-            | Event::RankSet { .. }
+            | Event::RankSet(_)
             | Event::Embedded { .. }
             | Event::StepWaiting(_)
             | Event::StepBegun(_)

@@ -69,11 +69,11 @@ impl Steps {
             | Event::TeamLoaded { .. }
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
-            | Event::Routed { .. }
+            | Event::Routed(_)
             | Event::PlanMade { .. }
             | Event::PlanChanged { .. }
             | Event::RunStarted(_)
-            | Event::RankSet { .. }
+            | Event::RankSet(_)
             | Event::Embedded { .. }
             | Event::LimitsLearned { .. }
             | Event::BreakerChanged { .. }

@@ -4,6 +4,7 @@ use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
 
+use crate::rank::Points;
 use crate::{Handoff, RunId};
 
 /// What was asked from outside.
@@ -73,6 +74,9 @@ pub struct Started {
     pub path: Vec<AgentName>,
     /// Base priority, 0..1000.
     pub priority: u16,
+    /// What its priority is made of beside that.
+    #[serde(default, skip_serializing_if = "Points::are_none")]
+    pub points: Points,
     /// Microseconds since 1970 at which the root ends.
     pub deadline: i64,
     /// The bounds that rules look at.

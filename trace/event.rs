@@ -4,6 +4,7 @@ use callboard_config::{Agent, AgentName, SourceFile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::rank::{Ranked, Routed};
 use crate::{
     Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Totals,
     Waiting,
@@ -25,7 +26,7 @@ pub enum Event {
     /// A root task was accepted from outside.
     TaskAccepted(Task),
     /// Unaddressed work was routed.
-    Routed { mode: String, to: AgentName, score: f64, arm: String, candidates: Vec<AgentName> },
+    Routed(Box<Routed>),
     /// A graph of runs was declared; `steps` is a list of [`crate::PlanStep`], or the JSON text of
     /// a long one: as one body it is read without a value for each of its parts.
     PlanMade {
@@ -41,7 +42,7 @@ pub enum Event {
     /// An agent began to work on a task.
     RunStarted(Box<Started>),
     /// The run's base priority was set.
-    RankSet { base: u16, source: String, key: Option<String> },
+    RankSet(Box<Ranked>),
     /// A vector was computed.
     Embedded { subject: String, model: String, vector: String },
     /// A step waits at a gate.
@@ -147,11 +148,11 @@ impl Event {
             Event::TeamLoaded { .. } => "team_loaded",
             Event::AdmissionChanged { .. } => "admission_changed",
             Event::TaskAccepted(_) => "task_accepted",
-            Event::Routed { .. } => "routed",
+            Event::Routed(_) => "routed",
             Event::PlanMade { .. } => "plan_made",
             Event::PlanChanged { .. } => "plan_changed",
             Event::RunStarted(_) => "run_started",
-            Event::RankSet { .. } => "rank_set",
+            Event::RankSet(_) => "rank_set",
             Event::Embedded { .. } => "embedded",
             Event::StepWaiting(_) => "step_waiting",
             Event::StepBegun(_) => "step_begun",

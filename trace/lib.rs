@@ -11,6 +11,7 @@ mod event;
 mod handoff;
 mod id;
 mod plan;
+pub mod rank;
 mod record;
 mod spend;
 mod step;

@@ -83,9 +83,9 @@ fn told(event: &Event, by: &str) -> String {
             format!("plan made: {} tasks", PlanStep::read(steps).len())
         }
         Event::AdmissionChanged { .. }
-        | Event::Routed { .. }
+        | Event::Routed(_)
         | Event::PlanChanged { .. }
-        | Event::RankSet { .. }
+        | Event::RankSet(_)
         | Event::Embedded { .. }
         | Event::StepWaiting(_)
         | Event::StepDecided { .. }

@@ -288,11 +288,11 @@ impl Branch {
             | Event::TeamLoaded { .. }
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
-            | Event::Routed { .. }
+            | Event::Routed(_)
             | Event::PlanMade { .. }
             | Event::PlanChanged { .. }
             | Event::RunStarted(_)
-            | Event::RankSet { .. }
+            | Event::RankSet(_)
             | Event::Embedded { .. }
             | Event::ToolReturned { .. }
             | Event::StepDecided { .. }

@@ -36,7 +36,11 @@ pub(crate) fn starts(run: &Run) -> Option<Step> {
         reason: format!("plan:{}", step.id),
         made_by: MadeBy::Engine,
         also: Vec::new(),
-        plan: Some(Declared { step: step.id.clone(), priority: step.priority }),
+        plan: Some(Declared {
+            step: step.id.clone(),
+            priority: step.priority,
+            waiters: place.points.waiters,
+        }),
     }))
 }
 

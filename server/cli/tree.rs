@@ -174,6 +174,7 @@ mod tests {
             hops: 0,
             path: vec![name.clone()],
             priority: 100,
+            points: callboard_trace::rank::Points::default(),
             deadline: 0,
             fuses: Fuses::default(),
             budget: Caps::default(),

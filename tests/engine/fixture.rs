@@ -104,6 +104,8 @@ pub(crate) fn root(n: u128, priority: u16) -> NewRun {
         key: None,
         fingerprint: "same".to_owned(),
         priority,
+        points: callboard_trace::rank::Points::default(),
+        unscored: false,
         deadline: 0,
         facts: vec![fact("begin")],
         queue_cap: 1_000_000,

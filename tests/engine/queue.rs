@@ -74,6 +74,7 @@ pub(crate) async fn priority_reaches_open_descendants(db: Fixture) {
     store.submit(root(5, 800)).await.unwrap();
     assert!(store.prioritise(&run, 900, fact("hurry")).await.unwrap());
     assert_eq!(store.story(&run).await, "begin hand hurry");
+    assert_eq!(store.story(&id(4)).await, "begin hurry", "each is told");
     for n in [1, 3, 4] {
         assert_eq!(store.row(&id(n)).await.unwrap().unwrap().priority, 900, "of {n}");
     }
@@ -81,6 +82,66 @@ pub(crate) async fn priority_reaches_open_descendants(db: Fixture) {
     assert_eq!(order(&store).await, names(&[3, 4, 5]));
     assert!(!store.prioritise(&id(2), 900, fact("late")).await.unwrap());
     assert!(!store.prioritise(&id(77), 900, fact("whom")).await.unwrap());
+}
+
+/// A root with points for these many that wait, and for how it fits.
+fn with_points(n: u128, priority: u16, waiters: u16, fit: u16) -> NewRun {
+    let points = callboard_trace::rank::Points { given: false, waiters, fit };
+    NewRun { points, unscored: true, ..root(n, priority) }
+}
+
+pub(crate) async fn what_comes_on_top_of_a_base_stays_when_it_is_set(db: Fixture) {
+    let store = db.open("n_a");
+    let effective = async |n: u128| store.row(&id(n)).await.unwrap().unwrap().effective();
+    store.submit(with_points(1, 100, 10, 0)).await.unwrap();
+    store.submit(with_points(2, 100, 2, 300)).await.unwrap();
+    store.submit(root(3, 700)).await.unwrap();
+    assert_eq!((effective(1).await, effective(2).await), (900, 560));
+    assert!(store.prioritise(&id(1), 20, fact("later")).await.unwrap());
+    assert!(store.prioritise(&id(2), 600, fact("sooner")).await.unwrap());
+    assert_eq!((effective(1).await, effective(2).await), (820, 760), "a set base has no goal fit");
+    assert!(store.prioritise(&id(3), 1_000, fact("now")).await.unwrap());
+    store.submit(with_points(4, 900, 10, 300)).await.unwrap();
+    assert_eq!(effective(4).await, 1_000, "more than 1000 is 1000");
+    assert_eq!(order(&store).await, names(&[3, 4, 1, 2]));
+}
+
+pub(crate) async fn a_score_counts_only_where_nobody_set_a_base(db: Fixture) {
+    let store = db.open("n_a");
+    for n in 1..=3 {
+        store.submit(with_points(n, 100, 0, 300)).await.unwrap();
+    }
+    store.submit(root(4, 100)).await.unwrap();
+    let unscored = async |seats| {
+        let found = store.unscored(seats, 20).await.unwrap();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(unscored(4).await.is_empty(), "there are seats for all");
+    assert_eq!(unscored(3).await, names(&[1, 2, 3]));
+    store.prioritise(&id(2), 500, fact("mine")).await.unwrap();
+    assert_eq!(unscored(3).await, names(&[1, 3]));
+    assert!(store.score(&id(1), 950, vec![fact("scored")]).await.unwrap());
+    for n in [1, 2, 4, 77] {
+        assert!(!store.score(&id(n), 7, vec![fact("again")]).await.unwrap(), "of {n}");
+    }
+    let row = store.row(&id(1)).await.unwrap().unwrap();
+    assert_eq!((row.priority, row.effective()), (950, 950), "a score has no goal fit");
+    assert_eq!(store.story(&id(1)).await, "begin scored");
+    assert_eq!(store.story(&id(2)).await, "begin mine");
+    assert_eq!(order(&store).await, names(&[1, 2, 3, 4]));
+    assert!(store.score(&id(3), 7, vec![fact("late")]).await.unwrap(), "it has begun and is open");
+    assert!(unscored(0).await.is_empty());
+}
+
+pub(crate) async fn one_urgent_run_overtakes_ten_thousand(db: Fixture) {
+    let store = db.open("n_a");
+    let low: Vec<_> = (10..10_010).map(|n| store.submit(root(n, 50))).collect();
+    for taken in futures::future::join_all(low).await {
+        taken.unwrap();
+    }
+    store.submit(root(1, 900)).await.unwrap();
+    let first = store.claim(1, 1_000).await.unwrap();
+    assert_eq!(first[0].run, id(1));
 }
 
 pub(crate) async fn seats_are_counted_over_all_nodes(db: Fixture) {

@@ -67,6 +67,7 @@ pub(super) fn started() -> Started {
         hops: 0,
         path: vec![name("coder")],
         priority: 100,
+        points: callboard_trace::rank::Points::default(),
         deadline: DEADLINE,
         fuses: Fuses::default(),
         budget: Caps::default(),

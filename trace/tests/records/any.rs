@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use callboard_config::budget::Caps;
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
+use callboard_trace::rank::Points;
 use callboard_trace::{
     ArtifactRef, Finished, Fuses, Growth, Handoff, MadeBy, Repeats, RunId, Started, Summary, Totals,
 };
@@ -235,6 +236,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 hops,
                 path,
                 priority,
+                points: Points { given: triggers, waiters: priority % 11, fit: priority % 301 },
                 deadline,
                 fuses,
                 budget: Caps { tokens: Some(fuses.depth.into()), ..Caps::default() },

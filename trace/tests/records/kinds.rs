@@ -2,6 +2,7 @@
 
 use callboard_config::SourceFile;
 use callboard_config::budget::Caps;
+use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{
     Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend, StepBegun,
     Task, Usage, Waiting, Work,
@@ -43,17 +44,26 @@ kinds! {
     Event::AdmissionChanged { .. } => (any::<bool>(), float(), text())
         .prop_map(|(open, load_pct, reason)| Event::AdmissionChanged { open, load_pct, reason }),
     Event::TaskAccepted(_) => task().prop_map(Event::TaskAccepted),
-    Event::Routed { .. } => (text(), name(), float(), text(), names())
-        .prop_map(|(mode, to, score, arm, candidates)| {
-            Event::Routed { mode, to, score, arm, candidates }
+    Event::Routed(_) => (text(), name(), float(), text(), names(), any::<(u32, u32, u64)>())
+        .prop_map(|(mode, to, score, arm, candidates, (domains, asks, tokens))| {
+            let (way, matches) = (arm.clone(), vec![asks; candidates.len()]);
+            let falls_back = asks % 2 == 0;
+            Event::Routed(Box::new(Routed {
+                mode, to, score, arm, candidates, matches, way, domains, asks, tokens, falls_back,
+            }))
         }),
     Event::PlanMade { .. } => (text(), text(), json(), vec(agent(), 0..2))
         .prop_map(|(plan, source, steps, agents)| Event::PlanMade { plan, source, steps, agents }),
     Event::PlanChanged { .. } => (text(), json())
         .prop_map(|(plan, change)| Event::PlanChanged { plan, change }),
     Event::RunStarted(_) => started().prop_map(|it| Event::RunStarted(Box::new(it))),
-    Event::RankSet { .. } => (any::<u16>(), text(), of(text()))
-        .prop_map(|(base, source, key)| Event::RankSet { base, source, key }),
+    Event::RankSet(_) => (any::<u16>(), text(), of(text()), of(any::<i64>()), of(float()), texts())
+        .prop_map(|(base, source, key, score, distance, concepts)| {
+            let (expires, scope) = (score, source.clone());
+            Event::RankSet(Box::new(Ranked {
+                base, source, key, score, distance, expires, scope, concepts,
+            }))
+        }),
     Event::Embedded { .. } => (text(), text(), text())
         .prop_map(|(subject, model, vector)| Event::Embedded { subject, model, vector }),
     Event::StepWaiting(_) => (any::<u32>(), text(), any::<u64>(), of(float()))

@@ -221,6 +221,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         hops: 0,
         path: vec![name.clone()],
         priority: 100,
+        points: callboard_trace::rank::Points::default(),
         deadline: i64::MAX,
         fuses: Fuses::default(),
         budget: Caps::default(),
