@@ -1,5 +1,6 @@
 //! How a run changes: one record at a time, and in no other way.
 
+use callboard_trace::rank::Ranked;
 use callboard_trace::{
     Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Finished, Handoff,
     ModelReplied, Purpose, Record, RunId, StepBegun, Totals, Work,
@@ -77,10 +78,7 @@ impl Run {
             }
             Event::BudgetAlerted { .. } => self.alerted(event),
             Event::Controlled(control) => self.controlled(by, control),
-            Event::RankSet(ranked) => {
-                self.started.priority = ranked.base;
-                self.started.points.fit = 0;
-            }
+            Event::RankSet(ranked) => self.ranked(ranked),
             Event::RunEnded(end) => self.end = Some((**end).clone()),
             Event::NodeStarted { .. }
             | Event::NodeStopped { .. }
@@ -100,6 +98,14 @@ impl Run {
             | Event::CallerLeft { .. }
             | Event::Exported { .. }
             | Event::DayClosed { .. } => (),
+        }
+    }
+
+    /// A rule's value keeps what comes on top of it.
+    fn ranked(&mut self, ranked: &Ranked) {
+        self.started.priority = ranked.base;
+        if ranked.source != "rule" {
+            self.started.points.fit = 0;
         }
     }
 

@@ -22,6 +22,7 @@ use crate::drive::drive;
 use crate::hands::hands;
 use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
 use crate::listen::{write_all, write_down};
+use crate::rank::rank;
 use crate::throttle::Admission;
 use crate::watch::watch;
 use crate::{World, playbook_problems};
@@ -178,6 +179,10 @@ async fn told(house: Arc<House>) {
 }
 
 fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
+    // Who works on one root, or plays a record again, has no queue to put in order.
+    if root.is_none() && house.crew.hands().recorded.is_none() {
+        tasks.spawn(rank(house.clone()));
+    }
     tasks.spawn(claim(house.clone(), root));
     tasks.spawn(sweep(house.clone()));
     tasks.spawn(news(house.clone()));

@@ -39,24 +39,29 @@ impl Store {
     }
 
     /// Sets a better base for an open root whose base nobody set since, with these facts in its
-    /// journal. Answers whether that came to be.
+    /// journal; with `None` it keeps what it has for good. Answers whether that came to be.
     pub async fn score(
         &self,
         run: &RunId,
-        base: u16,
+        base: Option<u16>,
         facts: Vec<Fact>,
     ) -> Result<bool, StoreError> {
         let (_, lines) = self.inner.ink.write_all(facts)?;
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            let sql = concat!(
-                "UPDATE run SET priority = $2, fit = 0, unscored = 0, rank = root_at - ",
-                counts!("$2 + boost"),
-                " * $3 WHERE id = $1 AND unscored = 1 AND ended IS NULL"
-            );
-            if tx.exec(sql, &[(&run).into(), i64::from(base).into(), POINT.into()])? == 0 {
+            let sql =
+                "UPDATE run SET unscored = 0 WHERE id = $1 AND unscored = 1 AND ended IS NULL";
+            if tx.exec(sql, &[(&run).into()])? == 0 {
                 return Ok(false);
+            }
+            if let Some(base) = base {
+                let sql = concat!(
+                    "UPDATE run SET priority = $2, fit = 0, rank = root_at - ",
+                    counts!("$2 + boost"),
+                    " * $3 WHERE id = $1"
+                );
+                tx.exec(sql, &[(&run).into(), i64::from(base).into(), POINT.into()])?;
             }
             let Some(mut tail) = journal::find(tx, &run)? else { return Ok(false) };
             tx.exec(LINE_RANK, &[tail.pos.into()])?;

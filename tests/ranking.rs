@@ -1,9 +1,13 @@
 //! Who goes first, and why: what waits for a task, what the team is for, and what a model thinks of it.
 
+mod endpoint;
 mod stage;
+
+use std::time::Duration;
 
 use callboard_scheduler::{Desk, PlanAsk, TaskAsk};
 use callboard_trace::RunId;
+use endpoint::{Act, Endpoint};
 use serde_json::{Value, json};
 use stage::{Stage, ask, caller};
 
@@ -78,5 +82,165 @@ async fn a_task_that_fits_the_goal_goes_before_one_that_does_not() {
     assert_eq!((&told["addends"]["goal_fit"], &told["priority"]), (&json!(0), &json!(100)));
     let told = why(&desk, &given).await;
     assert_eq!((&told["addends"]["goal_fit"], &told["priority"]), (&json!(0), &json!(90)));
+    node.stop().await;
+}
+
+/// A team on a scripted endpoint with one seat, whose model `small` ranks: tasks that speak of a
+/// fire get 950, others 40; more lines of the file say what else.
+fn ranked(endpoint: &Endpoint, more: &str) -> Stage {
+    let team = format!("  small: endpoint/small\nlimits: {{concurrent: 1}}\n{more}");
+    Stage::at(&endpoint.base_url(), &team)
+}
+
+/// What the endpoint of such a team does: it ranks, embeds, and works slowly.
+fn act(ask: &endpoint::Ask) -> Act {
+    if ask.path.ends_with("/embeddings") {
+        let texts = ask.body["input"].as_array().expect("texts");
+        let vector = |it: &Value| match it.as_str().unwrap_or_default().contains("fire") {
+            true => json!([0.9, 0.1]),
+            false => json!([0.1, 0.9]),
+        };
+        let data: Vec<Value> = (0..)
+            .zip(texts)
+            .map(|(at, it): (usize, _)| json!({"index": at, "embedding": vector(it)}))
+            .collect();
+        return Act::bytes(
+            "application/json",
+            vec![json!({"data": data}).to_string().into_bytes()],
+        );
+    }
+    if ask.body["model"] != "small" {
+        return Act::answer(&json!({"summary": "done", "confidence": 1}))
+            .after(Duration::from_secs(60));
+    }
+    let asked: Value = serde_json::from_str(&ask.user()).expect("tasks as json");
+    let score = |it: &Value| {
+        let is_urgent = it["task"].as_str().unwrap_or_default().contains("fire");
+        json!({"n": it["n"], "score": if is_urgent { 950 } else { 40 }})
+    };
+    let scores: Vec<Value> = asked["tasks"].as_array().expect("tasks").iter().map(score).collect();
+    Act::say(&json!({"scores": scores}).to_string())
+}
+
+/// How often the endpoint was asked to rank.
+fn n_ranked(endpoint: &Endpoint) -> usize {
+    endpoint.requests().iter().filter(|it| it.body["model"] == "small").count()
+}
+
+/// Waits until a run's base is from there.
+async fn from(desk: &Desk, run: &RunId, source: &str) -> Value {
+    for _ in 0..1_000 {
+        let told = why(desk, run).await;
+        if told["priority_from"].as_str().is_some_and(|it| it.starts_with(source)) {
+            // The row was read a moment before the records.
+            return why(desk, run).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never ranked: {}", why(desk, run).await)
+}
+
+async fn submit(desk: &Desk, task: &str) -> RunId {
+    desk.submit(ask("writer", task)).await.expect("in").run
+}
+
+/// Takes the only seat, of which nobody is asked.
+async fn hold(desk: &Desk) {
+    let urgent = callboard_scheduler::Ask { priority: Some(1_000), ..ask("writer", "hold it") };
+    desk.submit(urgent).await.expect("in");
+}
+
+#[tokio::test]
+async fn what_waits_is_ranked_in_the_background_and_the_score_is_found_again() {
+    let endpoint = Endpoint::start(act).await;
+    let stage = ranked(&endpoint, "");
+    let node = stage.node().await;
+    let desk = node.desk();
+    hold(&desk).await;
+    let plain = submit(&desk, "Write a blog post about AI").await;
+    let urgent = submit(&desk, "put out the fire in the kitchen").await;
+    let given = callboard_scheduler::Ask { priority: Some(300), ..ask("writer", "a fire, I say") };
+    let given = desk.submit(given).await.expect("in").run;
+    let told = from(&desk, &urgent, "a model").await;
+    assert_eq!((&told["addends"]["base"], &told["place"]), (&json!(950), &json!(1)));
+    assert_eq!(from(&desk, &plain, "a model").await["addends"]["base"], 40);
+    assert_eq!(why(&desk, &given).await["priority_from"], "caller", "nobody asks about it");
+    let asked = n_ranked(&endpoint);
+    let again = submit(&desk, "Create an article on artificial intelligence").await;
+    let told = from(&desk, &again, "a model, of the same task").await;
+    assert_eq!(told["addends"]["base"], 40);
+    assert_eq!(n_ranked(&endpoint), asked, "nobody was asked again");
+    node.stop().await;
+
+    // Another process knows what was scored; nothing of it is anywhere but in the journal.
+    let node = stage.node().await;
+    let desk = node.desk();
+    let alike = submit(&desk, "extinguish it: put out the fire in the kitchen").await;
+    let told = from(&desk, &alike, "a model, of a task").await;
+    assert_eq!(told["addends"]["base"], 950);
+    assert_eq!(n_ranked(&endpoint), asked, "nobody was asked again");
+    let story = stage::told(&desk, &alike).await;
+    assert!(story.contains("rank_set: {\"base\":950,\"source\":\"cache\""), "{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn with_vectors_the_nearest_counts_whatever_the_words() {
+    let endpoint = Endpoint::start(act).await;
+    let stage = ranked(&endpoint, "");
+    let team = stage.team().join("team.yaml");
+    let text = std::fs::read_to_string(&team).expect("the team");
+    stage.write("team.yaml", &text.replace("  small:", "  embed: endpoint/vectors\n  small:"));
+    let node = stage.node().await;
+    let desk = node.desk();
+    hold(&desk).await;
+    let first = submit(&desk, "a fire broke out").await;
+    from(&desk, &first, "a model").await;
+    let asked = n_ranked(&endpoint);
+    let second = submit(&desk, "everybody out, there is fire").await;
+    assert_eq!(from(&desk, &second, "a model, of").await["addends"]["base"], 950);
+    assert_eq!(n_ranked(&endpoint), asked, "nobody was asked again");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_leaves_the_rules_value_and_is_not_asked_for_again_at_once() {
+    let endpoint = Endpoint::start(|ask| match ask.body["model"] == "small" {
+        true => Act::say("I would rather not."),
+        false => act(ask),
+    })
+    .await;
+    let stage = ranked(&endpoint, "");
+    let node = stage.node().await;
+    let desk = node.desk();
+    hold(&desk).await;
+    let run = submit(&desk, "put out the fire").await;
+    while n_ranked(&endpoint) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    submit(&desk, "another fire").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(n_ranked(&endpoint), 1, "it is left alone for a while");
+    let told = why(&desk, &run).await;
+    assert_eq!((&told["priority"], &told["priority_from"]), (&json!(100), &json!("class normal")));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_asked_while_there_are_seats_or_no_model_for_it() {
+    let endpoint = Endpoint::start(act).await;
+    let stage = ranked(&endpoint, "");
+    let node = stage.node().await;
+    submit(&node.desk(), "a fire, and a seat for it").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(n_ranked(&endpoint), 0);
+    node.stop().await;
+
+    let stage = Stage::at(&endpoint.base_url(), "limits: {concurrent: 1}\n");
+    let node = stage.node().await;
+    hold(&node.desk()).await;
+    submit(&node.desk(), "a fire").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(n_ranked(&endpoint), 0);
     node.stop().await;
 }

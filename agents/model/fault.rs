@@ -32,7 +32,8 @@ const MESSAGE_CHARS: usize = 300;
 const BACKOFF_MAX_S: u64 = 60;
 
 impl Fault {
-    pub(crate) fn new(code: FailureCode, retryable: bool, message: impl Into<String>) -> Fault {
+    /// One with a message, which is cut to one line.
+    pub fn new(code: FailureCode, retryable: bool, message: impl Into<String>) -> Fault {
         let message = one_line(&message.into());
         let (retry_after, learned) = (None, Vec::new());
         Fault { code, message, retryable, retry_after, ms: 0, asked_again: 0, learned }

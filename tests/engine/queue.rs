@@ -120,16 +120,19 @@ pub(crate) async fn a_score_counts_only_where_nobody_set_a_base(db: Fixture) {
     assert_eq!(unscored(3).await, names(&[1, 2, 3]));
     store.prioritise(&id(2), 500, fact("mine")).await.unwrap();
     assert_eq!(unscored(3).await, names(&[1, 3]));
-    assert!(store.score(&id(1), 950, vec![fact("scored")]).await.unwrap());
+    assert!(store.score(&id(1), Some(950), vec![fact("scored")]).await.unwrap());
     for n in [1, 2, 4, 77] {
-        assert!(!store.score(&id(n), 7, vec![fact("again")]).await.unwrap(), "of {n}");
+        assert!(!store.score(&id(n), Some(7), vec![fact("again")]).await.unwrap(), "of {n}");
     }
     let row = store.row(&id(1)).await.unwrap().unwrap();
     assert_eq!((row.priority, row.effective()), (950, 950), "a score has no goal fit");
     assert_eq!(store.story(&id(1)).await, "begin scored");
     assert_eq!(store.story(&id(2)).await, "begin mine");
     assert_eq!(order(&store).await, names(&[1, 2, 3, 4]));
-    assert!(store.score(&id(3), 7, vec![fact("late")]).await.unwrap(), "it has begun and is open");
+    assert!(
+        store.score(&id(3), Some(7), vec![fact("late")]).await.unwrap(),
+        "it has begun and is open"
+    );
     assert!(unscored(0).await.is_empty());
 }
 
