@@ -44,7 +44,7 @@ impl Client {
         }
         let text = format!(
             "entry: writer\nproviders:\n  bench: {{base_url: \"{}\", stream: {streams}}}\n\
-             models:\n  default: bench/m\n",
+             models:\n  default: bench/m\nthrottle: off\n",
             endpoint.base_url
         );
         std::fs::write(team.join("team.yaml"), text)?;

@@ -16,6 +16,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_callboard");
 const TEAM: &str = "\
 providers: {rehearsal: {kind: rehearsal}}
 models: {default: rehearsal/rehearsal}
+throttle: off
 ";
 
 /// Longer than anything here takes; it only keeps a hang from lasting.

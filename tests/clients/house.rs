@@ -17,6 +17,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_callboard");
 const TEAM: &str = "\
 providers: {rehearsal: {kind: rehearsal, playbook: playbook.yaml}}
 models: {default: rehearsal/rehearsal}
+throttle: off
 ";
 
 const RESEARCHER: &str = "---\ndescription: Finds out.\n---\nFind it out.\n";

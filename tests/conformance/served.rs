@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 const TEAM: &str = "\
 providers: {rehearsal: {kind: rehearsal, playbook: playbook.yaml}}
 models: {default: rehearsal/rehearsal}
+throttle: off
 ";
 
 /// Longer than the suite takes; it only keeps a hang from lasting.

@@ -31,6 +31,7 @@ providers:
   rehearsal: {kind: rehearsal, playbook: playbook.yaml}
 models:
   default: rehearsal/rehearsal
+throttle: off
 ";
 
 const PLAYBOOK: &str = "\

@@ -40,7 +40,7 @@ impl Stage {
         stage.write(
             "team.yaml",
             "team: stage\nproviders:\n  rehearsal: {kind: rehearsal, playbook: playbook.yaml}\n\
-             models:\n  default: rehearsal/rehearsal\n",
+             models:\n  default: rehearsal/rehearsal\nthrottle: off\n",
         );
         stage
     }
@@ -52,7 +52,7 @@ impl Stage {
             "team.yaml",
             &format!(
                 "team: stage\nproviders:\n  endpoint: {{base_url: \"{base_url}\"}}\n\
-                 models:\n  default: endpoint/scripted\n{more}"
+                 models:\n  default: endpoint/scripted\nthrottle: off\n{more}"
             ),
         );
         stage
@@ -66,7 +66,7 @@ impl Stage {
             &format!(
                 "providers:\n  one: {{base_url: \"{base_url}\"}}\n  two: {{base_url: \"{base_url}\"}}\n\
                  models:\n  default: {{provider: one, model: first, fallback: [spare]}}\n  \
-                 spare: two/second\n"
+                 spare: two/second\nthrottle: off\n"
             ),
         );
         stage

@@ -41,7 +41,7 @@ impl House {
         let folder = tempfile::tempdir().expect("a folder");
         let team = format!(
             "team: stdio\nentry: {}\nproviders:\n  silent: {{base_url: \"http://{address}/v1\"}}\n\
-             models:\n  default: silent/none\n",
+             models:\n  default: silent/none\nthrottle: off\n",
             agents[0]
         );
         fs::create_dir_all(folder.path().join("team/agents")).expect("a folder");
