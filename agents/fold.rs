@@ -78,6 +78,7 @@ impl Run {
             }
             Event::BudgetAlerted { .. } => self.alerted(event),
             Event::Controlled(control) => self.controlled(by, control),
+            Event::Routed(routed) => self.falls_back = routed.falls_back,
             Event::RankSet(ranked) => self.ranked(ranked),
             Event::RunEnded(end) => self.end = Some((**end).clone()),
             Event::NodeStarted { .. }
@@ -85,7 +86,6 @@ impl Run {
             | Event::TeamLoaded { .. }
             | Event::AdmissionChanged { .. }
             | Event::TaskAccepted(_)
-            | Event::Routed(_)
             | Event::RunStarted(_)
             | Event::Embedded { .. }
             | Event::LimitsLearned { .. }

@@ -26,7 +26,7 @@ mod shelf;
 mod spending;
 mod step;
 mod toolbox;
-mod words;
+pub mod words;
 
 pub use afford::{Afford, LEAST_OUTPUT, affords, alert, kept_back};
 pub use alert::Alert;

@@ -1,7 +1,8 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, budget, calls, child, doubt, handoff, limits, listing, outside, plan, trigger,
+    answer, asking, budget, calls, child, doubt, fallback, handoff, limits, listing, outside, plan,
+    trigger,
 };
 use crate::{Run, Step};
 
@@ -59,5 +60,6 @@ const RULES: &[Rule] = &[
 /// The next step of a run. Asked again and again until it answers [`Step::Wait`] or
 /// [`Step::End`]: that is how the tool calls of one turn proceed side by side.
 pub fn next(run: &Run) -> Step {
-    RULES.iter().find_map(|rule| rule(run)).unwrap_or_else(|| asking::a_turn(run))
+    let step = RULES.iter().find_map(|rule| rule(run)).unwrap_or_else(|| asking::a_turn(run));
+    fallback::instead(run, step)
 }

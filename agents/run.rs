@@ -67,6 +67,8 @@ pub struct Run {
     pub documents: BTreeSet<String>,
     /// Its end.
     pub end: Option<Finished>,
+    /// Whether its agent tries once more alone, if the team fails.
+    pub falls_back: bool,
 }
 
 /// One item of the dialogue with the model.
@@ -225,6 +227,7 @@ impl Run {
             held: None,
             documents: BTreeSet::new(),
             end: None,
+            falls_back: false,
         }
     }
 

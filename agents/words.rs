@@ -3,7 +3,7 @@
 use rust_stemmers::{Algorithm, Stemmer};
 
 /// The stems of a text's words, in order.
-pub(crate) fn stems(text: &str) -> Vec<String> {
+pub fn stems(text: &str) -> Vec<String> {
     let stemmer = Stemmer::create(Algorithm::English);
     text.split(|it: char| !it.is_alphanumeric())
         .filter(|it| !it.is_empty())
@@ -17,7 +17,7 @@ pub(crate) fn contains(text: &[String], phrase: &[String]) -> bool {
 }
 
 /// How many words of the capabilities the text names.
-pub(crate) fn overlap(capabilities: &[String], text: &[String]) -> usize {
+pub fn overlap(capabilities: &[String], text: &[String]) -> usize {
     capabilities
         .iter()
         .flat_map(|it| stems(it))

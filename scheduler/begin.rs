@@ -4,10 +4,11 @@ use callboard_agents::{Draft, Run};
 use callboard_config::budget::Caps;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
+use callboard_trace::rank::FALLBACK;
 use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
 
 use crate::same::fingerprint;
-use crate::{Ask, World, points};
+use crate::{Ask, World, points, route};
 
 /// The agent that leads a plan; no agent of a team may be called so.
 pub(crate) const PLAN: &str = "plan";
@@ -101,6 +102,8 @@ pub(crate) fn child(
     (name, id): (RunId, String),
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
+    let alone = (draft.reason == FALLBACK).then(|| route::alone(agent));
+    let agent = alone.as_ref().unwrap_or(agent);
     let handoff = Handoff {
         id,
         source: parent.name().to_string(),
@@ -133,7 +136,7 @@ pub(crate) fn child(
         priority,
         points,
         deadline: above.deadline,
-        fuses: fuses(team, agent),
+        fuses: Fuses { depth: above.fuses.depth, ..fuses(team, agent) },
         budget: budget(team, agent, &above.purses),
         purses: above.purses.clone(),
         marks: Vec::new(),

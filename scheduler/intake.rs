@@ -4,6 +4,7 @@ use callboard_config::{Agent, AgentName, Team};
 use callboard_store::{Listens, NewRun};
 
 use crate::desk::{Desk, unavailable};
+use crate::route::route;
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
 
 impl Desk {
@@ -27,6 +28,20 @@ impl Desk {
         let new = begin::root(&team, agent, &ask, &self.house.world, None);
         let rejoins = listens.rejoins && !ask.fresh;
         self.take_in(new, Listens { rejoins, ..listens }).await
+    }
+
+    /// The same for work that nobody is named for: the team's way of routing says who begins, and
+    /// `to` counts only for what an equal call is.
+    ///
+    /// # Errors
+    /// As [`Desk::submit`].
+    pub async fn call_team(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
+        let team = self.team();
+        let run = self.house.world.run();
+        let Some(chosen) = route(&team, &ask, &run) else { return self.call(ask, listens).await };
+        let new = begin::root(&team, &chosen.agent, &ask, &self.house.world, None);
+        let rejoins = listens.rejoins && !ask.fresh;
+        self.take_in(chosen.lead(new, run), Listens { rejoins, ..listens }).await
     }
 
     /// Writes a new root down, or finds the one it joins.

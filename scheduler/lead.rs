@@ -157,6 +157,7 @@ fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
         missing: Vec::new(),
         recommendations: Vec::new(),
         error: None,
+        degraded: false,
         cost: Cost { usd: None, tokens: run.totals.tokens },
         artifacts: Vec::new(),
         handoffs: run.totals.handoffs,

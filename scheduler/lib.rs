@@ -40,6 +40,7 @@ mod refusal;
 mod rehearsal;
 mod replay;
 mod retry;
+mod route;
 mod same;
 mod scores;
 mod sight;

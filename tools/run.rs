@@ -78,13 +78,15 @@ pub(crate) async fn apply(
         (false, false) => return wrong("task: missing; write what to do, or `tasks`"),
         (true, false) => {
             let team = desk.team();
-            let to = match arguments.get("to").and_then(Value::as_str) {
-                Some(name) => handoff::agent(&team, name)?,
-                None => team.entry.clone(),
-            };
+            let named = arguments.get("to").and_then(Value::as_str);
+            let to = named.map_or(Ok(team.entry.clone()), |it| handoff::agent(&team, it))?;
             let (ask, may_rejoin) = agent::ask(&team.limits, &to, arguments, call, caller)?;
             let ask = Ask { priority: priority(arguments).or(ask.priority), ..ask };
-            desk.call(ask, agent::listens(arguments, patience, may_rejoin)).await?
+            let listens = agent::listens(arguments, patience, may_rejoin);
+            match named {
+                Some(_) => desk.call(ask, listens).await?,
+                None => desk.call_team(ask, listens).await?,
+            }
         }
         (false, true) if given("to") => return wrong("to: write it into each of the tasks"),
         (false, true) => {

@@ -64,6 +64,9 @@ pub struct Ranked {
     pub concepts: Vec<String>,
 }
 
+/// The reason of a handoff to an agent that tries alone what its team failed at.
+pub const FALLBACK: &str = "fallback: alone";
+
 /// Who got work that nobody was named for, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Routed {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use callboard_config::{AgentName, Mode};
 
 use crate::artifact::{Artifact, Made, key_of};
+use crate::rank::FALLBACK;
 use crate::story::{line, short, tag};
 use crate::{
     Action, Cost, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView,
@@ -128,6 +129,7 @@ impl Tree {
             missing: Vec::new(),
             recommendations: Vec::new(),
             error: None,
+            degraded: branch.handoffs.iter().any(|it| it.reason == FALLBACK),
             cost: Cost { usd: None, tokens },
             artifacts: self.artifacts(run, branch),
             handoffs: u32::try_from(handoffs).unwrap_or(u32::MAX),

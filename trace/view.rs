@@ -46,6 +46,9 @@ pub struct RunView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Trouble>,
+    /// Whether the team failed at it, and one agent did it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
     /// What it cost, its children included.
     pub cost: Cost,
     /// Notes, and answers of other runs, made in its tree: the last ones, and how to read them.

@@ -1,6 +1,7 @@
 //! What becomes of a run whose work was passed on.
 
 use callboard_config::{AgentName, Mode};
+use callboard_trace::rank::FALLBACK;
 use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Missing, Stop, Trouble};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ pub(crate) fn decides(run: &Run) -> Option<Step> {
     let Some(end) = &child.end else {
         return Some(Step::Wait(Some(run.started.deadline)));
     };
-    if end.state != EndState::Failed {
+    if end.state != EndState::Failed || child.handoff.reason == FALLBACK {
         return Some(Step::End(end.clone()));
     }
     Some(failed(run, child, end))

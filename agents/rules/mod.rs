@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod doubt;
+pub(crate) mod fallback;
 pub(crate) mod growth;
 pub(crate) mod handoff;
 pub(crate) mod limits;

@@ -1,0 +1,115 @@
+//! Work that nobody is named for: whom it goes to, on which side of a comparison, and what is done
+//! when a team fails.
+
+mod stage;
+
+use callboard_scheduler::{Ask, Desk, Listens};
+use callboard_trace::rank::Routed;
+use callboard_trace::{Event, RunId, RunView, State};
+use stage::{Stage, ask, end, records, told};
+
+/// The usual team, answering by this playbook, with these lines of `route`.
+fn stage(playbook: &str) -> Stage {
+    Stage::new(playbook)
+}
+
+/// Takes in work that nobody is named for.
+async fn give(desk: &Desk, task: &str) -> RunId {
+    let ask = Ask { to: desk.team().entry.clone(), ..ask("coordinator", task) };
+    desk.call_team(ask, Listens::default()).await.expect("taken in").run
+}
+
+async fn play(desk: &Desk, task: &str) -> RunView {
+    end(desk, &give(desk, task).await).await
+}
+
+/// How a run was routed.
+async fn routed(desk: &Desk, run: &RunId) -> Routed {
+    let found = records(desk, run).await.into_iter().find_map(|it| {
+        let Event::Routed(routed) = it.event else { return None };
+        Some(*routed)
+    });
+    found.expect("it was routed")
+}
+
+const DONE: &str = "- {answer: {summary: done, confidence: 0.9}}\n";
+const ALL: &str = "Research it, implement an example, test it, review it, verify the code";
+
+#[tokio::test]
+async fn a_task_goes_the_way_it_is_complex() {
+    let stage = stage(DONE);
+    let node = stage.node().await;
+    let desk = node.desk();
+    for (task, way, to) in [
+        ("what time is it?", "one_agent", "coordinator"),
+        ("implement the code of a parser", "one_agent", "coder"),
+        ("verify it, please", "one_agent", "tester"),
+        (ALL, "two_levels", "coordinator"),
+    ] {
+        let view = play(&desk, task).await;
+        assert_eq!(view.state, State::Completed, "{task}");
+        let routed = routed(&desk, &view.run).await;
+        assert_eq!((routed.way.as_str(), routed.to.as_str()), (way, to), "{task}: {routed:?}");
+        assert_eq!((routed.mode.as_str(), routed.arm.as_str()), ("auto", "team"));
+        let why = serde_json::to_value(desk.why(&view.run, &stage::caller()).await.expect("there"));
+        let words = why.expect("json")["words"].to_string();
+        assert!(words.contains(&format!("routed to {to}, {}", way.replace('_', " "))), "{words}");
+    }
+    let view = play(&desk, ALL).await;
+    let routed = routed(&desk, &view.run).await;
+    assert_eq!((routed.domains, routed.asks), (3, 5), "{routed:?}");
+    assert!(routed.candidates.len() == routed.matches.len() && routed.matches[0] >= 2);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn one_agent_alone_hands_nothing_on_and_has_few_turns() {
+    let stage = stage(
+        "- {when: {purpose: finalise}, answer: {summary: as far as I got, confidence: 0.3}}\n\
+         - {note: {slot: findings, key: k, text: a thought}}\n",
+    );
+    let node = stage.node().await;
+    let view = play(&node.desk(), "implement the code").await;
+    let begun = records(&node.desk(), &view.run).await;
+    let started = begun.iter().find_map(|it| {
+        let Event::RunStarted(started) = &it.event else { return None };
+        Some(started.clone())
+    });
+    let started = started.expect("it began");
+    assert_eq!((started.fuses.turns, started.agent.handoffs.len()), (5, 0));
+    assert_eq!(view.state, State::Partial, "the turns are used");
+    // Who says in its own file how many turns it has, keeps them.
+    let named = ask("writer", "think");
+    let view = stage::play(&node.desk(), named).await;
+    assert_eq!(view.state, State::Partial);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_team_that_failed_is_followed_by_its_entry_agent_alone_once() {
+    let summary = "summary: {did: looked at the task and what is there, must_know: all of it, do_next: go on}";
+    let stage = stage(&format!(
+        "- when: {{agent: coordinator, turn: 1}}\n  handoff: {{to: coder, task: do it, {summary}}}\n  times: 1\n\
+         - {{when: {{agent: coordinator, handed: true}}, answer: {{summary: did it myself, confidence: 0.5}}}}\n\
+         - {{fail: {{status: 400}}}}\n"
+    ));
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = play(&desk, ALL).await;
+    let story = told(&desk, &view.run).await;
+    assert_eq!((view.state, view.degraded), (State::Completed, true), "{story}");
+    assert_eq!(view.result.as_deref(), Some("did it myself"));
+    assert_eq!(story.matches("fallback: alone").count(), 1, "{story}");
+    node.stop().await;
+
+    let stage = Stage::new("- {fail: {status: 400}}\n");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = play(&desk, ALL).await;
+    let story = told(&desk, &view.run).await;
+    assert_eq!((view.state, view.degraded), (State::Failed, true), "{story}");
+    assert_eq!(story.matches("fallback: alone").count(), 1, "once: {story}");
+    let named = stage::play(&desk, ask("coordinator", ALL)).await;
+    assert!(!named.degraded, "who was named has no team's way");
+    node.stop().await;
+}
