@@ -113,3 +113,38 @@ async fn a_team_that_failed_is_followed_by_its_entry_agent_alone_once() {
     assert!(!named.degraded, "who was named has no team's way");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn the_report_compares_the_sides() {
+    let stage = stage(
+        "- {when: {agent: tester}, fail: {status: 400}}\n- {answer: {summary: done, confidence: 0.9}}\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    for task in ["what time is it?", "implement the code", "verify it", ALL] {
+        play(&desk, task).await;
+    }
+    stage::play(&desk, ask("writer", "by name")).await;
+    let read = async |uri: &str| {
+        let reading =
+            callboard_tools::Reading { uri: uri.into(), most: 100_000, ..Default::default() };
+        let page = callboard_tools::read(&desk, &reading, &stage::caller()).await.expect("a page");
+        serde_json::from_str::<serde_json::Value>(&page.text).expect("json")
+    };
+    let told = read("team://report?by=arm").await;
+    assert_eq!((&told["looked_at"], &told["is_cut"]), (&5.into(), &false.into()), "{told}");
+    let group = &told["groups"][0];
+    assert_eq!((&group["name"], &group["runs"]), (&"team".into(), &4.into()), "{told}");
+    assert_eq!((&group["completed"], &group["failed"]), (&3.into(), &1.into()), "{told}");
+    assert_eq!(group["success"], 0.75);
+    assert!(group["tokens"].as_u64() > Some(0) && group["p95_s"].is_number(), "{told}");
+    let told = read("team://report?by=agent").await;
+    let names: Vec<&str> = told["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .collect();
+    assert_eq!(names, ["coder", "coordinator", "tester", "writer"]);
+    node.stop().await;
+}

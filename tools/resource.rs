@@ -80,7 +80,12 @@ pub(crate) fn of_files(team: &Team, uri: &Uri) -> Option<Result<(String, &'stati
         Uri::Team("config") => Some(Ok(shown(effective(team)))),
         Uri::Agent(name) => Some(card(team, name).map(shown)),
         Uri::Schema(name) => Some(schema_of(team, name).map(|it| (it, "application/schema+json"))),
-        Uri::Team(_) | Uri::Run(_) | Uri::Part(..) | Uri::Artifact(..) | Uri::Named(_) => None,
+        Uri::Team(_)
+        | Uri::Report(_)
+        | Uri::Run(_)
+        | Uri::Part(..)
+        | Uri::Artifact(..)
+        | Uri::Named(_) => None,
     }
 }
 
@@ -98,6 +103,7 @@ async fn write(
     }
     let whole = match uri {
         Uri::Team(side) => of_team(desk, side, caller).await?,
+        Uri::Report(by) => json!(desk.report(*by, caller).await?),
         Uri::Run(run) => json!(desk.view(run, caller).await?),
         Uri::Part(run, "trace") => {
             desk.walk(run, caller, |it| {

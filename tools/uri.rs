@@ -1,5 +1,6 @@
 //! What can be read, by its uri.
 
+use callboard_scheduler::By;
 use callboard_trace::RunId;
 
 /// One thing that can be read.
@@ -7,6 +8,8 @@ use callboard_trace::RunId;
 pub(crate) enum Uri {
     /// The team at a glance, or one side of it: `board`, `agents`, `runs`, `queue`, `config`.
     Team(&'static str),
+    /// Ended runs side by side.
+    Report(By),
     /// An agent's card.
     Agent(String),
     /// A JSON Schema: of the files, or of an agent's answer.
@@ -42,6 +45,8 @@ impl Uri {
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let of = |known: &[&'static str], name: &str| known.iter().find(|it| **it == name).copied();
         match parts.as_slice() {
+            ["report" | "report?by=arm"] => Some(Uri::Report(By::Arm)),
+            ["report?by=agent"] => Some(Uri::Report(By::Agent)),
             [side] => of(&TEAM, side).map(Uri::Team),
             [_, ""] => None,
             ["agents", name] => Some(Uri::Agent((*name).to_owned())),
@@ -62,7 +67,7 @@ impl Uri {
         match self {
             Uri::Team(side) => *side == "config",
             Uri::Agent(_) | Uri::Schema(_) | Uri::Artifact(..) | Uri::Named(_) => true,
-            Uri::Run(_) | Uri::Part(..) => false,
+            Uri::Run(_) | Uri::Part(..) | Uri::Report(_) => false,
         }
     }
 
@@ -73,7 +78,8 @@ impl Uri {
             let run: String = run.chars().take(64).collect();
             return PARTS.iter().map(|it| format!("{SCHEME}runs/{run}/{it}")).collect();
         }
-        let more = ["agents/{name}", "runs/{id}", "schema/{name}"];
+        let more =
+            ["report?by=arm", "report?by=agent", "agents/{name}", "runs/{id}", "schema/{name}"];
         TEAM.iter().chain(&more).map(|it| format!("{SCHEME}{it}")).collect()
     }
 }
@@ -82,6 +88,8 @@ impl std::fmt::Display for Uri {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Uri::Team(side) => write!(f, "{SCHEME}{side}"),
+            Uri::Report(By::Arm) => write!(f, "{SCHEME}report?by=arm"),
+            Uri::Report(By::Agent) => write!(f, "{SCHEME}report?by=agent"),
             Uri::Agent(name) => write!(f, "{SCHEME}agents/{name}"),
             Uri::Schema(name) => write!(f, "{SCHEME}schema/{name}"),
             Uri::Run(run) => write!(f, "{SCHEME}runs/{run}"),
@@ -104,6 +112,8 @@ mod tests {
             "team://runs",
             "team://queue",
             "team://config",
+            "team://report?by=arm",
+            "team://report?by=agent",
             "team://agents/coder",
             "team://schema/team",
             "team://runs/r_a",
@@ -121,6 +131,7 @@ mod tests {
             assert_eq!(Uri::parse(&format!(" {text}/\n")), Some(read));
         }
         let bare = |it: &str| Uri::parse(it).map(|it| it.to_string());
+        assert_eq!(bare("team://report").as_deref(), Some("team://report?by=arm"));
         assert_eq!(bare("r_a").as_deref(), Some("team://runs/r_a"));
         assert_eq!(bare("a_b").as_deref(), Some("team://artifacts/a_b"));
     }
@@ -133,6 +144,7 @@ mod tests {
             "board",
             "http://board",
             "team://bord",
+            "team://report?by=moon",
             "team://agents/",
             "team://runs//trace/x",
             "team://runs/r_a/trce",

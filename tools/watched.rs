@@ -58,7 +58,7 @@ impl Watched {
                 read(desk, &reading, caller).await?;
                 (Mark::Never, None)
             }
-            Uri::Team(_) | Uri::Agent(_) | Uri::Schema(_) => {
+            Uri::Team(_) | Uri::Report(_) | Uri::Agent(_) | Uri::Schema(_) => {
                 let (mark, age, _) = desk.newest_of(caller, u64::MAX).await?;
                 (Mark::Mine(mark, team), Some(age))
             }
