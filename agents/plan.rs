@@ -1,6 +1,6 @@
 //! A graph of runs as it stands: folded from the declaration and from what its steps came to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use callboard_config::{Agent, AgentName};
 use callboard_trace::rank::{Points, WAITERS_MAX};
@@ -21,7 +21,7 @@ pub struct Plan {
     agents: Vec<Agent>,
     places: Vec<Place>,
     by_id: HashMap<String, usize>,
-    by_run: HashMap<RunId, usize>,
+    by_run: BTreeMap<RunId, usize>,
     /// Steps that may begin: the most urgent first, then as they were declared.
     ready: BTreeSet<(u16, usize)>,
     counts: Counts,
@@ -91,7 +91,7 @@ impl Plan {
             agents: agents.to_vec(),
             places: steps.into_iter().map(Place::new).collect(),
             by_id,
-            by_run: HashMap::new(),
+            by_run: BTreeMap::new(),
             ready: BTreeSet::new(),
             counts: Counts::default(),
             told: 0,

@@ -15,10 +15,17 @@ use crate::sight::Sight;
 /// Opens nothing yet; what was learnt by older hands is learnt again.
 pub(crate) fn hands(team: &Team, store: &Store, keeper: Option<PathBuf>, world: &World) -> Hands {
     let chance = world.clone();
+    let models = Models::new(&team.providers, &team.limits, world.now.clone());
+    let servers = ToolServers::new(team, keeper, Arc::new(move || chance.below(u64::MAX)));
+    with(team, store, models, servers)
+}
+
+/// Hands that reach these models and tool servers.
+pub(crate) fn with(team: &Team, store: &Store, models: Models, servers: ToolServers) -> Hands {
     Hands {
-        models: Models::new(&team.providers, &team.limits, world.now.clone()),
+        models,
         board: Arc::new(Sight(store.clone())),
-        servers: ToolServers::new(team, keeper, Arc::new(move || chance.below(u64::MAX))),
+        servers,
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
         recorded: None,
     }

@@ -1,6 +1,6 @@
 //! What all parts of this process share: the team, the store, the hands, and who waits for what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,7 +106,7 @@ impl Folds {
 
 /// The runs driven here: how far each has read its journal, and how to wake it.
 #[derive(Default)]
-pub(crate) struct Driven(Mutex<HashMap<RunId, Wheel>>);
+pub(crate) struct Driven(Mutex<BTreeMap<RunId, Wheel>>);
 
 /// The handle of one driven run.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ pub(crate) struct Wheel {
 }
 
 impl Driven {
-    fn inside(&self) -> MutexGuard<'_, HashMap<RunId, Wheel>> {
+    fn inside(&self) -> MutexGuard<'_, BTreeMap<RunId, Wheel>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

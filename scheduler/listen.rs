@@ -58,6 +58,7 @@ impl Drop for Listening {
 pub(crate) async fn write_down(house: Arc<House>) {
     loop {
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             () = house.callers.said() => (),
         }

@@ -59,6 +59,7 @@ impl Desk {
                 }
             }
             tokio::select! {
+                biased;
                 () = rung => (),
                 () = self.house.stopping.cancelled() => (),
                 () = tokio::time::sleep_until(until.min(now + LOOK)) => (),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use callboard_agents::{Hands, Recorded};
+use callboard_agents::model::Models;
+use callboard_agents::{Hands, Recorded, ToolServers};
 use callboard_config::Team;
 use callboard_store::{OpenOptions, Store, StoreError};
 use callboard_trace::{Event, Fact, RunId};
@@ -19,7 +20,7 @@ use crate::clients::Clients;
 use crate::crew::{Crew, loaded, secrets};
 use crate::desk::Desk;
 use crate::drive::drive;
-use crate::hands::hands;
+use crate::hands::{hands, with};
 use crate::house::{Alarm, Driven, Folds, House, Waiters, Wheel};
 use crate::listen::{write_all, write_down};
 use crate::rank::rank;
@@ -89,8 +90,26 @@ impl Node {
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
+        let NodeOptions { team, keeper, world, .. } = &options;
+        let hands = Hands { recorded, ..hands(team, &store, keeper.clone(), world) };
+        Ok(Node::begin(options, store, hands))
+    }
+
+    /// Starts to work on a store that is open, with these hands: for simulations. The data
+    /// folder is named only.
+    pub fn start_on(
+        options: NodeOptions,
+        store: Store,
+        models: Models,
+        servers: ToolServers,
+    ) -> Node {
+        let hands = with(&options.team, &store, models, servers);
+        Node::begin(options, store, hands)
+    }
+
+    fn begin(options: NodeOptions, store: Store, hands: Hands) -> Node {
         let is_working = options.work;
-        let house = Arc::new(house(options, store, name, recorded));
+        let house = Arc::new(house(options, store, hands));
         let mut tasks = JoinSet::new();
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
@@ -98,7 +117,7 @@ impl Node {
         if is_working {
             work(&mut tasks, &house, None);
         }
-        Ok(Node { house, tasks })
+        Node { house, tasks }
     }
 
     /// Starts to work, for the runs of one root only: who gives one task away need not take on
@@ -137,23 +156,17 @@ impl Node {
     }
 }
 
-fn house(
-    options: NodeOptions,
-    store: Store,
-    node: String,
-    recorded: Option<Arc<Recorded>>,
-) -> House {
+fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
     let NodeOptions { mut team, data, work: _, keeper, world } = options;
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
-    let hands = Hands { recorded, ..hands(&team, &store, keeper.clone(), &world) };
     House {
         crew: Crew::new(Arc::new(team), hands),
         keeper,
+        node: store.node().to_owned(),
         store,
         world,
         data,
-        node,
         stopping: CancellationToken::new(),
         ready: Notify::new(),
         admission: Admission::default(),
@@ -266,6 +279,7 @@ async fn beat(house: Arc<House>) {
             Err(error) => tracing::warn!(%error, "the heartbeat was not kept"),
         }
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             () = tokio::time::sleep(house.store.beat_every()) => (),
         }
@@ -286,6 +300,7 @@ async fn sweep(house: Arc<House>) {
             Duration::from_micros(micros).min(SWEEP)
         });
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             () = house.alarm.changed() => (),
             () = tokio::time::sleep(rest) => (),
@@ -306,6 +321,7 @@ async fn news(house: Arc<House>) {
             }
         }
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             () = changed => (),
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),

@@ -1,6 +1,6 @@
 //! The heartbeat: says that this node lives, and reconciles what it holds with what is written.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use callboard_trace::RunId;
@@ -91,7 +91,11 @@ pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
     Ok(freed)
 }
 
-fn say_alive(tx: &mut dyn Tx, node: &str) -> Result<(i64, HashSet<(RunId, i64)>), StoreError> {
+/// Enters the node or its new beat; answers the time, and the runs that are written as its own.
+pub(crate) fn say_alive(
+    tx: &mut dyn Tx,
+    node: &str,
+) -> Result<(i64, BTreeSet<(RunId, i64)>), StoreError> {
     let at = tx.now()?;
     let sql = "INSERT INTO node(id, started, seen) VALUES($1, $2, $2)
         ON CONFLICT(id) DO UPDATE SET seen = excluded.seen";

@@ -1,6 +1,6 @@
 //! What this node believes it holds, to be compared with what the database says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_trace::RunId;
@@ -11,8 +11,8 @@ pub(crate) struct Held(Mutex<Inside>);
 
 #[derive(Default)]
 struct Inside {
-    runs: HashMap<(RunId, i64), Standing>,
-    asked: HashSet<i64>,
+    runs: BTreeMap<(RunId, i64), Standing>,
+    asked: BTreeSet<i64>,
 }
 
 /// Whether a run is being worked on or on its way out.
@@ -47,7 +47,7 @@ impl Held {
     }
 
     /// The runs that are ours and not on their way out.
-    pub(crate) fn ours(&self) -> HashSet<(RunId, i64)> {
+    pub(crate) fn ours(&self) -> BTreeSet<(RunId, i64)> {
         let inside = self.inside();
         let ours = inside.runs.iter().filter(|(_, it)| **it == Standing::Ours);
         ours.map(|(key, _)| key.clone()).collect()
@@ -57,8 +57,8 @@ impl Held {
     /// held before the database was asked and still, the runs it does not say.
     pub(crate) fn compare(
         &self,
-        before: &HashSet<(RunId, i64)>,
-        rows: &HashSet<(RunId, i64)>,
+        before: &BTreeSet<(RunId, i64)>,
+        rows: &BTreeSet<(RunId, i64)>,
     ) -> (Vec<(RunId, i64)>, Vec<RunId>) {
         let inside = self.inside();
         let unknown =

@@ -2,23 +2,22 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::StoreError;
 use crate::open::make_private;
 use crate::sqlite::io;
 
-/// The lock files of all nodes, and our own lock, held from the opening to the end.
-pub(crate) struct Locks {
-    folder: PathBuf,
-    own: PathBuf,
-    _held: Option<File>,
+/// Where the proof comes from.
+pub(crate) enum Locks {
+    /// The lock files of all nodes, and our own lock, held from the opening to the end.
+    Files { folder: PathBuf, own: PathBuf, _held: Option<File> },
+    /// Whoever simulates the nodes knows which of them are dead.
+    Told(Arc<dyn Fn(&str) -> bool + Send + Sync>),
 }
 
 /// A dead node's lock in our hand: as long as it lives nobody else takes the node for dead.
-pub(crate) struct Proof {
-    path: PathBuf,
-    _lock: File,
-}
+pub(crate) struct Proof(Option<(PathBuf, File)>);
 
 impl Locks {
     /// Takes our own lock. A file system without locks leaves it at the slow proof, by time.
@@ -43,28 +42,36 @@ impl Locks {
                 None
             }
         };
-        Ok(Locks { folder, own, _held: held })
+        Ok(Locks::Files { folder, own, _held: held })
     }
 
     /// The proof that a node is dead, if there is one. A missing file proves nothing.
     pub(crate) fn dead(&self, node: &str) -> Option<Proof> {
-        let path = path_of(&self.folder, node).ok()?;
+        let folder = match self {
+            Locks::Files { folder, .. } => folder,
+            Locks::Told(is_dead) => return is_dead(node).then_some(Proof(None)),
+        };
+        let path = path_of(folder, node).ok()?;
         let lock = File::options().write(true).open(&path).ok()?;
         lock.try_lock().ok()?;
-        Some(Proof { path, _lock: lock })
+        Some(Proof(Some((path, lock))))
     }
 
     /// The orderly end: nothing of this node is left in the store.
     pub(crate) fn leave(&self) {
-        // If it stays, a sweep finds no row for it and nothing is lost.
-        let _ = fs::remove_file(&self.own);
+        if let Locks::Files { own, .. } = self {
+            // If it stays, a sweep finds no row for it and nothing is lost.
+            let _ = fs::remove_file(own);
+        }
     }
 }
 
 impl Proof {
     /// The node's runs are taken back: its file is of no more use.
     pub(crate) fn bury(self) {
-        let _ = fs::remove_file(&self.path);
+        if let Some((path, _lock)) = self.0 {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -152,7 +152,7 @@ fn check(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     let known = CHANGES.len() as u32;
     let version = |conn: &Connection| conn.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: u32 = patiently(|| version(conn))?;

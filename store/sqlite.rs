@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode};
@@ -14,7 +15,12 @@ use crate::db::{Row, Tx, Val};
 pub(crate) struct Lite<'a> {
     pub(crate) conn: &'a Connection,
     pub(crate) memo: &'a mut Memo,
+    /// Another clock than the database's own.
+    pub(crate) clock: Option<&'a Clock>,
 }
+
+/// Microseconds since 1970.
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Statements by their text as it stands in this crate.
 pub(crate) type Memo = HashMap<&'static str, String>;
@@ -27,6 +33,13 @@ impl Lite<'_> {
 }
 
 impl Tx for Lite<'_> {
+    fn now(&mut self) -> Result<i64, StoreError> {
+        match self.clock {
+            Some(clock) => Ok(clock()),
+            None => self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0),
+        }
+    }
+
     fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.prepare(sql)?;
         let width = statement.column_count();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::task::JoinSet;
 
 use crate::StoreError;
 use crate::db::Db;
@@ -45,7 +46,7 @@ pub struct Store {
 /// What the clones share. The order of the fields is the order in which they end.
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    _threads: Threads,
+    _served: Served,
     pub(crate) locks: Locks,
     pub(crate) held: Arc<Held>,
     pub(crate) ink: Ink,
@@ -56,6 +57,12 @@ pub(crate) struct Inner {
     hint: Arc<Notify>,
     chance: Chance,
     left: AtomicBool,
+}
+
+/// Who runs the jobs of a store; they end with it.
+pub(crate) enum Served {
+    Threads { _own: Threads },
+    Tasks { _own: JoinSet<()> },
 }
 
 /// Since when, and until when, this node's heartbeat worked without a gap; the database's clock.
@@ -100,9 +107,19 @@ impl Store {
         let hint = Arc::new(Notify::new());
         let file = options.path.join(open::FILE);
         let (db, threads) = threads::start(conn, &file, options.chance.clone(), hint.clone())?;
+        Ok(Store::on(options, db, Served::Threads { _own: threads }, (locks, hint)))
+    }
+
+    /// On a database that is served already.
+    pub(crate) fn on(
+        options: OpenOptions,
+        db: Db,
+        served: Served,
+        (locks, hint): (Locks, Arc<Notify>),
+    ) -> Store {
         let inner = Inner {
             db,
-            _threads: threads,
+            _served: served,
             locks,
             held: Arc::default(),
             ink: Ink::new(&options.secrets),
@@ -114,7 +131,7 @@ impl Store {
             chance: options.chance,
             left: AtomicBool::new(false),
         };
-        Ok(Store { inner: Arc::new(inner) })
+        Store { inner: Arc::new(inner) }
     }
 
     /// This node's name.

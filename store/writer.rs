@@ -176,7 +176,7 @@ pub(crate) fn attempt(
     conn: &Connection,
     memo: &mut Memo,
 ) -> Result<(), StoreError> {
-    let run = AssertUnwindSafe(|| job.run(&mut Lite { conn, memo }));
+    let run = AssertUnwindSafe(|| job.run(&mut Lite { conn, memo, clock: None }));
     catch_unwind(run).unwrap_or_else(|_| {
         Err(StoreError::Db("a write panicked and was undone; please report it".to_owned()))
     })

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use callboard_config::{Limits, Provider, ProviderKind};
 use callboard_trace::FailureCode;
+use futures::future::BoxFuture;
 
 use super::exchange::{Reply, Request};
 use super::fault::Fault;
@@ -24,7 +25,11 @@ pub struct Models {
 enum Source {
     Wire(Box<Wire>),
     Rehearsal(Rehearsal),
+    Simulated(Answers),
 }
+
+/// What answers in a simulation: called once for each attempt.
+type Answers = Arc<dyn Fn(&Request) -> BoxFuture<'static, Result<Reply, Fault>> + Send + Sync>;
 
 impl Models {
     /// Opens no connection yet. `clock` tells microseconds since 1970, for pauses given as dates.
@@ -43,6 +48,12 @@ impl Models {
         Models { sources: Arc::new(sources.collect()) }
     }
 
+    /// The same names, and behind all of them a simulation.
+    pub fn simulated(providers: &BTreeMap<String, Provider>, answers: Answers) -> Models {
+        let source = |name: &String| (name.clone(), Source::Simulated(answers.clone()));
+        Models { sources: Arc::new(providers.keys().map(source).collect()) }
+    }
+
     /// Vectors of the texts, in their order and all of one length; in portions, an attempt each.
     ///
     /// # Errors
@@ -55,7 +66,7 @@ impl Models {
     ) -> Result<Vec<Vec<f32>>, Fault> {
         match self.sources.get(provider) {
             Some(Source::Wire(wire)) => wire.embed(model, texts).await,
-            Some(Source::Rehearsal(_)) => {
+            Some(Source::Rehearsal(_) | Source::Simulated(_)) => {
                 let message = format!("provider \"{provider}\" rehearses and has no embeddings");
                 Err(Fault::new(FailureCode::BadRequest, false, message))
             }
@@ -68,6 +79,7 @@ impl Models {
         match self.sources.get(provider) {
             Some(Source::Wire(wire)) => wire.ask(request).await,
             Some(Source::Rehearsal(rehearsal)) => rehearsal.ask(request).await,
+            Some(Source::Simulated(answers)) => answers(request).await,
             None => Err(absent(provider)),
         }
     }

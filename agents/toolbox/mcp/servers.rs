@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use callboard_config::servers::ToolServer;
 use callboard_config::{Agent, ExposeSecret, Team};
+use futures::future::BoxFuture;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
@@ -28,7 +29,12 @@ pub struct ToolServers {
     lines: Arc<BTreeMap<String, (Line, Vec<String>)>>,
     timeout: Duration,
     shown: usize,
+    answers: Option<Answers>,
 }
+
+/// What answers in a simulation, called once for each errand: a tool's name, or none to be told
+/// what there is, and its arguments; whether it went well, and what came of it.
+type Answers = Arc<dyn Fn(Option<&str>, &Value) -> BoxFuture<'static, (bool, Value)> + Send + Sync>;
 
 /// One thing to ask of a tool server.
 pub(crate) struct Errand {
@@ -65,7 +71,13 @@ impl ToolServers {
             lines: Arc::new(lines.collect()),
             timeout: Duration::from_secs(team.limits.tool_timeout_s),
             shown: team.limits.tool_output_bytes,
+            answers: None,
         }
+    }
+
+    /// The same names, and behind all of them a simulation.
+    pub fn simulated(self, answers: Answers) -> ToolServers {
+        ToolServers { answers: Some(answers), ..self }
     }
 
     /// Lets go of every server; what they started is gone soon after.
@@ -75,6 +87,10 @@ impl ToolServers {
 
     /// Runs one errand, within its deadline. What is wrong is told to the model.
     pub(crate) async fn run(&self, errand: &Errand, arguments: &Value) -> Done {
+        if let Some(answers) = &self.answers {
+            let (ok, result) = answers(errand.tool.as_deref(), arguments).await;
+            return Done { ok, result, whole: None };
+        }
         let name = ToolServer::name_of(&errand.server);
         let Some((line, secrets)) = self.lines.get(&errand.server) else {
             let text = format!("tool server `{name}` is no longer in this team");
