@@ -1,0 +1,72 @@
+//! The team of every simulated world, read by the loader from its texts once.
+
+use std::sync::OnceLock;
+
+use callboard_config::Team;
+use callboard_config::servers::Trust;
+
+use crate::scene::Weather;
+
+const TEAM: &str = "team: stage
+entry: lead
+providers:
+  one: {base_url: \"http://127.0.0.1:9/v1\"}
+  two: {base_url: \"http://127.0.0.1:9/v1\"}
+models:
+  default: {provider: one, model: first, fallback: [spare]}
+  spare: two/second
+limits: {depth: 2, hops: 3, fan_out: 3, turns: 6, rate_limited: 4, parallel_calls: 3, deadline_s: 900}
+mcpServers:
+  bank: {type: http, url: \"http://127.0.0.1:9/mcp\"}
+";
+
+/// Agents with what they may do, and to whom they may turn.
+const AGENTS: &[(&str, &str)] = &[
+    (
+        "lead",
+        "mcpServers: []\nhandoffs:\n  - {to: coder, triggers: [implement]}\n  - {to: tester}\n  - {to: clerk}\n  - {to: boss}\n",
+    ),
+    (
+        "coder",
+        "mcpServers: []\nhandoffs:\n  - {to: tester, triggers: [test]}\n  - {to: lead}\n\
+         output: {properties: {files: {type: array}}, required: [files]}\n",
+    ),
+    ("tester", "mcpServers: []\nmaxTurns: 3\nhandoffs: [coder]\n"),
+    ("clerk", "mcpServers: [bank]\nhandoffs: [tester, boss]\n"),
+    ("boss", "kind: human\nchoices: [\"yes\", \"no\"]\n"),
+];
+
+/// Those that tasks are given to.
+pub(crate) const NAMES: [&str; 6] = ["lead", "coder", "tester", "clerk", "clerk", "boss"];
+
+/// The team with the seats of this world.
+pub(crate) fn team(weather: &Weather) -> Team {
+    static READ: OnceLock<Team> = OnceLock::new();
+    let mut team = READ.get_or_init(read).clone();
+    team.limits.concurrent = weather.seats;
+    team
+}
+
+fn read() -> Team {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    std::fs::create_dir(folder.path().join("agents")).expect("a folder");
+    write("team.yaml", TEAM);
+    for (name, fields) in AGENTS {
+        let text = format!("---\nname: {name}\ndescription: The {name}.\n{fields}---\nBe it.\n");
+        write(&format!("agents/{name}.md"), &text);
+    }
+    let mut team = callboard_config::load_here(folder.path()).expect("the team holds");
+    let wrong: Vec<String> = team
+        .problems
+        .iter()
+        .filter(|it| it.severity == callboard_config::Severity::Error)
+        .map(ToString::to_string)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    team.trust(&Trust::read(folder.path(), true));
+    assert_eq!(team.servers.len(), 1, "{:?}", team.untrusted);
+    team
+}

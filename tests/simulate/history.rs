@@ -1,0 +1,283 @@
+//! One history: processes that come and go, callers who ask and change their minds, clocks that
+//! jump; then everything is well, and goes on until nothing is left to do.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use callboard_config::Team;
+use callboard_scheduler::{Node, NodeOptions};
+use callboard_store::{Fate, Lot, OpenOptions, Simulated, Store};
+use callboard_trace::Record;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::asks::{self, caller};
+use crate::cast;
+use crate::outside::Outside;
+use crate::scene::{Body, SECOND, Scene, inside};
+
+/// Seconds after the end of all trouble in which everything has to be over.
+const PATIENCE: i64 = 3 * 3_600;
+/// Looks in a row that may find everything standing still, each 2 s after the one before.
+const STILL_MAX: u32 = 8;
+
+/// What is left of a history.
+pub(crate) struct History {
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) observer: Store,
+    pub(crate) records: Vec<Record>,
+}
+
+/// Plays the history of a seed.
+pub(crate) async fn play(seed: u64) -> History {
+    let (scene, deaths) = Scene::new(seed);
+    let mut play = Play::new(scene.clone(), deaths);
+    scene.tell(&format!("{:?}", scene.weather));
+    for _ in 0..scene.weather.nodes {
+        play.start();
+    }
+    play.trouble().await;
+    play.peace().await;
+    let records = every_record(&play.observer).await;
+    History { scene, observer: play.observer, records }
+}
+
+/// What happens to a world, and when: microseconds since its beginning.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Ask,
+    Plan,
+    Control,
+    Answer,
+    Kill,
+    Stop,
+    Start,
+    Freeze,
+    Jump,
+}
+
+struct Play {
+    scene: Arc<Scene>,
+    db: Simulated,
+    team: Team,
+    observer: Store,
+    nodes: BTreeMap<String, (Arc<Body>, Node)>,
+    deaths: mpsc::UnboundedReceiver<Arc<Body>>,
+    /// Callers who wait for their answer, and processes on their way out.
+    open: JoinSet<()>,
+}
+
+impl Play {
+    fn new(scene: Arc<Scene>, deaths: mpsc::UnboundedReceiver<Arc<Body>>) -> Play {
+        let (clock, proof) = (scene.clone(), scene.clone());
+        let db = Simulated::new(
+            Arc::new(move || clock.db_now()),
+            Arc::new(move |name| proof.is_proved_dead(name)),
+        );
+        let db = db.expect("a database");
+        let options = OpenOptions::new(PathBuf::new(), "n_observer", Arc::new(|| 0));
+        let well = Lot { before: Duration::ZERO, fate: Fate::Done, after: Duration::ZERO };
+        let observer = db.open(options, Arc::new(move |_| well)).expect("a store");
+        let team = cast::team(&scene.weather);
+        let (nodes, open) = (BTreeMap::new(), JoinSet::new());
+        Play { scene, db, team, observer, nodes, deaths, open }
+    }
+
+    /// Another process comes up.
+    fn start(&mut self) {
+        let (body, world) = self.scene.body();
+        let options = OpenOptions::new(PathBuf::new(), &body.name, world.bits.clone());
+        let (scene, of) = (self.scene.clone(), body.clone());
+        let lots = Arc::new(move |is_write| scene.lot(&of, is_write));
+        let store = self.db.open(options, lots).expect("a store");
+        let outside = Outside {
+            scene: self.scene.clone(),
+            observer: self.observer.clone(),
+            body: body.clone(),
+        };
+        let (models, servers) = (outside.models(&self.team), outside.servers(&self.team));
+        let (team, data) = (self.team.clone(), PathBuf::new());
+        let options = NodeOptions { team, data, work: true, keeper: None, world };
+        let node = Node::start_on(options, store, models, servers);
+        *inside(&body.desk) = Some(node.desk());
+        self.scene.tell(&format!("{} starts", body.short()));
+        self.nodes.insert(body.name.clone(), (body, node));
+    }
+
+    /// Everything that is to happen, in its order.
+    fn turns(&self) -> VecDeque<(i64, Turn)> {
+        let (scene, mut turns) = (&self.scene, Vec::new());
+        let lasts = usize::try_from(scene.weather.lasts * SECOND).unwrap_or(1);
+        let mut add = |how_many: usize, turn: Turn| {
+            for _ in 0..how_many {
+                // Tasks come early, so that there is something to be disturbed.
+                let last = if matches!(turn, Turn::Ask | Turn::Plan) { lasts / 2 } else { lasts };
+                turns.push((scene.below(last + 1) as i64, turn));
+            }
+        };
+        add(1 + scene.below(6), Turn::Ask);
+        add(scene.below(3), Turn::Plan);
+        add(scene.below(10), Turn::Control);
+        add(scene.below(6), Turn::Answer);
+        add(scene.below(3), Turn::Kill);
+        add(scene.below(2), Turn::Stop);
+        add(1 + scene.below(5), Turn::Start);
+        add(scene.below(3), Turn::Freeze);
+        add(if scene.weather.jumps { 1 + scene.below(3) } else { 0 }, Turn::Jump);
+        turns.sort_by_key(|it| it.0);
+        turns.into()
+    }
+
+    async fn trouble(&mut self) {
+        for (at, turn) in self.turns() {
+            let wait = at.saturating_sub(self.scene.elapsed()).max(0).unsigned_abs();
+            self.rest(Duration::from_micros(wait)).await;
+            self.take(turn);
+        }
+        let wait = self.scene.weather.lasts * SECOND - self.scene.elapsed();
+        self.rest(Duration::from_micros(wait.max(0).unsigned_abs())).await;
+    }
+
+    /// Lets time pass; the dead are carried off meanwhile.
+    async fn rest(&mut self, long: Duration) {
+        let end = sleep(long);
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                biased;
+                Some(body) = self.deaths.recv() => drop(self.nodes.remove(&body.name)),
+                Some(done) = self.open.join_next() => done.expect("a caller holds"),
+                () = &mut end => return,
+            }
+        }
+    }
+
+    fn take(&mut self, turn: Turn) {
+        let scene = self.scene.clone();
+        match turn {
+            Turn::Ask => drop(self.open.spawn(asks::task(scene))),
+            Turn::Plan => drop(self.open.spawn(asks::plan(scene))),
+            Turn::Control => drop(self.open.spawn(asks::control(scene))),
+            Turn::Answer => drop(self.open.spawn(asks::answer_any(scene, self.observer.clone()))),
+            Turn::Kill => {
+                if let Some(body) = self.somebody() {
+                    scene.kill(&body, "of itself");
+                }
+            }
+            Turn::Stop => self.stop(),
+            Turn::Start => {
+                if self.nodes.len() < 3 {
+                    self.start();
+                }
+            }
+            Turn::Freeze => {
+                if let Some(body) = self.somebody() {
+                    scene.freeze(&body, scene.ms(1_000, 90_000));
+                }
+            }
+            Turn::Jump => {
+                let off = scene.jump();
+                match self.somebody().filter(|_| scene.percent(60)) {
+                    Some(body) => body.off.store(off, Ordering::Relaxed),
+                    None => scene.off.store(off, Ordering::Relaxed),
+                }
+                scene.tell(&format!("a clock is {} s off", off / SECOND));
+            }
+        }
+    }
+
+    fn somebody(&self) -> Option<Arc<Body>> {
+        let bodies: Vec<&Arc<Body>> = self.nodes.values().map(|it| &it.0).collect();
+        (!bodies.is_empty()).then(|| self.scene.one(&bodies).clone())
+    }
+
+    /// A process is asked to go. It may die on its way.
+    fn stop(&mut self) {
+        let Some(body) = self.somebody() else { return };
+        let Some((_, node)) = self.nodes.remove(&body.name) else { return };
+        self.scene.tell(&format!("{} is asked to stop", body.short()));
+        inside(&body.desk).take();
+        let scene = self.scene.clone();
+        self.open.spawn(async move {
+            // Whoever asked it to stop has no more patience than that.
+            let stopped = tokio::time::timeout(Duration::from_secs(10), node.stop()).await;
+            if stopped.is_err() {
+                scene.kill(&body, "while stopping");
+            }
+        });
+    }
+
+    /// No more faults; two processes are well, and people answer. Everything comes to its end.
+    async fn peace(&mut self) {
+        self.scene.tell("peace");
+        self.scene.calm.store(true, Ordering::Relaxed);
+        self.scene.off.store(0, Ordering::Relaxed);
+        for (body, _) in self.nodes.values() {
+            body.off.store(0, Ordering::Relaxed);
+            body.thaw();
+        }
+        while self.nodes.len() < 2 {
+            self.start();
+        }
+        let (begun, mut still) = (self.scene.elapsed(), 0);
+        loop {
+            self.rest(Duration::from_secs(2)).await;
+            if self.open.is_empty() && self.scene.all_go_on() && self.is_over().await {
+                break;
+            }
+            if self.scene.elapsed() - begun > PATIENCE * SECOND {
+                self.scene.wrong("not everything came to its end".into());
+                break;
+            }
+            still = if self.helps().await { 0 } else { still + 1 };
+            if still > STILL_MAX {
+                self.scene.wrong("nothing moves, and nothing is waited for".into());
+                break;
+            }
+        }
+        for (_, (_, node)) in std::mem::take(&mut self.nodes) {
+            node.stop().await;
+        }
+    }
+
+    async fn is_over(&self) -> bool {
+        let counts = self.observer.counts().await.expect("the observer reads");
+        counts.ready + counts.running + counts.waiting == 0
+    }
+
+    /// Answers what is asked, and lets go on what was paused. `false` if everything stands still and
+    /// waits for neither.
+    async fn helps(&self) -> bool {
+        if !self.observer.is_at_rest().await.expect("the observer reads") {
+            return true;
+        }
+        let Some(desk) = self.scene.desk() else { return true };
+        let open = asks::open(&self.observer).await;
+        let mut helped = open.is_empty();
+        for run in open {
+            let Ok(view) = desk.view(&run, &caller()).await else { continue };
+            let is_paused = view.queue.is_some_and(|it| it.waiting_for.starts_with("paused"));
+            if is_paused {
+                asks::resume(&desk, &run).await;
+            }
+            let n_asked = view.questions.len();
+            asks::answer(&self.scene, &desk, &view.run, view.questions).await;
+            helped |= is_paused || n_asked > 0;
+        }
+        helped
+    }
+}
+
+async fn every_record(observer: &Store) -> Vec<Record> {
+    let (mut records, mut after) = (Vec::new(), 0);
+    loop {
+        let page = observer.log(after, 1_000).await.expect("the observer reads");
+        let Some(last) = page.last() else { return records };
+        after = last.0;
+        records.extend(page.into_iter().map(|it| it.1));
+    }
+}
