@@ -50,10 +50,10 @@ impl Desk {
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         let store = &self.house.store;
         let done = match (action, priority) {
-            (Action::SetPriority, Some(priority)) => {
-                store.prioritise(run, priority, fact).await.map(|_| ())
+            (Action::SetPriority, Some(priority)) => store.prioritise(run, priority, fact).await,
+            (Action::Cancel, _) => {
+                store.signal_tree(run, fact, true).await.map(|it| !it.is_empty())
             }
-            (Action::Cancel, _) => store.signal_tree(run, fact, true).await.map(|_| ()),
             (
                 Action::Pause
                 | Action::Resume
@@ -64,9 +64,13 @@ impl Desk {
                 | Action::SetBudget
                 | Action::SetPriority,
                 _,
-            ) => store.signal_tree(run, fact, false).await.map(|_| ()),
+            ) => store.signal_tree(run, fact, false).await.map(|it| !it.is_empty()),
         };
-        done.map_err(|it| unavailable(&it))?;
+        if !done.map_err(|it| unavailable(&it))? {
+            let message = format!("{run} ended just now");
+            let hint = "look at it: there is nothing left to change";
+            return Err(Refusal::new(RefusalCode::Conflict, message, hint));
+        }
         self.house.ready.notify_one();
         let wait = if action == Action::Cancel { CANCEL } else { Duration::ZERO };
         self.wait(run, caller, wait).await

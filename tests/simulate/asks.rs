@@ -45,6 +45,8 @@ fn ask(scene: &Scene, task: &str) -> Ask {
         key: Some(format!("k{number}")),
         fresh: false,
         deadline_s: scene.percent(30).then(|| 5 + scene.below(300) as u64),
+        budget: None,
+        tasks: 1,
         traceparent: None,
         caller: caller(),
     }

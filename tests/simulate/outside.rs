@@ -90,6 +90,7 @@ impl Outside {
             retry_after,
             ms: 1,
             asked_again: 0,
+            learned: Vec::new(),
         };
         sleep(scene.ms(5, 2_000)).await;
         match scene.below(20) {
@@ -268,5 +269,15 @@ fn reply(text: String, calls: Vec<Call>, finish: Finish, took: Duration) -> Repl
         raw["tool_calls"] = calls.iter().map(call).collect();
     }
     let usage = Usage { input: 900 + ms, output: 100 + ms / 10, ..Usage::default() };
-    Reply { raw, text, calls, finish, usage, first_token_ms: ms / 2, ms, asked_again: 0 }
+    Reply {
+        raw,
+        text,
+        calls,
+        finish,
+        usage,
+        first_token_ms: ms / 2,
+        ms,
+        asked_again: 0,
+        learned: Vec::new(),
+    }
 }

@@ -192,7 +192,7 @@ impl Scene {
         let (scene, of) = (self.clone(), body.clone());
         let now = Arc::new(move || EPOCH + scene.elapsed() + of.off.load(Ordering::Relaxed));
         inside(&self.bodies).push(body.clone());
-        (body, World { now, bits })
+        (body, World { now, bits, load: Arc::new(|| None) })
     }
 
     /// How far a clock is off after a jump: seconds, or hours, to either side.
