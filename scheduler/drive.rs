@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_agents::{Outcome, Prepared, Run, perform};
-use callboard_store::{Advance, Advanced, Give, Lease, Next, StoreError, Take};
+use callboard_store::gates::{Give, Take};
+use callboard_store::{Advance, Advanced, Lease, Next, StoreError};
 use callboard_trace::{Event, Failure, FailureCode, Record, RunId, Spend};
 use tokio::task::JoinSet;
 

@@ -6,7 +6,7 @@ use callboard_agents::Outcome;
 use callboard_agents::model::{Counted, Learned};
 use callboard_config::policy::{Breaker, Resource};
 use callboard_config::{Agent, ProviderKind, Team};
-use callboard_store::{Fragile, Give, Rate, Take, Went};
+use callboard_store::gates::{Fragile, Give, Rate, Take, Went};
 use callboard_trace::{Event, FailureCode, Spend, Work};
 
 /// A step that tries a resource again after failures has so long before another may.
@@ -200,7 +200,7 @@ fn used(outcome: &Outcome) -> Option<f64> {
 }
 
 /// The tightest of the limits that were told, as a bucket.
-fn told(learned: &[Learned], what: Counted) -> Option<callboard_store::Learned> {
+fn told(learned: &[Learned], what: Counted) -> Option<callboard_store::gates::Learned> {
     let of_kind = learned.iter().filter(|it| it.what == what);
     let bucket = |it: &Learned| {
         let window = it.window_s.filter(|it| *it > 0.0).or_else(|| window(it));
@@ -212,9 +212,10 @@ fn told(learned: &[Learned], what: Counted) -> Option<callboard_store::Learned> 
         let shut =
             it.reset_s.filter(|_| is_empty).and_then(|it| Duration::try_from_secs_f64(it).ok());
         let header = it.header.clone();
-        callboard_store::Learned { rate, left: it.remaining, shut, header }
+        callboard_store::gates::Learned { rate, left: it.remaining, shut, header }
     };
-    let per_second = |it: &callboard_store::Learned| it.rate.map_or(f64::MAX, |it| it.per_second);
+    let per_second =
+        |it: &callboard_store::gates::Learned| it.rate.map_or(f64::MAX, |it| it.per_second);
     of_kind.map(bucket).min_by(|a, b| per_second(a).total_cmp(&per_second(b)))
 }
 

@@ -3,7 +3,7 @@
 use callboard_agents::{Alert, LEAST_OUTPUT, Run, alert, kept_back};
 use callboard_config::Team;
 use callboard_config::budget::Caps;
-use callboard_store::{Amounts, Charge, DIMENSIONS, Poor, Spent};
+use callboard_store::gates::{Amounts, Charge, DIMENSIONS, Poor, Spent};
 use callboard_trace::{Event, Purse, Spend};
 
 /// Microseconds in a day.

@@ -4,11 +4,12 @@ use callboard_trace::{Event, Fact, Record, RunId};
 
 use crate::db::{Tx, Val};
 use crate::gate::{Barrier, Opened, leave_line};
+use crate::gates::{Gate, Give, Ruling};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Stamp, Tail, tail};
 use crate::ledger::{self, Amounts, Spent};
 use crate::submit::{Entry, admit};
-use crate::{Gate, Give, Lease, NewRun, Ruling, Store, StoreError, Submitted, spawn};
+use crate::{Lease, NewRun, Store, StoreError, Submitted, spawn};
 
 /// One step of a run, to be kept whole or not at all.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! How many runs agents may create: under one root, in one workspace, and how fast.
 
+use crate::StoreError;
 use crate::db::Tx;
+use crate::gates::Take;
 use crate::gauge::Gauge;
 use crate::submit::Entry;
-use crate::{StoreError, Take};
 
 /// The bounds on what agents create; all of them hold over all processes and restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Growth {
 
     fn rate(&self) -> Take {
         let per_second = f64::from(self.rate) / 10.0;
-        let rate = crate::Rate { capacity: f64::from(self.burst), per_second };
+        let rate = crate::gates::Rate { capacity: f64::from(self.burst), per_second };
         Take {
             name: self.under_root(),
             units: 1.0,

@@ -224,9 +224,14 @@ async fn an_old_key_means_nothing_any_more() {
 async fn a_clock_set_back_freezes_nothing() {
     let (home, store) = fresh();
     let day = 86_400_000_000i64;
-    let rate = crate::Rate { capacity: 1.0, per_second: 0.5 };
-    let take =
-        crate::Take { name: "p".into(), units: 1.0, rate: Some(rate), width: None, breaker: None };
+    let rate = crate::gates::Rate { capacity: 1.0, per_second: 0.5 };
+    let take = crate::gates::Take {
+        name: "p".into(),
+        units: 1.0,
+        rate: Some(rate),
+        width: None,
+        breaker: None,
+    };
     let asked = move |tx: &mut dyn crate::db::Tx| {
         let at = tx.now()?;
         let mut gauge = crate::gauge::Gauge::find(tx, "p", at)?;

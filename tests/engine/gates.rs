@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use callboard_store::{
-    Advance, Blown, Charge, Fragile, Gate, Give, Growth, Held, Lease, Next, Rate, Ruling, Spent,
-    Store, Take, Wait, Went,
+use callboard_store::gates::{
+    Blown, Charge, Fragile, Gate, Give, Growth, Held, Rate, Ruling, Spent, Take, Wait, Went,
 };
+use callboard_store::{Advance, Lease, Next, Store};
 use callboard_trace::Event;
 use tokio::time::sleep;
 
