@@ -1,8 +1,6 @@
 //! What a run knows of its budget: the alerts it was told, and new limits that take them back.
 
-use callboard_config::budget::Caps;
 use callboard_trace::{Event, Spend};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::alert::{Alert, LANDING, OWN, percent, shown};
@@ -40,8 +38,8 @@ impl Run {
         } else {
             Some(&mut self.started.budget)
         };
-        let (Some(caps), Ok(given)) = (caps, Caps::deserialize(value)) else { return };
-        *caps = replaced(*caps, given, value);
+        let Some(caps) = caps else { return };
+        *caps = caps.replaced(value);
         let limits = Spend::default().beside(caps);
         let is_as_low = |it: &Alert| {
             let limit = limits.iter().find(|limit| limit.0 == it.dimension).and_then(|it| it.2);
@@ -61,18 +59,5 @@ impl Run {
                 limit.is_some_and(|limit| percent(*used, limit) >= it.level())
             })
         });
-    }
-}
-
-fn replaced(was: Caps, given: Caps, value: &Value) -> Caps {
-    let pick = |key, new, old| if value.get(key).is_some() { new } else { old };
-    Caps {
-        tokens: pick("tokens", given.tokens, was.tokens),
-        micro_usd: pick("micro_usd", given.micro_usd, was.micro_usd),
-        ms: pick("ms", given.ms, was.ms),
-        model_calls: pick("model_calls", given.model_calls, was.model_calls),
-        tool_calls: pick("tool_calls", given.tool_calls, was.tool_calls),
-        documents: pick("documents", given.documents, was.documents),
-        usd_is_written: was.usd_is_written || given.micro_usd.is_some(),
     }
 }

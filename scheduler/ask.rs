@@ -22,7 +22,7 @@ pub struct Ask {
     pub fresh: bool,
     /// Seconds until the root ends; `None` = the team's limit.
     pub deadline_s: Option<u64>,
-    /// What the task may spend with all its runs; what it leaves open is the team's limit.
+    /// What the task may spend with all its runs; never more than the team's limit.
     pub budget: Option<Caps>,
     /// How many tasks it stands for: those of a plan, else 1.
     pub tasks: u64,

@@ -45,7 +45,7 @@ pub(crate) fn root(
     let usual = team.budgets.task.times(ask.tasks.max(1));
     let purses = vec![Purse {
         node: format!("task/{run}"),
-        caps: ask.budget.map_or(usual, |it| it.or(usual)),
+        caps: ask.budget.map_or(usual, |it| usual.within(it)),
     }];
     let started = Started {
         agent: agent.clone(),

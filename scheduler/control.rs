@@ -1,9 +1,11 @@
-//! Acting on a run: cancel, pause, resume, finish, tell, priority, retry.
+//! Acting on a run: cancel, pause, resume, finish, tell, priority, budget, retry.
 
 use std::time::Duration;
 
-use callboard_store::RunState;
+use callboard_store::{RunRow, RunState};
 use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
+
+use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
 use crate::retry::may_go_on;
@@ -30,6 +32,11 @@ impl Desk {
         match (action, row.state) {
             (Action::Retry, RunState::Ended) => {
                 self.retry(&row, control, caller).await?;
+                self.house.ready.notify_one();
+                return self.view(run, caller).await;
+            }
+            (Action::SetBudget, _) => {
+                self.set_budget(&row, control, caller).await?;
                 self.house.ready.notify_one();
                 return self.view(run, caller).await;
             }
@@ -75,6 +82,28 @@ impl Desk {
         let wait = if action == Action::Cancel { CANCEL } else { Duration::ZERO };
         self.wait(run, caller, wait).await
     }
+
+    /// Writes new limits down: of a root those of its task with all its runs and its own, else
+    /// those of the run. One that has ended finds them when it is retried.
+    async fn set_budget(
+        &self,
+        row: &RunRow,
+        control: Control,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
+        let fact = |value| {
+            let control = Control { value, ..control.clone() };
+            Fact::new(caller.principal.as_str(), Event::Controlled(control))
+        };
+        let all = (row.run == row.root).then(|| {
+            let mut value = control.value.clone();
+            value["node"] = json!("task");
+            fact(value)
+        });
+        let own = fact(control.value.clone());
+        let store = &self.house.store;
+        store.amend(&row.run, all, own).await.map_err(|it| unavailable(&it))
+    }
 }
 
 /// The operand of `set_priority`; other actions have none. What is not offered is refused.
@@ -95,18 +124,17 @@ fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
                 ),
             }
         }
-        Action::Cancel | Action::Pause | Action::Resume | Action::FinishNow | Action::Message => {
-            Ok(None)
-        }
+        Action::Cancel
+        | Action::Pause
+        | Action::Resume
+        | Action::FinishNow
+        | Action::Message
+        | Action::SetBudget => Ok(None),
         Action::Retry => {
             let message = "the run is open and cannot be retried".to_string();
             let hint = "wait for its end, or cancel it first";
             Err(Refusal::new(RefusalCode::Conflict, message, hint))
         }
-        Action::SetBudget => wrong(
-            "`set_budget` is not offered here".to_string(),
-            "cancel the run, and start it with another budget",
-        ),
         Action::Redirect => wrong(
             "`redirect` is not offered here".to_string(),
             "`team_handoff` with this run passes it to another agent",

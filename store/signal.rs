@@ -4,7 +4,7 @@ use callboard_trace::{Fact, RunId};
 
 use crate::db::Tx;
 use crate::ink::Line;
-use crate::journal::{self, Tail};
+use crate::journal::{self, Tail, tail};
 use crate::submit::{LINE_RANK, POINT, counts};
 use crate::{Store, StoreError};
 
@@ -50,6 +50,28 @@ impl Store {
         let reached = done.await?;
         self.ring();
         Ok(reached)
+    }
+
+    /// The facts `all` into the journals of a run and of those under it, and `own` into the run's,
+    /// in one write: also of such as have ended, unless they did all they were to do, for the
+    /// time when they go on. An open one wakes.
+    pub async fn amend(&self, run: &RunId, all: Option<Fact>, own: Fact) -> Result<(), StoreError> {
+        let ink = &self.inner.ink;
+        let all = all.map(|it| ink.write(it)).transpose()?.map(|it| it.1);
+        let own = ink.write(own)?.1;
+        let run = run.clone();
+        let done = self.inner.db.write(move |tx| {
+            let at = tx.now()?;
+            let below = if all.is_some() { unfinished(tx, &run)? } else { Vec::new() };
+            for tail in below {
+                say(tx, tail, all.as_slice(), at, false)?;
+            }
+            let Some(tail) = journal::find(tx, &run)? else { return Ok(()) };
+            say(tx, tail, std::slice::from_ref(&own), at, false).map(|_| ())
+        });
+        done.await?;
+        self.ring();
+        Ok(())
     }
 
     /// Ended runs of one tree go back into the queue as their next attempts, as if accepted now
@@ -147,6 +169,12 @@ fn say(
         tx.exec("UPDATE run SET stop = 1 WHERE pos = $1", &[tail.pos.into()])?;
     }
     Ok(tail.seq)
+}
+
+/// The runs of a root that are open, or may go on when it is retried.
+fn unfinished(tx: &mut dyn Tx, root: &RunId) -> Result<Vec<Tail>, StoreError> {
+    let sql = tail!("WHERE root = $1 AND (ended IS NULL OR outcome <> 'completed') ORDER BY pos");
+    tx.query(sql, &[root.into()])?.iter().map(journal::tail_of).collect()
 }
 
 /// A run and its open descendants, the run first. An ended one between does not hide those below.

@@ -1,5 +1,5 @@
 //! What a script gets from `callboard run --json`: one line and the right code, however it ends.
-//! Twelve, the budget, cannot be reached before there are budgets; `server/cli/exit.rs` has it.
+//! Twelve, the budget, is in `tests/budgets.rs`.
 
 mod shell;
 

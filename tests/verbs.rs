@@ -160,7 +160,7 @@ fn a_run_is_acted_on_in_the_words_of_the_tool() {
     let wrong: [(&[&str], &str); 4] = [
         (&["set_priority", "2000"], "value: 2000 is more than 1000"),
         (&["message"], "value: missing; write the text of the message"),
-        (&["cancel", "now"], "value: only set_priority and message take one"),
+        (&["cancel", "now"], "value: only set_budget, set_priority and message take one"),
         (&["explode"], "possible values: cancel, pause, resume, retry"),
     ];
     for (words, told) in wrong {

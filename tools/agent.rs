@@ -124,7 +124,7 @@ pub(crate) fn ask(
         key: asked.key,
         fresh: asked.fresh,
         deadline_s: asked.deadline_s,
-        budget: None,
+        budget: asked.budget,
         tasks: 1,
         traceparent: asked.traceparent,
         caller: caller.clone(),

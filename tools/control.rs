@@ -1,6 +1,7 @@
 //! `team_control`: acts on a run.
 
 use callboard_config::Limits;
+use callboard_config::amounts::amounts;
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::{Action, Caller, Control, RunId};
 use serde_json::{Map, Value, json};
@@ -15,8 +16,8 @@ use crate::{call::Patience, fields};
 pub(crate) const NAME: &str = "team_control";
 
 /// What may be asked of a run, in the words of every caller.
-pub const ACTIONS: [&str; 7] =
-    ["cancel", "pause", "resume", "retry", "finish_now", "set_priority", "message"];
+pub const ACTIONS: [&str; 8] =
+    ["cancel", "pause", "resume", "retry", "finish_now", "set_budget", "set_priority", "message"];
 /// Characters of a message.
 const MESSAGE_CHARS: usize = 8_000;
 
@@ -24,13 +25,13 @@ const MESSAGE_CHARS: usize = 8_000;
 pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
     let actions = json!({"type": "string", "enum": ACTIONS});
     let value = json!({
-        "type": ["integer", "string"], "minimum": 0, "maximum": 1000, "maxLength": MESSAGE_CHARS,
+        "type": ["integer", "string", "object"], "minimum": 0, "maximum": 1000, "maxLength": MESSAGE_CHARS,
     });
     let reason = json!({"type": "string", "maxLength": 500});
     vec![
         Field { required: true, ..run() },
         Field::required("action", actions, ACTIONS.join(", ")),
-        Field::optional("value", value, "a priority, 0..1000, or a message").explained(),
+        Field::optional("value", value, "a priority, 0..1000, a message, or a budget").explained(),
         Field::optional("reason", reason, "why, at most 500 characters"),
     ]
 }
@@ -72,25 +73,32 @@ fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control,
         "retry" => Action::Retry,
         "finish_now" => Action::FinishNow,
         "message" => Action::Message,
+        "set_budget" => Action::SetBudget,
         _ => Action::SetPriority,
     };
     let text = || value.and_then(Value::as_str).filter(|it| !it.trim().is_empty());
     let operand = match action {
         Action::SetPriority => whole(value).map(|it| json!(it)).ok_or("the new priority, 0..1000"),
         Action::Message => text().map(|it| json!(it)).ok_or("the text of the message"),
+        Action::SetBudget => match value.map(|it| amounts(it, "value")) {
+            Some(Ok(amounts)) => Ok(Value::Object(amounts)),
+            Some(Err(told)) => return Err(refused(NAME, told)),
+            None => Err("the new limits, such as {\"tokens\": 20000}"),
+        },
         Action::Cancel
         | Action::Pause
         | Action::Resume
         | Action::FinishNow
         | Action::Retry
-        | Action::SetBudget
         | Action::Redirect => Ok(Value::Null),
     };
     let problem = match (operand, value) {
         (Ok(operand), given) if given.is_none() || !operand.is_null() => {
             return Ok(Control { action, value: operand, reason: reason.to_owned() });
         }
-        (Ok(_), _) => "value: only set_priority and message take one; leave it out".to_owned(),
+        (Ok(_), _) => {
+            "value: only set_budget, set_priority and message take one; leave it out".to_owned()
+        }
         (Err(write), None) => format!("value: missing; write {write}"),
         (Err(write), Some(_)) => format!("value: does not fit; write {write}"),
     };
@@ -102,18 +110,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_priority_and_a_message_take_a_value_and_nothing_else_does() {
+    fn a_priority_a_message_and_a_budget_take_a_value_and_nothing_else_does() {
         let cancel = control("cancel", None, "wrong way").expect("fits");
         assert_eq!((cancel.action, cancel.reason.as_str()), (Action::Cancel, "wrong way"));
         let urgent = control("set_priority", Some(&json!(900.0)), "").expect("fits");
         assert_eq!((urgent.action, urgent.value), (Action::SetPriority, json!(900)));
         let told = control("message", Some(&json!("be quick")), "").expect("fits");
         assert_eq!((told.action, told.value), (Action::Message, json!("be quick")));
+        let more = control("set_budget", Some(&json!({"usd": 1.5, "documents": null})), "");
+        let more = more.expect("fits").value;
+        assert_eq!(more, json!({"micro_usd": 1_500_000, "documents": null}));
         let problem = |action, value: Option<Value>| {
             control(action, value.as_ref(), "").expect_err("does not fit").problems.remove(0)
         };
         let cases = [
             ("set_priority", None, "value: missing; write the new priority, 0..1000"),
+            (
+                "set_budget",
+                None,
+                "value: missing; write the new limits, such as {\"tokens\": 20000}",
+            ),
+            (
+                "set_budget",
+                Some(json!({"tokens": -1})),
+                "value.tokens: does not fit; write a whole number from 0 on",
+            ),
             (
                 "set_priority",
                 Some(json!("9")),
@@ -124,7 +145,7 @@ mod tests {
             (
                 "pause",
                 Some(json!(1)),
-                "value: only set_priority and message take one; leave it out",
+                "value: only set_budget, set_priority and message take one; leave it out",
             ),
         ];
         for (action, value, told) in cases {

@@ -1,6 +1,8 @@
 //! What a call carries beside its arguments, in `_meta`: who repeats itself, what is urgent.
 
 use callboard_config::Limits;
+use callboard_config::amounts::amounts;
+use callboard_config::budget::Caps;
 use serde_json::{Map, Value};
 
 /// What is taken from `_meta`.
@@ -17,6 +19,8 @@ pub(crate) struct Asked {
     pub(crate) priority: Option<u16>,
     /// Seconds until the run ends.
     pub(crate) deadline_s: Option<u64>,
+    /// What it may spend, at most what the team allows.
+    pub(crate) budget: Option<Caps>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
 }
@@ -68,9 +72,17 @@ pub(crate) fn read(
         told("deadline_s", format!("seconds, 1..{longest}"));
         None
     });
+    let budget = meta.get("callboard/budget").filter(|it| !it.is_null());
+    let budget = budget.and_then(|it| match amounts(it, "_meta.callboard/budget") {
+        Ok(amounts) => Some(Caps::of_amounts(&amounts)),
+        Err(told) => {
+            problems.extend(told);
+            None
+        }
+    });
     let traceparent = meta.get("traceparent").and_then(Value::as_str).map(str::to_owned);
     if problems.is_empty() {
-        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, traceparent })
+        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, budget, traceparent })
     } else {
         Err(problems)
     }
@@ -123,7 +135,7 @@ mod tests {
     #[test]
     fn every_field_of_ours_is_checked() {
         let wrong = json!({"callboard/key": "", "callboard/fresh": 1, "callboard/priority": 1001,
-            "callboard/deadline_s": 0});
+            "callboard/deadline_s": 0, "callboard/budget": {"usd": "much"}});
         assert_eq!(
             of(wrong).expect_err("nothing fits"),
             [
@@ -131,11 +143,13 @@ mod tests {
                 "_meta.callboard/fresh: does not fit; write true or false",
                 "_meta.callboard/priority: does not fit; write an integer, 0..1000",
                 "_meta.callboard/deadline_s: does not fit; write seconds, 1..86400",
+                "_meta.callboard/budget.usd: does not fit; write an amount from 0 on",
             ]
         );
-        let right =
-            json!({"callboard/fresh": true, "callboard/priority": 0, "callboard/deadline_s": 9});
+        let right = json!({"callboard/fresh": true, "callboard/priority": 0,
+            "callboard/deadline_s": 9, "callboard/budget": {"minutes": 2}});
         let right = of(right).expect("fits");
+        assert_eq!(right.budget.and_then(|it| it.ms), Some(120_000));
         assert_eq!((right.fresh, right.priority, right.deadline_s), (true, Some(0), Some(9)));
     }
 }

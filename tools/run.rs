@@ -1,6 +1,8 @@
 //! `team_run`: work for the team as a whole, one task or a graph of them.
 
 use callboard_config::Limits;
+use callboard_config::amounts::amounts;
+use callboard_config::budget::Caps;
 use callboard_scheduler::{Ask, Desk, PlanAsk, Refusal, TaskAsk};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
@@ -44,6 +46,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
             format!("a text the agents should know, at most {bytes} bytes"),
         ),
         Field::optional("priority", priority, "0..1000, 100 is normal"),
+        Field::optional("budget", json!({"type": "object"}), "usd, tokens, minutes").brief(),
         wait_s(limits),
     ]
 }
@@ -73,6 +76,7 @@ pub(crate) async fn apply(
 ) -> Result<Value, Refusal> {
     let given = |name: &str| arguments.contains_key(name);
     let wrong = |text: &str| Err(refused(NAME, vec![text.to_owned()]));
+    let own = budget(arguments)?;
     let submitted = match (given("task"), given("tasks")) {
         (true, true) => return wrong("task: there is `tasks` too; write one of the two"),
         (false, false) => return wrong("task: missing; write what to do, or `tasks`"),
@@ -81,7 +85,8 @@ pub(crate) async fn apply(
             let named = arguments.get("to").and_then(Value::as_str);
             let to = named.map_or(Ok(team.entry.clone()), |it| handoff::agent(&team, it))?;
             let (ask, may_rejoin) = agent::ask(&team.limits, &to, arguments, call, caller)?;
-            let ask = Ask { priority: priority(arguments).or(ask.priority), ..ask };
+            let priority = priority(arguments).or(ask.priority);
+            let ask = Ask { priority, budget: own.or(ask.budget), ..ask };
             let listens = agent::listens(arguments, patience, may_rejoin);
             match named {
                 Some(_) => desk.call(ask, listens).await?,
@@ -101,10 +106,18 @@ pub(crate) async fn apply(
             let tasks = arguments.get("tasks").and_then(Value::as_array);
             let tasks = tasks.into_iter().flatten().map(task).collect();
             let listens = agent::listens(arguments, patience, may_rejoin);
-            desk.call_plan(PlanAsk { tasks, ask: Ask { priority, ..ask } }, listens).await?
+            let ask = Ask { priority, budget: own.or(ask.budget), ..ask };
+            desk.call_plan(PlanAsk { tasks, ask }, listens).await?
         }
     };
     agent::answered(desk, &submitted, arguments, caller, patience).await
+}
+
+/// What the task may spend with all its runs, if that was written.
+fn budget(of: &Map<String, Value>) -> Result<Option<Caps>, Refusal> {
+    let Some(given) = of.get("budget") else { return Ok(None) };
+    let amounts = amounts(given, "budget").map_err(|told| refused(NAME, told))?;
+    Ok(Some(Caps::of_amounts(&amounts)))
 }
 
 fn priority(of: &Map<String, Value>) -> Option<u16> {

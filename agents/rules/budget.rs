@@ -73,7 +73,7 @@ pub(super) fn is_its_own(run: &Run) -> bool {
 /// The end that a budget brings, with what there is and what to add.
 pub(super) fn stopped(run: &Run) -> Finished {
     let Some(alert) = nearest_its_end(run) else { unreachable!("a budget is at its end") };
-    let hint = way_out(alert);
+    let hint = way_out(run, alert);
     let trouble = Trouble {
         code: FailureCode::Budget,
         message: format!("the budget is at its end: {}", alert.said()),
@@ -106,14 +106,19 @@ fn is_handing_on(run: &Run) -> bool {
 }
 
 /// What whoever is to raise it has to do, with the amount: as much again, or all that was used.
-fn way_out(alert: &Alert) -> String {
+fn way_out(run: &Run, alert: &Alert) -> String {
     let Alert { node, dimension, used, limit, .. } = alert;
     let more = limit.max(*used);
     let total = ((limit + more) * 1e6).round() / 1e6;
     match node.as_str() {
+        OWN if run.started.parent.is_some() => format!(
+            "add {more} {dimension} to the run's budget: `set_budget` of {} with {dimension} {total}, \
+             then `retry` of its root",
+            run.id
+        ),
         OWN | "task" => format!(
-            "add {more} {dimension} to the {node}'s budget: `set_budget` with node {node} and \
-             {dimension} {total}, then `retry`"
+            "add {more} {dimension} to the {node}'s budget: `set_budget` with {dimension} {total}, \
+             then `retry`"
         ),
         "day" => format!(
             "go on with `retry` after midnight UTC, or add {more} {dimension} to the day's budget \

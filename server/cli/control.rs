@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use callboard_config::amounts::words;
 use callboard_scheduler::Node;
 use serde_json::{Value, json};
 
@@ -41,9 +42,12 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
     place::looking(&args.which.place, act).await
 }
 
-/// A number where one is meant; a message that is one stays a text.
+/// A number or limits where they are meant; a message that is one stays a text.
 fn value(args: &ControlArgs) -> Value {
     let Some(typed) = &args.value else { return Value::Null };
+    if args.action == "set_budget" {
+        return words(typed);
+    }
     let number = typed.parse::<u64>().ok().filter(|_| args.action == "set_priority");
     number.map_or_else(|| json!(typed), |it| json!(it))
 }

@@ -31,6 +31,10 @@ pub(crate) struct RunArgs {
     /// 0 to 1000; higher goes first [default: the agent's class]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub(crate) priority: Option<u16>,
+    /// What it may spend with all its runs, such as tokens=10000,usd=0.5; also minutes, seconds,
+    /// model_calls, tool_calls and documents [default: the team's limits, and never more]
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) budget: Option<String>,
     /// The same key joins the run it started, for 24 hours
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,
@@ -61,6 +65,7 @@ Examples:
   callboard run coder \"write a function that parses RFC 3339 dates\"
   git diff | callboard run reviewer - --context \"the branch fixes issue 12\"
   callboard run researcher \"compare queues\" --json | jq -r .result
+  callboard run coder \"tidy up\" --budget tokens=20000,usd=0.5
   callboard run --tasks graph.json --follow
 
 Ctrl-C leaves the run: it stays in the journal and goes on when a process works on the same data
@@ -177,16 +182,17 @@ pub(crate) struct AnswerArgs {
 Examples:
   callboard control latest cancel --reason \"wrong branch\"
   callboard control r_7k2m set_priority 900
+  callboard control r_7k2m set_budget tokens=100000,usd=none
   callboard control r_7k2m message \"the tests live in tests/, not in src/\"
   callboard control r_7k2m finish_now
-Runs under it are meant too. A run that ended can only be retried.")]
+Runs under it are meant too. A run that ended can only be retried, with a new budget if need be.")]
 pub(crate) struct ControlArgs {
     #[command(flatten)]
     pub(crate) which: Which,
     /// What to do
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(callboard_tools::ACTIONS))]
     pub(crate) action: String,
-    /// The new priority (0 to 1000) or the text of the message
+    /// The new priority (0 to 1000), the text of the message, or limits as of `run --budget`
     #[arg(value_name = "VALUE")]
     pub(crate) value: Option<String>,
     /// Why, at most 500 characters; it is recorded

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
+use callboard_config::amounts::{amounts, words};
+use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Limits, Team};
 use callboard_scheduler::{Ask, Listens, Node, PlanAsk};
 use callboard_trace::{RunId, RunView};
@@ -94,11 +96,18 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
         key: args.key.clone(),
         fresh: args.fresh,
         deadline_s: args.deadline,
-        budget: None,
+        budget: args.budget.as_deref().map(budget).transpose()?,
         tasks: 1,
         traceparent: None,
         caller: place::caller(),
     })
+}
+
+fn budget(typed: &str) -> Result<Caps, Fault> {
+    let amounts = amounts(&words(typed), "--budget").map_err(|told| {
+        Fault::call(told.join("\n"), "write amounts such as `--budget tokens=10000,usd=0.5`")
+    })?;
+    Ok(Caps::of_amounts(&amounts))
 }
 
 /// The context, from the command line or from a file, of which no more is read than it may hold.

@@ -118,12 +118,12 @@ fn the_end_names_the_amount_to_add() {
     for (node, hint) in [
         (
             "run",
-            "add 10000 tokens to the run's budget: `set_budget` with node run and \
+            "add 10000 tokens to the run's budget: `set_budget` with \
              tokens 20000, then `retry`",
         ),
         (
             "task",
-            "add 10000 tokens to the task's budget: `set_budget` with node task and \
+            "add 10000 tokens to the task's budget: `set_budget` with \
              tokens 20000, then `retry`",
         ),
         (
