@@ -1,4 +1,5 @@
 //! How often a task in other words is known for the same, and another task taken for it.
+#![allow(clippy::print_stdout, reason = "the pairs that were missed are there to be read")]
 
 use std::path::Path;
 

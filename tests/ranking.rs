@@ -1,4 +1,9 @@
 //! Who goes first, and why: what waits for a task, what the team is for, and what a model thinks of it.
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says why and fails, and what it measured"
+)]
 
 mod endpoint;
 mod stage;
@@ -242,5 +247,33 @@ async fn nobody_is_asked_while_there_are_seats_or_no_model_for_it() {
     submit(&node.desk(), "a fire").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(n_ranked(&endpoint), 0);
+    node.stop().await;
+}
+
+/// Ten thousand tasks wait and the model that ranks takes four seconds: nothing waits for it. How
+/// long the first one took to begin is printed; a busy machine may take longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_of_ten_thousand_begins_before_anything_is_ranked() {
+    let endpoint = Endpoint::start(|ask| match ask.body["model"] == "small" {
+        true => act(ask).after(Duration::from_secs(4)),
+        false => act(ask),
+    })
+    .await;
+    let stage = ranked(&endpoint, "");
+    let node = stage.node_with(false).await;
+    let desk = node.desk();
+    let all = (0..10_000).map(|it| {
+        let desk = desk.clone();
+        async move { submit(&desk, &format!("task number {it}")).await }
+    });
+    futures::future::join_all(all).await;
+    node.stop().await;
+    let node = stage.node().await;
+    let begun = tokio::time::Instant::now();
+    while endpoint.requests().iter().all(|it| it.body["model"] == "small") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    println!("first dispatch with 10,000 pending: {:?}", begun.elapsed());
+    assert!(n_ranked(&endpoint) <= 1, "one question in flight");
     node.stop().await;
 }
