@@ -24,10 +24,7 @@ pub(crate) fn root(
     given: Option<Handoff>,
 ) -> NewRun {
     let run = given.as_ref().map_or_else(|| world.run(), |it| it.run.clone());
-    let seconds = ask.deadline_s.unwrap_or(team.limits.deadline_s);
-    let deadline = world
-        .now()
-        .saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND));
+    let deadline = deadline(team, ask, world);
     let priority = ask.priority.unwrap_or_else(|| agent.class.priority());
     let (trace, parent_span) = trace_of(world, ask.traceparent.as_deref());
     let task = Task {
@@ -83,12 +80,18 @@ pub(crate) fn root(
         points: points::of_root(team, ask),
         unscored: agent.name.as_str() != PLAN && points::may_be_scored(team, ask),
         deadline,
-        facts: vec![
-            Fact::new(by, Event::TaskAccepted(task)),
-            Fact::new(by, Event::RunStarted(Box::new(started))),
-        ],
+        facts: [Event::TaskAccepted(task), Event::RunStarted(Box::new(started))]
+            .map(|it| Fact::new(by, it))
+            .to_vec(),
         queue_cap: team.limits.queue,
     }
+}
+
+/// When a root ends that is asked for now, microseconds since 1970.
+fn deadline(team: &Team, ask: &Ask, world: &World) -> i64 {
+    let seconds = ask.deadline_s.unwrap_or(team.limits.deadline_s);
+    let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND);
+    world.now().saturating_add(micros)
 }
 
 /// The child that a handoff starts, under these names of its own and of the handoff, and the

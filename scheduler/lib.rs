@@ -62,6 +62,5 @@ pub use plan::{PlanAsk, TaskAsk};
 pub use refusal::{Refusal, RefusalCode};
 pub use rehearsal::playbook_problems;
 pub use replay::Replayed;
-pub use report::By;
 pub use way::Departure;
 pub use world::World;

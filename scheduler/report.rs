@@ -21,7 +21,7 @@ const RECORDS_MAX: usize = 100_000;
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+enum By {
     /// The side of the comparison of routes; roots with a named agent stand on none.
     Arm,
     /// The agent that a root began with.
@@ -71,11 +71,12 @@ struct Ended {
 }
 
 impl Desk {
-    /// The caller's newest ended roots, compared.
+    /// The caller's newest ended roots, compared by `agent` or else by `arm`.
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn report(&self, by: By, caller: &Caller) -> Result<Report, Refusal> {
+    pub async fn report(&self, by: &str, caller: &Caller) -> Result<Report, Refusal> {
+        let by = if by == "agent" { By::Agent } else { By::Arm };
         let mut groups: BTreeMap<String, Vec<Ended>> = BTreeMap::new();
         let (mut looked_at, mut n_left, mut before) = (0, RECORDS_MAX, None);
         let mut is_cut = true;

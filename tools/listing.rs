@@ -2,7 +2,6 @@
 //! call changes them. Runs are many and come and go; they are reached by templates.
 
 use callboard_config::Team;
-use callboard_scheduler::By;
 
 use crate::prompt::Prompt;
 use crate::prompts::prompts;
@@ -85,13 +84,10 @@ fn resources(team: &Team) -> Vec<Listed> {
         .collect();
     let report = |by, what: &str| listed(&Uri::Report(by), what.to_owned(), JSON);
     all.push(report(
-        By::Arm,
+        "arm",
         "Your ended runs that nobody was named for: the team against one agent.",
     ));
-    all.push(report(
-        By::Agent,
-        "Your ended runs by the agent they began with: success, time, cost.",
-    ));
+    all.push(report("agent", "Your ended runs by the agent they began with: success, time, cost."));
     for agent in team.agents.values() {
         all.push(listed(&Uri::Agent(agent.name.to_string()), agent.description.clone(), JSON));
     }

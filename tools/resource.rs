@@ -103,7 +103,7 @@ async fn write(
     }
     let whole = match uri {
         Uri::Team(side) => of_team(desk, side, caller).await?,
-        Uri::Report(by) => json!(desk.report(*by, caller).await?),
+        Uri::Report(by) => json!(desk.report(by, caller).await?),
         Uri::Run(run) => json!(desk.view(run, caller).await?),
         Uri::Part(run, "trace") => {
             desk.walk(run, caller, |it| {

@@ -1,6 +1,5 @@
 //! What can be read, by its uri.
 
-use callboard_scheduler::By;
 use callboard_trace::RunId;
 
 /// One thing that can be read.
@@ -8,8 +7,8 @@ use callboard_trace::RunId;
 pub(crate) enum Uri {
     /// The team at a glance, or one side of it: `board`, `agents`, `runs`, `queue`, `config`.
     Team(&'static str),
-    /// Ended runs side by side.
-    Report(By),
+    /// Ended runs side by side: by `arm`, or by `agent`.
+    Report(&'static str),
     /// An agent's card.
     Agent(String),
     /// A JSON Schema: of the files, or of an agent's answer.
@@ -45,8 +44,8 @@ impl Uri {
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let of = |known: &[&'static str], name: &str| known.iter().find(|it| **it == name).copied();
         match parts.as_slice() {
-            ["report" | "report?by=arm"] => Some(Uri::Report(By::Arm)),
-            ["report?by=agent"] => Some(Uri::Report(By::Agent)),
+            ["report" | "report?by=arm"] => Some(Uri::Report("arm")),
+            ["report?by=agent"] => Some(Uri::Report("agent")),
             [side] => of(&TEAM, side).map(Uri::Team),
             [_, ""] => None,
             ["agents", name] => Some(Uri::Agent((*name).to_owned())),
@@ -88,8 +87,7 @@ impl std::fmt::Display for Uri {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Uri::Team(side) => write!(f, "{SCHEME}{side}"),
-            Uri::Report(By::Arm) => write!(f, "{SCHEME}report?by=arm"),
-            Uri::Report(By::Agent) => write!(f, "{SCHEME}report?by=agent"),
+            Uri::Report(by) => write!(f, "{SCHEME}report?by={by}"),
             Uri::Agent(name) => write!(f, "{SCHEME}agents/{name}"),
             Uri::Schema(name) => write!(f, "{SCHEME}schema/{name}"),
             Uri::Run(run) => write!(f, "{SCHEME}runs/{run}"),
