@@ -7,11 +7,12 @@ use callboard_trace::{
 };
 use serde_json::{Value, json};
 
+use crate::loops::{self, Blown};
 use crate::plan::Plan;
 use crate::rules::listing;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
 use crate::shelf::LIST;
-use crate::{answer, notes, person, spending};
+use crate::{answer, notes, person, same, spending};
 
 impl Run {
     /// Folds a run from its whole journal. `None` if it does not begin with a `run_started`
@@ -72,9 +73,9 @@ impl Run {
             Event::QuestionAsked { question, .. } => self.asked_a_person(question),
             Event::QuestionClosed { question, answer } => self.heard(question, answer.as_deref()),
             Event::StepDecided { step, decision } => self.decided(by, *step, decision),
-            Event::FuseBlown { .. } => {
-                self.tally.refused_creations += 1;
-                self.tally.bad_turns = 0;
+            Event::FuseBlown { fuse, value, limit, chain } => {
+                let (fuse, chain) = (fuse.clone(), chain.clone());
+                self.blew(Blown { fuse, value: *value, limit: *limit, chain });
             }
             Event::BudgetAlerted { .. } => self.alerted(event),
             Event::Controlled(control) => self.controlled(by, control),
@@ -124,6 +125,9 @@ impl Run {
                 }
                 let asked = self.calls.iter().find(|it| it.id == *call).cloned();
                 let listing = server.as_deref().filter(|_| tool == LIST).map(listing::call);
+                if let Some(key) = asked.as_ref().and_then(same::call) {
+                    self.loops.did(&key);
+                }
                 if let Some(call) = asked.or(listing) {
                     self.tools.push(OpenTool {
                         step: step.step,
@@ -188,6 +192,7 @@ impl Run {
         let purpose = asking.map_or(Purpose::Turn, |it| it.purpose);
         if purpose == Purpose::Turn {
             self.turns += 1;
+            self.loops.heard(same::reply(reply).as_deref());
         }
         let is_declined = reply.finish == Finish::ContentFilter;
         let is_silent = reply.calls.is_empty() && reply.text.trim().is_empty();
@@ -245,6 +250,7 @@ impl Run {
         if ok || is_bad_summary || was_performed {
             self.tally.bad_turns = 0;
         }
+        self.count(call, ok, result);
         self.calls.retain(|it| it.id != call);
         self.tools.retain(|it| it.call.id != call);
         for child in &mut self.children {
@@ -264,6 +270,32 @@ impl Run {
             at -= 1;
         }
         self.dialogue.insert(at, Said::Tool { call: call.to_string(), result: result.clone() });
+    }
+
+    /// A note that was taken counts as done, and a call that came too often as told.
+    fn count(&mut self, call: &str, ok: bool, result: &Value) {
+        let is_begun = self.tools.iter().any(|it| it.call.id == call)
+            || self.children.iter().any(|it| it.handoff.call.as_deref() == Some(call));
+        let Some(key) = self.key_of(Some(call)).filter(|_| !is_begun) else { return };
+        if ok {
+            self.loops.did(&key);
+        } else if result.get("repeated").is_some() {
+            self.loops.told(&key, self.turns);
+        }
+    }
+
+    fn key_of(&self, call: Option<&str>) -> Option<String> {
+        self.calls.iter().find(|it| Some(it.id.as_str()) == call).and_then(same::call)
+    }
+
+    fn blew(&mut self, blown: Blown) {
+        self.tally.bad_turns = 0;
+        match blown.fuse.as_str() {
+            loops::LOOP | loops::LAPS | loops::CALLS | loops::CALLS_ALL | loops::REPLIES => {
+                self.loops.blew(blown, self.turns);
+            }
+            _ => self.tally.refused_creations += 1,
+        }
     }
 
     /// Where a call stands in the reply that made it.
@@ -332,6 +364,9 @@ impl Run {
             return plan.began(step, &handoff.run);
         }
         self.totals.handoffs += 1;
+        if let Some(key) = self.key_of(handoff.call.as_deref()) {
+            self.loops.did(&key);
+        }
         self.tally.refused_creations = 0;
         self.tally.bad_turns = 0;
         self.control.redirect = None;

@@ -1,8 +1,8 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, budget, calls, child, doubt, fallback, handoff, limits, listing, outside, plan,
-    trigger,
+    answer, asking, budget, calls, child, doubt, fallback, handoff, limits, listing, loops,
+    outside, plan, trigger,
 };
 use crate::{Run, Step};
 
@@ -39,6 +39,9 @@ const RULES: &[Rule] = &[
     calls::are_passed_on_no_more,
     budget::calls_are_not_taken,
     calls::cannot_be_read,
+    limits::has_blown_a_fuse,
+    loops::is_over,
+    loops::is_a_repeat,
     calls::are_notes,
     handoff::is_delegated,
     calls::are_performed,
@@ -46,7 +49,6 @@ const RULES: &[Rule] = &[
     calls::are_at_it,
     child::is_asked,
     handoff::is_transferred,
-    limits::has_blown_a_fuse,
     limits::was_finalised,
     limits::finalisation_is_due,
     trigger::has_its_summary,

@@ -5,6 +5,7 @@ use std::mem;
 use callboard_trace::{EndState, FailureCode, Finish, Finished, Purpose, RunId, Totals};
 use serde_json::Value;
 
+use crate::loops::Loops;
 use crate::run::{Child, Controls, Replied, Run, Said, Tally};
 
 /// What an agent is told that had its last word and is asked again.
@@ -25,6 +26,7 @@ impl Run {
         // As many turns again; those it took are still counted.
         self.started.fuses.turns = self.turns.saturating_add(self.started.agent.max_turns);
         self.tally = Tally::default();
+        self.loops = Loops::default();
         if self.started.parent.is_some() {
             // What it spent before was told with its first end.
             self.totals = Totals::default();

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::alert::Alert;
 use crate::gathered::gathered;
+use crate::loops::Loops;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
 
@@ -51,6 +52,8 @@ pub struct Run {
     pub control: Controls,
     /// Counts that rules look at.
     pub tally: Tally,
+    /// What it did before, by which circles are known.
+    pub(crate) loops: Loops,
     /// Questions a person has not answered.
     pub questions: Vec<String>,
     /// The graph it leads, if it leads one.
@@ -219,6 +222,7 @@ impl Run {
             accepted: false,
             control: Controls::default(),
             tally: Tally::default(),
+            loops: Loops::default(),
             questions: Vec::new(),
             plan: None,
             totals: Totals::default(),

@@ -79,6 +79,8 @@ pub struct Draft {
     pub reason: String,
     /// Who wrote the summary.
     pub made_by: MadeBy,
+    /// What there is to show, as a hash.
+    pub mark: String,
     /// What else is written in the same breath, before it.
     pub also: Vec<Event>,
     /// The step of a plan that it begins.

@@ -120,7 +120,7 @@ pub(crate) fn child(
         reason: draft.reason,
         made_by: draft.made_by,
         step: draft.plan.as_ref().map(|it| it.step.clone()),
-        mark: String::new(),
+        mark: draft.mark,
     };
     let (nested, hops) = further(&handoff);
     let (priority, points) =
@@ -142,7 +142,7 @@ pub(crate) fn child(
         fuses: Fuses { depth: above.fuses.depth, ..fuses(team, agent) },
         budget: budget(team, agent, &above.purses),
         purses: above.purses.clone(),
-        marks: Vec::new(),
+        marks: above.marks.iter().cloned().chain([handoff.mark.clone()]).collect(),
         principal: above.principal.clone(),
         trace: above.trace.clone(),
         triggers: team.triggers,

@@ -76,7 +76,10 @@ fn a_call_that_is_wrong_is_two_and_prints_no_line() {
 fn a_run_that_comes_to_its_last_turn_is_ten() {
     let house = house();
     let team = std::fs::read_to_string(house.path("team/team.yaml")).expect("a file");
-    house.write("team/team.yaml", &format!("{team}limits: {{turns: 3}}\n"));
+    house.write(
+        "team/team.yaml",
+        &format!("{team}limits: {{turns: 3, repeat_calls: 9, repeat_replies: 9}}\n"),
+    );
     let said = house.does(&["run", "coder", "this never comes to an end", "--json"]);
     assert_eq!(told(&said), (10, State::Partial, Some(Stop::Turns)));
     assert!(said.view().result.is_some(), "what there is: {}", said.out);

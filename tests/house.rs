@@ -94,6 +94,7 @@ async fn an_agent_that_never_answers_gets_a_last_turn() {
         "- {when: {purpose: finalise}, answer: {summary: as far as I got, confidence: 0.3}}\n\
          - {note: {slot: findings, key: k, text: a thought}}\n",
     );
+    stage.limit("repeat_calls: 9, repeat_replies: 9");
     let node = stage.node().await;
     let view = play(&node.desk(), ask("writer", "think")).await;
     assert_eq!((view.state, view.stop), (State::Partial, Some(Stop::Turns)));
@@ -109,12 +110,26 @@ async fn hops_end_at_the_fuse_and_the_chain_is_told() {
          - {{when: {{agent: reviewer}}, handoff: {{to: coder, task: mend, {SUMMARY}}}, times: 1}}\n\
          - {{answer: {{summary: enough, confidence: 0.4}}}}\n"
     ));
+    stage.limit("hops: 2");
     let node = stage.node().await;
     let view = play(&node.desk(), ask("coder", "go round")).await;
     assert_eq!(view.state, State::Completed);
-    assert_eq!(view.handoffs, 10);
+    assert_eq!(view.handoffs, 2);
     let story = told(&node.desk(), &view.run).await;
-    assert!(story.contains("fuse hops blown: 11 over 10"), "{story}");
+    assert!(story.contains("fuse hops blown: 3 over 2"), "{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_does_the_same_for_ever_is_told_and_then_stopped() {
+    let stage = Stage::new("- {note: {slot: findings, key: k, text: a thought}}\n");
+    stage.limit("repeat_replies: 9");
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coder", "think")).await;
+    assert_eq!((view.state, view.stop), (State::Failed, Some(Stop::Loop)));
+    let story = told(&node.desk(), &view.run).await;
+    assert!(story.contains("fuse repeat_calls blown: 4 over 3"), "{story}");
+    assert!(!story.contains("blown: 5"), "{story}");
     node.stop().await;
 }
 

@@ -5,6 +5,7 @@ use callboard_trace::rank::FALLBACK;
 use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Missing, Stop, Trouble};
 use serde_json::{Value, json};
 
+use crate::rules::loops;
 use crate::run::Child;
 use crate::{Draft, Run, Step, words};
 
@@ -86,6 +87,7 @@ fn failed(run: &Run, child: &Child, end: &Finished) -> Step {
             artifacts: child.handoff.artifacts.clone(),
             reason: format!("reroute: {why}"),
             made_by: MadeBy::Engine,
+            mark: loops::mark(run),
             also: vec![stage(child, number, &why)],
             plan: None,
         }),
@@ -105,7 +107,9 @@ fn stage(child: &Child, stage: u8, why: &str) -> Event {
 /// Who else may take it: the allowed agent that fits the task best, or else the entry agent.
 fn another(run: &Run, child: &Child) -> Option<(u8, AgentName)> {
     let tried = |name: &AgentName| {
-        name == run.name() || run.children.iter().any(|it| it.handoff.target == *name)
+        name == run.name()
+            || run.children.iter().any(|it| it.handoff.target == *name)
+            || loops::lap(run, name).is_some()
     };
     if run.children.len() >= run.started.fuses.fan_out as usize {
         return None;

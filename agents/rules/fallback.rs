@@ -5,6 +5,7 @@ use callboard_trace::rank::FALLBACK;
 use callboard_trace::{EndState, Event, Finished, MadeBy, Stop};
 
 use crate::rules::handoff::composed;
+use crate::rules::loops;
 use crate::{Draft, Run, Step, words};
 
 /// Characters of what went wrong.
@@ -38,6 +39,7 @@ pub(crate) fn instead(run: &Run, step: Step) -> Step {
         artifacts: run.artifacts.clone(),
         reason: FALLBACK.into(),
         made_by: MadeBy::Engine,
+        mark: loops::mark(run),
         also: also.into_iter().collect(),
         plan: None,
     })

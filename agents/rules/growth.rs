@@ -1,4 +1,4 @@
-//! What becomes of a run whose creation of another one was refused by a count over all runs.
+//! Runs that are not begun, because a count forbids another.
 
 use callboard_config::AgentName;
 use callboard_trace::{Event, FailureCode, Finished, Stop, Trouble};
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{Draft, Run, Step, answer};
 
-/// What a refused creation leads to: its call is answered; a handoff that no call asked for ends
-/// the run with the answer it has.
+/// What becomes of a handoff that would begin one run too many: the model is told, or else the
+/// run ends with what it has.
 pub fn creation_refused(
     run: &Run,
     draft: &Draft,
@@ -17,35 +17,45 @@ pub fn creation_refused(
     retry_after_s: Option<u64>,
 ) -> Step {
     let chain = run.started.path.clone();
-    let names: Vec<&str> = chain.iter().map(AgentName::as_str).collect();
-    let later = retry_after_s.map_or_else(String::new, |it| format!("; again in {it} s"));
-    let error = format!(
-        "the fuse `{fuse}` allows {limit} (chain: {}){later}; finish the task yourself with what you have",
-        names.join(" > ")
-    );
-    if let Some(call) = &draft.call {
-        let mut result = json!({ "error": error });
-        if let Some(seconds) = retry_after_s {
-            result["retry_after_s"] = json!(seconds);
-        }
-        let also = vec![Event::FuseBlown { fuse: fuse.to_owned(), value, limit, chain }];
-        return Step::Answer { call: call.clone(), ok: false, result, also };
+    let Some(call) = draft.call.clone() else {
+        return Step::End(kept_back(run, draft, &allows(fuse, limit, &chain), retry_after_s));
+    };
+    let mut result = json!({ "error": refusal(fuse, limit, &chain) });
+    if let Some(seconds) = retry_after_s {
+        result["retry_after_s"] = json!(seconds);
     }
-    let whole =
-        run.kept.as_ref().filter(|it| answer::problem(it, &run.started.agent.output).is_none());
-    let recommendation = format!("the work was to go on at {}: {error}", draft.to);
-    Step::End(match whole {
-        Some(answer) => {
-            Finished { recommendations: vec![recommendation], ..Finished::done(answer.clone()) }
-        }
+    let also = vec![Event::FuseBlown { fuse: fuse.into(), value, limit, chain }];
+    Step::Answer { call, ok: false, result, also }
+}
+
+/// What the model is told of a run that is not begun.
+pub(super) fn refusal(fuse: &str, limit: u64, chain: &[AgentName]) -> String {
+    format!("{}; finish the task yourself with what you have", allows(fuse, limit, chain))
+}
+
+fn allows(fuse: &str, limit: u64, chain: &[AgentName]) -> String {
+    let names: Vec<&str> = chain.iter().map(AgentName::as_str).collect();
+    format!("the fuse `{fuse}` allows {limit} (chain: {})", names.join(" > "))
+}
+
+/// The end of a run that has no model to be told: whole if its answer is.
+fn kept_back(run: &Run, draft: &Draft, why: &str, retry_after_s: Option<u64>) -> Finished {
+    let when = retry_after_s.map_or_else(String::new, |it| format!(" in {it} s"));
+    let advice = format!("{} was not asked: {why}; give it the rest{when} as a task", draft.to);
+    let fits = |it: &&_| answer::problem(it, &run.started.agent.output).is_none();
+    let mut end = match run.kept.as_ref().filter(fits) {
+        Some(answer) => Finished::done(answer.clone()),
         None => run.stopped(
             Stop::Loop,
             Trouble {
                 code: FailureCode::Fuse,
-                message: error,
-                retryable: false,
-                hint: "its handoffs run in circles: look at the trace".into(),
+                message: format!("{} was not asked: {why}", draft.to),
+                retryable: retry_after_s.is_some(),
+                hint: "its trace shows who began what; raise the fuse in `limits` if it is meant"
+                    .into(),
             },
         ),
-    })
+    };
+    end.recommendations.push(advice);
+    end
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::rules::calls::is_passed_on;
+use crate::rules::{growth, loops};
 use crate::run::Declined;
 use crate::toolbox::{self, Kind};
 use crate::{Draft, Run, Step, words};
@@ -157,6 +158,7 @@ fn asked(run: &Run, kind: Kind, mode: Mode) -> Option<Step> {
 fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Rejected> {
     let edge = edge(run, call, &given.to)?;
     fuse(run, call, mode)?;
+    circle(run, call, &edge.to)?;
     let (summary, made_by) = summary(run, call, &given.summary)?;
     let artifacts = artifacts(run, call, &given.artifacts)?;
     if given.task.trim().is_empty() || given.task.chars().count() > 8_000 {
@@ -169,8 +171,8 @@ fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Reje
         _ => format!("model: {why}"),
     };
     let (to, call, task) = (edge.to.clone(), Some(call.id.clone()), given.task);
-    let (id, also, plan) = (None, Vec::new(), None);
-    Ok(Draft { id, to, call, task, mode, summary, artifacts, reason, made_by, also, plan })
+    let (id, also, plan, mark) = (None, Vec::new(), None, loops::mark(run));
+    Ok(Draft { id, to, call, task, mode, summary, artifacts, reason, made_by, mark, also, plan })
 }
 
 fn edge<'a>(run: &'a Run, call: &Call, to: &str) -> Result<&'a Edge, Rejected> {
@@ -201,13 +203,19 @@ fn fuse(run: &Run, call: &Call, mode: Mode) -> Result<(), Rejected> {
     };
     let Some((fuse, value, limit)) = blown else { return Ok(()) };
     let chain = run.started.path.clone();
-    let names: Vec<&str> = chain.iter().map(AgentName::as_str).collect();
-    let error = format!(
-        "the fuse `{fuse}` allows {limit} (chain: {}); finish the task yourself with what you have",
-        names.join(" > ")
-    );
+    let error = growth::refusal(fuse, limit, &chain);
     let also = vec![Event::FuseBlown { fuse: fuse.into(), value, limit, chain }];
     Err(Rejected { also, ..refused(call, None, &error) })
+}
+
+/// Whether the work would go round.
+fn circle(run: &Run, call: &Call, to: &AgentName) -> Result<(), Rejected> {
+    let Some(lap) = loops::lap(run, to) else { return Ok(()) };
+    let error = format!(
+        "{}; {to} gets no more work from this run: finish the task yourself with what you have",
+        loops::said(&lap)
+    );
+    Err(Rejected { also: vec![loops::event(&lap)], ..refused(call, None, &error) })
 }
 
 fn summary(run: &Run, call: &Call, given: &Value) -> Result<(Summary, MadeBy), Rejected> {

@@ -11,6 +11,7 @@ pub(crate) mod growth;
 pub(crate) mod handoff;
 pub(crate) mod limits;
 pub(crate) mod listing;
+pub(crate) mod loops;
 pub(crate) mod outside;
 pub(crate) mod plan;
 mod rejected;

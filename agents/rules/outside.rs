@@ -4,7 +4,7 @@ use callboard_config::{AgentName, Mode};
 use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
 use serde::Deserialize;
 
-use crate::rules::{answer, asking};
+use crate::rules::{answer, asking, loops};
 use crate::{Draft, Run, Step};
 
 /// Rule: nothing follows the end.
@@ -73,6 +73,7 @@ pub(crate) fn is_redirected(run: &Run) -> Option<Step> {
         artifacts: run.artifacts.clone(),
         reason: "outside: redirected by the caller".into(),
         made_by: MadeBy::Outside,
+        mark: loops::mark(run),
         also: Vec::new(),
         plan: None,
     }))

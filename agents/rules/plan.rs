@@ -35,6 +35,7 @@ pub(crate) fn starts(run: &Run) -> Option<Step> {
         artifacts: Vec::new(),
         reason: format!("plan:{}", step.id),
         made_by: MadeBy::Engine,
+        mark: String::new(),
         also: Vec::new(),
         plan: Some(Declared {
             step: step.id.clone(),

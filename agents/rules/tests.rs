@@ -5,6 +5,7 @@ mod answers;
 mod budgets;
 mod calls;
 mod cast;
+mod circles;
 mod doubt;
 mod failed_handoffs;
 mod handoffs;

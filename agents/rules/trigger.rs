@@ -5,8 +5,10 @@ use callboard_trace::{ArtifactRef, Event, MadeBy, Purpose, Summary};
 use serde_json::Value;
 
 use crate::answer::noted;
+use crate::loops::Blown;
 use crate::rules::handoff::{composed, summary_problem};
-use crate::rules::{answer, asking, budget};
+use crate::rules::loops::ANSWER_OF;
+use crate::rules::{answer, asking, budget, loops};
 use crate::{Draft, Run, Step, words};
 
 /// Times the model is asked for a summary before the engine writes it.
@@ -21,6 +23,9 @@ pub(crate) fn fires(run: &Run) -> Option<Step> {
     let answer = answer::given(run).filter(|_| nothing_handed_on && may_hop)?;
     let next = answer.get("do_next").and_then(Value::as_str).unwrap_or_default();
     let (trigger, edge) = match_of(run, next)?;
+    if let Some(lap) = loops::lap(run, &edge.to) {
+        return Some(goes_round(run, &lap));
+    }
     if budget::lands(run) && !budget::is_its_own(run) {
         return Some(Step::End(budget::stopped(run)));
     }
@@ -48,6 +53,12 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
     Some(handed_on(run, edge, trigger, summary, made_by))
 }
 
+/// There is no model to be told: it is written down, and the run ends with what it has.
+fn goes_round(run: &Run, lap: &Blown) -> Step {
+    let is_told = run.loops.blown.as_ref().is_some_and(|it| it.chain == lap.chain);
+    if is_told { loops::stopped(run, lap) } else { Step::Record(loops::event(lap)) }
+}
+
 fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: MadeBy) -> Step {
     let (artifacts, also) = with_its_answer(run);
     Step::HandOff(Draft {
@@ -60,6 +71,7 @@ fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: M
         artifacts,
         reason: format!("trigger:{trigger}"),
         made_by,
+        mark: loops::mark(run),
         also,
         plan: None,
     })
@@ -69,7 +81,7 @@ fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: M
 fn with_its_answer(run: &Run) -> (Vec<ArtifactRef>, Vec<Event>) {
     let mut artifacts = run.artifacts.clone();
     let Some(answer) = &run.kept else { return (artifacts, Vec::new()) };
-    let (event, artifact) = noted("notes", &format!("answer of {}", run.name()), answer.clone());
+    let (event, artifact) = noted("notes", &format!("{ANSWER_OF} {}", run.name()), answer.clone());
     artifacts.push(ArtifactRef { why: "the whole answer so far".into(), ..artifact });
     (artifacts, vec![event])
 }

@@ -20,7 +20,7 @@ enum End {
     Answers,
     /// It ends, after so many requests in that place.
     Fails(Stop, FailureCode, usize),
-    /// A bound ends it, after so many requests in all.
+    /// A bound ends it, after so many requests in that place.
     Stops(Stop, usize),
     /// It rests for longer than a test can wait.
     Parks,
@@ -115,7 +115,7 @@ const FAULTS: &[Fault] = &[
         |_| Act::call("explode", json!({})),
         Fails(Stop::Error, BadReply, 3),
     ),
-    always("F33 the same for ever", |_| Act::call("team_status", json!({})), Stops(Stop::Turns, 9)),
+    always("F33 the same for ever", |_| Act::call("team_status", json!({})), Stops(Stop::Loop, 3)),
 ];
 
 fn too_long() -> Act {
@@ -252,7 +252,7 @@ fn fits(cell: &Cell, view: &RunView, records: &[Record], asked: usize) -> Result
         Recovers(more) => (State::Completed, 3 + more, 2),
         Answers => (State::Completed, place + 1, place),
         Fails(_, _, times) => (State::Failed, place + times, place),
-        Stops(_, requests) => (State::Failed, requests, place),
+        Stops(_, times) => (State::Failed, place + times, place),
         Parks => (State::Queued, place + 1, place),
     };
     let (mut noted, mut attempts) = (Vec::new(), HashMap::<u32, u32>::new());

@@ -45,6 +45,13 @@ impl Stage {
         stage
     }
 
+    /// The team's limits are these.
+    pub(crate) fn limit(&self, limits: &str) {
+        let path = self.team().join("team.yaml");
+        let team = std::fs::read_to_string(path).expect("a team");
+        self.write("team.yaml", &format!("{team}limits: {{{limits}}}\n"));
+    }
+
     /// The usual team on an OpenAI-compatible endpoint.
     pub(crate) fn at(base_url: &str, more: &str) -> Stage {
         let stage = Stage::bare();

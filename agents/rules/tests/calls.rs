@@ -135,7 +135,9 @@ fn a_model_may_name_the_calls_of_each_turn_alike() {
     let mut play = Play::new();
     play.go();
     for turn in 1..=3 {
-        let lines = play.wants(vec![pass("call_0", "delegate", "tester")]).go();
+        let mut call = pass("call_0", "delegate", "tester");
+        call.arguments.as_mut().expect("an object")["task"] = json!(format!("part {turn}"));
+        let lines = play.wants(vec![call]).go();
         assert!(lines[0].starts_with("delegated to tester"), "turn {turn}: {lines:?}");
         let lines = play.child_ends(turn, super::cast::done("so")).go();
         assert!(lines[0].contains("returned"), "turn {turn}: {lines:?}");
@@ -180,9 +182,10 @@ fn one_usable_call_in_between_starts_the_count_anew() {
 fn a_tool_that_keeps_failing_is_bounded_by_the_turns_alone() {
     let mut play = Play::with(|it| it.fuses.turns = 6);
     play.go();
-    for _ in 0..6 {
+    for turn in 0..6 {
         assert!(play.run.end.is_none());
-        play.wants(vec![call("r", "read", json!({"uri": "a_1"}))]).go();
+        let uri = format!("a_{turn}");
+        play.wants(vec![call("r", "read", json!({ "uri": uri }))]).go();
         play.returns("r", false, json!({"error": "nothing is called a_1"})).go();
     }
     let lines = play.says("").go();

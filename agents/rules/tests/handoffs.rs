@@ -200,7 +200,7 @@ fn fan_out_counts_every_child_a_run_ever_had() {
         tried(&mut play, pass("c", "delegate", "tester")).expect("it is made");
         play.child_ends(nth, done("so")).go();
     }
-    let said = error(tried(&mut play, pass("c", "delegate", "tester")));
+    let said = error(tried(&mut play, pass("c", "delegate", "reviewer")));
     assert!(said.starts_with("the fuse `fan_out` allows 2"), "{said}");
     let blown = play.records.iter().any(|it| matches!(it.event, Event::FuseBlown { value: 3, .. }));
     assert!(blown, "it is recorded");

@@ -52,7 +52,7 @@ fn handed(step: &str, draft: Draft) -> Handoff {
         reason: draft.reason,
         made_by: draft.made_by,
         step: Some(step.to_string()),
-        mark: String::new(),
+        mark: draft.mark,
     }
 }
 

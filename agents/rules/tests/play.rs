@@ -160,7 +160,7 @@ impl Play {
             reason: draft.reason,
             made_by: draft.made_by,
             step: draft.plan.map(|it| it.step),
-            mark: String::new(),
+            mark: draft.mark,
         })));
     }
 
