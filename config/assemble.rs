@@ -62,8 +62,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let ceiling = member::ceiling(written.permissions.clone());
     let (embed, small) = (models.embed(), models.small());
     let route = written_policy::route(written.route.as_ref(), small.is_some(), &sink);
-    let (turns, run) = (written.limits.turns, written.budgets.run);
-    let ground = Ground { models, turns, run, ceiling: ceiling.clone() };
+    let ground = Ground::of(models, &written, ceiling.clone());
 
     let agents_sink = Sink::default();
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);

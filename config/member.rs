@@ -13,6 +13,7 @@ use crate::team::{Agent, AgentName, Kind};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget;
 use crate::written_edge::WrittenEdge;
+use crate::written_team::WrittenTeam;
 use crate::yaml::Node;
 
 /// Characters of a description, and of its first sentence.
@@ -46,6 +47,18 @@ pub(crate) struct Member {
     pub(crate) triggers: Vec<At<String>>,
     /// `mcpServers`, as it is written.
     pub(crate) servers: Option<Node>,
+}
+
+impl Ground {
+    /// As the team's file has it.
+    pub(crate) fn of(
+        models: Models,
+        written: &WrittenTeam,
+        ceiling: BTreeMap<Act, Verdict>,
+    ) -> Ground {
+        let (turns, run) = (written.limits.turns, written.budgets.run);
+        Ground { models, turns, run, ceiling }
+    }
 }
 
 impl Member {

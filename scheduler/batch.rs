@@ -1,8 +1,7 @@
 //! One write in the making: the records of a step, the children it starts, whom it tells.
 
-use callboard_agents::{
-    Afford, Asked, Draft, Prepared, Run, Step, affords, declined, prepare_model, prepare_tool,
-};
+use callboard_agents::limits::{Afford, affords};
+use callboard_agents::{Asked, Draft, Prepared, Run, Step, declined, prepare_model, prepare_tool};
 use callboard_store::NewRun;
 use callboard_trace::{
     Action, Control, EndState, Event, Fact, Failure, FailureCode, Finished, RunId, StepBegun, Stop,

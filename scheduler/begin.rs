@@ -38,12 +38,7 @@ pub(crate) fn root(
         trace: trace.clone(),
         parent_span,
     };
-    // Each task of a plan is one that the team's limits speak of.
-    let usual = team.budgets.task.times(ask.tasks.max(1));
-    let purses = vec![Purse {
-        node: format!("task/{run}"),
-        caps: ask.budget.map_or(usual, |it| usual.within(it)),
-    }];
+    let purses = vec![purse(team, ask, &run)];
     let started = Started {
         agent: agent.clone(),
         task: ask.task.clone(),
@@ -165,6 +160,14 @@ pub(crate) fn child(
         queue_cap: team.limits.queue,
     };
     (new, handoff)
+}
+
+/// What a task may spend with all its runs. Each task of a plan is one that the team's limits
+/// speak of.
+fn purse(team: &Team, ask: &Ask, run: &RunId) -> Purse {
+    let usual = team.budgets.task.times(ask.tasks.max(1));
+    let caps = ask.budget.map_or(usual, |it| usual.within(it));
+    Purse { node: format!("task/{run}"), caps }
 }
 
 /// What one run of an agent may spend: its own limits or the team's, and no more than all above it.

@@ -1,6 +1,7 @@
 //! How a step begins: it asks its gates, and what they answer decides what becomes of the run.
 
-use callboard_agents::{Asked, Prepared, Run, creation_refused};
+use callboard_agents::limits::creation_refused;
+use callboard_agents::{Asked, Prepared, Run};
 use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Take, Wait};
 use callboard_store::{Advance, Next, StoreError};
 use callboard_trace::{Event, Fact, FailureCode, MadeBy, Purpose, Stop, Trouble, Work};

@@ -1,6 +1,7 @@
 //! What a run's priority is made of when it begins.
 
-use callboard_agents::{Declared, Lexicon, overlap};
+use callboard_agents::Declared;
+use callboard_agents::concepts::{Lexicon, overlap};
 use callboard_config::{Agent, Team};
 use callboard_trace::Started;
 use callboard_trace::rank::{Points, WAITERS_MAX};

@@ -1,6 +1,7 @@
 //! The budgets above a run: what a step sets aside there, and when a share of one is used.
 
-use callboard_agents::{Alert, LEAST_OUTPUT, Run, alert, kept_back};
+use callboard_agents::Run;
+use callboard_agents::limits::{Alert, LEAST_OUTPUT, alert, kept_back};
 use callboard_config::Team;
 use callboard_config::budget::Caps;
 use callboard_store::gates::{Amounts, Charge, DIMENSIONS, Poor, Spent};

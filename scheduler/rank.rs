@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_agents::Lexicon;
+use callboard_agents::concepts::Lexicon;
 use callboard_agents::model::{Fault, Reply, Request};
 use callboard_config::{Model, Team};
 use callboard_store::StoreError;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use callboard_agents::overlap;
+use callboard_agents::concepts::overlap;
 use callboard_config::policy::Ranking;
 use callboard_trace::rank::Ranked;
 use callboard_trace::{Event, Record};

@@ -155,7 +155,8 @@ impl Gauge {
 
     /// Writes it down.
     pub(crate) fn keep(&self, tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO gauge(name, level, at, capacity, refill, width, used, shut, fails, opened, probe, mode)
+        let sql = "INSERT INTO gauge(name, level, at, capacity, refill, width, used, shut, fails, opened,
+              probe, mode)
             VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT(name) DO UPDATE SET level = $2, at = $3, capacity = $4, refill = $5, width = $6,
               used = $7, shut = $8, fails = $9, opened = $10, probe = $11, mode = $12";

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use callboard_agents::{Lexicon, overlap};
+use callboard_agents::concepts::{Lexicon, overlap};
 use callboard_config::policy::Ranking;
 
 /// Pairs of `tests/data`, one a line.

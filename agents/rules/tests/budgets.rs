@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::cast::{call, pass, summary};
 use super::play::Play;
-use crate::Alert;
+use crate::alert::Alert;
 use crate::rules::budget::lands;
 use crate::run::Said;
 

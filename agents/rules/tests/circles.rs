@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::cast::{call, done, edge, failed, name, pass};
 use super::play::Play;
+use crate::limits::creation_refused;
 use crate::rules::loops;
-use crate::{Step, creation_refused, next};
+use crate::{Step, next};
 
 /// The coder at the end of that path; every mark on it says what the coder would say now.
 fn along(path: &str, same: bool) -> Play {
