@@ -7,7 +7,7 @@ use callboard_trace::{
 };
 use serde_json::{Value, json};
 
-use crate::loops::{self, Blown};
+use crate::loops::Blown;
 use crate::plan::Plan;
 use crate::rules::listing;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
@@ -270,32 +270,6 @@ impl Run {
             at -= 1;
         }
         self.dialogue.insert(at, Said::Tool { call: call.to_string(), result: result.clone() });
-    }
-
-    /// A note that was taken counts as done, and a call that came too often as told.
-    fn count(&mut self, call: &str, ok: bool, result: &Value) {
-        let is_begun = self.tools.iter().any(|it| it.call.id == call)
-            || self.children.iter().any(|it| it.handoff.call.as_deref() == Some(call));
-        let Some(key) = self.key_of(Some(call)).filter(|_| !is_begun) else { return };
-        if ok {
-            self.loops.did(&key);
-        } else if result.get("repeated").is_some() {
-            self.loops.told(&key, self.turns);
-        }
-    }
-
-    fn key_of(&self, call: Option<&str>) -> Option<String> {
-        self.calls.iter().find(|it| Some(it.id.as_str()) == call).and_then(same::call)
-    }
-
-    fn blew(&mut self, blown: Blown) {
-        self.tally.bad_turns = 0;
-        match blown.fuse.as_str() {
-            loops::LOOP | loops::LAPS | loops::CALLS | loops::CALLS_ALL | loops::REPLIES => {
-                self.loops.blew(blown, self.turns);
-            }
-            _ => self.tally.refused_creations += 1,
-        }
     }
 
     /// Where a call stands in the reply that made it.

@@ -8,6 +8,7 @@ mod alert;
 mod answer;
 mod budget;
 pub mod concepts;
+mod counts;
 mod fold;
 mod gathered;
 pub mod limits;
