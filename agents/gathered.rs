@@ -3,6 +3,7 @@
 use callboard_trace::{EndState, FailureCode, Finished, Missing, Stop, Trouble};
 use serde_json::{Map, Value, json};
 
+use crate::advice::advice;
 use crate::plan::{Counts, Place, Plan, RESULTS_MAX, Standing};
 use crate::words;
 
@@ -131,13 +132,22 @@ fn missing(plan: &Plan) -> Vec<Missing> {
     lacking.take(MISSING_MAX).map(told).collect()
 }
 
+/// What to do about the first steps that came to nothing, by their causes; and that a person may
+/// give what any step that is missing should have given.
 fn recommendations(plan: &Plan) -> Vec<String> {
-    let bad = plan.places().iter().filter(|it| is_bad(it));
+    let is_lacking = |it: &&Place| is_bad(it) || is_cut_off(it) || it.standing == Standing::LeftOut;
     let told = |place: &Place| {
-        let hint = place.trouble.as_ref().map(|it| it.hint.as_str()).filter(|it| !it.is_empty());
-        format!("{}: {}", place.step.id, hint.unwrap_or("give the task again, to another agent"))
+        let trouble = place.trouble.as_deref();
+        let hint = trouble.map(|it| it.hint.clone()).filter(|it| !it.is_empty());
+        let what = trouble.and_then(advice).or(hint);
+        let again = || "give the task again, to another agent".to_string();
+        format!("{}: {}", place.step.id, what.unwrap_or_else(again))
     };
-    bad.take(NAMED).map(told).collect()
+    let bad = plan.places().iter().filter(|it| is_bad(it)).take(NAMED).map(told);
+    let names: Vec<&str> =
+        plan.places().iter().filter(is_lacking).take(NAMED).map(|it| &*it.step.id).collect();
+    let person = format!("a person may give what is missing: {}", names.join(", "));
+    bad.chain((!names.is_empty()).then_some(person)).collect()
 }
 
 fn trouble(plan: &Plan, bad: usize, left_out: usize) -> Trouble {

@@ -3,6 +3,7 @@
 //! `Run` and `next` never wait and never do IO; `perform` does the IO of one step. Nothing here
 //! starts another agent: it can only say so.
 
+mod advice;
 mod afford;
 mod alert;
 mod answer;

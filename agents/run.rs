@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use callboard_config::{AgentName, Kind};
 use callboard_trace::{
-    ArtifactRef, Call, EndState, Failure, Finished, Handoff, ModelReplied, Purpose, RunId, Spend,
-    Started, Stop, Totals, Trouble, Waiting,
+    ArtifactRef, Call, EndState, Failure, Finished, Handoff, Missing, ModelReplied, Purpose, RunId,
+    Spend, Started, Stop, Totals, Trouble, Waiting,
 };
 use serde_json::Value;
 
+use crate::advice::advice;
 use crate::alert::Alert;
 use crate::gathered::gathered;
 use crate::loops::Loops;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
+use crate::words;
 
 /// A run. `apply` is the only way it changes.
 #[derive(Clone, Debug)]
@@ -259,18 +261,27 @@ impl Run {
             .find(|it| !it.settled && it.handoff.mode == callboard_config::Mode::Transfer)
     }
 
-    /// An end before the answer: partial if there is something to keep, else failed.
+    /// An end before the answer: partial if there is something to keep, else failed; with what to
+    /// do about it.
     pub fn stopped(&self, stop: Stop, trouble: Trouble) -> Finished {
+        let advice = advice(&trouble);
         if let Some(plan) = &self.plan {
-            return Finished { stop, error: Some(trouble), ..gathered(plan) };
+            let mut end = gathered(plan);
+            end.recommendations.splice(0..0, advice);
+            return Finished { stop, error: Some(trouble), ..end };
         }
-        let state = if self.kept.is_some() { EndState::Partial } else { EndState::Failed };
+        let is_part = self.kept.is_some();
+        let rest = || Missing {
+            agent: self.name().clone(),
+            error: trouble.message.clone(),
+            impact: format!("not done to the end: {}", words::cut(&self.started.task, 200)),
+        };
         Finished {
-            state,
+            state: if is_part { EndState::Partial } else { EndState::Failed },
             stop,
             answer: self.kept.clone(),
-            missing: Vec::new(),
-            recommendations: Vec::new(),
+            missing: is_part.then(rest).into_iter().collect(),
+            recommendations: advice.into_iter().collect(),
             error: Some(trouble),
         }
     }

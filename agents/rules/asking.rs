@@ -35,7 +35,9 @@ pub(crate) fn failed(run: &Run) -> Option<Step> {
         let (step, purpose) = (asking.step, asking.purpose.clone());
         Some(Step::Ask(Asked { step, attempt, purpose, model, not_before }))
     };
-    let has_tries = asking.attempts < fuses.attempts && asking.rate_limited < fuses.rate_limited;
+    let is_shut = failure.code == FailureCode::BreakerOpen;
+    let has_tries =
+        !is_shut && asking.attempts < fuses.attempts && asking.rate_limited < fuses.rate_limited;
     if is_cut_off(failure.code) || (failure.retryable && has_tries) {
         return again(asking.model, failure.retry_at.map(|it| it.min(run.started.deadline)));
     }
@@ -62,8 +64,9 @@ fn give_up(run: &Run, asking: &Asking) -> Step {
     let said = failure.map_or("no reply", |it| it.message.as_str());
     let tries = asking.begun;
     let message = if tries > 1 { format!("{said} ({tries} attempts)") } else { said.to_string() };
+    let stop = if code == FailureCode::BreakerOpen { Stop::Breaker } else { Stop::Error };
     Step::End(run.stopped(
-        Stop::Error,
+        stop,
         Trouble {
             code,
             message,
@@ -87,10 +90,12 @@ fn hint(code: FailureCode) -> &'static str {
         FailureCode::BadRequest => {
             "check the model's name and the provider's settings in team.yaml"
         }
+        FailureCode::BreakerOpen => {
+            "`retry` when its time is over, or give the model a `fallback` in team.yaml"
+        }
         FailureCode::BadReply => "the endpoint does not speak the chat completions protocol well",
         FailureCode::ToolFailed
         | FailureCode::ToolUnavailable
-        | FailureCode::BreakerOpen
         | FailureCode::HandoffFailed
         | FailureCode::Refused
         | FailureCode::CheckBlocked

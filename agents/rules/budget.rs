@@ -73,16 +73,13 @@ pub(super) fn is_its_own(run: &Run) -> bool {
 /// The end that a budget brings, with what there is and what to add.
 pub(super) fn stopped(run: &Run) -> Finished {
     let Some(alert) = nearest_its_end(run) else { unreachable!("a budget is at its end") };
-    let hint = way_out(run, alert);
     let trouble = Trouble {
         code: FailureCode::Budget,
         message: format!("the budget is at its end: {}", alert.said()),
         retryable: false,
-        hint: hint.clone(),
+        hint: way_out(run, alert),
     };
-    let mut end = run.stopped(Stop::Budget, trouble);
-    end.recommendations.insert(0, hint);
-    end
+    run.stopped(Stop::Budget, trouble)
 }
 
 /// Of the budgets at their end the one that is furthest.

@@ -144,6 +144,37 @@ fn confidence_is_what_was_brought_in_of_all_the_weight() {
 }
 
 #[test]
+fn of_three_analysts_two_are_a_part_that_says_what_it_lacks() {
+    let mut run = plan(&[("north", &[]), ("south", &[]), ("east", &[])]);
+    assert_eq!(begun(&mut run).len(), 3);
+    let mut late = failed("no end within 600 s (3 attempts)");
+    late.error = late.error.map(|it| callboard_trace::Trouble {
+        code: FailureCode::Timeout,
+        hint: "raise the provider's `timeout_s`, or use a faster model".into(),
+        ..it
+    });
+    ends(&mut run, "east", late);
+    assert!(matches!(next(&run), Step::Wait(Some(_))), "the others are let work");
+    assert_eq!(run.open_children().len(), 2);
+    for id in ["north", "south"] {
+        ends(&mut run, id, Finished::done(json!({"summary": id, "confidence": 0.9})));
+    }
+    let end = end_of(&run);
+    assert_eq!((end.state, end.confidence()), (EndState::Partial, Some(0.6)));
+    let results = &end.answer.as_ref().expect("an answer")["results"];
+    assert_eq!(
+        (&results["north"]["result"], &results["south"]["result"]),
+        (&json!("north"), &json!("south"))
+    );
+    assert_eq!(end.missing.len(), 1);
+    assert_eq!(end.missing[0].error, "no end within 600 s (3 attempts)");
+    assert_eq!(end.missing[0].impact, "task east is not done: do east");
+    let longer =
+        "east: retry with a longer limit: raise the provider's `timeout_s`, or use a faster model";
+    assert_eq!(end.recommendations, [longer, "a person may give what is missing: east"]);
+}
+
+#[test]
 fn a_step_whose_agent_is_gone_fails_alone() {
     let mut run = plan(&[("a", &[]), ("b", &["a"]), ("c", &[])]);
     let change = json!({"step": "a", "failed": "coder is no longer in the team"});

@@ -147,3 +147,38 @@ fn what_it_had_is_kept_when_the_model_is_given_up() {
     assert_eq!(play.end().state, EndState::Partial);
     assert_eq!(play.trouble(), (BadRequest, "it failed"));
 }
+
+#[test]
+fn behind_an_open_breaker_the_next_model_is_asked_and_then_it_is_given_up() {
+    let shut = (FailureCode::BreakerOpen, true);
+    let (lines, _) = after(Play::new(), &[shut]);
+    assert_eq!(lines, [format!("{BIG} (attempt 2)").as_str(), "waits"]);
+    let (lines, play) = after(alone(), &[shut]);
+    assert_eq!(lines, ["ended failed (breaker): it failed"]);
+    let end = play.end();
+    assert_eq!((end.stop, play.trouble().0), (Stop::Breaker, FailureCode::BreakerOpen));
+    let hint = &end.error.as_ref().expect("trouble").hint;
+    assert!(hint.contains("`retry`") && hint.contains("`fallback`"), "{hint}");
+    assert_eq!(end.recommendations, [format!("retry when the breaker has had its time: {hint}")]);
+}
+
+#[test]
+fn a_part_says_what_it_lacks_and_what_to_do_by_the_cause() {
+    for (code, advice) in [
+        (Timeout, Some("retry with a longer limit: ")),
+        (FailureCode::BreakerOpen, Some("retry when the breaker has had its time: ")),
+        (FailureCode::Refused, Some("have a person decide: ")),
+        (BadRequest, None),
+    ] {
+        let mut play = alone();
+        play.go();
+        play.says("{\"summary\": \"half\", \"confidence\": 0.5, \"verdict\": \"maybe\"}").go();
+        assert_eq!(play.fails(code, false, None).go()[0].split(' ').nth(1), Some("partial"));
+        let end = play.end();
+        assert_eq!(end.missing[0].impact, "not done to the end: write a parser");
+        assert_eq!((end.missing.len(), end.missing[0].error.as_str()), (1, "it failed"));
+        assert_eq!(end.recommendations.len(), usize::from(advice.is_some()), "{code:?}");
+        let is_it = |it: &String| advice.is_some_and(|advice| it.starts_with(advice));
+        assert!(end.recommendations.iter().all(is_it), "{:?}", end.recommendations);
+    }
+}
