@@ -31,6 +31,7 @@ pub(crate) async fn watch_load(house: Arc<House>) {
             }
         }
         tokio::select! {
+            biased;
             () = house.stopping.cancelled() => return,
             () = house.admission.more(), if throttle.is_none() => (),
             () = tokio::time::sleep(LOOK), if throttle.is_some() => (),

@@ -1,6 +1,6 @@
 //! One run driven by one lease: fold, ask what is next, write it down, perform it, again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
         wheel,
         seen: 0,
         inside: JoinSet::new(),
-        held: HashMap::new(),
+        held: BTreeMap::new(),
         gives: Vec::new(),
         told: Spend::default(),
         stepped: false,
@@ -64,7 +64,7 @@ pub(crate) struct Drive {
     /// Steps being performed.
     inside: JoinSet<(u32, Outcome)>,
     /// What they hold.
-    pub(crate) held: HashMap<u32, Vec<Take>>,
+    pub(crate) held: BTreeMap<u32, Vec<Take>>,
     /// What is given back with the next write.
     pub(crate) gives: Vec<Give>,
     /// What the run had spent when it was written last.
