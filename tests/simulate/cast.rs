@@ -10,12 +10,17 @@ use crate::scene::Weather;
 const TEAM: &str = "team: stage
 entry: lead
 providers:
-  one: {base_url: \"http://127.0.0.1:9/v1\"}
+  one: {base_url: \"http://127.0.0.1:9/v1\", concurrency: 2, breaker: {failures: 5, reset_s: 5}}
   two: {base_url: \"http://127.0.0.1:9/v1\"}
 models:
   default: {provider: one, model: first, fallback: [spare]}
   spare: two/second
 limits: {depth: 2, hops: 3, fan_out: 3, turns: 6, rate_limited: 4, parallel_calls: 3, deadline_s: 900}
+budgets:
+  run: {tokens: 60000}
+  task: {tokens: 200000, model_calls: 60}
+resources:
+  bank: {capacity: 4, refill_per_s: 0.5, concurrency: 2}
 mcpServers:
   bank: {type: http, url: \"http://127.0.0.1:9/mcp\"}
 ";
@@ -35,6 +40,11 @@ const AGENTS: &[(&str, &str)] = &[
     ("clerk", "mcpServers: [bank]\nhandoffs: [tester, boss]\n"),
     ("boss", "kind: human\nchoices: [\"yes\", \"no\"]\n"),
 ];
+
+/// Steps that may be in progress at once at what is shared, as the team has it.
+pub(crate) const WIDTHS: [(&str, usize); 2] = [("first", 2), ("bank", 2)];
+/// What the bucket of the bank holds, and what comes back to it in a second.
+pub(crate) const BUCKET: (f64, f64) = (4.0, 0.5);
 
 /// Those that tasks are given to.
 pub(crate) const NAMES: [&str; 6] = ["lead", "coder", "tester", "clerk", "clerk", "boss"];

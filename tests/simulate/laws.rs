@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_agents::{Run, Step, next};
 use callboard_config::Mode;
+use callboard_config::budget::Caps;
 use callboard_store::RunState;
 use callboard_trace::{
     Action, EndState, Event, Finished, Handoff, PlanStep, Record, RunId, Started, Work,
 };
 use serde_json::Value;
 
+use crate::cast::BUCKET;
 use crate::history::History;
 use crate::scene::inside;
 
@@ -40,6 +42,8 @@ pub(crate) async fn look(history: &History) {
     }
     wrong.extend(promises(history, &all));
     wrong.extend(payments(history, &all));
+    wrong.extend(bucket(history));
+    wrong.extend(ledger(history, &all).await);
     wrong.extend(index(history, &all).await);
     for it in wrong {
         history.scene.wrong(it);
@@ -326,6 +330,59 @@ fn payments(history: &History, all: &Ways<'_>) -> Vec<String> {
             wrong.push(format!(
                 "{token} was paid {n_paid} times, and a person said so {n_said} times"
             ));
+        }
+    }
+    wrong
+}
+
+/// The bank is never used faster than its bucket fills.
+fn bucket(history: &History) -> Vec<String> {
+    if history.scene.weather.jumps {
+        return vec![];
+    }
+    let is_use = |it: &&Record| {
+        let Event::StepBegun(it) = &it.event else { return false };
+        matches!(&it.work, Work::Tool { server: Some(_), tool, .. } if tool.ends_with("pay") || tool.ends_with("look"))
+    };
+    let mut times: Vec<i64> = history.records.iter().filter(is_use).map(|it| it.at).collect();
+    times.sort_unstable();
+    let mut wrong = Vec::new();
+    for (from, first) in times.iter().enumerate() {
+        for (to, last) in times.iter().enumerate().skip(from) {
+            let (used, most) =
+                ((to - from + 1) as f64, BUCKET.0 + (last - first) as f64 / 1e6 * BUCKET.1);
+            if used > most + 0.01 {
+                wrong.push(format!("the bank was used {used} times where {most:.2} were there"));
+            }
+        }
+    }
+    wrong
+}
+
+/// What a budget above its runs stands at is what their records add up to, and within its limits.
+async fn ledger(history: &History, all: &Ways<'_>) -> Vec<String> {
+    let mut purses: BTreeMap<String, (Caps, [u64; 6])> = BTreeMap::new();
+    for way in all.values() {
+        let records: Vec<Record> = way.iter().map(|it| it.1.clone()).collect();
+        let Some(run) = Run::fold(&records) else { continue };
+        let it = run.spent;
+        let spent = [it.tokens, it.micro_usd, it.ms, it.model_calls, it.tool_calls, it.documents];
+        for purse in &run.started.purses {
+            let found = purses.entry(purse.node.clone()).or_insert((purse.caps, [0; 6]));
+            found.1.iter_mut().zip(spent).for_each(|(all, it)| *all += it);
+        }
+    }
+    let mut wrong = Vec::new();
+    for (node, (caps, spent)) in purses {
+        let kept = history.observer.spent(&node).await.expect("the observer reads");
+        let bounds = [caps.tokens, caps.model_calls];
+        for (at, bound) in [0, 3].into_iter().zip(bounds) {
+            let (kept, spent) = (kept[at], i64::try_from(spent[at]).unwrap_or(i64::MAX));
+            if bound.is_some() && kept != spent {
+                wrong.push(format!(
+                    "{node} stands at {kept} by the ledger, and at {spent} by its records"
+                ));
+            }
         }
     }
     wrong

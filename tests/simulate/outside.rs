@@ -56,13 +56,13 @@ impl Outside {
     async fn answers(&self, request: &Request) -> Result<Reply, Fault> {
         self.lives().await;
         let (scene, run) = (&self.scene, RunId::from_text(request.run.clone()));
-        let _performance = scene.performs(&run, &self.body);
+        let _performance = scene.performs(&run, &self.body, &request.model);
         let is_it = |it: &StepBegun| {
             let Work::Model { purpose, .. } = &it.work else { return false };
             it.attempt == request.attempt && *purpose == request.purpose
         };
         self.has_begun(&run, is_it, "a model is asked").await;
-        scene.counts_seats(&self.observer).await;
+        scene.counts(&self.observer).await;
         if scene.percent(scene.weather.faults) {
             return Err(self.stumbles().await);
         }
@@ -90,7 +90,7 @@ impl Outside {
             retry_after,
             ms: 1,
             asked_again: 0,
-            learned: Vec::new(),
+            learned: vec![],
         };
         sleep(scene.ms(5, 2_000)).await;
         match scene.below(20) {
@@ -227,7 +227,7 @@ impl Outside {
             scene.wrong(format!("{tool} is called with a token that nobody has: {given}"));
             return (false, Value::Null);
         };
-        let _performance = scene.performs(&run, &self.body);
+        let _performance = scene.performs(&run, &self.body, "bank");
         if tool == "pay" {
             *inside(&scene.noted).paid.entry(token.clone()).or_default() += 1;
         }
@@ -236,7 +236,7 @@ impl Outside {
             arguments["token"] == *token
         };
         self.has_begun(&run, is_it, "a tool is called").await;
-        scene.counts_seats(&self.observer).await;
+        scene.counts(&self.observer).await;
         sleep(scene.ms(5, 12_000)).await;
         if scene.percent(10) {
             return (false, json!({"error": "the bank is closed"}));
@@ -269,15 +269,6 @@ fn reply(text: String, calls: Vec<Call>, finish: Finish, took: Duration) -> Repl
         raw["tool_calls"] = calls.iter().map(call).collect();
     }
     let usage = Usage { input: 900 + ms, output: 100 + ms / 10, ..Usage::default() };
-    Reply {
-        raw,
-        text,
-        calls,
-        finish,
-        usage,
-        first_token_ms: ms / 2,
-        ms,
-        asked_again: 0,
-        learned: Vec::new(),
-    }
+    let (first_token_ms, asked_again, learned) = (ms / 2, 0, vec![]);
+    Reply { raw, text, calls, finish, usage, first_token_ms, ms, asked_again, learned }
 }

@@ -11,6 +11,7 @@ use callboard_trace::RunId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::cast::WIDTHS;
 use crate::dice::Dice;
 
 /// When every world begins, microseconds since 1970.
@@ -85,8 +86,8 @@ pub(crate) struct Noted {
     pub(crate) paid: BTreeMap<String, u32>,
     /// The run to whose model each token was given.
     pub(crate) tokens: BTreeMap<String, RunId>,
-    /// Performances under way: whose, and at which node.
-    pub(crate) under_way: BTreeMap<u64, (RunId, String)>,
+    /// Performances under way: whose, at which node, and of what.
+    pub(crate) under_way: BTreeMap<u64, (RunId, String, String)>,
     /// Performances so far.
     pub(crate) performed: u64,
 }
@@ -288,29 +289,33 @@ impl Scene {
     }
 
     /// A performance begins; it is over when what this returns is dropped.
-    pub(crate) fn performs(self: &Arc<Self>, run: &RunId, body: &Body) -> Performance {
+    pub(crate) fn performs(self: &Arc<Self>, run: &RunId, body: &Body, of: &str) -> Performance {
         let mut noted = inside(&self.noted);
         noted.performed += 1;
         let number = noted.performed;
-        noted.under_way.insert(number, (run.clone(), body.name.clone()));
+        noted.under_way.insert(number, (run.clone(), body.name.clone(), of.to_owned()));
         Performance { scene: self.clone(), number }
     }
 
-    /// Fails if more runs are at work, each at the node that holds it, than there are seats.
-    pub(crate) async fn counts_seats(&self, observer: &Store) {
-        let seats = self.weather.seats as usize;
-        let under_way: BTreeSet<(RunId, String)> =
-            inside(&self.noted).under_way.values().cloned().collect();
-        if under_way.len() <= seats {
-            return;
-        }
-        let mut taken = 0;
-        for (run, node) in &under_way {
+    /// Fails if more runs are at work, each at the node that holds it, than there are seats; or more
+    /// of their steps at something shared than it takes.
+    pub(crate) async fn counts(&self, observer: &Store) {
+        let under_way: Vec<_> = inside(&self.noted).under_way.values().cloned().collect();
+        let mut held = Vec::new();
+        for (run, node, of) in &under_way {
             let row = observer.row(run).await.expect("the observer reads");
-            taken += usize::from(row.is_some_and(|it| it.node.as_ref() == Some(node)));
+            held.extend(row.filter(|it| it.node.as_ref() == Some(node)).map(|_| (run, of)));
         }
-        if taken > seats {
-            self.wrong(format!("{taken} runs are at work on {seats} seats: {under_way:?}"));
+        let taken: BTreeSet<&RunId> = held.iter().map(|it| it.0).collect();
+        let seats = self.weather.seats as usize;
+        if taken.len() > seats {
+            self.wrong(format!("{} runs are at work on {seats} seats: {held:?}", taken.len()));
+        }
+        for (name, width) in WIDTHS {
+            let n_steps = held.iter().filter(|it| it.1 == name).count();
+            if n_steps > width {
+                self.wrong(format!("{n_steps} steps are at {name}, which takes {width}: {held:?}"));
+            }
         }
     }
 }
