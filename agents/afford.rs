@@ -24,11 +24,13 @@ pub enum Afford {
     Unpriced(Box<Step>),
 }
 
-/// What is kept back of a limit for a last turn: a twentieth, of tokens at least 600, at most half.
+/// What is kept back of a limit for a last turn: a twentieth, of tokens at least 600 and of model
+/// calls at least one, at most half. It needs no tool.
 pub fn kept_back(dimension: &str, cap: u64) -> u64 {
     match dimension {
         "tokens" => (cap / 20).max(600).min(cap / 2),
-        "usd" => (cap / 20).min(cap / 2),
+        "usd" | "seconds" => (cap / 20).min(cap / 2),
+        "model_calls" => (cap / 20).max(1).min(cap / 2),
         _ => 0,
     }
 }

@@ -10,6 +10,11 @@ use crate::run::Run;
 const TASK: &str = "task";
 
 impl Run {
+    /// Whether a budget leaves no more than a last turn. People cost nothing.
+    pub(crate) fn lands(&self) -> bool {
+        !self.is_human() && self.alerts.iter().any(|it| it.pct >= LANDING)
+    }
+
     /// Takes in an alert; of one dimension of one node the last one counts.
     pub(crate) fn alerted(&mut self, event: &Event) {
         let Event::BudgetAlerted { node, dimension, used, limit, pct } = event else { return };

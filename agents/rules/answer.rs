@@ -72,6 +72,14 @@ pub(crate) fn given(run: &Run) -> Option<&Value> {
     run.kept.as_ref()
 }
 
+/// Whether the last reply gave an answer that needs no mending.
+pub(crate) fn stands(run: &Run) -> bool {
+    let Some(reply) = run.reply.as_ref().map(|it| &it.reply) else { return false };
+    let is_whole = reply.finish != Finish::Length || answer::is_whole(&reply.text);
+    let fits = |it| answer::problem(it, &run.started.agent.output).is_none();
+    is_whole && given(run).is_some_and(fits)
+}
+
 /// Whether the last reply was meant as an answer.
 fn answered(run: &Run) -> Option<()> {
     let replied = run.reply.as_ref()?;

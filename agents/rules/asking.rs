@@ -28,7 +28,8 @@ pub(crate) fn is_at_it(run: &Run) -> Option<Step> {
 /// Rule: a failed model step is tried again, then on the next model, then given up.
 pub(crate) fn failed(run: &Run) -> Option<Step> {
     let asking = run.asking.as_ref()?;
-    let failure = asking.failure.as_ref()?;
+    let is_left = run.lands() && asking.purpose != Purpose::Finalise;
+    let failure = asking.failure.as_ref().filter(|_| !is_left)?;
     let fuses = run.started.fuses;
     let attempt = asking.begun + 1;
     let again = |model, not_before| {

@@ -10,7 +10,7 @@ use crate::{Run, Step};
 
 /// Whether only a last turn may be asked for: a budget is at its end. People cost nothing.
 pub(crate) fn lands(run: &Run) -> bool {
-    nearest_its_end(run).is_some()
+    run.lands()
 }
 
 /// Rule: how far the run's own budget is used is told once for each level. What is set aside for
@@ -35,15 +35,17 @@ pub(crate) fn has_crossed(run: &Run) -> Option<Step> {
 
 /// Rule: with nothing left a run ends, unless its answer is there or its work goes to another.
 pub(crate) fn is_spent(run: &Run) -> Option<Step> {
-    nearest_its_end(run).filter(|it| it.pct >= SPENT)?;
+    run.alerts.iter().find(|it| it.pct >= SPENT && !is_for_tools(it) && !run.is_human())?;
     let goes_on = run.is_busy() || has_its_answer(run) || is_handing_on(run);
     (!goes_on).then(|| Step::End(stopped(run)))
 }
 
-/// Rule: a step that failed is not tried again where only a last turn is left.
+/// Rule: a step that failed is not tried again where only a last turn is left; with an answer there
+/// is no need of that one either.
 pub(crate) fn a_failed_step_is_left(run: &Run) -> Option<Step> {
     let asking = run.asking.as_ref().filter(|it| it.purpose != Purpose::Finalise)?;
-    (!asking.open && lands(run)).then(|| asking::fresh(run, Purpose::Finalise))
+    let is_left = !asking.open && lands(run) && !has_its_answer(run);
+    is_left.then(|| asking::fresh(run, Purpose::Finalise))
 }
 
 /// Rule: before the last turn no call is taken but a note, which costs nothing, and a handoff to
@@ -82,6 +84,11 @@ pub(super) fn stopped(run: &Run) -> Finished {
     run.stopped(Stop::Budget, trouble)
 }
 
+/// Whether the last turn takes nothing of it: with the last tool call or document there is one.
+fn is_for_tools(alert: &Alert) -> bool {
+    ["tool_calls", "documents"].contains(&alert.dimension.as_str())
+}
+
 /// Of the budgets at their end the one that is furthest.
 fn nearest_its_end(run: &Run) -> Option<&Alert> {
     let at_end = run.alerts.iter().filter(|it| it.pct >= LANDING && !run.is_human());
@@ -90,13 +97,14 @@ fn nearest_its_end(run: &Run) -> Option<&Alert> {
 
 /// Whether the last reply is an answer that stands, with nothing said since.
 fn has_its_answer(run: &Run) -> bool {
-    let fits = |it| crate::answer::problem(it, &run.started.agent.output).is_none();
-    answer::given(run).is_some_and(fits) && run.control.messages.is_empty()
+    answer::stands(run) && run.control.messages.is_empty()
 }
 
 /// Whether the last reply passes the work on, which costs this run nothing more.
 fn is_handing_on(run: &Run) -> bool {
-    let is_summary = |it: &crate::run::Replied| matches!(it.purpose, Purpose::Summarise { .. });
+    let is_summary = |it: &crate::run::Replied| {
+        matches!(it.purpose, Purpose::Summarise { .. }) && it.reply.calls.is_empty()
+    };
     let is_handoff = |it: &Call| toolbox::kind(&it.tool) == Some(Kind::HandOff);
     let hands_on = run.reply.as_ref().is_some_and(is_summary) || run.calls.iter().any(is_handoff);
     hands_on && is_its_own(run)

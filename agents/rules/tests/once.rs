@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use callboard_trace::{Action, Call, EndState, Event, FailureCode, Finish, StepBegun, Work};
+use callboard_config::budget::{Caps, Price};
+use callboard_trace::{
+    Action, Call, EndState, Event, FailureCode, Finish, Purse, StepBegun, Usage, Work,
+};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use serde_json::{Value, json};
@@ -22,8 +25,8 @@ enum Happens {
     ChildEnds(usize, EndState),
     ChildDeclines(usize),
     Controls(Action, Value),
-    TimePasses(i64),
     Alerts(&'static str, f64),
+    TimePasses(i64),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -63,9 +66,9 @@ fn happens() -> impl Strategy<Value = Happens> {
         8 => ends.prop_map(|(at, state)| Happens::ChildEnds(at, state)),
         2 => (0usize..4).prop_map(Happens::ChildDeclines),
         1 => control(),
+        1 => proptest::sample::select(vec![80.0, 95.0, 100.0])
+            .prop_map(|pct| Happens::Alerts("task", pct)),
         2 => (0..DEADLINE / 40).prop_map(Happens::TimePasses),
-        1 => (proptest::sample::select(&["run", "task"][..]), 80.0..102.0)
-            .prop_map(|(node, pct)| Happens::Alerts(node, pct)),
     ]
 }
 
@@ -100,7 +103,8 @@ fn control() -> impl Strategy<Value = Happens> {
         (Action::FinishNow, Value::Null),
         (Action::Redirect, redirect),
         (Action::SetPriority, json!(5)),
-        (Action::SetBudget, json!({"tokens": 1_000})),
+        (Action::SetBudget, json!({"tokens": 60_000, "tool_calls": 9, "model_calls": 9})),
+        (Action::SetBudget, json!({"node": "task", "tokens": 60_000})),
         (Action::Cancel, Value::Null),
     ];
     proptest::sample::select(all).prop_map(|(action, value)| Happens::Controls(action, value))
@@ -143,11 +147,16 @@ fn tell(play: &mut Play, what: Happens, alike: bool) {
         Happens::Controls(action, value) => {
             play.controls(action, value);
         }
-        Happens::TimePasses(micros) => play.run.now += micros,
         Happens::Alerts(node, pct) => {
-            let (node, dimension) = (node.into(), "tokens".into());
-            play.happens(Event::BudgetAlerted { node, dimension, used: pct, limit: 100.0, pct });
+            play.happens(Event::BudgetAlerted {
+                node: node.into(),
+                dimension: "tokens".into(),
+                used: pct,
+                limit: 100.0,
+                pct,
+            });
         }
+        Happens::TimePasses(micros) => play.run.now += micros,
         Happens::Says(..)
         | Happens::Wants(_)
         | Happens::Fails(..)
@@ -167,6 +176,32 @@ fn check(play: &Play) {
     let folded = Run::fold(&play.records).expect("it begins with a start");
     let now = play.run.now;
     assert_eq!(format!("{:?}", Run { now, ..folded }), format!("{:?}", play.run));
+}
+
+/// Holds at every moment: no call beyond the limits was made.
+fn check_spending(play: &Play) {
+    let (run, caps) = (&play.run, &play.run.started.budget);
+    assert!(caps.tool_calls.is_none_or(|it| run.spent.tool_calls <= it), "{:?}", run.spent);
+    assert!(caps.model_calls.is_none_or(|it| run.spent.model_calls <= it), "{:?}", run.spent);
+}
+
+fn caps() -> impl Strategy<Value = Caps> {
+    use proptest::option::weighted;
+    let all = (
+        weighted(0.3, 0u64..40_000),
+        weighted(0.2, 0u64..20_000),
+        weighted(0.2, 0u64..9),
+        weighted(0.2, 0u64..9),
+        weighted(0.2, 0u64..30),
+    );
+    all.prop_map(|(tokens, micro_usd, model_calls, tool_calls, ms)| Caps {
+        tokens,
+        micro_usd,
+        model_calls,
+        tool_calls,
+        ms,
+        ..Caps::default()
+    })
 }
 
 /// What became of the calls of the last reply.
@@ -241,18 +276,26 @@ proptest! {
         is_handed in any::<bool>(),
         alike in any::<bool>(),
         turns in 0u32..8,
+        budget in caps(),
+        input in 0u64..4_000,
     ) {
         let mut play = Play::with(|it| {
             it.fuses.turns = turns;
+            it.budget = budget;
+            it.purses = vec![Purse { node: "task/r_a".into(), caps: Caps::default() }];
             it.fuses.fan_out = 4;
             it.fuses.parallel_calls = 3;
             it.root_task = "write and test it".into();
             it.handoff = is_handed.then(super::cast::given);
         });
+        play.weighs = true;
+        play.usage = Usage { input, output: input / 10, ..Usage::default() };
+        play.price = Some(Price { input: 1.0, cached_input: 1.0, output: 4.0 });
         play.go();
         for what in story {
             tell(&mut play, what, alike);
             play.go();
+            check_spending(&play);
             if play.run.end.is_some() {
                 break;
             }
@@ -272,4 +315,32 @@ proptest! {
         prop_assert!(play.run.end.is_some(), "{:#?}", play.run);
         check(&play);
     }
+}
+
+#[test]
+fn a_small_count_of_calls_leaves_one_last_turn_too() {
+    for (caps, last_turns) in [
+        (Caps { tool_calls: Some(1), ..Caps::default() }, 1),
+        (Caps { tool_calls: Some(3), ..Caps::default() }, 1),
+        (Caps { model_calls: Some(1), ..Caps::default() }, 0),
+        (Caps { model_calls: Some(2), ..Caps::default() }, 1),
+        (Caps { model_calls: Some(9), ..Caps::default() }, 1),
+    ] {
+        let mut play = Play::with(|it| it.budget = caps);
+        play.weighs = true;
+        let mut lines = play.go();
+        while play.run.tools.is_empty() && play.run.end.is_none() && !is_last(&lines) {
+            let look = vec![call("c", "team_status", json!({}))];
+            play.replies(&format!("look {}", play.records.len()), look, Finish::ToolCalls);
+            lines = play.go();
+            if !play.run.tools.is_empty() {
+                lines = play.returns("c", true, json!({})).go();
+            }
+        }
+        assert_eq!(usize::from(is_last(&lines)), last_turns, "{caps:?}: {lines:?}");
+    }
+}
+
+fn is_last(lines: &[String]) -> bool {
+    lines.iter().any(|it| it.ends_with("for its last turn"))
 }

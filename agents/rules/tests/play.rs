@@ -1,6 +1,7 @@
 //! A run in the making: what happens is told to it, what it does is written down as the scheduler
 //! would write it, in one journal that can be folded again.
 
+use callboard_config::budget::Price;
 use callboard_trace::{
     Action, Call, Control, Event, Failure, FailureCode, Finish, Finished, Handoff, ModelReplied,
     Record, RunId, Started, StepBegun, Totals, Usage, Work, story_line,
@@ -8,7 +9,8 @@ use callboard_trace::{
 use serde_json::{Value, json};
 
 use super::cast::*;
-use crate::{Asked, Draft, Run, Step, next};
+use crate::afford::{Afford, affords};
+use crate::{Asked, Draft, Run, Step, next, prepare_model, prepare_tool};
 
 /// Steps that a run may take without a rest.
 const RESTLESS: usize = 200;
@@ -18,6 +20,12 @@ const RESTLESS: usize = 200;
 pub(super) struct Play {
     pub(super) run: Run,
     pub(super) records: Vec<Record>,
+    /// Whether steps set aside what they may cost, and begin only where the budget bears it.
+    pub(super) weighs: bool,
+    /// What every model costs.
+    pub(super) price: Option<Price>,
+    /// What every reply says that it used.
+    pub(super) usage: Usage,
 }
 
 impl Play {
@@ -31,7 +39,8 @@ impl Play {
         let mut started = started();
         change(&mut started);
         let run = Run::new(RunId::from_text("r_a"), started.clone());
-        let mut play = Play { run, records: Vec::new() };
+        let (records, usage) = (Vec::new(), Usage::default());
+        let mut play = Play { run, records, weighs: false, price: None, usage };
         play.records.push(play.record("local", Event::RunStarted(Box::new(started))));
         play
     }
@@ -107,18 +116,32 @@ impl Play {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Ask(Asked { step, attempt, purpose, model, .. }) => {
-                let named = &self.run.started.agent.models[model];
-                let (provider, model) = (named.provider.clone(), named.model.clone());
-                let (messages, prompt) = (0, String::new());
-                let work = Work::Model { provider, model, purpose, messages, prompt };
-                self.happens(Event::StepBegun(StepBegun::new(step, attempt, work)));
+            Step::Ask(asked) => {
+                let mut prepared = prepare_model(&self.run, &asked, self.price);
+                match affords(&self.run, &prepared) {
+                    Afford::No(alert) if self.weighs => return drop(self.happens(alert)),
+                    Afford::Cut(most) if self.weighs => prepared.cut(most),
+                    Afford::Yes | Afford::Cut(_) | Afford::No(_) | Afford::Unpriced(_) => (),
+                }
+                self.begins(prepared.begun().clone());
             }
             Step::Call { step, attempt, call, repeatable, server } => {
                 let arguments = call.arguments.unwrap_or_default();
-                let (call, tool) = (call.id, call.tool);
-                let work = Work::Tool { call, tool, arguments, repeatable, server };
-                self.happens(Event::StepBegun(StepBegun::new(step, attempt, work)));
+                let (id, tool) = (call.id.clone(), call.tool);
+                let work = Work::Tool { call: id, tool, arguments, repeatable, server };
+                let prepared = prepare_tool(&self.run, StepBegun::new(step, attempt, work));
+                match affords(&self.run, &prepared) {
+                    Afford::No(alert) if self.weighs => {
+                        self.happens(alert);
+                        let (step, call) = (self.run.steps + 1, call.id);
+                        let (result, documents) = (json!({ "error": "no call is left" }), vec![]);
+                        let (ok, ms) = (false, 0);
+                        self.happens(Event::ToolReturned { step, call, ok, result, ms, documents });
+                    }
+                    Afford::Yes | Afford::Cut(_) | Afford::No(_) | Afford::Unpriced(_) => {
+                        self.begins(prepared.begun().clone());
+                    }
+                }
             }
             Step::Answer { call, ok, result, also } => {
                 for event in also {
@@ -140,6 +163,11 @@ impl Play {
             }
             Step::End(_) | Step::Wait(_) => unreachable!("decided by the caller"),
         }
+    }
+
+    fn begins(&mut self, begun: StepBegun) {
+        let free = StepBegun { reserved: callboard_trace::Spend::default(), ..begun.clone() };
+        self.happens(Event::StepBegun(if self.weighs { begun } else { free }));
     }
 
     fn hand_off(&mut self, draft: Draft) {
@@ -193,12 +221,12 @@ impl Play {
             text: text.into(),
             calls,
             finish,
-            usage: Usage::default(),
+            usage: self.usage,
             model: "local/small".into(),
             first_token_ms: 0,
             ms: 0,
             asked_again: 0,
-            micro_usd: None,
+            micro_usd: self.price.map(|it| it.micro_usd(self.usage.input, 0, self.usage.output)),
         })))
     }
 
