@@ -61,7 +61,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let models = Models::build(&written, &providers, outside, &of_models);
     let ceiling = member::ceiling(written.permissions.clone());
     let (embed, small) = (models.embed(), models.small());
-    let route = written_policy::route(written.route.as_ref(), small.is_some(), &sink);
+    let route = written_policy::route(written.route.as_ref(), &sink);
     let ground = Ground::of(models, &written, ceiling.clone());
 
     let agents_sink = Sink::default();

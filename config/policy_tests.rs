@@ -93,7 +93,7 @@ fn order_and_routes_are_read() {
     let team = of_team(&format!(
         "{SMALL}priority: {{unblocking: off, ttl_s: 10m, cosine: 0.9, overlap: 1, \
          synonyms: {{Memo: Article}}}}\n\
-         route: {{mode: team, team: 0.2, fallback: none, judge: model}}\n"
+         route: {{mode: team, team: 0.2, fallback: none, judge: formula}}\n"
     ));
     let wanted = Ranking {
         unblocking: false,
@@ -103,7 +103,7 @@ fn order_and_routes_are_read() {
         synonyms: [("memo".to_owned(), "article".to_owned())].into(),
     };
     assert_eq!(team.ranking, wanted);
-    let wanted = Route { mode: RouteMode::Team, team: 0.2, falls_back: false, judged: true };
+    let wanted = Route { mode: RouteMode::Team, team: 0.2, falls_back: false, judged: false };
     assert_eq!(team.route, wanted);
     let plain = of_team("priority:\nroute: {team: 0.5}\n");
     assert_eq!(
@@ -123,8 +123,8 @@ fn order_and_routes_are_read() {
     team.yaml:1: key `priority.weight` is not known
     team.yaml:2: `route.fallback` cannot be "both"
       help: write one of single, none
-    team.yaml:2: `route.judge` asks a model, and none is named `small`
-      help: write `models: {small: PROVIDER/MODEL}`, or leave it out
+    team.yaml:2: `route.judge` asks a model, which is not offered
+      help: leave it out: the formula measures every task
     team.yaml:2: `route.mode` cannot be "teem"; did you mean "team"?
       help: write one of auto, simple, team
     team.yaml:2: `route.team` must be 0 to 1

@@ -99,16 +99,16 @@ enum Judge {
     Model,
 }
 
-/// Reads `route:`. `has_small` says whether a model could judge.
-pub(crate) fn route(node: Option<&Node>, has_small: bool, sink: &Sink) -> Route {
+/// Reads `route:`. That a model judges is understood, and not offered.
+pub(crate) fn route(node: Option<&Node>, sink: &Sink) -> Route {
     let default = Route::default();
     let Some(node) = node else { return default };
     let fields = Fields::open(node, "route", sink);
     let fallback = fields.choice::<Fallback>("fallback", &["single", "none"]).map(|it| it.value);
     let judge = fields.choice::<Judge>("judge", &["formula", "model"]).map(|it| it.value);
-    if let (Some(Judge::Model), Some(node), false) = (judge, fields.node("judge"), has_small) {
-        let help = "write `models: {small: PROVIDER/MODEL}`, or leave it out";
-        fields.wrong(node, "judge", "asks a model, and none is named `small`", help);
+    if let (Some(Judge::Model), Some(node)) = (judge, fields.node("judge")) {
+        let help = "leave it out: the formula measures every task";
+        fields.wrong(node, "judge", "asks a model, which is not offered", help);
     }
     let route = Route {
         mode: fields

@@ -91,10 +91,18 @@ async fn a_task_that_fits_the_goal_goes_before_one_that_does_not() {
 }
 
 /// A team on a scripted endpoint with one seat, whose model `small` ranks: tasks that speak of a
-/// fire get 950, others 40; more lines of the file say what else.
+/// fire get 950, others 40; `more` names other models.
 fn ranked(endpoint: &Endpoint, more: &str) -> Stage {
-    let team = format!("  small: endpoint/small\nlimits: {{concurrent: 1}}\n{more}");
-    Stage::at(&endpoint.base_url(), &team)
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let (url, models) = (endpoint.base_url(), "default: endpoint/scripted, small: endpoint/small");
+    stage.write(
+        "team.yaml",
+        &format!(
+            "providers:\n  endpoint: {{base_url: \"{url}\"}}\nmodels: {{{models}{more}}}\n\
+             limits: {{concurrent: 1}}\nthrottle: off\n"
+        ),
+    );
+    stage
 }
 
 /// What the endpoint of such a team does: it ranks, embeds, and works slowly.
@@ -192,10 +200,7 @@ async fn what_waits_is_ranked_in_the_background_and_the_score_is_found_again() {
 #[tokio::test]
 async fn with_vectors_the_nearest_counts_whatever_the_words() {
     let endpoint = Endpoint::start(act).await;
-    let stage = ranked(&endpoint, "");
-    let team = stage.team().join("team.yaml");
-    let text = std::fs::read_to_string(&team).expect("the team");
-    stage.write("team.yaml", &text.replace("  small:", "  embed: endpoint/vectors\n  small:"));
+    let stage = ranked(&endpoint, ", embed: endpoint/vectors");
     let node = stage.node().await;
     let desk = node.desk();
     hold(&desk).await;
