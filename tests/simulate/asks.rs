@@ -49,8 +49,6 @@ fn ask(scene: &Scene, task: &str) -> Ask {
         tasks: 1,
         traceparent: None,
         caller: caller(),
-        budget: None,
-        tasks: 1,
     }
 }
 
