@@ -19,7 +19,7 @@ pub enum Afford {
     /// It bears one whose reply has at most so many tokens.
     Cut(u32),
     /// It does not; the record to write.
-    No(Event),
+    No(Box<Event>),
     /// The model has no price, and somebody limits money: the run ends.
     Unpriced(Box<Step>),
 }
@@ -58,7 +58,7 @@ pub fn affords(run: &Run, step: &Prepared) -> Afford {
             return Afford::Cut(room);
         }
     }
-    Afford::No(lacking(budget, dimension, used, is_last))
+    Afford::No(Box::new(lacking(budget, dimension, used, is_last)))
 }
 
 /// The first dimension that a step would take too much of: its name, what is used, what may be.

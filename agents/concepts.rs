@@ -1,5 +1,7 @@
 //! What a task is about, whatever words it was put in: its concepts, and how much two have in common.
 
+pub use crate::words::{overlap as overlap_of, stems as stems_of};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
 

@@ -31,7 +31,7 @@ mod shelf;
 mod spending;
 mod step;
 mod toolbox;
-pub mod words;
+mod words;
 
 pub use answer::{artifact_of, noted};
 pub use next::next;

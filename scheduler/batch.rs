@@ -98,7 +98,7 @@ impl Batch {
                 let work = Work::Tool { call: id, tool, arguments, repeatable, server };
                 let prepared = prepare_tool(run, StepBegun::new(step, attempt, work));
                 if let Afford::No(alert) = affords(run, &prepared) {
-                    self.fact(run, alert);
+                    self.fact(run, *alert);
                     let result = json!({ "error": "the budget has no tool call left" });
                     self.answer(run, call.id, false, result);
                 } else {
@@ -141,7 +141,7 @@ impl Batch {
             Afford::Yes => (),
             Afford::Cut(most) => prepared.cut(most),
             Afford::No(alert) => {
-                self.fact(run, alert);
+                self.fact(run, *alert);
                 return None;
             }
             Afford::Unpriced(end) => {

@@ -96,7 +96,7 @@ impl Drive {
             let taken = std::mem::take(&mut batch);
             let after = match rest {
                 Rest::Gated(pending) => self.begin(&mut run, (taken, &mut batch), *pending).await?,
-                rest => self.write(&mut run, taken, rest).await?,
+                rest @ (Rest::Wait(_) | Rest::Over) => self.write(&mut run, taken, rest).await?,
             };
             let until = match after {
                 After::Gone(is_whole) => {

@@ -42,6 +42,8 @@ pub(crate) struct House {
     pub(crate) clients: Clients,
     /// The rank of the first run in the queue while no seat is free; the largest number otherwise.
     pub(crate) pressing: AtomicI64,
+    /// What became of resources, on its way into the journal.
+    pub(crate) turned: Mutex<Vec<Event>>,
 }
 
 impl House {
@@ -50,19 +52,24 @@ impl House {
         self.pressing.load(Ordering::Relaxed)
     }
 
-    /// Tells the journal what became of what steps share. Beside the way: nothing waits for it.
-    pub(crate) fn tell(self: &Arc<House>, turned: Vec<Event>) {
+    /// Keeps what became of what steps share, for the journal.
+    pub(crate) fn tell(&self, turned: Vec<Event>) {
+        if !turned.is_empty() {
+            self.turned.lock().unwrap_or_else(PoisonError::into_inner).extend(turned);
+        }
+    }
+
+    /// Writes it down. Beside the way: nothing waits for it.
+    pub(crate) async fn write_turned(&self) {
+        let turned =
+            std::mem::take(&mut *self.turned.lock().unwrap_or_else(PoisonError::into_inner));
         if turned.is_empty() {
             return;
         }
-        let house = self.clone();
-        tokio::spawn(async move {
-            let fact = |it| Fact::new(house.node.as_str(), it);
-            let facts = turned.into_iter().map(fact).collect();
-            if let Err(error) = house.store.note(&house.node, facts).await {
-                tracing::debug!(%error, "what became of a resource is not in the journal");
-            }
-        });
+        let facts = turned.into_iter().map(|it| Fact::new(self.node.as_str(), it)).collect();
+        if let Err(error) = self.store.note(&self.node, facts).await {
+            tracing::debug!(%error, "what became of a resource is not in the journal");
+        }
     }
 }
 

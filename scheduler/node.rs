@@ -1,8 +1,8 @@
 //! This process as a node: it claims runs, drives them, beats, and sweeps.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callboard_agents::model::Models;
@@ -146,6 +146,7 @@ impl Node {
         }
         self.house.crew.hands().servers.close();
         write_all(&self.house).await;
+        self.house.write_turned().await;
         let stopped =
             Event::NodeStopped { node: self.house.node.clone(), reason: "asked to stop".into() };
         let fact = Fact::new(self.house.node.as_str(), stopped);
@@ -177,6 +178,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         callers: Callers::default(),
         clients: Clients::default(),
         pressing: AtomicI64::new(i64::MAX),
+        turned: Mutex::default(),
     }
 }
 
@@ -289,6 +291,7 @@ async fn beat(house: Arc<House>) {
 /// Wakes what is due, and takes back what the dead held.
 async fn sweep(house: Arc<House>) {
     loop {
+        house.write_turned().await;
         match house.store.sweep().await {
             Ok(0) => (),
             Ok(_) => house.ready.notify_one(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use callboard_agents::words::{overlap, stems};
+use callboard_agents::concepts::{overlap_of, stems_of};
 use callboard_config::policy::RouteMode;
 use callboard_config::{Agent, AgentName, Kind, Team};
 use callboard_store::NewRun;
@@ -120,10 +120,10 @@ fn complexity(domains: usize, asks: usize, tokens: usize) -> f64 {
 
 /// Agents with a capability of which the task names a word, the best first, then by name.
 fn candidates(team: &Team, task: &str) -> Vec<(AgentName, u32)> {
-    let text = stems(task);
+    let text = stems_of(task);
     let fits = |it: &&Agent| it.publish && it.kind == Kind::Model;
     let of = |it: &Agent| {
-        let n_named = u32::try_from(overlap(&it.capabilities, &text)).unwrap_or(u32::MAX);
+        let n_named = u32::try_from(overlap_of(&it.capabilities, &text)).unwrap_or(u32::MAX);
         (it.name.clone(), n_named)
     };
     let named = team.agents.values().filter(fits).map(of);
@@ -134,11 +134,11 @@ fn candidates(team: &Team, task: &str) -> Vec<(AgentName, u32)> {
 
 /// Domains of capability that the task names: as many agents as it takes to have all of them.
 fn domains(team: &Team, task: &str, candidates: &[(AgentName, u32)]) -> usize {
-    let text: BTreeSet<String> = stems(task).into_iter().collect();
+    let text: BTreeSet<String> = stems_of(task).into_iter().collect();
     let mut whose: BTreeMap<Vec<String>, &AgentName> = BTreeMap::new();
     for (name, _) in candidates {
         let has = team.agents.get(name).map(|it| it.capabilities.as_slice()).unwrap_or_default();
-        for words in has.iter().map(|it| stems(it)) {
+        for words in has.iter().map(|it| stems_of(it)) {
             if words.iter().all(|it| text.contains(it)) {
                 whose.entry(words).or_insert(name);
             }
@@ -158,7 +158,7 @@ fn asks(task: &str) -> usize {
         }
         let clauses = line.split(['.', ',', ';', ':', '!', '?']).flat_map(|it| it.split(" and "));
         for clause in clauses.flat_map(|it| it.split(" then ")) {
-            let words = stems(clause);
+            let words = stems_of(clause);
             let first = words.iter().find(|it| !before.contains(*it));
             n_asks += usize::from(first.is_some_and(|it| verbs.contains(it)));
         }
@@ -167,7 +167,7 @@ fn asks(task: &str) -> usize {
 }
 
 fn words_of(list: &str) -> BTreeSet<String> {
-    stems(list).into_iter().collect()
+    stems_of(list).into_iter().collect()
 }
 
 /// `- this`, `* this`, `• this`, `1. this`, `2) this`.

@@ -64,10 +64,15 @@ async fn a_task_goes_the_way_it_is_complex() {
 
 #[tokio::test]
 async fn one_agent_alone_hands_nothing_on_and_has_few_turns() {
-    let stage = stage(
-        "- {when: {purpose: finalise}, answer: {summary: as far as I got, confidence: 0.3}}\n\
-         - {note: {slot: findings, key: k, text: a thought}}\n",
-    );
+    let last =
+        "- {when: {purpose: finalise}, answer: {summary: as far as I got, confidence: 0.3}}\n";
+    let thinks = |turn| {
+        format!(
+            "- {{when: {{turn: {turn}}}, note: {{slot: findings, key: k, text: thought {turn}}}}}\n"
+        )
+    };
+    let stage =
+        stage(&std::iter::once(last.to_owned()).chain((1..40).map(thinks)).collect::<String>());
     let node = stage.node().await;
     let view = play(&node.desk(), "implement the code").await;
     let begun = records(&node.desk(), &view.run).await;

@@ -38,10 +38,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 
 /// Lines of code of the product: without its tests, blank lines and comments.
-const PRODUCT_LINES_MAX: usize = 35_000;
+const PRODUCT_LINES_MAX: usize = 36_500;
 
 /// The vocabularies of all rooms above them: what a team is made of, and every kind of record.
-const VOCABULARIES: [(&str, usize); 2] = [("config", 35), ("trace", 50)];
+const VOCABULARIES: [(&str, usize); 2] = [("config", 35), ("trace", 54)];
 
 #[test]
 fn rooms_know_only_the_rooms_below() {

@@ -119,7 +119,10 @@ impl Play {
             Step::Ask(asked) => {
                 let mut prepared = prepare_model(&self.run, &asked, self.price);
                 match affords(&self.run, &prepared) {
-                    Afford::No(alert) if self.weighs => return drop(self.happens(alert)),
+                    Afford::No(alert) if self.weighs => {
+                        self.happens(*alert);
+                        return;
+                    }
                     Afford::Cut(most) if self.weighs => prepared.cut(most),
                     Afford::Yes | Afford::Cut(_) | Afford::No(_) | Afford::Unpriced(_) => (),
                 }
@@ -132,7 +135,7 @@ impl Play {
                 let prepared = prepare_tool(&self.run, StepBegun::new(step, attempt, work));
                 match affords(&self.run, &prepared) {
                     Afford::No(alert) if self.weighs => {
-                        self.happens(alert);
+                        self.happens(*alert);
                         let (step, call) = (self.run.steps + 1, call.id);
                         let (result, documents) = (json!({ "error": "no call is left" }), vec![]);
                         let (ok, ms) = (false, 0);
