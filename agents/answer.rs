@@ -34,7 +34,7 @@ pub(crate) fn is_whole(text: &str) -> bool {
 
 /// What keeps an answer from meeting its schema: the first problem with its path.
 pub(crate) fn problem(answer: &Value, schema: &Value) -> Option<String> {
-    let validator = match jsonschema::validator_for(schema) {
+    let validator = match crate::schema::ready(schema) {
         Ok(validator) => validator,
         Err(error) => return Some(format!("the agent's output schema is unusable: {error}")),
     };

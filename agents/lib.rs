@@ -27,6 +27,7 @@ mod retry;
 mod rules;
 mod run;
 mod same;
+mod schema;
 mod shelf;
 mod spending;
 mod step;
