@@ -98,6 +98,9 @@ impl Ink {
     /// Only a body that held a secret is read back, to be sure that it still is a record. Keys are
     /// left alone when one of them is a word of the format itself.
     fn redact(&self, event: Event, body: Value) -> Result<(Event, Value), StoreError> {
+        if !self.is_told_in(&body) {
+            return Ok((event, body));
+        }
         for keys in [true, false] {
             let mut clean = body.clone();
             if !self.walk(&mut clean, keys) {
@@ -111,10 +114,14 @@ impl Ink {
         Err(StoreError::Db(text.to_owned()))
     }
 
+    /// Whether a secret stands in one of its strings or keys.
+    fn is_told_in(&self, body: &Value) -> bool {
+        let secrets = self.secrets();
+        let tells = |text: &str| secrets.iter().any(|it| text.contains(it.as_str()));
+        !secrets.is_empty() && any_text(body, &tells)
+    }
+
     fn walk(&self, value: &mut Value, keys: bool) -> bool {
-        if self.secrets().is_empty() {
-            return false;
-        }
         match value {
             Value::String(text) => self.clean(text).map(|it| *text = it).is_some(),
             Value::Array(items) => {
@@ -140,6 +147,15 @@ impl Ink {
         found.fold(None, |done: Option<String>, it| {
             Some(done.as_deref().unwrap_or(text).replace(it.as_str(), INSTEAD))
         })
+    }
+}
+
+fn any_text(value: &Value, is_so: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => is_so(text),
+        Value::Array(items) => items.iter().any(|it| any_text(it, is_so)),
+        Value::Object(map) => map.iter().any(|(key, it)| is_so(key) || any_text(it, is_so)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

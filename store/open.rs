@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::StoreError;
@@ -91,6 +92,9 @@ pub(crate) fn connect(
          PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;"
     );
     conn.execute_batch(&rest).map_err(|it| told(&it))?;
+    // Else each statement with a parameter as its limit is planned anew each time it is used.
+    let stable = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    stable.map_err(|it| told(&it))?;
     match purpose {
         Use::Write => limit(&conn, max_bytes)?,
         Use::Read | Use::Watch => {
