@@ -311,11 +311,18 @@ async fn sweep(house: Arc<House>) {
     }
 }
 
-/// Wakes the drives into whose journals somebody else wrote.
+/// Wakes the drives into whose journals somebody else wrote. What was written since the last look
+/// is enough to see, and now and then all that is held here.
 async fn news(house: Arc<House>) {
+    let (mut seen, mut again) = (None, house.world.now());
     loop {
         let changed = house.store.changed();
-        let held = house.driven.all();
+        let is_whole = house.world.now() >= again;
+        let held = if is_whole { house.driven.all() } else { Vec::new() };
+        seen = look_on(&house, seen.filter(|_| !is_whole)).await;
+        if is_whole {
+            again = house.world.now() + POLL.as_micros() as i64;
+        }
         if !held.is_empty()
             && let Ok(longer) = house.store.news(&held).await
         {
@@ -330,6 +337,19 @@ async fn news(house: Arc<House>) {
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
         tokio::time::sleep(NEWS).await;
+    }
+}
+
+/// Wakes who is told of in what was written behind that place; answers the place it ends at.
+async fn look_on(house: &House, mut seen: Option<u64>) -> Option<u64> {
+    loop {
+        let (last, written) = house.store.written(seen).await.ok()?;
+        seen = Some(last);
+        if written.is_empty() {
+            return seen;
+        }
+        let wheel = |(run, seq): &(RunId, u64)| house.driven.wheel(run).filter(|it| it.seen < *seq);
+        written.iter().filter_map(wheel).for_each(|it| it.poke.notify_one());
     }
 }
 

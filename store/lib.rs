@@ -23,6 +23,7 @@ mod journal;
 mod ledger;
 mod new;
 mod newest;
+mod news;
 mod node;
 mod open;
 mod rank;
@@ -38,6 +39,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod under;
 mod verify;
 mod writer;
 

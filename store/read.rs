@@ -143,27 +143,6 @@ impl Store {
         self.inner.db.read(move |tx| placed(tx, sql, &args)).await
     }
 
-    /// The records of a run and of everything under it, in the order they were written, each with its
-    /// place.
-    pub async fn branch(
-        &self,
-        run: &RunId,
-        after_pos: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, Record)>, StoreError> {
-        let run = run.clone();
-        let sql = kept!(
-            "WHERE j.pos > $2 AND j.run IN (
-               WITH RECURSIVE family(id, pos) AS (
-                 SELECT id, pos FROM run WHERE id = $1
-                 UNION SELECT child.id, child.pos FROM run child JOIN family ON child.parent = family.id)
-               SELECT pos FROM family)
-             ORDER BY j.pos LIMIT $3"
-        );
-        let args = [(&run).into(), after_pos.into(), limit.into()];
-        self.inner.db.read(move |tx| placed(tx, sql, &args)).await
-    }
-
     /// The records of everything, in the order they were written, each with its place.
     pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>, StoreError> {
         let sql = kept!("WHERE j.pos > $1 ORDER BY j.pos LIMIT $2");
@@ -175,33 +154,6 @@ impl Store {
     pub async fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
         let run = run.clone();
         self.inner.db.read(move |tx| row(tx, &run)).await
-    }
-
-    /// Runs of a root that wait and asked a person something, at most so many.
-    pub async fn asking_under(&self, root: &RunId, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        // Few runs wait and a root may have a hundred thousand: the concatenation keeps the
-        // planner on the index of those that wait.
-        let sql = run_row!(
-            "WHERE state = 'waiting' AND (root || '') = $1 AND EXISTS (
-               SELECT 1 FROM journal j WHERE j.run = run.pos AND j.kind = 'question_asked')
-             ORDER BY pos LIMIT $2"
-        );
-        let args = [root.into(), limit.into()];
-        self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
-    }
-
-    /// A run and everything under it, in the order they were accepted, at most so many.
-    pub async fn under(&self, run: &RunId, limit: u32) -> Result<Vec<RunId>, StoreError> {
-        let sql = "WITH RECURSIVE family(id) AS (
-              SELECT id FROM run WHERE id = $1
-              UNION ALL SELECT child.id FROM run child JOIN family ON child.parent = family.id)
-            SELECT r.id FROM family JOIN run r ON r.id = family.id ORDER BY r.pos LIMIT $2";
-        let args = [run.into(), limit.into()];
-        let names = self.inner.db.read(move |tx| {
-            let rows = tx.query(sql, &args)?;
-            rows.iter().map(|row| Ok(RunId::from_text(row.text(0)?))).collect()
-        });
-        names.await
     }
 
     /// The runs of a caller, or of all, whose name begins like this, at most so many.
@@ -260,22 +212,6 @@ impl Store {
             UNION ALL SELECT 1 FROM run WHERE state = 'running'
             UNION ALL SELECT 1 FROM run WHERE state = 'waiting' AND wake < deadline LIMIT 1";
         Ok(self.inner.db.read(move |tx| tx.one(sql, &[])).await?.is_none())
-    }
-
-    /// Of the runs with these journal lengths, those whose journal is longer by now.
-    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<RunId>, StoreError> {
-        let held = held.to_vec();
-        let sql = "SELECT 1 FROM run WHERE id = $1 AND seq > $2";
-        let read = self.inner.db.read(move |tx| {
-            let mut longer = Vec::new();
-            for (run, seq) in &held {
-                if tx.one(sql, &[run.into(), (*seq).into()])?.is_some() {
-                    longer.push(run.clone());
-                }
-            }
-            Ok(longer)
-        });
-        read.await
     }
 }
 

@@ -6,6 +6,7 @@ use crate::db::Tx;
 use crate::ink::Line;
 use crate::journal::{self, Tail, tail};
 use crate::submit::{LINE_RANK, POINT, counts};
+use crate::under::family;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -175,17 +176,6 @@ fn say(
 fn unfinished(tx: &mut dyn Tx, root: &RunId) -> Result<Vec<Tail>, StoreError> {
     let sql = tail!("WHERE root = $1 AND (ended IS NULL OR outcome <> 'completed') ORDER BY pos");
     tx.query(sql, &[root.into()])?.iter().map(journal::tail_of).collect()
-}
-
-/// A run and its open descendants, the run first. An ended one between does not hide those below.
-fn family(tx: &mut dyn Tx, run: &RunId) -> Result<Vec<Tail>, StoreError> {
-    let sql = "WITH RECURSIVE family(id) AS (
-          SELECT id FROM run WHERE id = $1
-          UNION ALL SELECT child.id FROM run child JOIN family ON child.parent = family.id)
-        SELECT r.pos, r.turn, r.id, r.root, r.workspace, r.agent, r.attempt, r.seq, r.head, r.state, r.top
-        FROM family JOIN run r ON r.id = family.id
-        WHERE r.state IN ('ready', 'running', 'waiting') ORDER BY r.pos";
-    tx.query(sql, &[run.into()])?.iter().map(journal::tail_of).collect()
 }
 
 fn again(

@@ -10,7 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
+use crate::open::{FILE, Use, connect};
 use crate::sqlite::translate;
+use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
 
 pub(crate) fn options(folder: &Path, node: &str) -> OpenOptions {
@@ -99,6 +101,29 @@ async fn a_claim_follows_an_index() {
         let plan = rows.map(Result::unwrap).collect::<Vec<_>>().join("\n");
         assert!(plan.contains("SEARCH run USING INDEX run_root (root=?)"), "{plan}");
         assert!(plan.contains("SEARCH run USING INTEGER PRIMARY KEY"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_a_tree_starts_from_its_root() {
+    let (home, store) = fresh();
+    store.submit(root(1)).await.unwrap();
+    let plan = |sql: &'static str, parameters: &[i64]| {
+        let conn = connect(&home.path().join(FILE), Use::Read, None).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
+        let mut statement = conn.prepare(&sql).unwrap();
+        let parameters = rusqlite::params_from_iter(parameters);
+        let rows = statement.query_map(parameters, |row| row.get::<_, String>(3)).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    };
+    for (sql, parameters, way) in [
+        (FAMILY, &[1][..], "SEARCH r USING INDEX sqlite_autoindex_run_1 (id=?)"),
+        (UNDER, &[1, 2], "SEARCH r USING COVERING INDEX sqlite_autoindex_run_1 (id=?)"),
+        (BRANCH, &[1, 2, 3], "SEARCH j USING INDEX journal_run (run=?)"),
+        (ASKING, &[1, 2], "USING INDEX run_wake"),
+    ] {
+        let plan = plan(sql, parameters);
+        assert!(plan.contains(way), "{plan}");
     }
 }
 

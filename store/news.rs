@@ -1,0 +1,48 @@
+//! Whose journals grew by another hand.
+
+use callboard_trace::RunId;
+
+use crate::{Store, StoreError};
+
+/// Records that are looked through at once.
+const LOOK: u32 = 2_000;
+
+impl Store {
+    /// Of the runs with these journal lengths, those whose journal is longer by now.
+    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<RunId>, StoreError> {
+        let held = held.to_vec();
+        let sql = "SELECT 1 FROM run WHERE id = $1 AND seq > $2";
+        let read = self.inner.db.read(move |tx| {
+            let mut longer = Vec::new();
+            for (run, seq) in &held {
+                if tx.one(sql, &[run.into(), (*seq).into()])?.is_some() {
+                    longer.push(run.clone());
+                }
+            }
+            Ok(longer)
+        });
+        read.await
+    }
+
+    /// The runs that records were written for behind a place in the order of writing, each with the
+    /// number of the record, and the last place that was looked at. `None` looks at none and answers
+    /// where the end is.
+    pub async fn written(
+        &self,
+        after_pos: Option<u64>,
+    ) -> Result<(u64, Vec<(RunId, u64)>), StoreError> {
+        let read = self.inner.db.read(move |tx| {
+            let Some(after) = after_pos else {
+                let row = tx.one("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
+                return Ok((row.ok_or(StoreError::Closed)?.number(0)?, Vec::new()));
+            };
+            let sql = "SELECT j.pos, r.id, j.seq FROM journal j CROSS JOIN run r
+                WHERE j.pos > $1 AND r.pos = j.run ORDER BY j.pos LIMIT $2";
+            let rows = tx.query(sql, &[after.into(), LOOK.into()])?;
+            let last = rows.last().map_or(Ok(after), |it| it.number(0))?;
+            let of = |row: &crate::db::Row| Ok((RunId::from_text(row.text(1)?), row.number(2)?));
+            Ok((last, rows.iter().map(of).collect::<Result<_, StoreError>>()?))
+        });
+        read.await
+    }
+}
