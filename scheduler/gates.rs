@@ -219,11 +219,22 @@ fn told(learned: &[Learned], what: Counted) -> Option<callboard_store::gates::Le
     of_kind.map(bucket).min_by(|a, b| per_second(a).total_cmp(&per_second(b)))
 }
 
-/// A bucket whose reset says when all of it is back: what is missing comes back in that time.
+/// How long a limit's window is when only its reset was told. Of a bucket that fills evenly the
+/// reset says when all of it is back, and what is missing comes back in that time. If that makes a
+/// window as nobody has them, all of it comes back at the reset, and the window is the next common
+/// one that is as long.
 fn window(it: &Learned) -> Option<f64> {
     let (limit, left, reset) = (it.limit?, it.remaining?, it.reset_s?);
     let missing = limit - left;
-    (missing >= 1.0 && reset > 0.0).then(|| (reset * limit / missing).clamp(1.0, 86_400.0))
+    if missing < 1.0 || reset <= 0.0 {
+        return None;
+    }
+    let evenly = (reset * limit / missing).clamp(1.0, 86_400.0);
+    let is_common = |it: &f64| (evenly / it - 1.0).abs() < 0.03;
+    if [1.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0].iter().any(is_common) {
+        return Some(evenly);
+    }
+    [60.0, 3_600.0, 86_400.0].into_iter().find(|it| reset <= *it)
 }
 
 /// As [`per_minute`], for any window.
@@ -266,5 +277,33 @@ mod tests {
         assert_eq!(told_of.shut, Some(Duration::from_secs(30)));
         assert!((told_of.rate.expect("a rate").per_second - 600.0 / 30.0).abs() < 1.0);
         assert_eq!(told(&[minute], Counted::Tokens), None);
+    }
+
+    #[test]
+    fn a_reset_says_how_long_the_window_is_whichever_way_it_was_meant() {
+        let of = |left: f64, reset: f64| {
+            let reset_s = Some(reset);
+            window(&Learned {
+                what: Counted::Requests,
+                limit: Some(600.0),
+                window_s: None,
+                remaining: Some(left),
+                reset_s,
+                header: "x".into(),
+            })
+        };
+        let near = |found: Option<f64>, window: f64| {
+            assert!(found.is_some_and(|it| (it / window - 1.0).abs() < 0.03), "{found:?} {window}");
+        };
+        // A bucket of 600 a minute fills by one in a tenth of a second.
+        for left in [0.0, 1.0, 300.0, 590.0, 599.0] {
+            near(of(left, (600.0 - left) / 10.0), 60.0);
+        }
+        // A window that ends all at once, seen at its beginning, in the middle and at its end.
+        for (left, reset) in [(599.0, 59.7), (580.0, 41.0), (100.0, 13.0), (3.0, 0.4)] {
+            near(of(left, reset), 60.0);
+        }
+        near(of(599.0, 3_000.0), 3_600.0);
+        assert_eq!((of(600.0, 5.0), of(500.0, 0.0)), (None, None));
     }
 }
