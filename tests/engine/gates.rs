@@ -52,10 +52,8 @@ async fn gives(store: &Store, lease: &Lease, take: Take, went: Went, next: Next)
 }
 
 fn held(ruling: Ruling) -> Wait {
-    match ruling {
-        Ruling::Held(wait) => wait,
-        other => panic!("not held: {other:?}"),
-    }
+    let Ruling::Held(wait) = ruling else { panic!("not held: {ruling:?}") };
+    wait
 }
 
 /// Takes the run again once its time or its turn has come.
@@ -221,16 +219,15 @@ pub(crate) async fn a_pause_that_was_asked_for_is_kept_and_less_is_asked_then(db
     let (mut passed, mut wide) = (0, 0);
     for n in 2..=8 {
         let lease = again(&store, &id(n)).await;
-        match asks(&store, &lease, gate(vec![take("acme")])).await {
-            Ruling::Passed => passed += 1,
-            Ruling::Held(wait) if wait.why == Held::Shut => {
-                let lease = again(&store, &id(n)).await;
-                match asks(&store, &lease, gate_since(take("acme"))).await {
-                    Ruling::Passed => passed += 1,
-                    other => wide += u32::from(held(other).why == Held::Width),
-                }
-            }
-            other => wide += u32::from(held(other).why == Held::Width),
+        let mut ruling = asks(&store, &lease, gate(vec![take("acme")])).await;
+        if matches!(&ruling, Ruling::Held(wait) if wait.why == Held::Shut) {
+            let lease = again(&store, &id(n)).await;
+            ruling = asks(&store, &lease, gate_since(take("acme"))).await;
+        }
+        if ruling == Ruling::Passed {
+            passed += 1;
+        } else {
+            wide += u32::from(held(ruling).why == Held::Width);
         }
     }
     assert!(begun.elapsed() >= pause, "{:?}", begun.elapsed());
@@ -249,25 +246,23 @@ pub(crate) async fn a_ledger_is_exact(db: Fixture) {
         caps: [Some(105), None, None, None, None, None],
     };
     let tries = (0..24).map(|at| {
-        let (store, charge) = (if at % 2 == 0 { one.clone() } else { two.clone() }, charge.clone());
-        tokio::spawn(async move {
+        let (store, charge) = (if at % 2 == 0 { &one } else { &two }, charge.clone());
+        async move {
             let lease = store.take().await;
             let gate = Gate { charges: vec![charge], ..gate(vec![]) };
-            let ruling = asks(&store, &lease, gate).await;
+            let ruling = asks(store, &lease, gate).await;
             (lease, ruling)
-        })
-    });
-    let mut begun = Vec::new();
-    let mut poor = 0;
-    for tried in tries.collect::<Vec<_>>() {
-        match tried.await.unwrap() {
-            (lease, Ruling::Passed) => begun.push(lease),
-            (_, Ruling::Poor(it)) => {
-                assert_eq!((it.dimension, it.cap), ("tokens", 105));
-                poor += 1;
-            }
-            (_, other) => panic!("{other:?}"),
         }
+    });
+    let (mut begun, mut poor) = (Vec::new(), 0);
+    for (lease, ruling) in futures::future::join_all(tries).await {
+        if ruling == Ruling::Passed {
+            begun.push(lease);
+            continue;
+        }
+        let Ruling::Poor(it) = ruling else { panic!("{ruling:?}") };
+        assert_eq!((it.dimension, it.cap), ("tokens", 105));
+        poor += 1;
     }
     assert_eq!((begun.len(), poor), (10, 14));
     assert_eq!(one.spent("task/x").await.unwrap(), [100, 0, 0, 10, 0, 0]);

@@ -105,10 +105,8 @@ fn steps(way: &Way<'_>) -> Vec<String> {
                     wrong.push(format!("step {} has two outcomes, or never began", it.step));
                 }
             }
-            Event::ToolReturned { step, .. } => {
-                if !done.insert(*step) {
-                    wrong.push(format!("step {step} has two outcomes"));
-                }
+            Event::ToolReturned { step, .. } if !done.insert(*step) => {
+                wrong.push(format!("step {step} has two outcomes"));
             }
             _ => (),
         }
