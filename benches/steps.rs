@@ -1,4 +1,5 @@
-//! Durable steps a second through the store, beside what the disk itself can confirm.
+//! Durable steps, submissions and claims a second through the store, beside what the disk itself can
+//! confirm.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -13,6 +14,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const FOR: Duration = Duration::from_secs(3);
+/// Runs in the queue while claims are measured.
+const READY: u32 = 100_000;
+/// Runs of one claim.
+const CLAIM: u32 = 16;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let home = tempfile::tempdir_in(".")?;
@@ -26,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "{producers:>2} producers: {steps:.0} durable steps/s, {ratio:.1} x the disk"
         ));
     }
-    Ok(())
+    runtime.block_on(queue(&home.path().join("queue"), disk))
 }
 
 /// The disk's own rate, in the same folder.
@@ -41,6 +46,45 @@ fn fsyncs(folder: &Path) -> std::io::Result<f64> {
         count += 1;
     }
     Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Submissions from many at once, then claims of what they make.
+async fn queue(folder: &Path, disk: f64) -> Result<(), Box<dyn std::error::Error>> {
+    let store = Store::open(OpenOptions::new(folder, "n_bench", chance()))?;
+    let (start, mut took_ms) = (Instant::now(), Vec::new());
+    let mut work = JoinSet::new();
+    for producer in 0..64 {
+        let store = store.clone();
+        work.spawn(async move {
+            let mut took_ms = Vec::new();
+            for at in (producer..READY).step_by(64) {
+                let begun = Instant::now();
+                store.submit(NewRun { facts: vec![fact()], ..new_run(at) }).await?;
+                took_ms.push(begun.elapsed().as_secs_f64() * 1_000.0);
+            }
+            Ok::<_, callboard_store::StoreError>(took_ms)
+        });
+    }
+    while let Some(done) = work.join_next().await {
+        took_ms.extend(done??);
+    }
+    let rate = f64::from(READY) / start.elapsed().as_secs_f64();
+    took_ms.sort_by(f64::total_cmp);
+    let p99 = took_ms.get(took_ms.len() * 99 / 100).copied().unwrap_or_default();
+    say(&format!(
+        "64 callers: {rate:.0} runs taken in a second, wanted 2000, p99 {p99:.1} ms, {:.1} x the disk",
+        rate / disk
+    ));
+    let (start, mut claimed) = (Instant::now(), Vec::new());
+    while start.elapsed() < FOR && (claimed.len() as u32) < READY {
+        claimed.extend(store.claim(CLAIM, u32::MAX).await?);
+    }
+    let claims = claimed.len() as f64 / start.elapsed().as_secs_f64();
+    say(&format!(
+        "claims of {CLAIM} out of {READY} ready: {claims:.0} runs/s, {:.1} x the disk",
+        claims / disk
+    ));
+    Ok(())
 }
 
 /// Each producer holds one run and writes one record of about 1 KB a step.
