@@ -2,6 +2,11 @@
 //! how much one core does when no model takes any time, and what a `kill -9` in the middle changes.
 //!
 //! `cargo bench --bench graphs [-- makespan | delay | nothing | killed]`
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "a measurement looks at a few kinds, and its readers end with its process"
+)]
 
 mod served;
 

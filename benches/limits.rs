@@ -1,6 +1,11 @@
 //! A limit of the other side that three processes share, and a provider that is dead.
 //!
 //! `cargo bench --bench limits [-- known | learning | dead]`
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "a measurement looks at a few kinds, and its readers end with its process"
+)]
 
 mod served;
 

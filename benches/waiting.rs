@@ -2,6 +2,11 @@
 //! does not answer, and a journal full of past runs.
 //!
 //! `cargo bench --bench waiting [-- submit | open | past [RUNS]]`
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "a measurement looks at a few kinds, and its readers end with its process"
+)]
 
 mod served;
 

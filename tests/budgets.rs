@@ -116,9 +116,9 @@ async fn an_open_task_takes_new_limits_with_all_its_runs() {
     let set: Vec<Value> = records(&node.desk(), &run)
         .await
         .into_iter()
-        .filter_map(|it| match it.event {
-            Event::Controlled(it) if it.action == Action::SetBudget => Some(it.value),
-            _ => None,
+        .filter_map(|it| {
+            let Event::Controlled(it) = it.event else { return None };
+            (it.action == Action::SetBudget).then_some(it.value)
         })
         .collect();
     let (task, own) = (json!({"tokens": null, "node": "task"}), json!({"tokens": null}));
