@@ -169,7 +169,7 @@ async fn the_journal_holds_every_exchange_and_no_other() {
     assert_eq!(of(FailureCode::RateLimited), with(429), "{story}");
     assert_eq!(of(FailureCode::ModelUnavailable), with(500), "{story}");
     assert_eq!(failures.len(), with(429) + with(500), "{story}");
-    assert_eq!((with(500), with(429), with(400), view.handoffs), (6, 2, 1, 2), "{story}");
+    assert_eq!((with(500), with(429), with(400), view.handoffs), (3, 2, 1, 2), "{story}");
     let lost = requests.iter().filter(|it| it.said["content"] == json!("")).count();
     let again = attempts.iter().filter_map(|(_, it)| match &it.event {
         Event::ModelReplied(reply) => Some(reply.asked_again as usize),

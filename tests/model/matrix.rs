@@ -180,21 +180,21 @@ fn script(cells: Arc<Vec<Cell>>) -> impl Fn(&Ask) -> Act + Send + Sync + 'static
     }
 }
 
-fn team(base_url: &str) -> Stage {
+/// Each cell asks a provider of its own: what one of them fails at, or asks a pause for, holds up
+/// whoever shares it.
+fn team(base_url: &str, cells: &[Cell]) -> Stage {
     let stage = Stage::at(base_url, "");
     let mut providers = String::new();
-    for (name, stream) in [("whole", false), ("streamed", true)] {
-        for (patience, idle) in [("", 60), ("_hasty", 2)] {
-            let agent = format!("{name}{patience}");
-            providers.push_str(&format!(
-                "  {agent}: {{base_url: \"{base_url}\", idle_s: {idle}, stream: {stream}}}\n"
-            ));
-            let fields = format!("name: {agent}\ndescription: x\nmodel: {agent}/m\nmaxTurns: 8");
-            stage.write(&format!("agents/{agent}.md"), &format!("---\n{fields}\n---\nWork.\n"));
-        }
+    for (nth, cell) in cells.iter().enumerate() {
+        let (stream, idle) = (cell.streams, if cell.is_of_patience() { 2 } else { 60 });
+        providers.push_str(&format!(
+            "  c{nth}: {{base_url: \"{base_url}\", idle_s: {idle}, stream: {stream}}}\n"
+        ));
+        let fields = format!("name: c{nth}\ndescription: x\nmodel: c{nth}/m\nmaxTurns: 8");
+        stage.write(&format!("agents/c{nth}.md"), &format!("---\n{fields}\n---\nWork.\n"));
     }
     let limits = "limits: {event_bytes: 64KiB, reply_bytes: 256KiB, concurrent: 300}";
-    let models = "models: {default: whole/m}";
+    let models = "models: {default: c0/m}";
     stage.write("team.yaml", &format!("providers:\n{providers}{models}\n{limits}\n"));
     stage
 }
@@ -203,15 +203,14 @@ fn team(base_url: &str) -> Stage {
 async fn every_fault_in_every_place_ends_as_it_should() {
     let cells = Arc::new(cells());
     let endpoint = Endpoint::start(script(cells.clone())).await;
-    let stage = team(&endpoint.base_url());
+    let stage = team(&endpoint.base_url(), &cells);
     let node = stage.node().await;
     let desk = node.desk();
     let played = join_all(cells.iter().enumerate().map(|(nth, cell)| {
-        let agent = if cell.streams { "streamed" } else { "whole" };
-        let agent = format!("{agent}{}", if cell.is_of_patience() { "_hasty" } else { "" });
         let desk = desk.clone();
         async move {
-            let run = desk.submit(ask(&agent, &format!("cell {nth}"))).await.expect("in").run;
+            let run =
+                desk.submit(ask(&format!("c{nth}"), &format!("cell {nth}"))).await.expect("in").run;
             settled(&desk, &run, cell).await
         }
     }))
