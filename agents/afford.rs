@@ -3,13 +3,12 @@
 use callboard_config::budget::Caps;
 use callboard_trace::{Event, FailureCode, Purpose, Spend, Stop, Trouble, Work};
 
+use crate::alert::{LANDING, OWN, SPENT, shown};
 use crate::perform::Prepared;
 use crate::{Run, Step};
 
 /// Tokens of the shortest reply that is worth asking for.
 pub const LEAST_OUTPUT: u32 = 256;
-/// Per cent that is written where nothing but a last turn fits any more.
-const LANDS: f64 = 95.0;
 
 /// What a run's own budget says of a step.
 #[derive(Debug, PartialEq)]
@@ -83,22 +82,17 @@ fn lacking(budget: &Caps, dimension: &'static str, used: u64, is_last: bool) -> 
     let all = Spend::default().beside(budget);
     let cap = all.iter().find(|it| it.0 == dimension).and_then(|it| it.2).unwrap_or_default();
     let pct = used as f64 * 100.0 / cap.max(1) as f64;
-    let pct = if is_last { pct.max(100.0) } else { pct.max(LANDS) };
-    alert("run", dimension, used, cap, pct)
+    let pct = pct.max(if is_last { SPENT } else { LANDING });
+    alert(OWN, dimension, used, cap, pct)
 }
 
 /// The record of a budget that is used so far, in the units that its owner writes.
 pub fn alert(node: &str, dimension: &str, used: u64, cap: u64, pct: f64) -> Event {
-    let in_units = |amount: u64| match dimension {
-        "usd" => amount as f64 / 1e6,
-        "seconds" => amount as f64 / 1e3,
-        _ => amount as f64,
-    };
     Event::BudgetAlerted {
         node: node.to_owned(),
         dimension: dimension.to_owned(),
-        used: in_units(used),
-        limit: in_units(cap),
+        used: shown(dimension, used),
+        limit: shown(dimension, cap),
         pct: (pct * 10.0).round() / 10.0,
     }
 }

@@ -285,8 +285,8 @@ impl Run {
             tool.open = false;
             tool.lost += u32::from(lost);
             let reserved = std::mem::take(&mut tool.reserved);
-            self.spent = self.spent.less(reserved).and(spending::of_failure(reserved, failure));
             let call = tool.call.id.clone();
+            self.settle(reserved, spending::of_failure(reserved, failure));
             if !cut_off {
                 self.returned(&call, false, &json!({ "error": failure.message }));
             }
@@ -296,7 +296,6 @@ impl Run {
         };
         asking.open = false;
         let reserved = std::mem::take(&mut asking.reserved);
-        self.spent = self.spent.less(reserved).and(spending::of_failure(reserved, failure));
         if cut_off {
             asking.lost += u32::from(lost);
         } else {
@@ -306,6 +305,7 @@ impl Run {
             asking.lost = 0;
         }
         asking.failure = Some(failure.clone());
+        self.settle(reserved, spending::of_failure(reserved, failure));
     }
 
     /// A person's word on a step in doubt: one attempt more, none, or the end.

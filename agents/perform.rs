@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_config::budget::Price;
-use callboard_trace::{Event, Failure, FailureCode, ModelReplied, Purpose, Spend, StepBegun, Work};
+use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
@@ -263,37 +263,14 @@ async fn call(hands: &Hands, step: Prepared) -> Outcome {
 async fn ask(hands: &Hands, step: &Prepared, request: &Request) -> Outcome {
     let StepBegun { step: number, attempt, .. } = step.begun;
     match hands.models.ask(&step.provider, request).await {
-        Ok(reply) => {
-            let usage = reply.usage;
-            let micro_usd =
-                step.price.map(|it| it.micro_usd(usage.input, usage.cached, usage.output));
-            let replied = ModelReplied {
-                step: number,
-                reply: reply.raw,
-                text: reply.text,
-                calls: reply.calls,
-                finish: reply.finish,
-                usage,
-                model: format!("{}/{}", step.provider, request.model),
-                first_token_ms: reply.first_token_ms,
-                ms: reply.ms,
-                asked_again: reply.asked_again,
-                micro_usd,
-            };
-            let events = vec![Event::ModelReplied(Box::new(replied))];
-            Outcome::Done { events, learned: reply.learned }
+        Ok(mut reply) => {
+            let learned = std::mem::take(&mut reply.learned);
+            let name = format!("{}/{}", step.provider, request.model);
+            let replied = reply.recorded(number, name, step.price);
+            Outcome::Done { events: vec![Event::ModelReplied(Box::new(replied))], learned }
         }
         Err(fault) => Outcome::Failed {
-            failure: Failure {
-                step: number,
-                attempt,
-                code: fault.code,
-                message: fault.message,
-                retryable: fault.retryable,
-                retry_at: None,
-                ms: fault.ms,
-                asked_again: fault.asked_again,
-            },
+            failure: fault.recorded(number, attempt),
             retry_after: fault.retry_after,
             learned: fault.learned,
         },

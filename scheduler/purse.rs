@@ -1,7 +1,7 @@
 //! The budgets above a run: what a step sets aside there, and when a share of one is used.
 
 use callboard_agents::Run;
-use callboard_agents::limits::{Alert, LEAST_OUTPUT, alert, kept_back};
+use callboard_agents::limits::{Alert, LANDING, LEAST_OUTPUT, NEAR, alert, kept_back};
 use callboard_config::Team;
 use callboard_config::budget::Caps;
 use callboard_store::gates::{Amounts, Charge, DIMENSIONS, Poor, Spent};
@@ -9,10 +9,6 @@ use callboard_trace::{Event, Purse, Spend};
 
 /// Microseconds in a day.
 const DAY: i64 = 86_400 * 1_000_000;
-/// Per cent of a budget whose crossing is told.
-const TOLD: f64 = 80.0;
-/// Per cent that is written where nothing but a last turn fits any more.
-const LANDS: f64 = 95.0;
 
 /// The budgets that a run shares with others: its task's, its share of a plan, its workspace's day.
 pub(crate) fn purses(team: &Team, run: &Run, now: i64) -> Vec<Purse> {
@@ -64,8 +60,8 @@ pub(crate) fn crossed(
             let Some(cap) = caps(&purse.caps)[at].filter(|it| *it > 0) else { continue };
             let pct = stands[at] as f64 * 100.0 / cap as f64;
             let is_known = |it: &Alert| it.node == kind(node) && it.dimension == *dimension;
-            if pct >= TOLD && !known.iter().any(is_known) {
-                told.push(alerted(node, dimension, stands[at], cap, pct.min(LANDS - 1.0)));
+            if pct >= NEAR && !known.iter().any(is_known) {
+                told.push(alerted(node, dimension, stands[at], cap, pct.min(LANDING - 1.0)));
             }
         }
     }
@@ -85,7 +81,7 @@ pub(crate) fn lacking(poor: &Poor, purses: &[Purse], is_last: bool) -> Event {
     let cap = purse.and_then(|it| caps(&it.caps)[at]).unwrap_or(poor.cap);
     let pct = poor.used as f64 * 100.0 / cap.max(1) as f64;
     let is_over = is_last || pct >= 100.0;
-    let pct = if is_over { pct.max(100.0) } else { pct.clamp(LANDS, 99.9) };
+    let pct = if is_over { pct.max(100.0) } else { pct.clamp(LANDING, 99.9) };
     alerted(&poor.node, poor.dimension, poor.used, cap, pct)
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_agents::concepts::Lexicon;
-use callboard_agents::model::{Fault, Reply, Request};
+use callboard_agents::model::{Fault, Request};
 use callboard_config::{Model, Team};
 use callboard_store::StoreError;
 use callboard_trace::rank::Ranked;
-use callboard_trace::{Event, Fact, Failure, FailureCode, ModelReplied, Purpose, RunId};
+use callboard_trace::{Event, Fact, FailureCode, Purpose, RunId};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -100,9 +100,10 @@ async fn look(house: &House, scores: &mut Scores) -> Result<Asked, StoreError> {
     for (place, record) in house.store.scores(scores.place, ENTRIES_MAX).await? {
         scores.take(place, &record);
     }
+    let lexicon = Lexicon::new(&team.ranking.synonyms);
     let mut waiting = Vec::with_capacity(runs.len());
     for run in runs {
-        waiting.extend(read(house, &team, run).await?);
+        waiting.extend(read(house, &team, &lexicon, run).await?);
     }
     embed(house, &team, &mut waiting).await;
     let mut unknown: Vec<Waiting> = Vec::new();
@@ -125,7 +126,12 @@ async fn look(house: &House, scores: &mut Scores) -> Result<Asked, StoreError> {
 }
 
 /// The task of a root; `None` if its journal does not begin as it should.
-async fn read(house: &House, team: &Team, run: RunId) -> Result<Option<Waiting>, StoreError> {
+async fn read(
+    house: &House,
+    team: &Team,
+    lexicon: &Lexicon,
+    run: RunId,
+) -> Result<Option<Waiting>, StoreError> {
     let records = house.store.journal(&run, 0, FIRST).await?;
     let started = records.iter().find_map(|it| {
         let Event::RunStarted(started) = &it.event else { return None };
@@ -134,7 +140,7 @@ async fn read(house: &House, team: &Team, run: RunId) -> Result<Option<Waiting>,
     let Some(started) = started else { return Ok(None) };
     let goal = team.goal.as_deref().unwrap_or_default();
     let agent = started.agent.name.to_string();
-    let concepts = Lexicon::new(&team.ranking.synonyms).of(&started.task);
+    let concepts = lexicon.of(&started.task);
     let about = concepts.join(" ");
     let subject = Subject {
         key: fingerprint([&team.workspace, goal, &agent, &about]),
@@ -239,9 +245,11 @@ async fn ask(
     let (event, given) = match answer {
         Ok(reply) => {
             let given = numbers(&reply.text, all.len());
-            (replied(team, model, reply), given)
+            let price = team.prices.of(&model.provider, &model.model);
+            let name = format!("{}/{}", model.provider, model.model);
+            (Event::ModelReplied(Box::new(reply.recorded(0, name, price))), given)
         }
-        Err(fault) => (failed(&fault), None),
+        Err(fault) => (Event::StepFailed(fault.recorded(0, 1)), None),
     };
     if given.is_none() {
         tracing::warn!("the model `small` gave no ranks that can be read; the rules' ones stay");
@@ -285,37 +293,6 @@ fn request(team: &Team, model: &Model, all: &[Waiting]) -> Request {
         traceparent: None,
         response_format: None,
     }
-}
-
-fn replied(team: &Team, model: &Model, reply: Reply) -> Event {
-    let usage = reply.usage;
-    let price = team.prices.of(&model.provider, &model.model);
-    Event::ModelReplied(Box::new(ModelReplied {
-        step: 0,
-        reply: reply.raw,
-        text: reply.text,
-        calls: reply.calls,
-        finish: reply.finish,
-        usage,
-        model: format!("{}/{}", model.provider, model.model),
-        first_token_ms: reply.first_token_ms,
-        ms: reply.ms,
-        asked_again: reply.asked_again,
-        micro_usd: price.map(|it| it.micro_usd(usage.input, usage.cached, usage.output)),
-    }))
-}
-
-fn failed(fault: &Fault) -> Event {
-    Event::StepFailed(Failure {
-        step: 0,
-        attempt: 1,
-        code: fault.code,
-        message: fault.message.clone(),
-        retryable: fault.retryable,
-        retry_at: None,
-        ms: fault.ms,
-        asked_again: fault.asked_again,
-    })
 }
 
 /// The numbers of an answer, by their places; `None` if it holds none at all.

@@ -83,19 +83,7 @@ mod tests {
     }
 
     fn record(reply: Reply) -> ModelReplied {
-        ModelReplied {
-            step: 1,
-            reply: reply.raw,
-            text: reply.text,
-            calls: reply.calls,
-            finish: reply.finish,
-            usage: reply.usage,
-            model: "acme/m1".to_owned(),
-            first_token_ms: 0,
-            ms: 0,
-            asked_again: 0,
-            micro_usd: None,
-        }
+        reply.recorded(1, "acme/m1".to_owned(), None)
     }
 
     const SPOKEN: &str =

@@ -1,6 +1,7 @@
 //! What a model is asked and what it answers.
 
-use callboard_trace::{Call, Finish, Purpose, Usage};
+use callboard_config::budget::Price;
+use callboard_trace::{Call, Finish, ModelReplied, Purpose, Usage};
 use serde_json::Value;
 
 use super::learned::Learned;
@@ -66,4 +67,24 @@ pub struct Reply {
     pub asked_again: u32,
     /// What the provider told of its limits.
     pub learned: Vec<Learned>,
+}
+
+impl Reply {
+    /// The record of it, as the answer of `provider/model` to a step.
+    pub fn recorded(self, step: u32, model: String, price: Option<Price>) -> ModelReplied {
+        let usage = self.usage;
+        ModelReplied {
+            step,
+            reply: self.raw,
+            text: self.text,
+            calls: self.calls,
+            finish: self.finish,
+            usage,
+            model,
+            first_token_ms: self.first_token_ms,
+            ms: self.ms,
+            asked_again: self.asked_again,
+            micro_usd: price.map(|it| it.micro_usd(usage.input, usage.cached, usage.output)),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_trace::FailureCode;
+use callboard_trace::{Failure, FailureCode};
 
 use super::learned::Learned;
 
@@ -42,6 +42,22 @@ impl Fault {
     pub(crate) fn took(mut self, ms: u64) -> Fault {
         self.ms = ms;
         self
+    }
+}
+
+impl Fault {
+    /// The record of it; when it is tried again is the scheduler's to say.
+    pub fn recorded(&self, step: u32, attempt: u32) -> Failure {
+        Failure {
+            step,
+            attempt,
+            code: self.code,
+            message: self.message.clone(),
+            retryable: self.retryable,
+            retry_at: None,
+            ms: self.ms,
+            asked_again: self.asked_again,
+        }
     }
 }
 

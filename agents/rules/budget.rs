@@ -8,11 +8,6 @@ use crate::rules::{answer, asking, calls};
 use crate::toolbox::{self, Kind};
 use crate::{Run, Step};
 
-/// Whether only a last turn may be asked for: a budget is at its end. People cost nothing.
-pub(crate) fn lands(run: &Run) -> bool {
-    run.lands()
-}
-
 /// Rule: how far the run's own budget is used is told once for each level. What is set aside for
 /// steps under way counts when they are done.
 pub(crate) fn has_crossed(run: &Run) -> Option<Step> {
@@ -44,7 +39,7 @@ pub(crate) fn is_spent(run: &Run) -> Option<Step> {
 /// is no need of that one either.
 pub(crate) fn a_failed_step_is_left(run: &Run) -> Option<Step> {
     let asking = run.asking.as_ref().filter(|it| it.purpose != Purpose::Finalise)?;
-    let is_left = !asking.open && lands(run) && !has_its_answer(run);
+    let is_left = !asking.open && run.lands() && !has_its_answer(run);
     is_left.then(|| asking::fresh(run, Purpose::Finalise))
 }
 
@@ -64,7 +59,7 @@ pub(crate) fn calls_are_not_taken(run: &Run) -> Option<Step> {
 
 /// Whether the last turn is due for the sake of a budget.
 pub(super) fn wants_the_last_turn(run: &Run) -> bool {
-    lands(run) && !has_its_answer(run) && !is_handing_on(run)
+    run.lands() && !has_its_answer(run) && !is_handing_on(run)
 }
 
 /// Whether the budget at its end is the run's alone: others have their own.

@@ -59,7 +59,7 @@ pub(crate) fn was_finalised(run: &Run) -> Option<Step> {
         let message = format!("{REFUSED_MAX} creations in a row were refused by a fuse");
         return Some(stopped(run, Stop::Loop, FailureCode::Fuse, message));
     }
-    if run.turns < run.started.fuses.turns && budget::lands(run) {
+    if run.turns < run.started.fuses.turns && run.lands() {
         return Some(Step::End(budget::stopped(run)));
     }
     let message = format!("used all {} turns", run.started.fuses.turns);

@@ -3,14 +3,13 @@
 use callboard_trace::Call;
 use serde_json::json;
 
-use crate::rules::budget;
 use crate::shelf::LIST;
 use crate::{Run, Step};
 
 /// Rule: before the first turn the agent's tool servers tell what they have, side by side. Their
 /// answers are part of the run; one that does not answer is told to the model, and gone without.
 pub(crate) fn is_due(run: &Run) -> Option<Step> {
-    if run.reply.is_some() || run.asking.is_some() || run.control.finish || budget::lands(run) {
+    if run.reply.is_some() || run.asking.is_some() || run.control.finish || run.lands() {
         return None;
     }
     let is_asked = |key: &String| run.tools.iter().any(|it| it.server.as_ref() == Some(key));

@@ -20,7 +20,7 @@ const INHERITED_LEAST: usize = 200;
 /// Rule: a step whose needs have ended well begins, the most urgent first.
 pub(crate) fn starts(run: &Run) -> Option<Step> {
     let plan = run.plan.as_ref().filter(|it| it.counts().open < OPEN_MAX)?;
-    if run.control.finish || budget::lands(run) {
+    if run.control.finish || run.lands() {
         return None;
     }
     let place = plan.first_ready()?;
@@ -53,7 +53,7 @@ pub(crate) fn is_at_it(run: &Run) -> Option<Step> {
 /// Rule: with the last step the plan ends: whole, or with what came of it.
 pub(crate) fn is_done(run: &Run) -> Option<Step> {
     let plan = run.plan.as_ref()?;
-    if plan.is_cut_off() && budget::lands(run) {
+    if plan.is_cut_off() && run.lands() {
         return Some(Step::End(budget::stopped(run)));
     }
     Some(Step::End(if run.control.finish { asked_to_finish(plan) } else { gathered(plan) }))

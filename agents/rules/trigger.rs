@@ -26,10 +26,10 @@ pub(crate) fn fires(run: &Run) -> Option<Step> {
     if let Some(lap) = loops::lap(run, &edge.to) {
         return Some(goes_round(run, &lap));
     }
-    if budget::lands(run) && !budget::is_its_own(run) {
+    if run.lands() && !budget::is_its_own(run) {
         return Some(Step::End(budget::stopped(run)));
     }
-    if run.is_human() || budget::lands(run) {
+    if run.is_human() || run.lands() {
         // A person is not asked for a summary of a few words, nor a model that has no turn left.
         return Some(handed_on(run, edge, trigger, composed(run), MadeBy::Engine));
     }
@@ -45,7 +45,7 @@ pub(crate) fn has_its_summary(run: &Run) -> Option<Step> {
     let given = in_text(&replied.reply.text).filter(|it| summary_problem(it).is_none());
     let (summary, made_by) = match given {
         Some(summary) => (summary, MadeBy::Model),
-        None if run.tally.summaries < SUMMARIES_MAX && !budget::lands(run) => {
+        None if run.tally.summaries < SUMMARIES_MAX && !run.lands() => {
             return Some(asking::fresh(run, replied.purpose.clone()));
         }
         None => (composed(run), MadeBy::Engine),

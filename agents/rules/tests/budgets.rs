@@ -7,7 +7,6 @@ use serde_json::json;
 use super::cast::{call, pass, summary};
 use super::play::Play;
 use crate::alert::Alert;
-use crate::rules::budget::lands;
 use crate::run::Said;
 
 /// The coder with 10,000 tokens, so many of them spent.
@@ -91,7 +90,7 @@ fn from_eighty_percent_the_model_is_told_once() {
     turn(&mut play, 2);
     turn(&mut play, 3);
     assert_eq!(notes(&play, "9000 of 10000 tokens of the task's budget are used (90 %)"), 1);
-    assert_eq!((notes(&play, "budget"), lands(&play.run)), (2, false));
+    assert_eq!((notes(&play, "budget"), play.run.lands()), (2, false));
 }
 
 #[test]
@@ -103,7 +102,7 @@ fn from_ninety_five_percent_there_is_one_last_turn() {
         play.happens(alert(node, 97.0));
         let lines = play.returns("c", true, json!("text")).go();
         assert_eq!(lines, ["step 3 asks local/small for its last turn", "waits"], "{lines:?}");
-        assert!(lands(&play.run));
+        assert!(play.run.lands());
         let lines = play.answers("what I have", json!({})).go();
         assert_eq!(lines, ["ended partial (budget): what I have"]);
         let said = format!(
