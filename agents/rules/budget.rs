@@ -36,11 +36,10 @@ pub(crate) fn is_spent(run: &Run) -> Option<Step> {
 }
 
 /// Rule: a step that failed is not tried again where only a last turn is left; with an answer there
-/// is no need of that one either.
+/// is no need of that one either, nor where the work goes on to another.
 pub(crate) fn a_failed_step_is_left(run: &Run) -> Option<Step> {
     let asking = run.asking.as_ref().filter(|it| it.purpose != Purpose::Finalise)?;
-    let is_left = !asking.open && run.lands() && !has_its_answer(run);
-    is_left.then(|| asking::fresh(run, Purpose::Finalise))
+    (!asking.open && wants_the_last_turn(run)).then(|| asking::fresh(run, Purpose::Finalise))
 }
 
 /// Rule: before the last turn no call is taken but a note, which costs nothing, and a handoff to

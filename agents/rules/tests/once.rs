@@ -317,6 +317,31 @@ proptest! {
     }
 }
 
+/// The summary of a handoff is lost as the money goes: the work is handed on with the engine's words,
+/// where the last turn would be asked for and refused for ever.
+#[test]
+fn a_summary_that_fails_as_the_budget_ends_hands_on_all_the_same() {
+    let mut play = Play::with(|it| {
+        it.fuses.turns = 1;
+        it.budget = Caps { micro_usd: Some(6_987), ..Caps::default() };
+        it.root_task = "write and test it".into();
+    });
+    play.weighs = true;
+    play.usage = Usage { input: 410, output: 41, ..Usage::default() };
+    play.price = Some(Price { input: 1.0, cached_input: 1.0, output: 4.0 });
+    play.go();
+    for what in [
+        Happens::Says("plain", Finish::Stop),
+        Happens::Says("", Finish::Stop),
+        Happens::Fails(FailureCode::InDoubt, false, None),
+    ] {
+        tell(&mut play, what, false);
+        play.go();
+    }
+    assert!(play.run.lands() && play.run.end.is_none());
+    assert_eq!(play.run.children.len(), 1);
+}
+
 #[test]
 fn a_small_count_of_calls_leaves_one_last_turn_too() {
     for (caps, last_turns) in [
