@@ -94,8 +94,12 @@ fn has_its_answer(run: &Run) -> bool {
     answer::stands(run) && run.control.messages.is_empty()
 }
 
-/// Whether the last reply passes the work on, which costs this run nothing more.
+/// Whether the last reply passes the work on, which costs this run nothing more. Who was asked for
+/// a last turn passes nothing on.
 fn is_handing_on(run: &Run) -> bool {
+    if run.asking.as_ref().is_some_and(|it| it.purpose == Purpose::Finalise) {
+        return false;
+    }
     let is_summary = |it: &crate::run::Replied| {
         matches!(it.purpose, Purpose::Summarise { .. }) && it.reply.calls.is_empty()
     };

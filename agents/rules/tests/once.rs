@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use callboard_config::budget::{Caps, Price};
 use callboard_trace::{
-    Action, Call, EndState, Event, FailureCode, Finish, Purse, StepBegun, Usage, Work,
+    Action, Call, EndState, Event, FailureCode, Finish, Purse, StepBegun, Stop, Usage, Work,
 };
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -340,6 +340,35 @@ fn a_summary_that_fails_as_the_budget_ends_hands_on_all_the_same() {
     }
     assert!(play.run.lands() && play.run.end.is_none());
     assert_eq!(play.run.children.len(), 1);
+}
+
+/// A last turn that was asked for and failed is not asked for again and again, whatever the reply
+/// before it was for.
+#[test]
+fn a_last_turn_that_cannot_be_paid_ends_the_run() {
+    let mut play = Play::with(|it| {
+        it.fuses.turns = 1;
+        it.budget = Caps { micro_usd: Some(7_562), ..Caps::default() };
+        it.purses = vec![Purse { node: "task/r_a".into(), caps: Caps::default() }];
+        it.root_task = "write and test it".into();
+    });
+    play.weighs = true;
+    play.price = Some(Price { input: 1.0, cached_input: 1.0, output: 4.0 });
+    play.go();
+    let lost = || Happens::Fails(FailureCode::InDoubt, false, None);
+    for what in [
+        Happens::Says("plain", Finish::Stop),
+        lost(),
+        Happens::Says("", Finish::Stop),
+        Happens::Alerts("task", 95.0),
+        Happens::Fails(FailureCode::BadRequest, false, None),
+        Happens::Alerts("task", 80.0),
+        lost(),
+    ] {
+        tell(&mut play, what, false);
+        play.go();
+    }
+    assert_eq!(play.run.end.map(|it| it.stop), Some(Stop::Budget));
 }
 
 #[test]
