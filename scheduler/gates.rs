@@ -229,12 +229,12 @@ fn window(it: &Learned) -> Option<f64> {
     if missing < 1.0 || reset <= 0.0 {
         return None;
     }
-    let evenly = (reset * limit / missing).clamp(1.0, 86_400.0);
+    let evenly = reset * limit / missing;
     let is_common = |it: &f64| (evenly / it - 1.0).abs() < 0.03;
     if [1.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0].iter().any(is_common) {
         return Some(evenly);
     }
-    [60.0, 3_600.0, 86_400.0].into_iter().find(|it| reset <= *it)
+    Some([60.0, 3_600.0].into_iter().find(|it| reset <= *it).unwrap_or(86_400.0))
 }
 
 /// As [`per_minute`], for any window.
