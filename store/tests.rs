@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
-use crate::open::{FILE, Use, connect};
+use crate::open::{Use, connect};
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
@@ -109,7 +109,7 @@ async fn a_look_at_a_tree_starts_from_its_root() {
     let (home, store) = fresh();
     store.submit(root(1)).await.unwrap();
     let plan = |sql: &'static str, parameters: &[i64]| {
-        let conn = connect(&home.path().join(FILE), Use::Read, None).unwrap();
+        let conn = connect(&file(&home), Use::Read, None).unwrap();
         let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
         let mut statement = conn.prepare(&sql).unwrap();
         let parameters = rusqlite::params_from_iter(parameters);
