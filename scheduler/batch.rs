@@ -15,13 +15,12 @@ use crate::house::House;
 /// Steps decided on before anything is written; more would be a rule that never rests.
 const STEPS_MAX: usize = 1_000;
 
-/// What goes into the next write, and what is performed after it.
+/// What goes into the next write.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) facts: Vec<Fact>,
     pub(crate) spawn: Vec<NewRun>,
     pub(crate) tell: Vec<(RunId, Fact)>,
-    pub(crate) perform: Vec<Prepared>,
     pub(crate) state: Option<EndState>,
 }
 
@@ -252,7 +251,6 @@ impl Batch {
         if end.state == EndState::Cancelled {
             self.cancel_children(run);
         }
-        self.perform.clear();
         self.state = Some(end.state);
         self.fact(run, Event::RunEnded(Box::new(end)));
     }

@@ -79,7 +79,6 @@ pub(crate) enum After {
     Gone(bool),
     /// The rules are asked again before anything is waited for.
     Again,
-
     /// The run waits for what is performed, or until a time.
     On(Option<i64>),
 }

@@ -2,7 +2,7 @@
 
 use callboard_trace::{Event, Fact, RunId, Waiting};
 
-use crate::db::Tx;
+use crate::db::{Row, Tx};
 use crate::gauge::{Gauge, Held, Place, Take, micro};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
@@ -297,20 +297,21 @@ pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<u64, S
 pub(crate) fn let_go(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
     let of_node = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
         WHERE r.node = $1 AND r.state = 'running' AND h.step > 0";
-    for row in tx.query(of_node, &[node.into()])? {
-        drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?)?;
-    }
-    Ok(())
+    let rows = tx.query(of_node, &[node.into()])?;
+    drop_holds(tx, &rows)
 }
 
 /// The same for one run.
 pub(crate) fn let_go_of(tx: &mut dyn Tx, run: &RunId, lease: i64) -> Result<(), StoreError> {
     let of_run = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
         WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND h.step > 0";
-    for row in tx.query(of_run, &[run.into(), lease.into()])? {
-        drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?)?;
-    }
-    Ok(())
+    let rows = tx.query(of_run, &[run.into(), lease.into()])?;
+    drop_holds(tx, &rows)
+}
+
+fn drop_holds(tx: &mut dyn Tx, rows: &[Row]) -> Result<(), StoreError> {
+    rows.iter()
+        .try_for_each(|row| drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?).map(|_| ()))
 }
 
 /// Gives one thing back that a step held, if it did, and wakes who waits for it.

@@ -8,7 +8,7 @@ use crate::StoreError;
 use crate::db::Tx;
 use crate::gate::{drop_hold, wake_line};
 use crate::gates::Take;
-use crate::gauge::{Fragile, Gauge, Rate, micro};
+use crate::gauge::{Gauge, Rate, micro};
 
 /// Who waits for a resource that came back is woken, at most so many at once.
 const WOKEN: i64 = 1_000;
@@ -101,7 +101,7 @@ impl Give {
     ) -> Result<Option<(&'static str, &'static str)>, StoreError> {
         Ok(match (self.went, self.take.breaker) {
             (Went::Good, _) => gauge.good().map(|from| (from, "closed")),
-            (Went::Bad, Some(breaker)) => bad(gauge, breaker, at),
+            (Went::Bad, Some(breaker)) => gauge.bad(breaker, at).map(|from| (from, "open")),
             (Went::Limited(pause), _) => {
                 let sql = "SELECT count(*) FROM run WHERE state = 'running'";
                 let running = tx.one(sql, &[])?.map_or(Ok(0), |it| it.int(0))?;
@@ -124,8 +124,4 @@ impl Give {
             header: learned.header.clone(),
         })
     }
-}
-
-fn bad(gauge: &mut Gauge, breaker: Fragile, at: i64) -> Option<(&'static str, &'static str)> {
-    gauge.bad(breaker, at).map(|from| (from, "open"))
 }
