@@ -188,6 +188,9 @@ impl Step {
         let opened = self.open(tx, &mut tail, at, (ink, slipped.is_empty()))?;
         let next = self.next(opened.as_ref());
         self.settle(tx, &tail, at, (slipped.is_empty(), &next))?;
+        if matches!(self.next, Next::Park { .. } | Next::End { .. }) {
+            leave_line(tx, tail.pos, &[])?;
+        }
         let mut children =
             self.spawn.iter().map(|it| admit(tx, it, at)).collect::<Result<Vec<_>, _>>()?;
         let ruling = opened.as_ref().map(|it| it.ruling.clone());
@@ -278,7 +281,6 @@ impl Step {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = 0 * $4, state = 'ended', outcome = $5,
                     ended = $6, wake = NULL, node = NULL, lease = NULL WHERE pos = $1";
                 tx.exec(sql, &args)?;
-                leave_line(tx, tail.pos)?;
                 spawn::is_over(tx, tail.pos)?;
                 journal::tally(tx, "ended", 1)?;
                 if tail.top {

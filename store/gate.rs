@@ -14,6 +14,10 @@ use crate::{NewRun, StoreError, Submitted, spawn};
 const WORTH: i64 = 1_000_000;
 /// Who waits for what time does not bring looks again after so long, whoever forgot to wake it.
 const AGAIN: i64 = 60_000_000;
+/// Who waits with steps of its own under way is woken by nobody, and looks again after so long.
+const AGAIN_BUSY: i64 = 1_000_000;
+/// Who waits for a time looks again after an hour: the clock may be set meanwhile.
+const AGAIN_TIMED: i64 = 3_600_000_000;
 
 /// What a step needs to begin, and what is written if it gets it.
 #[derive(Clone, Debug, Default)]
@@ -141,7 +145,7 @@ impl Barrier {
             if let Some((why, until)) = gauge.holds(take, at) {
                 let wait = self.wait(take, &gauge, (why, until), place, at);
                 if self.is_too_long(&wait) {
-                    leave_line(tx, tail.pos)?;
+                    leave_line(tx, tail.pos, &[])?;
                     return shut(Ruling::GivenUp(wait));
                 }
                 let waits = self.stand_in_line(tx, take, (&wait, place, at), ink)?;
@@ -178,7 +182,7 @@ impl Barrier {
         }
         let ledger = ledger::charge(tx, &self.gate.charges)?;
         if !self.gate.takes.is_empty() {
-            leave_line(tx, tail.pos)?;
+            leave_line(tx, tail.pos, &self.gate.takes)?;
         }
         journal::append(tx, tail, at, &self.lines)?;
         Ok(Opened { ruling: Ruling::Passed, waits: None, ledger })
@@ -209,11 +213,13 @@ impl Barrier {
         place: Place,
         at: i64,
     ) -> Wait {
+        let look = if self.gate.parks { AGAIN } else { AGAIN_BUSY };
+        let again = until.unwrap_or(at + look).min(at + AGAIN_TIMED).min(place.deadline);
         Wait {
             name: take.name.clone(),
             why,
             until,
-            again: until.unwrap_or(at + AGAIN).min(at + 3_600_000_000),
+            again,
             ahead: u64::try_from(gauge.n_before).unwrap_or_default(),
             since: place.since,
         }
@@ -227,8 +233,9 @@ impl Barrier {
         (wait, place, at): (&Wait, Place, i64),
         ink: &Ink,
     ) -> Result<Option<(Event, Line)>, StoreError> {
-        let sql = "INSERT INTO line(run, name, rank, since, need) VALUES($1, $2, $3, $4, $5)
-            ON CONFLICT(run) DO UPDATE SET name = $2, rank = $3, since = $4, need = $5";
+        // Who was woken for one thing and is held by another passes its turn on.
+        leave_line(tx, place.pos, std::slice::from_ref(take))?;
+        let sql = "INSERT INTO line(run, name, rank, since, need) VALUES($1, $2, $3, $4, $5)";
         let need = micro(take.units);
         let args = [
             place.pos.into(),
@@ -269,10 +276,11 @@ fn told(wait: &Wait) -> String {
 }
 
 fn place(tx: &mut dyn Tx, tail: &Tail, since: Option<i64>, at: i64) -> Result<Place, StoreError> {
-    let sql = "SELECT rank, (SELECT since FROM line WHERE run = $1) FROM run WHERE pos = $1";
+    let sql =
+        "SELECT rank, (SELECT since FROM line WHERE run = $1), deadline FROM run WHERE pos = $1";
     let row = tx.one(sql, &[tail.pos.into()])?.ok_or(StoreError::Fenced)?;
     let since = since.or(row.maybe_int(1)).unwrap_or(at).min(at);
-    Ok(Place { pos: tail.pos, rank: row.int(0)?, since })
+    Ok(Place { pos: tail.pos, rank: row.int(0)?, since, deadline: row.int(2)? })
 }
 
 /// Says that a step holds a resource.
@@ -281,9 +289,15 @@ fn hold(tx: &mut dyn Tx, pos: i64, step: u32, name: &str) -> Result<(), StoreErr
     tx.exec(sql, &[pos.into(), step.into(), name.into()]).map(|_| ())
 }
 
-/// The run waits for nothing any more.
-pub(crate) fn leave_line(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
-    tx.exec("DELETE FROM line WHERE run = $1", &[pos.into()]).map(|_| ())
+/// The run stands in no line any more. If it goes without what it stood there for, the next in that
+/// line is woken: it may have been its turn.
+pub(crate) fn leave_line(tx: &mut dyn Tx, pos: i64, with: &[Take]) -> Result<(), StoreError> {
+    let left = tx.one("DELETE FROM line WHERE run = $1 RETURNING name", &[pos.into()])?;
+    let name = left.map(|it| it.text(0)).transpose()?;
+    match name.filter(|name| with.iter().all(|it| it.name != *name)) {
+        Some(name) => wake_line(tx, &name, 1).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Puts the first of a line back into the queue of runs.

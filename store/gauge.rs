@@ -91,12 +91,14 @@ pub(crate) struct Gauge {
     pub(crate) n_before: i64,
 }
 
-/// Whom the look at a gauge is for: the run's place, its rank, and since when it waits.
+/// Whom the look at a gauge is for: the run's place, its rank, since when it waits, and for how
+/// long at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) pos: i64,
     pub(crate) rank: i64,
     pub(crate) since: i64,
+    pub(crate) deadline: i64,
 }
 
 impl Gauge {
@@ -244,9 +246,11 @@ impl Gauge {
         (micro(take.units) > capacity).then_some(capacity as f64 / UNIT)
     }
 
-    /// Takes what the step needs. `true` if anything changed.
+    /// Takes what the step needs. `true` if there is something to keep: a bucket that nobody took of
+    /// yet is full, so one that was just emptied is not the same, whatever its figures.
     pub(crate) fn take(&mut self, take: &Take, at: i64) -> bool {
         let before = self.clone();
+        let is_new = !self.kept && self.bucket(take).is_some();
         if let Some(bucket) = self.bucket(take) {
             (self.level, self.at) = (self.filled(bucket, at) - micro(take.units), at);
         }
@@ -257,7 +261,7 @@ impl Gauge {
         if self.counts(take) {
             self.used += 1;
         }
-        *self != before
+        is_new || *self != before
     }
 
     /// Whether those who hold it are counted.

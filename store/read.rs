@@ -205,12 +205,13 @@ impl Store {
         self.inner.db.read(counts).await
     }
 
-    /// Whether nothing happens by itself: no run is in the queue, held, or waits for a time. Until
-    /// its deadline waits what waits for a person, or for another run.
+    /// Whether nothing happens by itself: no run is in the queue, held, in the line of a resource, or
+    /// waits for a time. Until its deadline waits what waits for a person, or for another run.
     pub async fn is_at_rest(&self) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM run WHERE state = 'ready'
             UNION ALL SELECT 1 FROM run WHERE state = 'running'
-            UNION ALL SELECT 1 FROM run WHERE state = 'waiting' AND wake < deadline LIMIT 1";
+            UNION ALL SELECT 1 FROM run WHERE state = 'waiting' AND wake < deadline
+            UNION ALL SELECT 1 FROM line LIMIT 1";
         Ok(self.inner.db.read(move |tx| tx.one(sql, &[])).await?.is_none())
     }
 }

@@ -68,7 +68,10 @@ macro_rules! every_case {
                 a_ledger_is_exact
                 what_agents_create_is_counted_for_good
                 what_slips_in_goes_before_the_gate
-                who_yields_is_in_the_queue_again;
+                who_yields_is_in_the_queue_again
+                who_waits_for_something_else_leaves_the_line
+                who_is_woken_and_held_elsewhere_wakes_the_next
+                nobody_waits_in_line_beyond_a_deadline;
             fence: a_step_is_whole_or_not_at_all
                 a_stale_lease_writes_nothing
                 a_shorter_journal_is_fenced

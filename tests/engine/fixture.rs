@@ -106,7 +106,7 @@ pub(crate) fn root(n: u128, priority: u16) -> NewRun {
         priority,
         points: callboard_trace::rank::Points::default(),
         unscored: false,
-        deadline: 0,
+        deadline: i64::MAX,
         facts: vec![fact("begin")],
         queue_cap: 1_000_000,
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use callboard_store::gates::{
     Blown, Charge, Fragile, Gate, Give, Growth, Held, Rate, Ruling, Spent, Take, Wait, Went,
 };
-use callboard_store::{Advance, Lease, Next, Store};
+use callboard_store::{Advance, Lease, NewRun, Next, Store};
 use callboard_trace::Event;
 use tokio::time::sleep;
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, root};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root};
 
 fn take(name: &str) -> Take {
     Take { name: name.to_owned(), units: 1.0, rate: None, width: None, breaker: None }
@@ -150,6 +150,68 @@ pub(crate) async fn who_waits_stands_in_order_of_rank(db: Fixture) {
 
 fn gate_since(take: Take) -> Gate {
     Gate { since: Some(1), ..gate(vec![take]) }
+}
+
+pub(crate) async fn who_waits_for_something_else_leaves_the_line(db: Fixture) {
+    let store = db.open("n_a");
+    store.begin(1).await;
+    let holder = store.take().await;
+    assert_eq!(asks(&store, &holder, gate(vec![wide("desk", 1)])).await, Ruling::Passed);
+    for n in 2..=4 {
+        store.begin(n).await;
+        let lease = store.take().await;
+        held(asks(&store, &lease, gate(vec![wide("desk", 1)])).await);
+    }
+    // The first is told something, and then waits for that alone; the second ends in line.
+    store.signal(&id(2), vec![fact("pause")], false).await.unwrap();
+    let paused = again(&store, &id(2)).await;
+    let seen = store.row(&id(2)).await.unwrap().unwrap().seq;
+    gives(&store, &holder, wide("desk", 1), Went::Good, Next::Go).await;
+    store.advance(&paused, Advance::new(seen, vec![], park())).await.unwrap();
+    let second = store.take().await;
+    assert_eq!(second.run, id(3));
+    let seen = store.row(&id(3)).await.unwrap().unwrap().seq;
+    store.advance(&second, Advance::new(seen, vec![], end())).await.unwrap();
+    let third = store.take().await;
+    assert_eq!(asks(&store, &third, gate_since(wide("desk", 1))).await, Ruling::Passed);
+}
+
+pub(crate) async fn who_is_woken_and_held_elsewhere_wakes_the_next(db: Fixture) {
+    let store = db.open("n_a");
+    for n in 1..=4 {
+        store.begin(n).await;
+    }
+    let leases = store.claim(4, 1_000).await.unwrap();
+    let (both, desk) = (|| vec![wide("desk", 1), wide("lamp", 1)], || vec![wide("desk", 1)]);
+    assert_eq!(asks(&store, &leases[0], gate(desk())).await, Ruling::Passed);
+    assert_eq!(asks(&store, &leases[1], gate(vec![wide("lamp", 1)])).await, Ruling::Passed);
+    assert_eq!(held(asks(&store, &leases[2], gate(both())).await).name, "desk");
+    held(asks(&store, &leases[3], gate(desk())).await);
+    gives(&store, &leases[0], wide("desk", 1), Went::Good, Next::Go).await;
+    let woken = store.take().await;
+    assert_eq!(held(asks(&store, &woken, gate(both())).await).name, "lamp");
+    let next = store.take().await;
+    assert_eq!(next.run, id(4));
+    assert_eq!(asks(&store, &next, gate_since(wide("desk", 1))).await, Ruling::Passed);
+}
+
+pub(crate) async fn nobody_waits_in_line_beyond_a_deadline(db: Fixture) {
+    let store = db.open("n_a");
+    store.begin(1).await;
+    let holder = store.take().await;
+    let slow = || bucket("api", 1.0, 0.001);
+    assert_eq!(asks(&store, &holder, gate(vec![wide("desk", 1), slow()])).await, Ruling::Passed);
+    let deadline = store.now().await.unwrap() + 5_000_000;
+    for (n, take) in [(2, wide("desk", 1)), (3, slow())] {
+        store.submit(NewRun { deadline, ..root(n, 100) }).await.unwrap();
+        let lease = store.take().await;
+        held(asks(&store, &lease, gate(vec![take])).await);
+        assert_eq!(store.row(&id(n)).await.unwrap().unwrap().wake, Some(deadline));
+    }
+    let seen = store.row(&holder.run).await.unwrap().unwrap().seq;
+    store.advance(&holder, Advance::new(seen, vec![], end())).await.unwrap();
+    // They look again of themselves: this is no rest.
+    assert!(!store.is_at_rest().await.unwrap());
 }
 
 pub(crate) async fn what_the_dead_held_comes_back(db: Fixture) {
