@@ -90,6 +90,9 @@ pub struct Board {
     pub agents: Vec<AgentLine>,
     /// What waits.
     pub queue: QueueLine,
+    /// What the workspace has spent; absent where its day has no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetLine>,
     /// The caller's most recent runs, newest first, at most 20.
     pub runs: Vec<RunLine>,
     /// What is wrong with the team's files.
@@ -121,6 +124,24 @@ pub struct QueueLine {
     pub seats: u32,
     /// How long the oldest has waited.
     pub oldest_s: f64,
+}
+
+/// The workspace's budget on the board.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetLine {
+    /// Since midnight UTC.
+    pub today: Vec<UsedLine>,
+}
+
+/// How far one limit is used.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UsedLine {
+    /// `usd`, `tokens`, `seconds`, `model_calls`, `tool_calls` or `documents`.
+    pub of: &'static str,
+    /// So much is spent and set aside.
+    pub used: f64,
+    /// Of so much.
+    pub limit: f64,
 }
 
 /// One run on the board.

@@ -45,6 +45,7 @@ impl Desk {
                 seats: team.limits.concurrent,
                 oldest_s: counts.oldest_ready.map_or(0.0, |it| seconds(now - it)),
             },
+            budget: self.today().await?,
             runs,
             problems: team.problems.iter().map(ToString::to_string).collect(),
         })

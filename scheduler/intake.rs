@@ -1,7 +1,7 @@
 //! How work comes in: checked, written down, answered, in that order.
 
 use callboard_config::{Agent, AgentName, Team};
-use callboard_store::{Listens, NewRun};
+use callboard_store::{Listens, NewRun, StoreError};
 
 use crate::desk::{Desk, unavailable};
 use crate::route::route;
@@ -50,9 +50,16 @@ impl Desk {
         new: NewRun,
         listens: Listens,
     ) -> Result<Submitted, Refusal> {
+        let spent = self.day_is_spent().await?;
+        // It may still join a run that is there.
+        let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
+        let new = NewRun { queue_cap, ..new };
         let left = if listens.rejoins { self.house.callers.left() } else { Vec::new() };
         let submitted = self.house.store.call(new, listens, left).await;
-        let submitted = submitted.map_err(|it| unavailable(&it))?;
+        let submitted = submitted.map_err(|it| match (it, spent) {
+            (StoreError::OverCapacity { .. }, Some(spent)) => spent,
+            (it, _) => unavailable(&it),
+        })?;
         self.house.ready.notify_one();
         Ok(Submitted { run: submitted.run, joined: submitted.joined })
     }

@@ -3,12 +3,14 @@
 use callboard_agents::Run;
 use callboard_agents::plan::{Counts, Place, Standing};
 use callboard_store::{RunRow, StoreError};
-use callboard_trace::{Caller, Cost, EndState, Question, Queued, RunId, RunView, State, Tree};
+use callboard_trace::{
+    Caller, Cost, EndState, Question, Queued, RunId, RunView, State, Totals, Tree,
+};
 use serde::Serialize;
 
 use crate::desk::{Desk, unavailable};
 use crate::house::Fold;
-use crate::{Refusal, begin, journal};
+use crate::{Refusal, begin, journal, purse};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
@@ -83,6 +85,7 @@ impl Desk {
     pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
         let (seen, led) = self.led(row).await?;
         let mut view = view(&led, row, self.house.world.now());
+        view.cost.budget_pct = self.used_of_task(row, purse::of_task(&led)).await?;
         self.house.folds.put(&row.run, Some((seen, led)));
         if !view.state.is_over() {
             view.questions = self.asked_below(row).await?.into_iter().map(|it| it.1).collect();
@@ -158,7 +161,7 @@ fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
         recommendations: Vec::new(),
         error: None,
         degraded: false,
-        cost: Cost { usd: None, tokens: run.totals.tokens },
+        cost: cost(run.totals),
         artifacts: Vec::new(),
         handoffs: run.totals.handoffs,
         elapsed_s: ((until - row.created).max(0) / 1_000) as f64 / 1_000.0,
@@ -169,6 +172,10 @@ fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
         view.finish(end);
     }
     view
+}
+
+fn cost(totals: Totals) -> Cost {
+    Cost::of(totals.tokens, totals.micro_usd, totals.replies > 0, totals.unpriced == 0)
 }
 
 fn step(counts: Counts, all: usize) -> String {

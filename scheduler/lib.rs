@@ -16,6 +16,7 @@ mod conduct;
 mod control;
 mod crew;
 mod cue;
+mod day;
 mod desk;
 mod drive;
 mod gated;

@@ -163,6 +163,8 @@ impl Desk {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))
         })?;
+        let caps = tree.runs.get(&row.run).and_then(|it| it.used.task);
+        view.cost.budget_pct = self.used_of_task(row, caps).await?;
         if let Some(queue) = &mut view.queue {
             queue.pos = row.position.map(|it| it.saturating_sub(1));
         }

@@ -19,6 +19,31 @@ pub(crate) fn purses(team: &Team, run: &Run, now: i64) -> Vec<Purse> {
     purses
 }
 
+/// What the task of a run may spend with all its runs.
+pub(crate) fn of_task(run: &Run) -> Option<Caps> {
+    run.started.purses.iter().find(|it| it.node.starts_with("task/")).map(|it| it.caps)
+}
+
+/// Each dimension that is limited: what is used of it, and how much there may be, in its units.
+pub(crate) fn shares(limits: &Caps, used: &Amounts) -> Vec<(&'static str, f64, f64)> {
+    let unit = |dimension| match dimension {
+        "usd" => 1e6,
+        "seconds" => 1e3,
+        _ => 1.0,
+    };
+    let all = DIMENSIONS.into_iter().zip(caps(limits)).zip(used);
+    let shown = |((dimension, cap), used): ((&'static str, Option<i64>), &i64)| {
+        let unit = unit(dimension);
+        Some((dimension, (*used).max(0) as f64 / unit, cap? as f64 / unit))
+    };
+    all.filter_map(shown).collect()
+}
+
+/// Microseconds until the day is over.
+pub(crate) fn day_ends_in(now: i64) -> i64 {
+    DAY - now.rem_euclid(DAY)
+}
+
 /// The row of a workspace's day.
 pub(crate) fn day(workspace: &str, now: i64) -> String {
     format!("day/{workspace}/{}", now.div_euclid(DAY))

@@ -80,6 +80,9 @@ async fn a_task_stops_at_the_budget_of_its_caller_and_goes_on_with_another() {
             if node == "run" && *limit == 40_000.0 && *pct >= 80.0)
     };
     assert!(all.iter().any(|it| is_told(&it.event)));
+    assert!(stopped.cost.budget_pct.is_some_and(|it| it > 80.0), "{:?}", stopped.cost);
+    let told = |what| stopped.notices.iter().any(|it| it.ends_with(what));
+    assert!(told(" % of coder's tokens are used"), "{:?}", stopped.notices);
 
     let run = stopped.run.as_str();
     let more = json!({"run": run, "action": "set_budget", "value": {"tokens": 90_000}});
@@ -188,4 +191,67 @@ fn a_script_sets_a_budget_and_sees_it_reached() {
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{words:?}");
         assert!(said.err.contains(told), "{words:?}: {}", said.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_spent_is_told_in_money_and_in_per_cent() {
+    let endpoint = Endpoint::start(|_: &Ask| {
+        let used = json!({"prompt_tokens": 1_000, "completion_tokens": 500});
+        Act::answer(&json!({"summary": "done", "confidence": 0.9})).usage(used)
+    })
+    .await;
+    let stage = Stage::at(&endpoint.base_url(), "budgets: {day: {usd: 0.02}}\n");
+    stage.write("prices.yaml", "models:\n  endpoint/scripted: {input: 1, output: 2}\n");
+    let node = stage.node().await;
+    let budget = json!({"callboard/budget": {"usd": 0.0025, "tokens": 40_000}});
+    // A whole reply would cost more: it is asked to say less.
+    let cut = view(&call(&node, "coder", json!({"task": "go"}), budget).await);
+    assert_eq!(cut.state, State::Completed, "{cut:?}");
+    assert_eq!((cut.cost.usd, cut.cost.budget_pct), (Some(0.002), Some(80.0)));
+    assert!(cut.notices.contains(&"80 % of coder's usd are used".to_owned()), "{cut:?}");
+    let desk = node.desk();
+    let board = desk.board(&caller()).await.expect("there");
+    let today = json!(board.budget.expect("the day has a limit"));
+    assert_eq!(today, json!({"today": [{"of": "usd", "used": 0.002, "limit": 0.02}]}));
+    node.stop().await;
+
+    stage.write("prices.yaml", "models:\n  endpoint/scripted: {input: 1, output: 0.2}\n");
+    let node = stage.node().await;
+    let keyed = json!({"callboard/budget": {"usd": 0.0025}, "callboard/key": "first"});
+    let first = view(&call(&node, "coder", json!({"task": "go"}), keyed.clone()).await);
+    assert_eq!(first.state, State::Completed, "{first:?}");
+    assert_eq!((first.cost.usd, first.cost.budget_pct), (Some(0.0011), Some(44.0)));
+    let run = first.run.as_str();
+    let cost = call(&node, "team_status", json!({"run": run, "view": "cost"}), json!({})).await;
+    assert_eq!(cost.body["cost"]["usd"], 0.0011);
+    assert_eq!(cost.body["agents"][0]["usd"], 0.0011);
+    assert_eq!(cost.body["agents"][0]["model"], "endpoint/scripted");
+    for _ in 0..2 {
+        let meta = json!({"callboard/fresh": true});
+        view(&call(&node, "coder", json!({"task": "again"}), meta).await);
+    }
+    let desk = node.desk();
+    let today = desk.board(&caller()).await.expect("there").budget.expect("limited").today;
+    assert_eq!((today[0].used, today[0].limit), (0.0053, 0.02));
+    node.stop().await;
+
+    stage.write(
+        "team.yaml",
+        &format!(
+            "team: stage\nproviders:\n  endpoint: {{base_url: \"{}\"}}\n\
+             models:\n  default: endpoint/scripted\nbudgets: {{day: {{usd: 0.005}}}}\n",
+            endpoint.base_url()
+        ),
+    );
+    let node = stage.node().await;
+    let meta = json!({"callboard/fresh": true});
+    let refused = call(&node, "coder", json!({"task": "more"}), meta).await;
+    assert_eq!(refused.body["code"], json!(RefusalCode::OverCapacity), "{}", refused.body);
+    assert_eq!(refused.body["retryable"], true);
+    assert_eq!(refused.body["message"], "the day's budget is spent: 0.0053 of 0.005 usd");
+    let hint = refused.body["hint"].as_str().expect("a hint");
+    assert!(hint.starts_with("it begins anew at 00:00 UTC, in "), "{hint}");
+    let joined = call(&node, "coder", json!({"task": "go"}), keyed).await;
+    assert_eq!((&joined.body["joined"], &joined.body["run"]), (&json!(true), &json!(run)));
+    node.stop().await;
 }

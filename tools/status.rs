@@ -2,7 +2,7 @@
 
 use callboard_config::Limits;
 use callboard_scheduler::{AgentLine, Desk, Refusal, RefusalCode};
-use callboard_trace::{Caller, Record, RunId, Spent, story_line};
+use callboard_trace::{Caller, Cost, Record, RunId, Spent, story_line};
 use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
@@ -132,7 +132,9 @@ async fn cost(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Value, Refusa
     desk.walk(run, caller, walk).await?;
     let used = spent.iter().map(|it| it.usage.input.saturating_add(it.usage.output));
     let tokens = used.fold(0, u64::saturating_add);
-    Ok(json!({"cost": {"tokens": tokens}, "agents": spent}))
+    let view = desk.view(run, caller).await?;
+    let cost = Cost { tokens, ..view.cost };
+    Ok(json!({"cost": cost, "agents": spent}))
 }
 
 async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {

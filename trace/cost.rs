@@ -14,6 +14,9 @@ pub struct Spent {
     pub model: String,
     /// Replies.
     pub replies: u64,
+    /// US dollars; absent where none of them had a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<f64>,
     /// Their tokens, summed; `estimated` if any of them was.
     pub usage: Usage,
 }
@@ -31,13 +34,21 @@ impl Spent {
     /// Takes in one more record.
     pub fn take(entries: &mut Vec<Spent>, record: &Record) {
         let Event::ModelReplied(reply) = &record.event else { return };
+        let usd = reply.micro_usd.map(|it| it as f64 / 1e6);
         let is_same = |it: &&mut Spent| it.agent == record.agent && it.model == reply.model;
         match entries.iter_mut().find(is_same) {
-            Some(entry) => entry.add(reply.usage),
+            Some(entry) => {
+                entry.add(reply.usage);
+                if let Some(more) = usd {
+                    // To the millionth, which is what is counted.
+                    entry.usd = Some(((entry.usd.unwrap_or(0.0) + more) * 1e6).round() / 1e6);
+                }
+            }
             None => entries.push(Spent {
                 agent: record.agent.clone(),
                 model: reply.model.clone(),
                 replies: 1,
+                usd,
                 usage: reply.usage,
             }),
         }

@@ -17,6 +17,7 @@ mod spend;
 mod step;
 mod story;
 mod tree;
+mod used;
 mod view;
 
 pub use begin::{Caller, Fuses, Growth, Purse, Repeats, Started, Task};

@@ -7,9 +7,10 @@ use callboard_config::{AgentName, Mode};
 use crate::artifact::{Artifact, Made, key_of};
 use crate::rank::FALLBACK;
 use crate::story::{line, short, tag};
+use crate::used::{Used, cost, notices};
 use crate::{
-    Action, Cost, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView,
-    State, StepBegun, Trouble, Work,
+    Action, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView, State,
+    StepBegun, Trouble, Work,
 };
 
 /// Artifacts that a view lists.
@@ -57,6 +58,8 @@ pub struct Branch {
     pub waits_until: Option<i64>,
     /// Its open questions.
     pub questions: Vec<Question>,
+    /// What it cost, and how far its budgets are used.
+    pub used: Used,
 }
 
 impl Tree {
@@ -89,6 +92,7 @@ impl Tree {
                 waits: None,
                 waits_until: None,
                 questions: Vec::new(),
+                used: Used::begun(started),
             };
             self.runs.insert(record.run.clone(), branch);
         } else if let Some(branch) = self.runs.get_mut(&record.run) {
@@ -104,7 +108,6 @@ impl Tree {
         // A person who is asked has the work, whoever waits for the answer.
         let asks = below.iter().find(|it| is_open && !it.questions.is_empty());
         let at_work = asks.copied().unwrap_or_else(|| self.at_work(branch));
-        let tokens = below.iter().fold(0, |sum: u64, it| sum.saturating_add(it.tokens));
         let handoffs = below.iter().map(|it| it.handoffs.len()).sum::<usize>();
         let questions: Vec<Question> =
             below.iter().filter(|_| is_open).flat_map(|it| it.questions.clone()).collect();
@@ -130,12 +133,12 @@ impl Tree {
             recommendations: Vec::new(),
             error: None,
             degraded: branch.handoffs.iter().any(|it| it.reason == FALLBACK),
-            cost: Cost { usd: None, tokens },
+            cost: cost(&below),
             artifacts: self.artifacts(run, branch),
             handoffs: u32::try_from(handoffs).unwrap_or(u32::MAX),
             elapsed_s: seconds(until.saturating_sub(branch.began)),
             next: None,
-            notices: Vec::new(),
+            notices: notices(&below, !is_open),
         };
         if let Some(end) = &branch.end {
             view.finish(end);
@@ -251,6 +254,7 @@ impl Branch {
     }
 
     fn apply(&mut self, record: &Record) {
+        self.used.apply(&record.event);
         match &record.event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => {

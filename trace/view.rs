@@ -134,4 +134,16 @@ pub struct Cost {
     pub usd: Option<f64>,
     /// Tokens in and out.
     pub tokens: u64,
+    /// Per cent of its task's budget that are used, of what is used most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_pct: Option<f64>,
+}
+
+impl Cost {
+    /// Tokens and money, which is not known where no reply came, or where one had no price and none
+    /// cost anything.
+    pub fn of(tokens: u64, micro_usd: u64, has_replies: bool, is_priced: bool) -> Cost {
+        let is_known = has_replies && (is_priced || micro_usd > 0);
+        Cost { usd: is_known.then_some(micro_usd as f64 / 1e6), tokens, budget_pct: None }
+    }
 }

@@ -128,6 +128,9 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         queue.seats_taken,
         queue.seats
     ));
+    if let Some(usd) = board.budget.iter().flat_map(|it| &it.today).find(|it| it.of == "usd") {
+        lines.push(format!("{} ${:.2} of ${:.2} today", paint.bold("spent"), usd.used, usd.limit));
+    }
     if !board.unread.is_empty() {
         lines.push(paint.bold("unread"));
     }
@@ -203,6 +206,7 @@ mod tests {
             team: "engineering".into(),
             agents: vec![agent("coder", 2), agent("tester", 0)],
             queue: QueueLine { depth: 3, seats_taken: 2, seats: 50, oldest_s: 75.0 },
+            budget: None,
             runs: vec![line("r_abcdefghijklmnopqrstuvwxyz")],
             problems: vec!["agents/lost.md:1: has no description".into()],
         };

@@ -24,6 +24,11 @@ fn cost_and_handoffs_are_summed_over_everything_below() {
     assert_eq!(sums("c"), (7, 1));
     assert_eq!(stage.view("a").cost.usd, None);
     assert_eq!(stage.tree().runs[&id("a")].replies, 1);
+    assert_eq!(stage.view("a").notices, [""; 0]);
+    stage.ends("a", done());
+    let told = stage.view("a").notices;
+    assert_eq!(told.len(), 1, "once, for all replies: {told:?}");
+    assert!(told[0].starts_with("unpriced_model: "), "{told:?}");
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! How far the budgets of tasks and of the workspace's day are used.
+
+use callboard_config::budget::Caps;
+use callboard_store::RunRow;
+
+use crate::ask::{BudgetLine, UsedLine};
+use crate::desk::{Desk, unavailable};
+use crate::{Refusal, RefusalCode, purse};
+
+impl Desk {
+    /// Per cent of its budget that a root has used, of the dimension that is used most.
+    pub(crate) async fn used_of_task(
+        &self,
+        row: &RunRow,
+        caps: Option<Caps>,
+    ) -> Result<Option<f64>, Refusal> {
+        let Some(caps) = caps.filter(|it| row.run == row.root && !it.is_unlimited()) else {
+            return Ok(None);
+        };
+        let used = self.house.store.spent(&format!("task/{}", row.root)).await;
+        let shares = purse::shares(&caps, &used.map_err(|it| unavailable(&it))?);
+        let pct = |(_, used, limit): &(_, f64, f64)| used * 100.0 / limit;
+        let most = shares.iter().filter(|it| it.2 > 0.0).map(pct).max_by(f64::total_cmp);
+        Ok(most.map(|it| (it * 10.0).round() / 10.0))
+    }
+
+    /// What the workspace has spent today; `None` where its day has no limit.
+    pub(crate) async fn today(&self) -> Result<Option<BudgetLine>, Refusal> {
+        let team = self.team();
+        if team.budgets.day.is_unlimited() {
+            return Ok(None);
+        }
+        let day = purse::day(&team.workspace, self.house.world.now());
+        let used = self.house.store.spent(&day).await.map_err(|it| unavailable(&it))?;
+        let lines = purse::shares(&team.budgets.day, &used).into_iter();
+        let today = lines.map(|(of, used, limit)| UsedLine { of, used, limit }).collect();
+        Ok(Some(BudgetLine { today }))
+    }
+
+    /// The refusal of new work while nothing is left of the day.
+    pub(crate) async fn day_is_spent(&self) -> Result<Option<Refusal>, Refusal> {
+        let today = self.today().await?;
+        let spent = today.and_then(|it| it.today.into_iter().find(|it| it.used >= it.limit));
+        Ok(spent.map(|UsedLine { of, used, limit }| {
+            let minutes = purse::day_ends_in(self.house.world.now()) / 60_000_000 + 1;
+            let (hours, minutes) = (minutes / 60, minutes % 60);
+            Refusal::new(
+                RefusalCode::OverCapacity,
+                format!("the day's budget is spent: {used} of {limit} {of}"),
+                format!(
+                    "it begins anew at 00:00 UTC, in {hours} h {minutes} min; or raise `budgets.day` \
+                     in team.yaml"
+                ),
+            )
+        }))
+    }
+}
