@@ -133,12 +133,12 @@ impl Tree {
             recommendations: Vec::new(),
             error: None,
             degraded: branch.handoffs.iter().any(|it| it.reason == FALLBACK),
-            cost: cost(&below),
+            cost: cost(below.iter().map(|it| (&it.used, it.tokens, it.replies))),
             artifacts: self.artifacts(run, branch),
             handoffs: u32::try_from(handoffs).unwrap_or(u32::MAX),
             elapsed_s: seconds(until.saturating_sub(branch.began)),
             next: None,
-            notices: notices(&below, !is_open),
+            notices: notices(below.iter().map(|it| (&it.agent, &it.used)), !is_open),
         };
         if let Some(end) = &branch.end {
             view.finish(end);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use callboard_config::AgentName;
 use callboard_config::budget::Caps;
 use serde_json::Value;
 
-use crate::tree::Branch;
 use crate::{Action, Cost, Event, Started};
 
 /// One run's part.
@@ -49,21 +49,29 @@ impl Used {
     }
 }
 
-/// What some runs cost together.
-pub(crate) fn cost(runs: &[&Branch]) -> Cost {
-    let sum = |of: fn(&Branch) -> u64| runs.iter().map(|it| of(it)).fold(0, u64::saturating_add);
-    let is_priced = runs.iter().all(|it| it.used.unpriced.is_empty());
-    let has_replies = runs.iter().any(|it| it.replies > 0);
-    Cost::of(sum(|it| it.tokens), sum(|it| it.used.micro_usd), has_replies, is_priced)
+/// What some runs cost together: their money, tokens and numbers of replies.
+pub(crate) fn cost<'a>(runs: impl Iterator<Item = (&'a Used, u64, u32)>) -> Cost {
+    let (mut tokens, mut micro_usd, mut replies, mut is_priced) = (0_u64, 0_u64, 0, true);
+    for (used, more, n_replies) in runs {
+        tokens = tokens.saturating_add(more);
+        micro_usd = micro_usd.saturating_add(used.micro_usd);
+        replies += n_replies;
+        is_priced &= used.unpriced.is_empty();
+    }
+    Cost::of(tokens, micro_usd, replies > 0, is_priced)
 }
 
 /// What is to be told of the money of some runs: each budget that is used by four fifths or more
 /// with its highest share, and once they are over the models that have no price.
-pub(crate) fn notices(runs: &[&Branch], is_over: bool) -> Vec<String> {
-    let mut told: Vec<(String, f64)> = Vec::new();
-    for run in runs {
-        for (node, dimension, pct) in &run.used.alerts {
-            let whose = if node == "run" { run.agent.as_str() } else { &format!("the {node}") };
+pub(crate) fn notices<'a>(
+    runs: impl Iterator<Item = (&'a AgentName, &'a Used)>,
+    is_over: bool,
+) -> Vec<String> {
+    let (mut told, mut unpriced) = (Vec::<(String, f64)>::new(), BTreeSet::new());
+    for (agent, used) in runs {
+        unpriced.extend(&used.unpriced);
+        for (node, dimension, pct) in &used.alerts {
+            let whose = if node == "run" { agent.as_str() } else { &format!("the {node}") };
             let what = format!("{whose}'s {dimension} are used");
             match told.iter_mut().find(|it| it.0 == what) {
                 Some(it) => it.1 = it.1.max(*pct),
@@ -71,7 +79,6 @@ pub(crate) fn notices(runs: &[&Branch], is_over: bool) -> Vec<String> {
             }
         }
     }
-    let unpriced: BTreeSet<&String> = runs.iter().flat_map(|it| &it.used.unpriced).collect();
     let unpriced = unpriced.into_iter().filter(|_| is_over).map(|model| {
         format!("unpriced_model: {model} has no price in prices.yaml, its money is not counted")
     });
