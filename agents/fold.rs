@@ -374,6 +374,7 @@ impl Run {
             }
             Action::Retry => self.retried(&control.value),
             Action::SetBudget => self.set_budget(&control.value),
+            Action::Drain => (),
             Action::SetPriority => {
                 let value = control.value.as_u64().and_then(|it| u16::try_from(it).ok());
                 self.started.priority = value.unwrap_or(self.started.priority);

@@ -105,12 +105,22 @@ pub struct Board {
 pub struct AgentLine {
     /// Its name.
     pub name: AgentName,
-    /// `idle` or `busy`.
+    /// `idle`, `busy`, `degraded` (fewer than half of its last runs completed), `open` (its model is
+    /// left alone after failures), `paused` or `draining`.
     pub state: &'static str,
     /// Runs with a step in progress.
     pub active: u64,
     /// Runs ready and waiting for a seat.
     pub queued: u64,
+    /// Of its last 20 ended runs that nobody cancelled, the part that completed; absent below 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_rate: Option<f64>,
+    /// Seconds that 95 % of them did not exceed, from being accepted to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p95_s: Option<f64>,
+    /// What went wrong with the newest of them that did not complete; told where agents are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// The queue on the board.

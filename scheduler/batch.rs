@@ -172,7 +172,8 @@ impl Batch {
         let declared = run.plan.as_ref().and_then(|it| it.agent(&draft.to)).cloned();
         let Some(agent) = declared.or_else(|| team.agents.get(&draft.to).cloned()) else {
             also.into_iter().for_each(|it| self.fact(run, it));
-            self.nobody(run, draft);
+            let message = format!("{} is no longer in the team", draft.to);
+            self.nobody(run, draft, message);
             return self.state.map(|_| Rest::Over);
         };
         let recorded = house.crew.hands().recorded;
@@ -195,9 +196,8 @@ impl Batch {
         None
     }
 
-    /// The receiver left the team since this run began.
-    fn nobody(&mut self, run: &mut Run, draft: Draft) {
-        let message = format!("{} is no longer in the team", draft.to);
+    /// The receiver left the team since this run began, or takes no new work.
+    pub(crate) fn nobody(&mut self, run: &mut Run, draft: Draft, message: String) {
         match draft.call {
             Some(call) => {
                 let result = json!({ "error": message });
@@ -287,7 +287,7 @@ fn gone(run: &Run, message: String) -> Finished {
             code: FailureCode::HandoffFailed,
             message,
             retryable: false,
-            hint: "call an agent that is in the team".into(),
+            hint: "call an agent that is in the team and takes work".into(),
         },
     )
 }

@@ -1,11 +1,11 @@
 //! The team at a glance.
 
 use callboard_config::AgentName;
-use callboard_store::{Busy, List, RunRow, RunState};
+use callboard_store::{List, RunRow, RunState};
 use callboard_trace::{Caller, Event, State};
 
 use crate::desk::{Desk, sees, unavailable};
-use crate::{AgentLine, Board, QueueLine, Refusal, RunLine};
+use crate::{Board, QueueLine, Refusal, RunLine};
 
 /// Recent runs on the board.
 const RECENT: u32 = 20;
@@ -18,12 +18,23 @@ impl Desk {
     /// # Errors
     /// `engine_unavailable`.
     pub async fn board(&self, caller: &Caller) -> Result<Board, Refusal> {
+        self.board_with(caller, false).await
+    }
+
+    /// The same, with what went wrong last with each agent.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub async fn board_of_agents(&self, caller: &Caller) -> Result<Board, Refusal> {
+        self.board_with(caller, true).await
+    }
+
+    async fn board_with(&self, caller: &Caller, all: bool) -> Result<Board, Refusal> {
         let store = &self.house.store;
         let counts = store.counts().await.map_err(|it| unavailable(&it))?;
         let principal = sees(caller).map(str::to_owned);
         let recent = List { principal, limit: RECENT, ..List::default() };
         let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
-        let busy = store.busy().await.map_err(|it| unavailable(&it))?;
         let now = self.house.world.now();
         let unread = self.unread(caller, UNREAD).await.map_err(|it| unavailable(&it))?.0;
         let mut left = Vec::with_capacity(unread.len());
@@ -38,7 +49,7 @@ impl Desk {
         Ok(Board {
             unread: left,
             team: team.name.clone(),
-            agents: agents(team.agents.keys(), &busy),
+            agents: self.agent_lines(team.agents.values(), all).await?,
             queue: QueueLine {
                 depth: counts.ready,
                 seats_taken: counts.running,
@@ -80,16 +91,6 @@ impl Desk {
             }
         })
     }
-}
-
-fn agents<'a>(names: impl Iterator<Item = &'a AgentName>, busy: &[Busy]) -> Vec<AgentLine> {
-    let line = |name: &AgentName| {
-        let found = busy.iter().find(|it| it.agent == name.as_str());
-        let (active, queued) = found.map_or((0, 0), |it| (it.running, it.ready));
-        let state = if active > 0 { "busy" } else { "idle" };
-        AgentLine { name: name.clone(), state, active, queued }
-    };
-    names.map(line).collect()
 }
 
 fn seconds(micros: i64) -> f64 {

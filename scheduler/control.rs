@@ -68,6 +68,7 @@ impl Desk {
                 | Action::Message
                 | Action::Retry
                 | Action::Redirect
+                | Action::Drain
                 | Action::SetBudget
                 | Action::SetPriority,
                 _,
@@ -135,6 +136,10 @@ fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
             let hint = "wait for its end, or cancel it first";
             Err(Refusal::new(RefusalCode::Conflict, message, hint))
         }
+        Action::Drain => wrong(
+            "`drain` is for an agent, not for a run".to_string(),
+            "name it as `agent` instead of `run`",
+        ),
         Action::Redirect => wrong(
             "`redirect` is not offered here".to_string(),
             "`team_handoff` with this run passes it to another agent",

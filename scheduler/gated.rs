@@ -122,6 +122,13 @@ impl Drive {
             Ruling::GivenUp(_) if !asking.settled => self.tries_another(run, batch, asking),
             Ruling::GivenUp(wait) => self.gives_up(run, batch, asking, &wait),
             Ruling::Poor(poor) => self.is_poor(run, batch, asking, &poor),
+            Ruling::Draining => {
+                if let What::HandOff(draft, _) = &asking.pending.what {
+                    let message = format!("{} takes no new work: it is being drained", draft.to);
+                    batch.nobody(run, draft.clone(), message);
+                }
+                Turn::Done(After::Again)
+            }
             Ruling::Blown(blown) => {
                 if let What::HandOff(draft, _) = &asking.pending.what {
                     let (value, limit, after) = (blown.value, blown.limit, blown.retry_after_s);
@@ -242,6 +249,7 @@ impl Drive {
         }
         if let What::HandOff(draft, new) = &pending.what {
             gate.spawn = vec![new.clone()];
+            gate.starts = Some(gates::of_agent(draft.to.as_str()));
             gate.growth = (draft.made_by != MadeBy::Outside).then(|| self.growth(run));
         }
         let by = run.name().to_string();

@@ -19,6 +19,11 @@ pub(crate) fn of_agent(name: &str) -> String {
     format!("agent {name}")
 }
 
+/// The gauge of a model at its endpoint: its breaker.
+pub(crate) fn of_endpoint(provider: &str, model: &str) -> String {
+    format!("model {provider}/{model}")
+}
+
 /// All that a step takes. The breaker comes first: where it is open, nothing else matters.
 pub(crate) fn takes(team: &Team, agent: &Agent, work: &Work, reserved: Spend) -> Vec<Take> {
     let mut takes = match work {
@@ -47,7 +52,7 @@ pub(crate) fn patience(team: &Team, work: &Work) -> i64 {
 fn of_model(team: &Team, name: &str, model: &str, tokens: u64) -> Vec<Take> {
     let Some(provider) = team.providers.get(name) else { return Vec::new() };
     let breaker = Some(fragile(provider.breaker));
-    let mut takes = vec![Take { breaker, ..plain(format!("model {name}/{model}")) }];
+    let mut takes = vec![Take { breaker, ..plain(of_endpoint(name, model)) }];
     let is_remote = matches!(provider.kind, ProviderKind::OpenAi(_));
     let requests = provider.requests_per_min;
     if is_remote || requests.is_some() || provider.concurrency.is_some() {
@@ -114,7 +119,7 @@ pub(crate) fn gives(step: u32, takes: Vec<Take>, outcome: &Outcome) -> Vec<Give>
     };
     let give = |take: Take| {
         let (went, used, told) = match take.name.split(' ').next() {
-            Some("model") => (of_endpoint(outcome), None, None),
+            Some("model") => (of_model_step(outcome), None, None),
             Some("server") => (of_server(outcome), None, None),
             Some("provider") => {
                 let went = asked_too_much(outcome, retry_after);
@@ -135,7 +140,7 @@ pub(crate) fn let_go(step: u32, takes: Vec<Take>) -> impl Iterator<Item = Give> 
     takes.into_iter().map(give)
 }
 
-fn of_endpoint(outcome: &Outcome) -> Went {
+fn of_model_step(outcome: &Outcome) -> Went {
     match outcome {
         Outcome::Done { .. } => Went::Good,
         Outcome::Failed { failure, .. } => match failure.code {

@@ -27,7 +27,7 @@ impl Desk {
         let agent = member(&team, &ask.to)?;
         let new = begin::root(&team, agent, &ask, &self.house.world, None);
         let rejoins = listens.rejoins && !ask.fresh;
-        self.take_in(new, Listens { rejoins, ..listens }).await
+        self.take_in(new, &[agent.name.as_str()], Listens { rejoins, ..listens }).await
     }
 
     /// The same for work that nobody is named for: the team's way of routing says who begins, and
@@ -41,16 +41,22 @@ impl Desk {
         let Some(chosen) = route(&team, &ask, &run) else { return self.call(ask, listens).await };
         let new = begin::root(&team, &chosen.agent, &ask, &self.house.world, None);
         let rejoins = listens.rejoins && !ask.fresh;
-        self.take_in(chosen.lead(new, run), Listens { rejoins, ..listens }).await
+        let named = chosen.agent.name.clone();
+        let listens = Listens { rejoins, ..listens };
+        self.take_in(chosen.lead(new, run), &[named.as_str()], listens).await
     }
 
-    /// Writes a new root down, or finds the one it joins.
+    /// Writes a new root down for these agents, or finds the one it joins.
     pub(crate) async fn take_in(
         &self,
         new: NewRun,
+        agents: &[&str],
         listens: Listens,
     ) -> Result<Submitted, Refusal> {
-        let spent = self.day_is_spent().await?;
+        let spent = match self.is_drained(agents).await? {
+            None => self.day_is_spent().await?,
+            drained => drained,
+        };
         // It may still join a run that is there.
         let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
         let new = NewRun { queue_cap, ..new };

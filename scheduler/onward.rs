@@ -61,6 +61,9 @@ impl Desk {
         tree: &Tree,
         caller: &Caller,
     ) -> Result<HandedOver, Refusal> {
+        if let Some(drained) = self.is_drained(&[ask.to.as_str()]).await? {
+            return Err(drained);
+        }
         let (leaf, from) = at_work(tree, run);
         let handoff = self.house.world.name("h_");
         let value = json!({
@@ -120,7 +123,7 @@ impl Desk {
         let by = caller.principal.as_str();
         new.facts.extend(estate.notes.into_iter().map(|it| Fact::new(by, it)));
         new.fingerprint = asked_for(ask);
-        let submitted = self.take_in(new, listens).await?;
+        let submitted = self.take_in(new, &[ask.to.as_str()], listens).await?;
         let handoff = if submitted.joined { self.handoff_of(&submitted.run).await? } else { id };
         Ok(HandedOver { run: submitted.run, handoff, from, to: ask.to.clone() })
     }

@@ -70,13 +70,14 @@ impl Desk {
         let mut new = begin::root(&team, &leader, &ask, &self.house.world, None);
         let by = ask.caller.principal.as_str();
         let names: BTreeSet<&AgentName> = steps.iter().map(|it| &it.to).collect();
+        let called: Vec<&str> = names.iter().map(|it| it.as_str()).collect();
         let agents = names.iter().filter_map(|it| team.agents.get(it)).cloned().collect();
         let steps = PlanStep::written(&steps);
         new.fingerprint = fingerprint([new.fingerprint.as_str(), &steps.to_string()]);
         let (plan, source) = (self.house.world.name("p_"), "client".to_string());
         new.facts.push(Fact::new(by, Event::PlanMade { plan, source, steps, agents }));
         let rejoins = listens.rejoins && !ask.fresh;
-        self.take_in(new, Listens { rejoins, ..listens }).await
+        self.take_in(new, &called, Listens { rejoins, ..listens }).await
     }
 }
 

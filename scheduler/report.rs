@@ -6,6 +6,7 @@ use callboard_store::{List, RunRow};
 use callboard_trace::{Caller, Event, Record};
 use serde::Serialize;
 
+use crate::busy::{AtWork, Hours};
 use crate::desk::{Desk, sees, unavailable};
 use crate::{Refusal, journal};
 
@@ -37,6 +38,8 @@ pub struct Report {
     /// Whether there are more, or more records than are read.
     is_cut: bool,
     groups: Vec<Group>,
+    /// Every agent that worked on one of these roots.
+    agents: Vec<AtWork>,
 }
 
 /// One side of a comparison.
@@ -79,14 +82,14 @@ impl Desk {
         let by = if by == "agent" { By::Agent } else { By::Arm };
         let mut groups: BTreeMap<String, Vec<Ended>> = BTreeMap::new();
         let (mut looked_at, mut n_left, mut before) = (0, RECORDS_MAX, None);
-        let mut is_cut = true;
+        let (mut is_cut, mut hours) = (true, Hours::default());
         while looked_at < ROOTS_MAX && n_left > 0 {
             let principal = sees(caller).map(str::to_owned);
             let list =
                 List { principal, open: Some(false), before, limit: PAGE, ..List::default() };
             let page = self.house.store.list(list).await.map_err(|it| unavailable(&it))?;
             for row in &page {
-                let ended = self.ended(row, &mut n_left).await?;
+                let ended = self.ended(row, (&mut n_left, &mut hours)).await?;
                 looked_at += 1;
                 let name = match by {
                     By::Arm => ended.arm.clone(),
@@ -103,10 +106,14 @@ impl Desk {
             }
         }
         let groups = groups.into_iter().map(|(name, all)| group(name, &all)).collect();
-        Ok(Report { by, looked_at, is_cut, groups })
+        Ok(Report { by, looked_at, is_cut, groups, agents: hours.told() })
     }
 
-    async fn ended(&self, row: &RunRow, n_left: &mut usize) -> Result<Ended, Refusal> {
+    async fn ended(
+        &self,
+        row: &RunRow,
+        (n_left, hours): (&mut usize, &mut Hours),
+    ) -> Result<Ended, Refusal> {
         let elapsed = row.ended.unwrap_or(row.created).saturating_sub(row.created).max(0);
         let mut ended = Ended {
             outcome: row.outcome.clone().unwrap_or_default(),
@@ -116,6 +123,7 @@ impl Desk {
         let mut n_read = 0;
         let walk = |record: &Record| {
             ended.take(record);
+            hours.take(record);
             n_read += 1;
             *n_left = n_left.saturating_sub(1);
             n_read < OF_A_ROOT && *n_left > 0
@@ -166,7 +174,7 @@ fn group(name: String, all: &[Ended]) -> Group {
 }
 
 /// The nearest of sorted times that so many per cent do not exceed.
-fn nearest(sorted: &[f64], per_cent: usize) -> f64 {
+pub(crate) fn nearest(sorted: &[f64], per_cent: usize) -> f64 {
     let at = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
     sorted.get(at).copied().unwrap_or_default()
 }

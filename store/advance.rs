@@ -240,6 +240,7 @@ impl Step {
                 | Ruling::Poor(_)
                 | Ruling::Blown(_)
                 | Ruling::Never { .. }
+                | Ruling::Draining
                 | Ruling::Overtaken,
             )
             | None => self.next.clone(),

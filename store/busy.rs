@@ -1,5 +1,7 @@
 //! Who is at work: open runs by agent.
 
+use callboard_trace::RunId;
+
 use crate::{Store, StoreError};
 
 /// How many runs of one agent are held by a node, and how many are in the queue.
@@ -13,7 +15,40 @@ pub struct Busy {
     pub ready: u64,
 }
 
+/// An ended run that nobody cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// Its name.
+    pub run: RunId,
+    /// Whose it was.
+    pub agent: String,
+    /// Whether it did all it was to.
+    pub is_completed: bool,
+    /// From when it was accepted to its end, in microseconds.
+    pub took: i64,
+}
+
 impl Store {
+    /// Those of the newest `most` runs that have ended, newest first, except cancelled ones.
+    pub async fn recent(&self, most: u32) -> Result<Vec<Recent>, StoreError> {
+        let sql = "SELECT id, agent, outcome, ended - created
+            FROM (SELECT * FROM run ORDER BY pos DESC LIMIT $1) q
+            WHERE ended IS NOT NULL AND outcome <> 'cancelled' ORDER BY pos DESC";
+        let read = self.inner.db.read(move |tx| {
+            let rows = tx.query(sql, &[most.into()])?;
+            let recent = rows.iter().map(|row| {
+                Ok(Recent {
+                    run: RunId::from_text(row.text(0)?),
+                    agent: row.text(1)?,
+                    is_completed: row.text(2)? == "completed",
+                    took: row.int(3)?,
+                })
+            });
+            recent.collect()
+        });
+        read.await
+    }
+
     /// The agents that have runs in the queue or under way.
     pub async fn busy(&self) -> Result<Vec<Busy>, StoreError> {
         let sql = "SELECT agent, sum(CASE WHEN state = 'running' THEN 1 ELSE 0 END),

@@ -3,7 +3,7 @@
 use callboard_trace::{Event, Fact, RunId, Waiting};
 
 use crate::db::{Row, Tx};
-use crate::gauge::{Gauge, Held, Place, Take, micro};
+use crate::gauge::{Gauge, Held, Place, Standing, Take, micro};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
 use crate::ledger::{self, Amounts, Charge, Poor};
@@ -32,6 +32,8 @@ pub struct Gate {
     pub takes: Vec<Take>,
     /// What it sets aside in the budgets above its run.
     pub charges: Vec<Charge>,
+    /// What a new run is for that starts with it: it must not be draining.
+    pub starts: Option<String>,
     /// The bounds on what agents create, if this creates a run.
     pub growth: Option<spawn::Growth>,
     /// Since when it waits, microseconds since 1970; `None` = it is asked for the first time.
@@ -66,6 +68,8 @@ pub enum Ruling {
         /// What there is at most.
         capacity: f64,
     },
+    /// What it would start a run for takes no new work.
+    Draining,
     /// Somebody wrote into the journal: the rules are to be asked again.
     Overtaken,
 }
@@ -155,6 +159,11 @@ impl Barrier {
         }
         if let Some(poor) = ledger::lacks(tx, &self.gate.charges)? {
             return shut(Ruling::Poor(poor));
+        }
+        if let Some(name) = &self.gate.starts
+            && Gauge::find(tx, name, at)?.standing == Standing::Draining
+        {
+            return shut(Ruling::Draining);
         }
         if let Some(growth) = &self.gate.growth
             && let Some(blown) = growth.forbids(tx, at)?

@@ -62,6 +62,18 @@ pub enum Held {
     Line,
 }
 
+/// Whether something takes work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// As always.
+    #[default]
+    Open,
+    /// Steps wait until it goes on.
+    Paused,
+    /// What is there goes on to its end; nothing new begins.
+    Draining,
+}
+
 /// The row of a resource; all times in microseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauge {
@@ -82,8 +94,8 @@ pub(crate) struct Gauge {
     pub(crate) opened: i64,
     /// A step tries it until then.
     pub(crate) probe: i64,
-    /// `paused` or `draining`, for an agent.
-    pub(crate) mode: String,
+    /// Whether it takes work, for an agent.
+    pub(crate) standing: Standing,
     /// Whether there is a row.
     pub(crate) kept: bool,
     /// What those in line before the asking run need, in millionths, and how many they are.
@@ -99,6 +111,23 @@ pub(crate) struct Place {
     pub(crate) rank: i64,
     pub(crate) since: i64,
     pub(crate) deadline: i64,
+}
+
+impl Standing {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Standing::Open => "",
+            Standing::Paused => "paused",
+            Standing::Draining => "draining",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Standing, StoreError> {
+        let all = [Standing::Open, Standing::Paused, Standing::Draining];
+        all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| {
+            StoreError::Corrupt(format!("{text:?} is no standing; the store is damaged"))
+        })
+    }
 }
 
 impl Gauge {
@@ -148,7 +177,7 @@ impl Gauge {
             fails: row.int(7)?,
             opened: moved(row.int(8)?),
             probe: moved(row.int(9)?),
-            mode: row.text(10)?,
+            standing: Standing::parse(&row.text(10)?)?,
             kept: true,
             before: 0,
             n_before: 0,
@@ -174,7 +203,7 @@ impl Gauge {
             self.fails.into(),
             self.opened.into(),
             self.probe.into(),
-            (&self.mode).into(),
+            self.standing.as_str().into(),
         ];
         tx.exec(sql, &args).map(|_| ())
     }
@@ -201,7 +230,7 @@ impl Gauge {
 
     /// Why a step may not begin now, and when it may as far as time alone decides.
     pub(crate) fn holds(&self, take: &Take, at: i64) -> Option<(Held, Option<i64>)> {
-        if self.mode == "paused" {
+        if self.standing == Standing::Paused {
             return Some((Held::Paused, None));
         }
         if let Some(until) = self.broken(take, at) {

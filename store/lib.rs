@@ -33,6 +33,7 @@ mod signal;
 mod simulated;
 mod spawn;
 mod sqlite;
+mod standing;
 mod store;
 mod submit;
 mod sweep;
@@ -45,7 +46,7 @@ mod writer;
 
 pub use advance::{Advance, Advanced, Next};
 pub use beat::Beat;
-pub use busy::Busy;
+pub use busy::{Busy, Recent};
 pub use callers::{Listens, Unread, Word};
 pub use claim::Lease;
 pub use error::StoreError;

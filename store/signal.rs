@@ -203,7 +203,7 @@ fn again(
     Ok(())
 }
 
-fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail, StoreError> {
+pub(crate) fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail, StoreError> {
     let sql =
         "INSERT INTO run(id, root, top, agent, workspace, principal, fingerprint, state, priority,
           root_at, rank, turn, seq, head, attempt, stop, created, deadline)

@@ -1,7 +1,7 @@
-//! `team_control`: acts on a run.
+//! `team_control`: acts on a run, or on an agent.
 
-use callboard_config::Limits;
 use callboard_config::amounts::amounts;
+use callboard_config::{AgentName, Limits};
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::{Action, Caller, Control, RunId};
 use serde_json::{Map, Value, json};
@@ -16,8 +16,17 @@ use crate::{call::Patience, fields};
 pub(crate) const NAME: &str = "team_control";
 
 /// What may be asked of a run, in the words of every caller.
-pub const ACTIONS: [&str; 8] =
-    ["cancel", "pause", "resume", "retry", "finish_now", "set_budget", "set_priority", "message"];
+pub const ACTIONS: [&str; 9] = [
+    "cancel",
+    "pause",
+    "resume",
+    "drain",
+    "retry",
+    "finish_now",
+    "set_budget",
+    "set_priority",
+    "message",
+];
 /// Characters of a message.
 const MESSAGE_CHARS: usize = 8_000;
 
@@ -28,8 +37,10 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
         "type": ["integer", "string", "object"], "minimum": 0, "maximum": 1000, "maxLength": MESSAGE_CHARS,
     });
     let reason = json!({"type": "string", "maxLength": 500});
+    let agent = json!({"type": "string", "minLength": 1, "maxLength": 64});
     vec![
-        Field { required: true, ..run() },
+        run(),
+        Field::optional("agent", agent, "an agent's name instead of a run: pause, resume, drain"),
         Field::required("action", actions, ACTIONS.join(", ")),
         Field::optional("value", value, "a priority, 0..1000, a message, or a budget").explained(),
         Field::optional("reason", reason, "why, at most 500 characters"),
@@ -40,7 +51,10 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        description: "Acts on a run; what a cancelled one has done stays readable.".to_owned(),
+        description:
+            "Acts on a run, or with `agent` instead pauses, resumes or drains that; what a \
+                      cancelled run has done stays readable."
+                .to_owned(),
         input_schema: fields::shown(&fields(limits)),
         annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },
     }
@@ -57,12 +71,36 @@ pub(crate) async fn apply(
     patience: &Patience,
 ) -> Result<Value, Refusal> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
-    let run = RunId::from_text(text("run"));
     let control = control(text("action"), arguments.get("value"), text("reason"))?;
+    let run = match (text("run"), text("agent")) {
+        ("", "") => {
+            let problem = "run: missing; write the run's id, or an agent's name as `agent`";
+            return Err(refused(NAME, vec![problem.to_owned()]));
+        }
+        ("", agent) => return on_agent(desk, agent, control, caller).await,
+        (run, "") => RunId::from_text(run),
+        (_, _) => {
+            let problem = "agent: stands instead of `run`; leave one of them out";
+            return Err(refused(NAME, vec![problem.to_owned()]));
+        }
+    };
     let mut view = desk.control(&run, control, caller).await?;
     patience.hears(desk.listen(&run, caller, false));
     tell_next(&mut view, patience);
     Ok(Value::Object(body(desk, &view)))
+}
+
+async fn on_agent(
+    desk: &Desk,
+    name: &str,
+    control: Control,
+    caller: &Caller,
+) -> Result<Value, Refusal> {
+    let Some(known) = AgentName::parse(name) else {
+        let problem = format!("agent: {name:?} is no agent's name; `team_status` lists them");
+        return Err(refused(NAME, vec![problem]));
+    };
+    Ok(json!(desk.control_agent(&known, control, caller).await?))
 }
 
 fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control, Refusal> {
@@ -70,6 +108,7 @@ fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control,
         "cancel" => Action::Cancel,
         "pause" => Action::Pause,
         "resume" => Action::Resume,
+        "drain" => Action::Drain,
         "retry" => Action::Retry,
         "finish_now" => Action::FinishNow,
         "message" => Action::Message,
@@ -88,6 +127,7 @@ fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control,
         Action::Cancel
         | Action::Pause
         | Action::Resume
+        | Action::Drain
         | Action::FinishNow
         | Action::Retry
         | Action::Redirect => Ok(Value::Null),

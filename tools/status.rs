@@ -147,7 +147,10 @@ async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal
 
 /// A side of the team.
 pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {
-    let board = desk.board(caller).await?;
+    let board = match view {
+        "agents" => desk.board_of_agents(caller).await?,
+        _ => desk.board(caller).await?,
+    };
     let shown = match view {
         "agents" => {
             let team = desk.team();

@@ -282,4 +282,6 @@ pub enum Action {
     Message,
     /// Pass it to another agent at its next step.
     Redirect,
+    /// Take no new work, and end what is there: of an agent.
+    Drain,
 }

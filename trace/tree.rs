@@ -345,7 +345,8 @@ impl Branch {
             | Action::SetPriority
             | Action::SetBudget
             | Action::Message
-            | Action::Redirect => (),
+            | Action::Redirect
+            | Action::Drain => (),
         }
     }
 }

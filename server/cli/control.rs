@@ -1,12 +1,12 @@
-//! `control`: acts on a run, in the words of `team_control`.
+//! `control`: acts on a run or on an agent, in the words of `team_control`.
 
 use std::time::Duration;
 
 use callboard_config::amounts::words;
-use callboard_scheduler::Node;
+use callboard_scheduler::{Desk, Node};
 use serde_json::{Value, json};
 
-use super::ask::ask_for_run;
+use super::ask::{ask, ask_for_run};
 use super::fault::Fault;
 use super::on_run::ControlArgs;
 use super::place;
@@ -22,6 +22,9 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
     let act = async |node: &mut Node| {
         let desk = &node.desk();
         let caller = place::caller();
+        if desk.team().agents.keys().any(|it| it.as_str() == args.which.run) {
+            return on_agent(desk, args, say).await;
+        }
         let run = named(desk, &args.which.run, &caller).await?;
         let asked = json!({
             "run": run, "action": args.action, "value": value(args), "reason": args.reason,
@@ -40,6 +43,26 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
         Ok(0)
     };
     place::looking(&args.which.place, act).await
+}
+
+/// Acts on an agent, and says how it stands then.
+async fn on_agent(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault> {
+    let asked = json!({
+        "agent": args.which.run, "action": args.action, "value": value(args), "reason": args.reason,
+    });
+    let shown = ask(desk, "team_control", asked).await?;
+    let count = |name: &str| shown[name].as_u64().unwrap_or_default();
+    say.data(&match args.json {
+        true => shown.to_string(),
+        false => format!(
+            "{} is {}: {} at work, {} waiting",
+            args.which.run,
+            shown["state"].as_str().unwrap_or_default(),
+            count("active"),
+            count("queued")
+        ),
+    })?;
+    Ok(0)
 }
 
 /// A number or limits where they are meant; a message that is one stays a text.

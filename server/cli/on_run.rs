@@ -83,6 +83,16 @@ pub(crate) struct Which {
     pub(crate) place: Where,
 }
 
+/// One run, or one agent.
+#[derive(Args, Debug)]
+pub(crate) struct Acted {
+    /// The run: its name, its first letters, or `latest`; or an agent, to pause or drain it
+    #[arg(value_name = "RUN|AGENT")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) place: Where,
+}
+
 /// `status`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -185,10 +195,11 @@ Examples:
   callboard control r_7k2m set_budget tokens=100000,usd=none
   callboard control r_7k2m message \"the tests live in tests/, not in src/\"
   callboard control r_7k2m finish_now
+  callboard control coder drain        an agent: pause, resume or drain
 Runs under it are meant too. A run that ended can only be retried, with a new budget if need be.")]
 pub(crate) struct ControlArgs {
     #[command(flatten)]
-    pub(crate) which: Which,
+    pub(crate) which: Acted,
     /// What to do
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(callboard_tools::ACTIONS))]
     pub(crate) action: String,

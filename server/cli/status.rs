@@ -107,10 +107,10 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         format!("{} {}", paint.bold("team"), board.team)
     }];
     let busy: Vec<&AgentLine> =
-        board.agents.iter().filter(|it| full || it.active + it.queued > 0).collect();
+        board.agents.iter().filter(|it| full || it.state != "idle" || it.queued > 0).collect();
     for it in &busy {
         let counts = format!("{} at work, {} waiting", it.active, it.queued);
-        lines.push(format!("  {:<20} {:<6} {counts}", it.name.as_str(), it.state));
+        lines.push(format!("  {:<20} {:<8} {counts}", it.name.as_str(), it.state));
     }
     let idle = board.agents.len() - busy.len();
     if idle > 0 {
@@ -200,6 +200,9 @@ mod tests {
             state: if active > 0 { "busy" } else { "idle" },
             active,
             queued: 0,
+            success_rate: None,
+            p95_s: None,
+            last_error: None,
         };
         let board = Board {
             unread: Vec::new(),

@@ -30,6 +30,7 @@ fn gate(takes: Vec<Take>) -> Gate {
         spawn: Vec::new(),
         takes,
         charges: Vec::new(),
+        starts: None,
         growth: None,
         since: None,
         told: None,

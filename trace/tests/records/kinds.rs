@@ -256,6 +256,7 @@ fn control() -> impl Strategy<Value = Control> {
         Action::SetBudget,
         Action::Message,
         Action::Redirect,
+        Action::Drain,
     ];
     (proptest::sample::select(all.to_vec()), json(), text())
         .prop_map(|(action, value, reason)| Control { action, value, reason })
