@@ -4,11 +4,8 @@ use callboard_config::budget::Caps;
 use callboard_trace::{Event, FailureCode, Purpose, Spend, Stop, Trouble, Work};
 
 use crate::alert::{LANDING, OWN, SPENT, shown};
-use crate::perform::Prepared;
+use crate::perform::{LEAST_OUTPUT, Prepared};
 use crate::{Run, Step};
-
-/// Tokens of the shortest reply that is worth asking for.
-pub const LEAST_OUTPUT: u32 = 256;
 
 /// What a run's own budget says of a step.
 #[derive(Debug, PartialEq)]
@@ -57,7 +54,7 @@ pub fn affords(run: &Run, step: &Prepared) -> Afford {
             return Afford::Cut(room);
         }
     }
-    Afford::No(Box::new(lacking(budget, dimension, used, is_last)))
+    Afford::No(Box::new(lacking(budget, (dimension, used), is_last, step.least(dimension))))
 }
 
 /// The first dimension that a step would take too much of: its name, what is used, what may be.
@@ -78,22 +75,35 @@ fn lacks(
     })
 }
 
-fn lacking(budget: &Caps, dimension: &'static str, used: u64, is_last: bool) -> Event {
+fn lacking(
+    budget: &Caps,
+    (dimension, used): (&'static str, u64),
+    is_last: bool,
+    needs: Option<u64>,
+) -> Event {
     let all = Spend::default().beside(budget);
     let cap = all.iter().find(|it| it.0 == dimension).and_then(|it| it.2).unwrap_or_default();
     let pct = used as f64 * 100.0 / cap.max(1) as f64;
     let pct = pct.max(if is_last { SPENT } else { LANDING });
-    alert(OWN, dimension, used, cap, pct)
+    alert(OWN, dimension, (used, cap), pct, needs)
 }
 
-/// The record of a budget that is used so far, in the units that its owner writes.
-pub fn alert(node: &str, dimension: &str, used: u64, cap: u64, pct: f64) -> Event {
+/// The record of a budget that is used so far, in the units that its owner writes, with what the
+/// step takes at least that does not fit.
+pub fn alert(
+    node: &str,
+    dimension: &str,
+    (used, cap): (u64, u64),
+    pct: f64,
+    needs: Option<u64>,
+) -> Event {
     Event::BudgetAlerted {
         node: node.to_owned(),
         dimension: dimension.to_owned(),
         used: shown(dimension, used),
         limit: shown(dimension, cap),
         pct: (pct * 10.0).round() / 10.0,
+        needs: needs.map(|it| shown(dimension, it)),
     }
 }
 

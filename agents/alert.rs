@@ -24,6 +24,8 @@ pub struct Alert {
     pub limit: f64,
     /// Percent, as far as the budget is at its end.
     pub pct: f64,
+    /// What the step takes at least that did not fit any more.
+    pub needs: Option<f64>,
     /// Whether the model was told.
     pub is_told: bool,
 }
@@ -37,7 +39,10 @@ impl Alert {
     /// What it says of the budget, as a fragment.
     pub(crate) fn said(&self) -> String {
         let (used, limit, dimension) = (self.used, self.limit, &self.dimension);
-        format!("{used} of {limit} {dimension} of the {}'s budget are used", self.node)
+        let needs = self
+            .needs
+            .map_or_else(String::new, |it| format!(", and the next step takes at least {it}"));
+        format!("{used} of {limit} {dimension} of the {}'s budget are used{needs}", self.node)
     }
 
     /// The line that the model is told before its next turn.

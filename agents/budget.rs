@@ -17,7 +17,9 @@ impl Run {
 
     /// Takes in an alert; of one dimension of one node the last one counts.
     pub(crate) fn alerted(&mut self, event: &Event) {
-        let Event::BudgetAlerted { node, dimension, used, limit, pct } = event else { return };
+        let Event::BudgetAlerted { node, dimension, used, limit, pct, needs } = event else {
+            return;
+        };
         self.alerts.retain(|it| (&it.node, &it.dimension) != (node, dimension));
         self.alerts.push(Alert {
             node: node.clone(),
@@ -25,6 +27,7 @@ impl Run {
             used: *used,
             limit: *limit,
             pct: *pct,
+            needs: *needs,
             is_told: false,
         });
     }

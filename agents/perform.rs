@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_config::budget::Price;
+use callboard_config::budget::{Caps, Price};
 use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,9 @@ use crate::recorded::Recorded;
 use crate::shelf::LIST;
 use crate::toolbox::{Board, Errand, ToolServers, use_tool};
 use crate::{Asked, Run, answer, prompt};
+
+/// Tokens of the shortest reply that is worth asking for.
+pub const LEAST_OUTPUT: u32 = 256;
 
 /// The tool that shows a document.
 const READ: &str = "read";
@@ -181,6 +184,17 @@ impl Prepared {
     /// What it sets aside with a shorter reply.
     pub(crate) fn reserved_with(&self, max_output: u32) -> Spend {
         reserved(self.input, max_output, self.price)
+    }
+
+    /// The least it takes of a dimension; `None` where it takes nothing, or of time, which nobody
+    /// knows before.
+    pub fn least(&self, dimension: &str) -> Option<u64> {
+        let least = match self.request {
+            Some(_) => self.reserved_with(LEAST_OUTPUT),
+            None => self.begun.reserved,
+        };
+        let all = least.beside(&Caps::default());
+        all.iter().find(|it| it.0 == dimension && dimension != "seconds" && it.1 > 0).map(|it| it.1)
     }
 
     /// Lets the reply have so many tokens at most.

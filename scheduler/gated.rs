@@ -214,6 +214,7 @@ impl Drive {
             Work::Model { .. } => None,
         };
         let reserved = prepared.begun().reserved.tokens;
+        let needs = prepared.least(poor.dimension);
         if let (What::Model(_, prepared), Some(room)) =
             (&mut asking.pending.what, purse::room(poor, input))
             && u64::from(room) + input < reserved
@@ -223,7 +224,7 @@ impl Drive {
             return Turn::Ask;
         }
         let purses = purse::purses(&self.house.crew.team(), run, run.now);
-        batch.fact(run, purse::lacking(poor, &purses, is_last));
+        batch.fact(run, purse::lacking(poor, &purses, is_last, needs));
         if let Some(call) = call {
             let message = format!("the budget of the {} has none left", poor.dimension);
             batch.answer(run, call, false, json!({ "error": message }));

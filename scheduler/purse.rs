@@ -86,7 +86,8 @@ pub(crate) fn crossed(
             let pct = stands[at] as f64 * 100.0 / cap as f64;
             let is_known = |it: &Alert| it.node == kind(node) && it.dimension == *dimension;
             if pct >= NEAR && !known.iter().any(is_known) {
-                told.push(alerted(node, dimension, stands[at], cap, pct.min(LANDING - 1.0)));
+                let used = (stands[at], cap);
+                told.push(alerted(node, dimension, used, pct.min(LANDING - 1.0), None));
             }
         }
     }
@@ -99,15 +100,15 @@ fn kind(node: &str) -> &str {
     node.split('/').next().unwrap_or(node)
 }
 
-/// What is written when a budget has too little left for a step.
-pub(crate) fn lacking(poor: &Poor, purses: &[Purse], is_last: bool) -> Event {
+/// What is written when a budget has too little left for a step, which takes so much at least.
+pub(crate) fn lacking(poor: &Poor, purses: &[Purse], is_last: bool, needs: Option<u64>) -> Event {
     let at = DIMENSIONS.iter().position(|it| *it == poor.dimension).unwrap_or_default();
     let purse = purses.iter().find(|it| it.node == poor.node);
     let cap = purse.and_then(|it| caps(&it.caps)[at]).unwrap_or(poor.cap);
     let pct = poor.used as f64 * 100.0 / cap.max(1) as f64;
     let is_over = is_last || pct >= 100.0;
     let pct = if is_over { pct.max(100.0) } else { pct.clamp(LANDING, 99.9) };
-    alerted(&poor.node, poor.dimension, poor.used, cap, pct)
+    alerted(&poor.node, poor.dimension, (poor.used, cap), pct, needs)
 }
 
 /// Tokens that are left for a step's reply, if so few suffice.
@@ -116,9 +117,15 @@ pub(crate) fn room(poor: &Poor, input: u64) -> Option<u32> {
     u32::try_from(left.saturating_sub(input)).ok().filter(|it| *it >= LEAST_OUTPUT)
 }
 
-fn alerted(node: &str, dimension: &str, used: i64, limit: i64, pct: f64) -> Event {
+fn alerted(
+    node: &str,
+    dimension: &str,
+    (used, limit): (i64, i64),
+    pct: f64,
+    needs: Option<u64>,
+) -> Event {
     let whole = |it: i64| u64::try_from(it).unwrap_or_default();
-    alert(kind(node), dimension, whole(used), whole(limit), pct)
+    alert(kind(node), dimension, (whole(used), whole(limit)), pct, needs)
 }
 
 /// Whether such an amount says anything under these limits.
@@ -173,7 +180,9 @@ mod tests {
         let ledger = |stands| vec![("task/r_a".to_owned(), [stands, 0, 0, 0, 0, 0])];
         assert_eq!(crossed(&purses, &ledger(799), &[]), []);
         let told = crossed(&purses, &ledger(850), &[]);
-        let Event::BudgetAlerted { node, dimension, used, limit, pct } = &told[0] else { panic!() };
+        let Event::BudgetAlerted { node, dimension, used, limit, pct, .. } = &told[0] else {
+            panic!()
+        };
         assert_eq!((node.as_str(), dimension.as_str()), ("task", "tokens"));
         assert_eq!((*used, *limit, *pct), (850.0, 1_000.0, 85.0));
         let known = Alert {
@@ -182,6 +191,7 @@ mod tests {
             used: *used,
             limit: *limit,
             pct: *pct,
+            needs: None,
             is_told: false,
         };
         assert_eq!(crossed(&purses, &ledger(900), &[known]), []);
@@ -194,9 +204,9 @@ mod tests {
             let Event::BudgetAlerted { pct, .. } = event else { panic!() };
             pct
         };
-        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], false)), 95.0);
-        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], true)), 100.0);
-        assert_eq!(pct(lacking(&poor(1_200), &[purse(1_000)], false)), 120.0);
+        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], false, None)), 95.0);
+        assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], true, None)), 100.0);
+        assert_eq!(pct(lacking(&poor(1_200), &[purse(1_000)], false, None)), 120.0);
         assert_eq!(room(&poor(100), 30), Some(270));
         assert_eq!(room(&poor(100), 50), None);
     }

@@ -82,7 +82,7 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId) -> Option<Chosen> {
     let routed = Routed {
         mode: mode.into(),
         to: agent.name.clone(),
-        score,
+        score: (score * 1e6).round() / 1e6,
         arm: if is_team { "team" } else { "simple" }.into(),
         matches: candidates.iter().map(|it| it.1).collect(),
         candidates: candidates.into_iter().map(|it| it.0).collect(),

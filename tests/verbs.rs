@@ -161,13 +161,24 @@ fn a_run_is_acted_on_in_the_words_of_the_tool() {
         (&["set_priority", "2000"], "value: 2000 is more than 1000"),
         (&["message"], "value: missing; write the text of the message"),
         (&["cancel", "now"], "value: only set_budget, set_priority and message take one"),
-        (&["explode"], "possible values: cancel, pause, resume, retry"),
+        (&["explode"], "possible values: cancel, pause, resume, drain, retry"),
     ];
     for (words, told) in wrong {
         let said = house.does(&[&["control", &run], words].concat());
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{words:?}");
         assert!(said.err.contains(told), "{words:?}: {}", said.err);
     }
+    let said = house.does(&["control", "coder", "drain"]);
+    assert_eq!(
+        (said.code, said.out.trim()),
+        (0, "coder is draining: 0 at work, 1 waiting"),
+        "{}",
+        said.err
+    );
+    let said = house.does(&["run", "coder", "more"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("no new work is taken: coder is being drained"), "{}", said.err);
+    assert_eq!(house.does(&["control", "coder", "resume", "--quiet"]).code, 0);
     let said = house.does(&["control", &run, "cancel", "--json"]);
     assert_eq!((said.code, said.view().state), (0, State::Cancelled), "nobody else works");
     let said = house.does(&["control", &run, "cancel"]);

@@ -98,7 +98,7 @@ pub(crate) fn refused(tool: &str, mut problems: Vec<String>) -> Refusal {
         problems.push(format!("and {n_more} more"));
     }
     let message = format!("the arguments of {tool} do not fit");
-    let hint = "nothing was started; mend the arguments and call again";
+    let hint = "nothing was done; mend the arguments and call again";
     let mut refusal = Refusal::new(RefusalCode::InvalidInput, message, hint);
     refusal.problems = problems;
     refusal

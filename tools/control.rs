@@ -84,7 +84,14 @@ pub(crate) async fn apply(
             return Err(refused(NAME, vec![problem.to_owned()]));
         }
     };
+    let is_budget = control.action == Action::SetBudget;
     let mut view = desk.control(&run, control, caller).await?;
+    if is_budget && view.state.is_over() {
+        // What was recommended is done; the run itself stands as it ended.
+        view.recommendations.clear();
+        let again = json!({"run": run, "action": "retry"});
+        view.next = Some(format!("team_control {again}"));
+    }
     patience.hears(desk.listen(&run, caller, false));
     tell_next(&mut view, patience);
     Ok(Value::Object(body(desk, &view)))

@@ -53,7 +53,7 @@ impl RunView {
         view.artifacts.drain(..n_spare);
         let uri = json!({"uri": format!("team://runs/{}", self.run)});
         view.notices = some(&self.notices, entries).map(short).collect();
-        view.notices.push(format!("cut to fit; the whole: team_read {uri}"));
+        view.notices.insert(0, format!("cut to fit; the whole: team_read {uri}"));
         view
     }
 }
@@ -140,7 +140,7 @@ mod tests {
             let whole = view(case);
             let cut = whole.within(7_600);
             assert!(size(&cut) <= 7_600, "{} of {}", size(&cut), size(&whole));
-            let told = cut.notices.last().expect("a notice");
+            let told = cut.notices.first().expect("a notice");
             assert!(told.contains(r#"team_read {"uri":"team://runs/r_7k2m"}"#), "{told}");
             assert_eq!((&cut.run, cut.state), (&whole.run, whole.state));
         }

@@ -118,7 +118,16 @@ pub enum Event {
     /// A question was answered, or withdrawn.
     QuestionClosed { question: String, answer: Option<String> },
     /// A share of a budget is used.
-    BudgetAlerted { node: String, dimension: String, used: f64, limit: f64, pct: f64 },
+    BudgetAlerted {
+        node: String,
+        dimension: String,
+        used: f64,
+        limit: f64,
+        pct: f64,
+        /// What the step takes at least that did not fit any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        needs: Option<f64>,
+    },
     /// A budget was changed.
     BudgetSet { node: String, from: Value, to: Value },
     /// A count reached its limit.

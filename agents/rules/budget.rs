@@ -23,7 +23,7 @@ pub(crate) fn has_crossed(run: &Run) -> Option<Step> {
         (!run.alerts.iter().any(is_it)).then(|| {
             let (used, limit) = (shown(dimension, used), shown(dimension, limit));
             let (node, dimension) = (OWN.into(), dimension.into());
-            Step::Record(Event::BudgetAlerted { node, dimension, used, limit, pct })
+            Step::Record(Event::BudgetAlerted { node, dimension, used, limit, pct, needs: None })
         })
     })
 }
@@ -108,11 +108,13 @@ fn is_handing_on(run: &Run) -> bool {
     hands_on && is_its_own(run)
 }
 
-/// What whoever is to raise it has to do, with the amount: as much again, or all that was used.
+/// What whoever is to raise it has to do, with the amount: as much again, or twice what was used and
+/// the next step would have taken.
 fn way_out(run: &Run, alert: &Alert) -> String {
-    let Alert { node, dimension, used, limit, .. } = alert;
-    let more = limit.max(*used);
-    let total = ((limit + more) * 1e6).round() / 1e6;
+    let Alert { node, dimension, used, limit, needs, .. } = alert;
+    let whole = |it: f64| (it * 1e6).round() / 1e6;
+    let total = whole((limit * 2.0).max((used + needs.unwrap_or_default()) * 2.0));
+    let more = whole(total - limit);
     match node.as_str() {
         OWN if run.started.parent.is_some() => format!(
             "add {more} {dimension} to the run's budget: `set_budget` of {} with {dimension} {total}, \

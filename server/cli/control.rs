@@ -36,6 +36,11 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
             view = desk.wait(&run, &caller, END).await?;
         }
         say.data(&if args.json { view::line(&view) } else { view::whole(&view, false, say) })?;
+        if args.action == "set_budget" && view.state.is_over() {
+            say.tell(&format!(
+                "the new limits count when it goes on: callboard control {run} retry"
+            ));
+        }
         if args.action == "retry" {
             let work = place::command(&args.which.place, "work --until-idle");
             say.tell(&format!("it goes on when a process works on this data: a server, or {work}"));

@@ -225,7 +225,7 @@ mod tests {
         };
         insta::assert_snapshot!(told(&board, false, say), @"
         team engineering
-          coder                busy   2 at work, 0 waiting
+          coder                busy     2 at work, 0 waiting
           1 of 2 agents idle
         queue 3 waiting, the oldest for 1m; 2 of 50 seats taken
         runs

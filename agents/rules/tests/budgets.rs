@@ -19,7 +19,8 @@ fn spent(tokens: u64) -> Play {
 /// What the scheduler writes when a step does not fit.
 fn alert(node: &str, pct: f64) -> Event {
     let (node, dimension) = (node.into(), "tokens".into());
-    Event::BudgetAlerted { node, dimension, used: pct * 100.0, limit: 10_000.0, pct }
+    let used = pct * 100.0;
+    Event::BudgetAlerted { node, dimension, used, limit: 10_000.0, pct, needs: None }
 }
 
 fn levels(play: &Play) -> Vec<(String, f64, f64, f64)> {

@@ -148,13 +148,9 @@ fn tell(play: &mut Play, what: Happens, alike: bool) {
             play.controls(action, value);
         }
         Happens::Alerts(node, pct) => {
-            play.happens(Event::BudgetAlerted {
-                node: node.into(),
-                dimension: "tokens".into(),
-                used: pct,
-                limit: 100.0,
-                pct,
-            });
+            let (node, dimension, limit) = (node.into(), "tokens".into(), 100.0);
+            let (used, needs) = (pct, None);
+            play.happens(Event::BudgetAlerted { node, dimension, used, limit, pct, needs });
         }
         Happens::TimePasses(micros) => play.run.now += micros,
         Happens::Says(..)

@@ -40,6 +40,7 @@ fn bring(play: &mut Play, what: &str) {
             used: 50.0,
             limit: 50.0,
             pct: 100.0,
+            needs: None,
         }),
         CHILD => {
             let handed = callboard_trace::Handoff { call: None, ..given() };

@@ -283,7 +283,8 @@ fn a_plan_whose_budget_ends_begins_no_further_step_and_gathers_what_there_is() {
     let mut run = plan(&[("a", &[]), ("b", &[]), ("c", &["a"])]);
     begun(&mut run);
     let (node, dimension) = ("task".into(), "tokens".into());
-    let alert = Event::BudgetAlerted { node, dimension, used: 9_600.0, limit: 1e4, pct: 96.0 };
+    let (used, limit, pct, needs) = (9_600.0, 1e4, 96.0, None);
+    let alert = Event::BudgetAlerted { node, dimension, used, limit, pct, needs };
     run.apply("local", &alert);
     ends(&mut run, "a", done("a is there"));
     assert!(begun(&mut run).is_empty(), "c does not begin");

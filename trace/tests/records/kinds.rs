@@ -122,9 +122,9 @@ kinds! {
         }),
     Event::QuestionClosed { .. } => (text(), of(text()))
         .prop_map(|(question, answer)| Event::QuestionClosed { question, answer }),
-    Event::BudgetAlerted { .. } => (text(), text(), float(), float(), float())
-        .prop_map(|(node, dimension, used, limit, pct)| {
-            Event::BudgetAlerted { node, dimension, used, limit, pct }
+    Event::BudgetAlerted { .. } => (text(), text(), float(), float(), float(), of(float()))
+        .prop_map(|(node, dimension, used, limit, pct, needs)| {
+            Event::BudgetAlerted { node, dimension, used, limit, pct, needs }
         }),
     Event::BudgetSet { .. } => (text(), json(), json())
         .prop_map(|(node, from, to)| Event::BudgetSet { node, from, to }),
