@@ -60,6 +60,7 @@ const WANTED: &[&str] = &[
     "controlled pause",
     "controlled retry",
     "controlled redirect",
+    "controlled drain",
     "handoff_refused",
     "handoff_failed",
     "fuse_blown",

@@ -1,6 +1,6 @@
 //! Callers: they ask again where no answer came, under the same key, and note what they were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +142,31 @@ pub(crate) async fn control(scene: Arc<Scene>) {
     if let (Ok(Ok(_)), Action::Cancel) = (done, action) {
         inside(&scene.noted).cancelled.insert(run);
     }
+}
+
+/// Acts on some agent: its steps wait, nothing new begins for it, or it goes on.
+pub(crate) async fn stand(scene: Arc<Scene>) {
+    let Some(desk) = scene.desk() else { return };
+    let (agent, action) =
+        (name(&scene), scene.one(&[Action::Pause, Action::Drain, Action::Resume]));
+    scene.tell(&format!("{action:?} for every {agent}"));
+    let control = Control { action, value: Value::Null, reason: String::new() };
+    let _ = timeout(ANSWERED, desk.control_agent(&agent, control, &caller())).await;
+}
+
+/// Has all agents go on. `false` if that was not answered well.
+pub(crate) async fn all_stand(desk: &Desk) -> bool {
+    for agent in BTreeSet::from(NAMES) {
+        let agent = AgentName::parse(agent).expect("a name");
+        let control = Control { action: Action::Resume, value: Value::Null, reason: String::new() };
+        if !matches!(
+            timeout(ANSWERED, desk.control_agent(&agent, control, &caller())).await,
+            Ok(Ok(_))
+        ) {
+            return false;
+        }
+    }
+    true
 }
 
 async fn redirect(scene: &Scene, desk: &Desk, run: RunId) {

@@ -18,7 +18,7 @@ models:
 limits: {depth: 2, hops: 3, fan_out: 3, turns: 6, rate_limited: 4, parallel_calls: 3, deadline_s: 900}
 budgets:
   run: {tokens: 60000}
-  task: {tokens: 200000, model_calls: 60}
+  task: {tokens: 200000, model_calls: 12}
 resources:
   bank: {capacity: 4, refill_per_s: 0.5, concurrency: 2}
 mcpServers:

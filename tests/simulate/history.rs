@@ -52,6 +52,7 @@ enum Turn {
     Ask,
     Plan,
     Control,
+    Stand,
     Answer,
     Kill,
     Stop,
@@ -122,6 +123,7 @@ impl Play {
         add(1 + scene.below(6), Turn::Ask);
         add(scene.below(3), Turn::Plan);
         add(scene.below(10), Turn::Control);
+        add(scene.below(4), Turn::Stand);
         add(scene.below(6), Turn::Answer);
         add(scene.below(3), Turn::Kill);
         add(scene.below(2), Turn::Stop);
@@ -162,6 +164,7 @@ impl Play {
             Turn::Ask => drop(self.open.spawn(asks::task(scene))),
             Turn::Plan => drop(self.open.spawn(asks::plan(scene))),
             Turn::Control => drop(self.open.spawn(asks::control(scene))),
+            Turn::Stand => drop(self.open.spawn(asks::stand(scene))),
             Turn::Answer => drop(self.open.spawn(asks::answer_any(scene, self.observer.clone()))),
             Turn::Kill => {
                 if let Some(body) = self.somebody() {
@@ -223,9 +226,13 @@ impl Play {
         while self.nodes.len() < 2 {
             self.start();
         }
-        let (begun, mut still) = (self.scene.elapsed(), 0);
+        let (begun, mut still, mut all_stand) = (self.scene.elapsed(), 0, false);
         loop {
             self.rest(Duration::from_secs(2)).await;
+            if let (false, Some(desk)) = (all_stand, self.scene.desk()) {
+                // Whoever acted on an agent may still be on its way.
+                all_stand = self.open.is_empty() && asks::all_stand(&desk).await;
+            }
             if self.open.is_empty() && self.scene.all_go_on() && self.is_over().await {
                 break;
             }

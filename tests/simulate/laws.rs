@@ -375,11 +375,16 @@ async fn ledger(history: &History, all: &Ways<'_>) -> Vec<String> {
         let kept = history.observer.spent(&node).await.expect("the observer reads");
         let bounds = [caps.tokens, caps.model_calls];
         for (at, bound) in [0, 3].into_iter().zip(bounds) {
-            let (kept, spent) = (kept[at], i64::try_from(spent[at]).unwrap_or(i64::MAX));
+            let number = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+            let (kept, spent) = (kept[at], number(spent[at]));
             if bound.is_some() && kept != spent {
                 wrong.push(format!(
                     "{node} stands at {kept} by the ledger, and at {spent} by its records"
                 ));
+            }
+            // Calls are known before; of tokens as many as a reply has too much of those it was let.
+            if let Some(most) = bound.filter(|most| at == 3 && spent > number(*most)) {
+                wrong.push(format!("{node} spent {spent} model calls of {most}"));
             }
         }
     }
