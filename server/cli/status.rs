@@ -109,7 +109,10 @@ fn told(board: &Board, full: bool, say: Say) -> String {
     let busy: Vec<&AgentLine> =
         board.agents.iter().filter(|it| full || it.state != "idle" || it.queued > 0).collect();
     for it in &busy {
-        let counts = format!("{} at work, {} waiting", it.active, it.queued);
+        let did = it.success_rate.filter(|_| full).map_or_else(String::new, |rate| {
+            format!(", {:.0} % of its last runs completed", rate * 100.0)
+        });
+        let counts = format!("{} at work, {} waiting{did}", it.active, it.queued);
         lines.push(format!("  {:<20} {:<8} {counts}", it.name.as_str(), it.state));
     }
     let idle = board.agents.len() - busy.len();
