@@ -20,12 +20,13 @@ pub enum Afford {
     Unpriced(Box<Step>),
 }
 
-/// What is kept back of a limit for a last turn: a twentieth, of tokens at least 600 and of model
-/// calls at least one, at most half. It needs no tool.
-pub fn kept_back(dimension: &str, cap: u64) -> u64 {
+/// What is kept back of a limit for a last turn that takes so much: a twentieth, of tokens at least
+/// 600 and of model calls at least one, and what the last turn takes, at most half. It needs no tool.
+pub fn kept_back(dimension: &str, cap: u64, last: u64) -> u64 {
     match dimension {
-        "tokens" => (cap / 20).max(600).min(cap / 2),
-        "usd" | "seconds" => (cap / 20).min(cap / 2),
+        "tokens" => (cap / 20).max(600).max(last).min(cap / 2),
+        "usd" => (cap / 20).max(last).min(cap / 2),
+        "seconds" => (cap / 20).min(cap / 2),
         "model_calls" => (cap / 20).max(1).min(cap / 2),
         _ => 0,
     }
@@ -43,35 +44,60 @@ pub fn affords(run: &Run, step: &Prepared) -> Afford {
     if is_model && is_strict && step.price().is_none() {
         return Afford::Unpriced(Box::new(unpriced(run, step)));
     }
-    let Some((dimension, used, cap)) = lacks(run.spent, step.begun().reserved, budget, is_last)
-    else {
-        return Afford::Yes;
+    let short = |output: u32, keeps: bool| {
+        let last = if keeps { step.last_turn_after(output) } else { Spend::default() };
+        lacks(run.spent, (step.reserved_with(output), last), budget, is_last)
     };
-    let left = cap.saturating_sub(used);
-    if let Some(room) = step.room(dimension, left).filter(|it| *it >= LEAST_OUTPUT) {
-        let cut = step.reserved_with(room);
-        if lacks(run.spent, cut, budget, is_last).is_none() {
-            return Afford::Cut(room);
+    let Some(most) = step.max_output() else {
+        let tool = (step.begun().reserved, Spend::default());
+        return match lacks(run.spent, tool, budget, is_last) {
+            Some(it) => Afford::No(Box::new(lacking(budget, it, is_last, step.least(it.0)))),
+            None => Afford::Yes,
+        };
+    };
+    // A first step that leaves too little for another is better than none.
+    let ways = [true, false].into_iter().take(if run.spent.model_calls == 0 { 2 } else { 1 });
+    for keeps in ways {
+        match largest(most, |output| short(output, keeps).is_none()) {
+            Some(room) if room == most => return Afford::Yes,
+            Some(room) => return Afford::Cut(room),
+            None => (),
         }
     }
-    Afford::No(Box::new(lacking(budget, (dimension, used), is_last, step.least(dimension))))
+    let Some(it) = short(LEAST_OUTPUT.min(most), true) else { return Afford::Yes };
+    Afford::No(Box::new(lacking(budget, it, is_last, step.least(it.0))))
 }
 
-/// The first dimension that a step would take too much of: its name, what is used, what may be.
+/// The longest reply that fits, if one does that is worth asking for.
+fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    let (mut low, mut high) = (LEAST_OUTPUT.min(most), most);
+    if !fits(low) {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        (low, high) = if fits(middle) { (middle, high) } else { (low, middle - 1) };
+    }
+    Some(low)
+}
+
+/// The first dimension that a step would take too much of, and what is used of it. What the last
+/// turn after it takes is kept back, unless it is one.
 fn lacks(
     spent: Spend,
-    reserved: Spend,
+    (reserved, last): (Spend, Spend),
     budget: &Caps,
     is_last: bool,
-) -> Option<(&'static str, u64, u64)> {
-    let both = spent.beside(budget).into_iter().zip(reserved.beside(budget));
-    both.into_iter().find_map(|((dimension, used, cap), (_, more, _))| {
+) -> Option<(&'static str, u64)> {
+    let all =
+        spent.beside(budget).into_iter().zip(reserved.beside(budget)).zip(last.beside(budget));
+    all.into_iter().find_map(|(((dimension, used, cap), (_, more, _)), (_, last, _))| {
         let cap = cap?;
-        let cap = if is_last { cap } else { cap - kept_back(dimension, cap) };
+        let cap = if is_last { cap } else { cap - kept_back(dimension, cap, last) };
         // Time is not set aside: a step may begin as long as there is any.
         let is_over =
             if dimension == "seconds" { used >= cap } else { used + more > cap && more > 0 };
-        is_over.then_some((dimension, used, cap))
+        is_over.then_some((dimension, used))
     })
 }
 

@@ -167,18 +167,19 @@ impl Prepared {
         self.price
     }
 
-    /// Tokens that the reply may have, where so much is left of a dimension.
-    pub(crate) fn room(&self, dimension: &str, left: u64) -> Option<u32> {
-        self.request.as_ref()?;
-        let tokens = match (dimension, self.price) {
-            ("tokens", _) => left.saturating_sub(self.input),
-            ("usd", Some(price)) if price.output > 0.0 => {
-                let rest = left.saturating_sub(price.micro_usd(self.input, 0, 0) + 1);
-                (rest as f64 / price.output) as u64
-            }
-            _ => return None,
-        };
-        u32::try_from(tokens).ok()
+    /// Tokens that its reply may have at most; `None` for a tool.
+    pub(crate) fn max_output(&self) -> Option<u32> {
+        self.request.as_ref().map(|it| it.max_output)
+    }
+
+    /// What a last turn takes at least that follows it, with its reply in the prompt.
+    pub fn last_turn(&self) -> Spend {
+        self.max_output().map_or_else(Spend::default, |it| self.last_turn_after(it))
+    }
+
+    /// The same after a reply of so many tokens.
+    pub(crate) fn last_turn_after(&self, output: u32) -> Spend {
+        reserved(self.input.saturating_add(u64::from(output)), LEAST_OUTPUT, self.price)
     }
 
     /// What it sets aside with a shorter reply.

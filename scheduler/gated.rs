@@ -4,7 +4,7 @@ use callboard_agents::limits::creation_refused;
 use callboard_agents::{Asked, Prepared, Run};
 use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Take, Wait};
 use callboard_store::{Advance, Next, StoreError};
-use callboard_trace::{Event, Fact, FailureCode, MadeBy, Purpose, Stop, Trouble, Work};
+use callboard_trace::{Event, Fact, FailureCode, MadeBy, Purpose, Spend, Stop, Trouble, Work};
 use serde_json::json;
 
 use crate::batch::{Batch, Pending, Rest, What};
@@ -243,7 +243,10 @@ impl Drive {
             gate.takes = gates::takes(&team, &run.started.agent, work, reserved);
             gate.patience = Some(gates::patience(&team, work));
             let purses = purse::purses(&team, run, run.now);
-            gate.charges = purse::charges(&purses, reserved, is_last_turn(work));
+            // A first step that leaves too little for another is better than none.
+            let is_first = run.spent.model_calls == 0;
+            let last = if is_first { Spend::default() } else { prepared.last_turn() };
+            gate.charges = purse::charges(&purses, reserved, last, is_last_turn(work));
             let waited = run.held.as_ref().filter(|it| it.step == gate.step);
             gate.since = waited.and_then(|it| it.since);
             gate.told = waited.map(|it| it.resource.clone());

@@ -49,15 +49,21 @@ pub(crate) fn day(workspace: &str, now: i64) -> String {
     format!("day/{workspace}/{}", now.div_euclid(DAY))
 }
 
-/// What a step sets aside in each of them. All but a last turn leave something for one.
-pub(crate) fn charges(purses: &[Purse], reserved: Spend, is_last: bool) -> Vec<Charge> {
-    let add = amounts(reserved);
+/// What a step sets aside in each of them. All but a last turn leave what one takes after them.
+pub(crate) fn charges(
+    purses: &[Purse],
+    reserved: Spend,
+    last_turn: Spend,
+    is_last: bool,
+) -> Vec<Charge> {
+    let (add, last) = (amounts(reserved), amounts(last_turn));
     let charge = |purse: &Purse| Charge {
         node: purse.node.clone(),
         add,
         caps: std::array::from_fn(|at| {
             let cap = caps(&purse.caps)[at]?;
-            let kept = kept_back(DIMENSIONS[at], u64::try_from(cap).unwrap_or_default());
+            let whole = |it: i64| u64::try_from(it).unwrap_or_default();
+            let kept = kept_back(DIMENSIONS[at], whole(cap), whole(last[at]));
             Some(if is_last { cap } else { cap - number(kept) })
         }),
     };
@@ -162,14 +168,20 @@ mod tests {
     #[test]
     fn a_step_leaves_something_for_a_last_turn() {
         let cap = |tokens_cap, is_last| {
-            charges(&[purse(tokens_cap)], tokens(10), is_last)[0].caps[0].expect("a limit")
+            charges(&[purse(tokens_cap)], tokens(10), tokens(20), is_last)[0].caps[0]
+                .expect("a limit")
         };
         assert_eq!(cap(10_000, false), 9_400);
         assert_eq!(cap(100_000, false), 95_000);
         assert_eq!(cap(800, false), 400);
+        let large = charges(&[purse(10_000)], tokens(10), tokens(3_000), false);
+        assert_eq!(large[0].caps[0], Some(7_000), "what the last turn takes is there for it");
         assert_eq!(cap(10_000, true), 10_000);
         let seconds = Spend { ms: 5, ..Spend::default() };
-        assert!(charges(&[purse(9)], seconds, false).is_empty(), "nothing of it is limited");
+        assert!(
+            charges(&[purse(9)], seconds, seconds, false).is_empty(),
+            "nothing of it is limited"
+        );
     }
 
     #[test]

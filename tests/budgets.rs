@@ -97,6 +97,27 @@ async fn a_task_stops_at_the_budget_of_its_caller_and_goes_on_with_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_budget_has_its_last_turn_too() {
+    let endpoint = Endpoint::start(busy).await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let node = stage.node().await;
+    for tokens in [4_000, 7_000, 10_000, 20_000] {
+        let asked = json!({"task": format!("write for {tokens}"), "to": "coder", "budget": {"tokens": tokens}});
+        let stopped = view(&call(&node, "team_run", asked, json!({})).await);
+        assert_eq!(
+            (stopped.state, stopped.stop),
+            (State::Partial, Some(Stop::Budget)),
+            "{stopped:?}"
+        );
+        assert_eq!(stopped.result.as_deref(), Some("as far as it went"), "{tokens}");
+        assert!(stopped.cost.tokens <= tokens, "{tokens}: {:?}", stopped.cost);
+        let all = records(&node.desk(), &stopped.run).await;
+        assert_eq!(n_last_turns(&all), 1, "{tokens}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_task_takes_new_limits_with_all_its_runs() {
     let stage = Stage::new(
         "- {when: {agent: coordinator, turn: 1}, delegate: [{to: writer, task: write, summary: \
