@@ -15,6 +15,8 @@ pub struct Stands {
     pub standing: Standing,
     /// Whether it is left alone after failures.
     pub is_broken: bool,
+    /// Steps that hold it, where those are counted.
+    pub used: u64,
 }
 
 impl Store {
@@ -52,10 +54,10 @@ impl Store {
         let read = self.inner.db.read(move |tx| {
             let at = tx.now()?;
             let stands = |name: &String| {
-                let sql = "SELECT mode, opened FROM gauge WHERE name = $1";
+                let sql = "SELECT mode, opened, used FROM gauge WHERE name = $1";
                 let Some(row) = tx.one(sql, &[name.into()])? else { return Ok(Stands::default()) };
                 let standing = Standing::parse(&row.text(0)?)?;
-                Ok(Stands { standing, is_broken: row.int(1)? > at })
+                Ok(Stands { standing, is_broken: row.int(1)? > at, used: row.number(2)? })
             };
             names.iter().map(stands).collect()
         });

@@ -11,7 +11,7 @@ use callboard_trace::{
 };
 use serde_json::Value;
 
-use crate::cast::BUCKET;
+use crate::cast::{BUCKET, NAMES};
 use crate::history::History;
 use crate::scene::inside;
 
@@ -43,6 +43,7 @@ pub(crate) async fn look(history: &History) {
     wrong.extend(promises(history, &all));
     wrong.extend(payments(history, &all));
     wrong.extend(bucket(history));
+    wrong.extend(holds(history).await);
     wrong.extend(ledger(history, &all).await);
     wrong.extend(index(history, &all).await);
     for it in wrong {
@@ -355,6 +356,15 @@ fn bucket(history: &History) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// At the end nothing is held any more.
+async fn holds(history: &History) -> Vec<String> {
+    let shared = ["provider one", "resource bank"].map(str::to_owned).into_iter();
+    let names: Vec<String> = shared.chain(NAMES.map(|it| format!("agent {it}"))).collect();
+    let stands = history.observer.standings(names.clone()).await.expect("the observer reads");
+    let held = names.iter().zip(stands).filter(|it| it.1.used > 0);
+    held.map(|(name, it)| format!("{name} is held by {} steps of nobody", it.used)).collect()
 }
 
 /// What a budget above its runs stands at is what their records add up to, and within its limits.
