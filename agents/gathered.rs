@@ -126,7 +126,8 @@ fn missing(plan: &Plan) -> Vec<Missing> {
             (None, None) if is_cut_off(place) => "the plan ended before it was done".into(),
             (None, None) => "it came to nothing".into(),
         };
-        let impact = format!("task {} is not done: {}", step.id, words::cut(&step.task, 200));
+        let usual = || format!("task {} is not done: {}", step.id, words::cut(&step.task, 200));
+        let impact = step.impact_if_missing.clone().unwrap_or_else(usual);
         Missing { agent: step.to.clone(), error, impact }
     };
     lacking.take(MISSING_MAX).map(told).collect()

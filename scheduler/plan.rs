@@ -18,6 +18,8 @@ const PROBLEMS_MAX: usize = 20;
 const ID_CHARS: usize = 80;
 /// Bytes of all tasks of a plan: with what stands around them they are one record.
 const TEXT_BYTES: usize = 16 << 20;
+/// Characters of what a task's absence means.
+const IMPACT_CHARS: usize = 500;
 /// Names of tasks in the plan's own task.
 const NAMED: usize = 5;
 
@@ -43,6 +45,8 @@ pub struct TaskAsk {
     pub after: Vec<String>,
     /// 0..1000.
     pub priority: Option<u16>,
+    /// What it means for the caller if the task comes to nothing; `None` = a sentence is built.
+    pub impact_if_missing: Option<String>,
 }
 
 impl Desk {
@@ -179,6 +183,10 @@ fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>>
     if length > most {
         problems.push(format!("task: {length} characters, at most {most}"));
     }
+    let impact = task.impact_if_missing;
+    if impact.as_ref().is_some_and(|it| it.trim().is_empty() || it.chars().count() > IMPACT_CHARS) {
+        problems.push(format!("impact_if_missing: a text of 1 to {IMPACT_CHARS} characters"));
+    }
     match agent {
         Ok(agent) if problems.is_empty() => Ok(PlanStep {
             id,
@@ -187,6 +195,7 @@ fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>>
             after: task.after,
             priority: task.priority,
             weight: agent.authority,
+            impact_if_missing: impact,
         }),
         _ => Err(problems),
     }
@@ -246,6 +255,7 @@ mod tests {
             after: after.iter().map(ToString::to_string).collect(),
             priority: None,
             weight: 1.0,
+            impact_if_missing: None,
         };
         edges.iter().map(step).collect()
     }

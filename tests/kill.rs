@@ -72,7 +72,7 @@ fn diamond(kill: u32) -> PlanAsk {
         to: Some("writer".into()),
         task: format!("{id} of {kill}"),
         after: after.iter().map(ToString::to_string).collect(),
-        priority: None,
+        ..TaskAsk::default()
     };
     let tasks = vec![task("a", &[]), task("b", &[]), task("c", &["a", "b"]), task("d", &["c"])];
     PlanAsk { tasks, ask: ask("writer", "") }

@@ -20,7 +20,7 @@ fn task(id: &str, to: &str, text: &str, after: &[&str]) -> TaskAsk {
         to: Some(to.into()),
         task: text.into(),
         after: after.iter().map(ToString::to_string).collect(),
-        priority: None,
+        ..TaskAsk::default()
     }
 }
 
@@ -82,15 +82,18 @@ fn sorted(story: &str) -> String {
 async fn a_failed_need_leaves_its_dependents_out_and_its_siblings_alone() {
     let stage = Stage::new(&format!("- {{when: {{agent: coder}}, fail: {{status: 400}}}}\n{DONE}"));
     let node = stage.node().await;
+    let means = Some("the report has no figures".to_owned());
     let tasks = vec![
-        task("bad", "coder", "break", &[]),
+        TaskAsk { impact_if_missing: means.clone(), ..task("bad", "coder", "break", &[]) },
         task("after", "writer", "needs it", &["bad"]),
         task("beside", "writer", "does not", &[]),
     ];
     let view = play(&node.desk(), tasks).await;
     assert_eq!(view.state, State::Partial);
     assert_eq!(view.missing.len(), 2, "{:?}", view.missing);
+    assert_eq!(Some(&view.missing[0].impact), means.as_ref());
     assert_eq!(view.missing[1].error, "left out: it needs bad");
+    assert_eq!(view.missing[1].impact, "task after is not done: needs it");
     assert_eq!(view.confidence, Some(0.3));
     let steps = node.desk().plan_steps(&view.run, &caller(), 0, 10).await.expect("there");
     let states: Vec<&str> = steps.expect("a plan").0.iter().map(|it| it.state).collect();
@@ -115,8 +118,11 @@ async fn what_makes_no_plan_is_refused_with_every_problem_and_starts_nothing() {
         ["a → b → c → a", "b → c → a → b", "c → a → b → c"].iter().any(|it| told.ends_with(it)),
         "{told}"
     );
-    let wrong = vec![task("a", "writter", "t", &[]), task("a", "writer", " ", &["nowhere"])];
-    let refusal = desk.submit_plan(plan(wrong)).await.expect_err("four problems");
+    let wrong = vec![
+        task("a", "writter", "t", &[]),
+        TaskAsk { impact_if_missing: Some(" ".into()), ..task("a", "writer", " ", &["nowhere"]) },
+    ];
+    let refusal = desk.submit_plan(plan(wrong)).await.expect_err("five problems");
     insta::assert_snapshot!(refusal.problems.join("\n"));
     let none = desk.submit_plan(plan(Vec::new())).await.expect_err("no tasks");
     assert!(none.problems[0].contains("0 given"), "{none}");

@@ -22,7 +22,7 @@ async fn why(desk: &Desk, run: &RunId) -> Value {
 
 fn task(id: String, after: Vec<String>) -> TaskAsk {
     let (to, task) = (Some("writer".into()), format!("do {id}"));
-    TaskAsk { id: Some(id), to, task, after, priority: None }
+    TaskAsk { id: Some(id), to, task, after, ..TaskAsk::default() }
 }
 
 /// Runs of a plan's steps that have one, by the id of the step.

@@ -194,7 +194,7 @@ async fn a_plan_goes_the_same_way_step_by_step() {
         to: Some(to.into()),
         task: format!("do {id}"),
         after: after.iter().map(ToString::to_string).collect(),
-        priority: None,
+        ..TaskAsk::default()
     };
     let tasks = vec![
         task("a", "researcher", &[]),

@@ -152,7 +152,7 @@ fn diamond(kill: u32) -> PlanAsk {
         to: Some("researcher".into()),
         task: format!("{id} of {kill}"),
         after: after.iter().map(ToString::to_string).collect(),
-        priority: None,
+        ..TaskAsk::default()
     };
     let mut ask = ask("writer", "");
     ask.context = format!("planned {kill}");

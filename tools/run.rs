@@ -30,6 +30,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
             "id": id, "to": text, "task": text,
             "after": {"type": "array", "items": {"type": "string"}},
             "priority": priority,
+            "impact_if_missing": text,
         },
         "required": ["task"],
         "additionalProperties": false,
@@ -134,5 +135,6 @@ fn task(given: &Value) -> TaskAsk {
         task: text("task").unwrap_or_default(),
         after: after.collect(),
         priority: given.as_object().and_then(priority),
+        impact_if_missing: text("impact_if_missing"),
     }
 }

@@ -23,6 +23,9 @@ pub struct PlanStep {
     /// What its result counts among those of the others: its agent's authority.
     #[serde(default = "one")]
     pub weight: f64,
+    /// What it means for the caller if it comes to nothing, if the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_if_missing: Option<String>,
 }
 
 fn one() -> f64 {

@@ -13,8 +13,8 @@ use super::fault::Fault;
 const BYTES: u64 = 64 << 20;
 /// Problems told of one file; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
-const FORM: &str = "write a list of {\"id\", \"to\", \"task\", \"after\", \"priority\"}, of which only \
-    `task` must be there";
+const FORM: &str = "write a list of {\"id\", \"to\", \"task\", \"after\", \"priority\", \
+    \"impact_if_missing\"}, of which only `task` must be there";
 
 /// One task as it is written.
 #[derive(Deserialize)]
@@ -26,6 +26,7 @@ struct Written {
     #[serde(default)]
     after: Vec<String>,
     priority: Option<u16>,
+    impact_if_missing: Option<String>,
 }
 
 /// The tasks of a JSON file; `-` is stdin.
@@ -71,5 +72,6 @@ fn text(path: &Path) -> std::io::Result<String> {
 }
 
 fn task(it: Written) -> TaskAsk {
-    TaskAsk { id: it.id, to: it.to, task: it.task, after: it.after, priority: it.priority }
+    let Written { id, to, task, after, priority, impact_if_missing } = it;
+    TaskAsk { id, to, task, after, priority, impact_if_missing }
 }

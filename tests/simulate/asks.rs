@@ -75,6 +75,7 @@ pub(crate) async fn plan(scene: Arc<Scene>) {
             task: format!("do part {at}"),
             after,
             priority: scene.percent(20).then(|| scene.below(1_001) as u16),
+            ..TaskAsk::default()
         });
     }
     let plan = PlanAsk { tasks, ask: ask(&scene, "plan") };

@@ -123,6 +123,24 @@ fn what_needs_a_failed_step_is_left_out_and_the_rest_goes_on() {
 }
 
 #[test]
+fn what_a_missing_step_means_is_told_in_the_callers_words_where_there_are_some() {
+    let mut run = Play::new().run;
+    let means = "no figures in the report";
+    run.apply(
+        "local",
+        &made(&[
+            json!({"id": "a", "to": "coder", "task": "count", "impact_if_missing": means}),
+            json!({"id": "b", "to": "coder", "task": "draw", "after": ["a"], "impact_if_missing": means}),
+            json!({"id": "c", "to": "coder", "task": "print", "after": ["b"]}),
+        ]),
+    );
+    begun(&mut run);
+    ends(&mut run, "a", failed("no"));
+    let told: Vec<String> = end_of(&run).missing.into_iter().map(|it| it.impact).collect();
+    assert_eq!(told, [means, means, "task c is not done: print"]);
+}
+
+#[test]
 fn a_plan_of_nothing_but_failures_has_failed() {
     let mut run = plan(&[("a", &[]), ("b", &["a"])]);
     begun(&mut run);
