@@ -1,13 +1,10 @@
 //! What a run knows of its budget: the alerts it was told, and new limits that take them back.
 
-use callboard_trace::{Event, Spend};
+use callboard_trace::{Event, Purse, Spend};
 use serde_json::Value;
 
 use crate::alert::{Alert, LANDING, OWN, percent, shown};
 use crate::run::Run;
-
-/// The budget of the whole task, as alerts name it; its purse is `task/<root>`.
-const TASK: &str = "task";
 
 impl Run {
     /// Whether a budget leaves no more than a last turn. People cost nothing.
@@ -37,24 +34,31 @@ impl Run {
         self.alerts.iter().filter(|it| !it.is_told && it.pct < LANDING).map(Alert::line)
     }
 
-    /// Replaces the limits that are given, `null` lifting one; alerts of lower limits are over.
+    /// Replaces the limits that are given, `null` lifting one; alerts of lower limits are over. What
+    /// a plan gets more is the pool's, and what it gets less is missing there.
     pub(crate) fn set_budget(&mut self, value: &Value) {
-        let is_task = value.get("node").and_then(Value::as_str) == Some(TASK);
+        let is_task = value.get("node").and_then(Value::as_str) == Some(Purse::TASK);
+        let purses = &mut self.started.purses;
         let caps = if is_task {
-            let mut purses = self.started.purses.iter_mut();
-            purses.find(|it| it.node.starts_with("task/")).map(|it| &mut it.caps)
+            purses.iter_mut().find(|it| it.is(Purse::TASK)).map(|it| &mut it.caps)
         } else {
             Some(&mut self.started.budget)
         };
         let Some(caps) = caps else { return };
+        let before = *caps;
         *caps = caps.replaced(value);
-        let limits = Spend::default().beside(caps);
+        let after = *caps;
+        let limits = Spend::default().beside(&after);
         let is_as_low = |it: &Alert| {
             let limit = limits.iter().find(|limit| limit.0 == it.dimension).and_then(|it| it.2);
             limit.is_some_and(|limit| shown(&it.dimension, limit) <= it.limit)
         };
-        let node = if is_task { TASK } else { OWN };
+        let node = if is_task { Purse::TASK } else { OWN };
         self.alerts.retain(|it| it.node != node || is_as_low(it));
+        if is_task && let Some(pool) = purses.iter_mut().find(|it| it.is(Purse::POOL)) {
+            pool.caps = pool.caps.moved(before, after);
+            self.alerts.retain(|it| it.node != Purse::POOL);
+        }
     }
 
     /// A run that goes on keeps the alerts that its own spending still stands for; what was said

@@ -52,7 +52,7 @@ impl Run {
             Event::StepWaiting(waiting) => self.held = Some(waiting.clone()),
             Event::HandedOff(handoff) => self.handed_off(handoff),
             Event::PlanMade { plan, steps, agents, .. } => {
-                self.plan = Some(Plan::read(plan, steps, agents));
+                self.plan_made(Plan::read(plan, steps, agents));
             }
             Event::PlanChanged { change, .. } => {
                 self.plan.iter_mut().for_each(|it| it.changed(change));

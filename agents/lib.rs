@@ -28,6 +28,7 @@ mod rules;
 mod run;
 mod same;
 mod schema;
+mod shares;
 mod shelf;
 mod spending;
 mod step;

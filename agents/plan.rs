@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName};
 use callboard_trace::rank::{Points, WAITERS_MAX};
 use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
@@ -27,6 +28,10 @@ pub struct Plan {
     counts: Counts,
     /// Results nobody waits for that are kept for the end.
     told: usize,
+    /// What it may spend, of which steps have shares.
+    pub(crate) whole: Caps,
+    /// Steps with a share that will never begin.
+    pub(crate) unused: Vec<usize>,
 }
 
 /// How many steps stand where.
@@ -95,6 +100,8 @@ impl Plan {
             ready: BTreeSet::new(),
             counts: Counts::default(),
             told: 0,
+            whole: Caps::default(),
+            unused: Vec::new(),
         };
         for at in 0..plan.places.len() {
             let after = plan.places[at].step.after.clone();
@@ -222,8 +229,15 @@ impl Plan {
         self.places[at].standing = Standing::Ended(EndState::Failed);
         self.places[at].trouble = text("failed").map(|it| Box::new(gone(it)));
         self.counts.bad += 1;
+        self.is_unused(at);
         self.release_needs(at);
         self.leave_out_heirs(at);
+    }
+
+    fn is_unused(&mut self, at: usize) {
+        if self.places[at].step.share.is_some() {
+            self.unused.push(at);
+        }
     }
 
     fn ready_if_met(&mut self, at: usize) {
@@ -272,6 +286,7 @@ impl Plan {
             self.places[heir].standing = Standing::LeftOut;
             self.places[heir].blamed = Some(at);
             self.counts.left_out += 1;
+            self.is_unused(heir);
             self.release_needs(heir);
             todo.extend(self.places[heir].heirs.iter().copied());
         }

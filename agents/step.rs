@@ -1,5 +1,6 @@
 //! The next thing to be done for a run.
 
+use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Mode};
 use callboard_trace::{ArtifactRef, Call, Event, Finished, MadeBy, Purpose, Summary};
 use serde_json::Value;
@@ -96,4 +97,6 @@ pub struct Declared {
     pub priority: Option<u16>,
     /// Steps that wait for it, directly or not, at most ten.
     pub waiters: u16,
+    /// What it may spend, if it has a share of its plan's budget.
+    pub share: Option<Caps>,
 }

@@ -59,16 +59,29 @@ impl Caps {
     /// So many times as much.
     #[must_use]
     pub fn times(self, n: u64) -> Caps {
-        let more = |it: Option<u64>| it.map(|it| it.saturating_mul(n));
-        Caps {
-            tokens: more(self.tokens),
-            micro_usd: more(self.micro_usd),
-            ms: more(self.ms),
-            model_calls: more(self.model_calls),
-            tool_calls: more(self.tool_calls),
-            documents: more(self.documents),
-            usd_is_written: self.usd_is_written,
-        }
+        self.each(self, |it, _| it.map(|it| it.saturating_mul(n)))
+    }
+
+    /// So many millionths of it, rounded down.
+    #[must_use]
+    pub fn part(self, millionths: u64) -> Caps {
+        let part = |it: u64| u128::from(it) * u128::from(millionths) / 1_000_000;
+        self.each(self, |it, _| it.map(|it| u64::try_from(part(it)).unwrap_or(u64::MAX)))
+    }
+
+    /// What is left without the other.
+    #[must_use]
+    pub fn less(self, other: Caps) -> Caps {
+        self.each(other, |it, less| it.map(|it| it.saturating_sub(less.unwrap_or_default())))
+    }
+
+    /// What a rest becomes when the whole that it is the rest of was `from` and is now `to`.
+    #[must_use]
+    pub fn moved(self, from: Caps, to: Caps) -> Caps {
+        let both = |rest: Option<u64>, to: Option<u64>| {
+            to.map(|to| to.saturating_add(rest.unwrap_or_default()))
+        };
+        self.each(to, both).less(from)
     }
 
     /// The smaller of both, dimension by dimension.
@@ -78,14 +91,19 @@ impl Caps {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        let usd_is_written = self.usd_is_written || other.usd_is_written;
+        Caps { usd_is_written, ..self.each(other, least) }
+    }
+
+    fn each(self, other: Caps, with: impl Fn(Option<u64>, Option<u64>) -> Option<u64>) -> Caps {
         Caps {
-            tokens: least(self.tokens, other.tokens),
-            micro_usd: least(self.micro_usd, other.micro_usd),
-            ms: least(self.ms, other.ms),
-            model_calls: least(self.model_calls, other.model_calls),
-            tool_calls: least(self.tool_calls, other.tool_calls),
-            documents: least(self.documents, other.documents),
-            usd_is_written: self.usd_is_written || other.usd_is_written,
+            tokens: with(self.tokens, other.tokens),
+            micro_usd: with(self.micro_usd, other.micro_usd),
+            ms: with(self.ms, other.ms),
+            model_calls: with(self.model_calls, other.model_calls),
+            tool_calls: with(self.tool_calls, other.tool_calls),
+            documents: with(self.documents, other.documents),
+            usd_is_written: self.usd_is_written,
         }
     }
 }
@@ -191,5 +209,19 @@ mod tests {
         let both = Caps { ms: Some(7), tokens: Some(5), ..b };
         assert_eq!(a.within(b), both);
         assert!(Caps::default().is_unlimited() && !both.is_unlimited());
+    }
+
+    #[test]
+    fn parts_are_rounded_down_and_the_rest_follows_the_whole() {
+        let of = |tokens, ms| Caps { tokens, ms, ..Caps::default() };
+        let whole = of(Some(100_001), None);
+        assert_eq!(whole.part(300_000), of(Some(30_000), None));
+        assert_eq!(of(Some(u64::MAX), None).part(1_000_000), of(Some(u64::MAX), None));
+        let rest = whole.less(whole.part(300_000));
+        assert_eq!(rest, of(Some(70_001), None));
+        assert_eq!(rest.moved(whole, of(Some(150_001), Some(9))), of(Some(120_001), Some(9)));
+        assert_eq!(rest.moved(whole, of(Some(20_000), None)), of(Some(0), None));
+        assert_eq!(rest.moved(whole, of(None, None)), of(None, None));
+        assert_eq!(whole.less(of(Some(200_000), Some(3))), of(Some(0), None));
     }
 }

@@ -1,5 +1,7 @@
 //! What may be asked of the desk, and what it answers with.
 
+use std::collections::BTreeMap;
+
 use callboard_config::AgentName;
 use callboard_config::budget::Caps;
 use callboard_trace::{ArtifactRef, Caller, Record, RunId, State, Summary};
@@ -30,6 +32,37 @@ pub struct Ask {
     pub traceparent: Option<String>,
     /// Who asks.
     pub caller: Caller,
+}
+
+/// A graph of tasks.
+#[derive(Clone, Debug)]
+pub struct PlanAsk {
+    /// The tasks, in the caller's order.
+    pub tasks: Vec<TaskAsk>,
+    /// Shares of what the plan may spend, 0..1, by task or by agent; an agent's is divided among its
+    /// tasks. What is nobody's share is for all others.
+    pub split: BTreeMap<String, f64>,
+    /// Priority, key, context and caller, as of any task; `to` and `task` are not read.
+    pub ask: Ask,
+}
+
+/// One task of a graph.
+#[derive(Clone, Debug, Default)]
+pub struct TaskAsk {
+    /// Unique in the plan; `None` = its place, counted from 1.
+    pub id: Option<String>,
+    /// Who does it; `None` = the team's entry agent.
+    pub to: Option<String>,
+    /// What is to be done.
+    pub task: String,
+    /// The tasks whose good end it waits for.
+    pub after: Vec<String>,
+    /// 0..1000.
+    pub priority: Option<u16>,
+    /// What it means for the caller if the task comes to nothing; `None` = a sentence is built.
+    pub impact_if_missing: Option<String>,
+    /// Its share of what the plan may spend, 0..1.
+    pub share: Option<f64>,
 }
 
 /// The run that was started or joined.

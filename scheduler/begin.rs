@@ -1,6 +1,6 @@
 //! How a run begins: from outside, or handed over by another run.
 
-use callboard_agents::{Draft, Run};
+use callboard_agents::{Declared, Draft, Run};
 use callboard_config::budget::Caps;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
@@ -38,7 +38,7 @@ pub(crate) fn root(
         trace: trace.clone(),
         parent_span,
     };
-    let purses = vec![purse(team, ask, &run)];
+    let purses = vec![Purse::task(&run, task_caps(team, ask))];
     let started = Started {
         agent: agent.clone(),
         task: ask.task.clone(),
@@ -97,29 +97,17 @@ pub(crate) fn child(
     parent: &Run,
     root: &RunId,
     draft: Draft,
-    (name, id): (RunId, String),
+    names: (RunId, String),
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
     let alone = (draft.reason == FALLBACK).then(|| route::alone(agent));
     let agent = alone.as_ref().unwrap_or(agent);
-    let handoff = Handoff {
-        id,
-        source: parent.name().to_string(),
-        target: draft.to,
-        run: name,
-        call: draft.call,
-        task: draft.task,
-        mode: draft.mode,
-        summary: draft.summary,
-        artifacts: draft.artifacts,
-        reason: draft.reason,
-        made_by: draft.made_by,
-        step: draft.plan.as_ref().map(|it| it.step.clone()),
-        mark: draft.mark,
-    };
+    let step = draft.plan.clone();
+    let handoff = handoff(draft, parent, names);
     let (nested, hops) = further(&handoff);
-    let (priority, points) =
-        points::of_child(team, agent, above, &handoff.task, draft.plan.as_ref());
+    let step = step.as_ref();
+    let (priority, points) = points::of_child(team, agent, above, &handoff.task, step);
+    let purses = below(&above.purses, root, step);
     let root_task = if handoff.step.is_some() { &handoff.task } else { &above.root_task };
     let started = Started {
         agent: agent.clone(),
@@ -135,8 +123,8 @@ pub(crate) fn child(
         points,
         deadline: above.deadline,
         fuses: Fuses { depth: above.fuses.depth, ..fuses(team, agent) },
-        budget: budget(team, agent, &above.purses),
-        purses: above.purses.clone(),
+        budget: budget(team, agent, &purses),
+        purses,
         marks: above.marks.iter().cloned().chain([handoff.mark.clone()]).collect(),
         principal: above.principal.clone(),
         trace: above.trace.clone(),
@@ -162,18 +150,46 @@ pub(crate) fn child(
     (new, handoff)
 }
 
+fn handoff(draft: Draft, source: &Run, (run, id): (RunId, String)) -> Handoff {
+    Handoff {
+        id,
+        source: source.name().to_string(),
+        target: draft.to,
+        run,
+        call: draft.call,
+        task: draft.task,
+        mode: draft.mode,
+        summary: draft.summary,
+        artifacts: draft.artifacts,
+        reason: draft.reason,
+        made_by: draft.made_by,
+        step: draft.plan.map(|it| it.step),
+        mark: draft.mark,
+    }
+}
+
 /// What a task may spend with all its runs. Each task of a plan is one that the team's limits
 /// speak of.
-fn purse(team: &Team, ask: &Ask, run: &RunId) -> Purse {
+fn task_caps(team: &Team, ask: &Ask) -> Caps {
     let usual = team.budgets.task.times(ask.tasks.max(1));
-    let caps = ask.budget.map_or(usual, |it| usual.within(it));
-    Purse { node: format!("task/{run}"), caps }
+    ask.budget.map_or(usual, |it| usual.within(it))
+}
+
+/// The budgets above what a run starts: those above it, with the step's own share in the place of
+/// what is nobody's.
+fn below(above: &[Purse], root: &RunId, step: Option<&Declared>) -> Vec<Purse> {
+    let share = step.and_then(|it| Some(Purse::share(root, &it.step, it.share?)));
+    let Some(share) = share else { return above.to_vec() };
+    let rest = above.iter().filter(|it| !it.is(Purse::POOL)).cloned();
+    std::iter::once(share).chain(rest).collect()
 }
 
 /// What one run of an agent may spend: its own limits or the team's, and no more than all above it.
+/// What is in the pool may become more.
 fn budget(team: &Team, agent: &Agent, purses: &[Purse]) -> Caps {
     let own = agent.budget.unwrap_or(team.budgets.run);
-    purses.iter().fold(own, |budget, it| budget.within(it.caps))
+    let above = purses.iter().filter(|it| !it.is(Purse::POOL));
+    above.fold(own, |budget, it| budget.within(it.caps))
 }
 
 /// How much deeper, and how many hops further, a handoff leads. A declared step is neither nested

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_agents::{Outcome, Prepared, Run, perform};
-use callboard_store::gates::{Give, Take};
+use callboard_store::gates::{Amounts, Give, Take};
 use callboard_store::{Advance, Advanced, Lease, Next, StoreError};
-use callboard_trace::{Event, Failure, FailureCode, Record, RunId, Spend};
+use callboard_trace::{Event, Failure, FailureCode, Purse, Record, RunId, Spend};
 use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
@@ -29,6 +29,8 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
         held: BTreeMap::new(),
         gives: Vec::new(),
         told: Spend::default(),
+        unused: 0,
+        back: Amounts::default(),
         stepped: false,
     };
     match driven.go().await {
@@ -69,6 +71,10 @@ pub(crate) struct Drive {
     pub(crate) gives: Vec<Give>,
     /// What the run had spent when it was written last.
     pub(crate) told: Spend,
+    /// Unused shares of the plan that were given back.
+    unused: usize,
+    /// What came back of shares, where the run spends of what is nobody's.
+    back: Amounts,
     /// Whether a step was taken under this lease.
     pub(crate) stepped: bool,
 }
@@ -150,20 +156,38 @@ impl Drive {
         })?;
         self.seen = seen;
         self.told = run.spent;
+        self.unused = 0;
         self.house.driven.seen(&self.lease.run, seen);
         Ok(run)
     }
 
     /// A write of what is decided, with what ended steps give back and what was spent.
     pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
-        let purses = purse::purses(&self.house.crew.team(), run, self.house.world.now());
+        let purses = self.purses(run, self.house.world.now());
+        let is_over = matches!(next, Next::End { .. });
+        let returns = purse::returns(run, &self.lease.root, is_over, self.unused);
+        self.unused = run.plan.as_ref().map_or(0, |it| it.unused_shares().count());
         Advance {
+            returns,
             spawn: batch.spawn,
             tell: batch.tell,
             gives: std::mem::take(&mut self.gives),
             spent: purse::spent(&purses, self.told, run.spent),
             ..Advance::new(self.seen, batch.facts, next)
         }
+    }
+
+    /// The budgets above the run.
+    pub(crate) fn purses(&self, run: &Run, now: i64) -> Vec<Purse> {
+        purse::purses(&self.house.crew.team(), run, now, &self.back)
+    }
+
+    /// Looks for what came back of shares, if that is for this run.
+    pub(crate) async fn look_back(&mut self, run: &Run) -> Result<(), StoreError> {
+        if run.started.purses.iter().any(|it| it.is(Purse::POOL)) {
+            self.back = self.house.store.spent(&Purse::back(&self.lease.root)).await?;
+        }
+        Ok(())
     }
 
     /// Takes in that a write is kept.

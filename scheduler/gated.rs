@@ -46,6 +46,7 @@ impl Drive {
             self.kept(run, &advanced);
             return Ok(After::Gone(false));
         }
+        self.look_back(run).await?;
         let mut asking = Asking { pending, held: Vec::new(), settled: false };
         let mut decided = Some(decided);
         loop {
@@ -59,7 +60,7 @@ impl Drive {
                 let by = run.name().to_string();
                 run.apply(&by, event);
             }
-            let purses = purse::purses(&self.house.crew.team(), run, run.now);
+            let purses = self.purses(run, run.now);
             for alert in purse::crossed(&purses, &advanced.ledger, &run.alerts) {
                 batch.fact(run, alert);
             }
@@ -223,7 +224,7 @@ impl Drive {
             asking.pending.events = vec![Event::StepBegun(prepared.begun().clone())];
             return Turn::Ask;
         }
-        let purses = purse::purses(&self.house.crew.team(), run, run.now);
+        let purses = self.purses(run, run.now);
         batch.fact(run, purse::lacking(poor, &purses, is_last, needs));
         if let Some(call) = call {
             let message = format!("the budget of the {} has none left", poor.dimension);
@@ -242,7 +243,7 @@ impl Drive {
             gate.step = prepared.begun().step;
             gate.takes = gates::takes(&team, &run.started.agent, work, reserved);
             gate.patience = Some(gates::patience(&team, work));
-            let purses = purse::purses(&team, run, run.now);
+            let purses = self.purses(run, run.now);
             // A first step that leaves too little for another is better than none.
             let is_first = run.spent.model_calls == 0;
             let last = if is_first { Spend::default() } else { prepared.last_turn() };

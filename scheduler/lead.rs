@@ -34,6 +34,9 @@ pub struct PlanLine {
     /// The steps it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
+    /// Its share of what the plan may spend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// Why it came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -205,6 +208,7 @@ fn line(place: &Place) -> PlanLine {
         run: place.run.clone(),
         task: place.step.task.chars().take(TASK).collect(),
         after: place.step.after.clone(),
+        share: place.step.share,
         error: place.trouble.as_ref().map(|it| it.message.clone()),
     }
 }

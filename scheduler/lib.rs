@@ -47,6 +47,7 @@ mod route;
 mod same;
 mod scores;
 mod sight;
+mod split;
 mod standing;
 mod throttle;
 mod watch;
@@ -54,14 +55,16 @@ mod way;
 mod why;
 mod world;
 
-pub use ask::{AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, QueueLine, RunLine, Submitted};
+pub use ask::{
+    AgentLine, Ask, Board, HandedOver, HandoffAsk, Page, PlanAsk, QueueLine, RunLine, Submitted,
+    TaskAsk,
+};
 pub use callboard_store::Listens;
 pub use crew::Reloads;
 pub use desk::Desk;
 pub use lead::PlanLine;
 pub use listen::Listening;
 pub use node::{Node, NodeOptions, StartError};
-pub use plan::{PlanAsk, TaskAsk};
 pub use refusal::{Refusal, RefusalCode};
 pub use rehearsal::playbook_problems;
 pub use replay::Replayed;

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::desk::Desk;
 use crate::intake::member;
 use crate::same::fingerprint;
-use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
+use crate::split::share_out;
+use crate::{Ask, PlanAsk, Refusal, RefusalCode, Submitted, TaskAsk, begin};
 
 /// Problems told of one plan; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
@@ -22,32 +23,6 @@ const TEXT_BYTES: usize = 16 << 20;
 const IMPACT_CHARS: usize = 500;
 /// Names of tasks in the plan's own task.
 const NAMED: usize = 5;
-
-/// A graph of tasks.
-#[derive(Clone, Debug)]
-pub struct PlanAsk {
-    /// The tasks, in the caller's order.
-    pub tasks: Vec<TaskAsk>,
-    /// Priority, key, context and caller, as of any task; `to` and `task` are not read.
-    pub ask: Ask,
-}
-
-/// One task of a graph.
-#[derive(Clone, Debug, Default)]
-pub struct TaskAsk {
-    /// Unique in the plan; `None` = its place, counted from 1.
-    pub id: Option<String>,
-    /// Who does it; `None` = the team's entry agent.
-    pub to: Option<String>,
-    /// What is to be done.
-    pub task: String,
-    /// The tasks whose good end it waits for.
-    pub after: Vec<String>,
-    /// 0..1000.
-    pub priority: Option<u16>,
-    /// What it means for the caller if the task comes to nothing; `None` = a sentence is built.
-    pub impact_if_missing: Option<String>,
-}
 
 impl Desk {
     /// Takes a whole plan in, led by a run that has no model. It is on disk when this returns; its
@@ -66,7 +41,7 @@ impl Desk {
     /// As [`Desk::submit_plan`].
     pub async fn call_plan(&self, plan: PlanAsk, listens: Listens) -> Result<Submitted, Refusal> {
         let team = self.team();
-        let steps = steps(&team, plan.tasks)?;
+        let steps = steps(&team, plan.tasks, &plan.split)?;
         let leader = leader();
         let task = name(&steps);
         let tasks = steps.len() as u64;
@@ -121,7 +96,11 @@ fn name(steps: &[PlanStep]) -> String {
 }
 
 /// The steps of a graph that holds together, or everything that is wrong with it.
-fn steps(team: &Team, tasks: Vec<TaskAsk>) -> Result<Vec<PlanStep>, Refusal> {
+fn steps(
+    team: &Team,
+    mut tasks: Vec<TaskAsk>,
+    split: &BTreeMap<String, f64>,
+) -> Result<Vec<PlanStep>, Refusal> {
     let most = team.limits.plan_steps;
     if tasks.is_empty() || tasks.len() > most {
         return Err(refused(vec![format!("tasks: {} given, 1 to {most} are taken", tasks.len())]));
@@ -134,7 +113,7 @@ fn steps(team: &Team, tasks: Vec<TaskAsk>) -> Result<Vec<PlanStep>, Refusal> {
     }
     let ids: Vec<String> = (1..).zip(&tasks).map(|(nth, it)| id_of(it, nth)).collect();
     let known: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, it)| (&**it, at)).collect();
-    let mut problems = Vec::new();
+    let mut problems = share_out(&mut tasks, &ids, team.entry.as_str(), split);
     let mut seen = HashSet::new();
     for (at, task) in tasks.iter().enumerate() {
         if !seen.insert(&ids[at]) {
@@ -196,6 +175,7 @@ fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>>
             priority: task.priority,
             weight: agent.authority,
             impact_if_missing: impact,
+            share: task.share,
         }),
         _ => Err(problems),
     }
@@ -256,6 +236,7 @@ mod tests {
             priority: None,
             weight: 1.0,
             impact_if_missing: None,
+            share: None,
         };
         edges.iter().map(step).collect()
     }

@@ -2,17 +2,22 @@
 
 use callboard_agents::Run;
 use callboard_agents::limits::{Alert, LANDING, LEAST_OUTPUT, NEAR, alert, kept_back};
+use callboard_agents::plan::Plan;
 use callboard_config::Team;
 use callboard_config::budget::Caps;
-use callboard_store::gates::{Amounts, Charge, DIMENSIONS, Poor, Spent};
-use callboard_trace::{Event, Purse, Spend};
+use callboard_store::gates::{Amounts, Charge, DIMENSIONS, Poor, Return, Spent};
+use callboard_trace::{Event, Purse, RunId, Spend};
 
 /// Microseconds in a day.
 const DAY: i64 = 86_400 * 1_000_000;
 
 /// The budgets that a run shares with others: its task's, its share of a plan, its workspace's day.
-pub(crate) fn purses(team: &Team, run: &Run, now: i64) -> Vec<Purse> {
+/// What is nobody's share is more by what came `back`.
+pub(crate) fn purses(team: &Team, run: &Run, now: i64, back: &Amounts) -> Vec<Purse> {
     let mut purses = run.started.purses.clone();
+    for pool in purses.iter_mut().filter(|it| it.is(Purse::POOL)) {
+        pool.caps = more(pool.caps, back);
+    }
     if !team.budgets.day.is_unlimited() {
         purses.push(Purse { node: day(&team.workspace, now), caps: team.budgets.day });
     }
@@ -21,7 +26,7 @@ pub(crate) fn purses(team: &Team, run: &Run, now: i64) -> Vec<Purse> {
 
 /// What the task of a run may spend with all its runs.
 pub(crate) fn of_task(run: &Run) -> Option<Caps> {
-    run.started.purses.iter().find(|it| it.node.starts_with("task/")).map(|it| it.caps)
+    run.started.purses.iter().find(|it| it.is(Purse::TASK)).map(|it| it.caps)
 }
 
 /// Each dimension that is limited: what is used of it, and how much there may be, in its units.
@@ -76,6 +81,18 @@ pub(crate) fn spent(purses: &[Purse], before: Spend, now: Spend) -> Vec<Spent> {
     let add: Amounts = std::array::from_fn(|at| now[at] - before[at]);
     let spent = |it: &Purse| Spent { node: it.node.clone(), add };
     purses.iter().filter(|it| counts(&it.caps, &add)).map(spent).collect()
+}
+
+/// The shares that go into the pool: that of a step that is over, and those of the steps that a plan
+/// left out, but for the first `known`.
+pub(crate) fn returns(run: &Run, root: &RunId, is_over: bool, known: usize) -> Vec<Return> {
+    let is_own = |it: &&Purse| is_over && run.started.is_step() && it.is(Purse::SHARE);
+    let own = run.started.purses.iter().filter(is_own).cloned();
+    let unused = run.plan.iter().flat_map(Plan::unused_shares).skip(known);
+    let unused = unused.map(|(step, caps)| Purse::share(root, step, caps));
+    let to = Purse::back(root);
+    let back = |it: Purse| Return { caps: caps(&it.caps), node: it.node, to: to.clone() };
+    own.chain(unused).map(back).collect()
 }
 
 /// What is told of budgets that are used by four fifths, once to each run.
@@ -134,6 +151,19 @@ fn alerted(
     alert(kind(node), dimension, (whole(used), whole(limit)), pct, needs)
 }
 
+fn more(caps: Caps, by: &Amounts) -> Caps {
+    let more = |cap: Option<u64>, at: usize| cap.map(|it| it.saturating_add_signed(by[at]));
+    Caps {
+        tokens: more(caps.tokens, 0),
+        micro_usd: more(caps.micro_usd, 1),
+        ms: more(caps.ms, 2),
+        model_calls: more(caps.model_calls, 3),
+        tool_calls: more(caps.tool_calls, 4),
+        documents: more(caps.documents, 5),
+        ..caps
+    }
+}
+
 /// Whether such an amount says anything under these limits.
 fn counts(limits: &Caps, add: &Amounts) -> bool {
     caps(limits).iter().zip(add).any(|(cap, add)| cap.is_some() && *add != 0)
@@ -163,6 +193,20 @@ mod tests {
 
     fn tokens(tokens: u64) -> Spend {
         Spend { tokens, model_calls: 1, ..Spend::default() }
+    }
+
+    #[test]
+    fn what_came_back_is_for_who_has_no_share() {
+        let caps = Caps { tokens: Some(1_000), ms: Some(5), ..Caps::default() };
+        let back = [500, 7, -9, 1, 0, 0];
+        let enlarged = more(caps, &back);
+        assert_eq!(enlarged, Caps { tokens: Some(1_500), ms: Some(0), ..Caps::default() });
+        let pool = Purse::pool(&RunId::from_text("r_a"), enlarged);
+        assert_eq!(
+            charges(&[pool], tokens(10), tokens(20), false)[0].caps[0],
+            Some(900),
+            "with its reserve"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::gate::{Barrier, Opened, leave_line};
 use crate::gates::{Gate, Give, Ruling};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Stamp, Tail, tail};
-use crate::ledger::{self, Amounts, Spent};
+use crate::ledger::{self, Amounts, Return, Spent};
 use crate::submit::{Entry, admit};
 use crate::{Lease, NewRun, Store, StoreError, Submitted, spawn};
 
@@ -28,6 +28,8 @@ pub struct Advance {
     pub gives: Vec<Give>,
     /// What was spent beyond what was set aside, in the budgets above the run.
     pub spent: Vec<Spent>,
+    /// Shares that are needed no more.
+    pub returns: Vec<Return>,
     /// The step that is to begin with this write, if it may.
     pub gate: Option<Gate>,
 }
@@ -43,6 +45,7 @@ impl Advance {
             tell: Vec::new(),
             gives: Vec::new(),
             spent: Vec::new(),
+            returns: Vec::new(),
             gate: None,
         }
     }
@@ -92,7 +95,7 @@ impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
     pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
-        let Advance { seen, facts, spawn, tell, next, gives, spent, gate } = write;
+        let Advance { seen, facts, spawn, tell, next, gives, spent, returns, gate } = write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
         let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
@@ -110,6 +113,7 @@ impl Store {
             next,
             gives,
             spent,
+            returns,
             barrier,
         };
         let inner = self.inner.clone();
@@ -148,6 +152,7 @@ struct Step {
     next: Next,
     gives: Vec<Give>,
     spent: Vec<Spent>,
+    returns: Vec<Return>,
     barrier: Option<Barrier>,
 }
 
@@ -185,6 +190,7 @@ impl Step {
             turned.extend(give.give(tx, tail.pos, at)?);
         }
         let mut ledger = ledger::settle(tx, &self.spent)?;
+        ledger::give_back(tx, &self.returns)?;
         let opened = self.open(tx, &mut tail, at, (ink, slipped.is_empty()))?;
         let next = self.next(opened.as_ref());
         self.settle(tx, &tail, at, (slipped.is_empty(), &next))?;

@@ -3,6 +3,6 @@
 pub use crate::gate::{Gate, Ruling, Wait};
 pub use crate::gauge::{Fragile, Held, Rate, Standing, Take};
 pub use crate::give::{Give, Learned, Went};
-pub use crate::ledger::{Amounts, Charge, DIMENSIONS, Poor, Spent};
+pub use crate::ledger::{Amounts, Charge, DIMENSIONS, Poor, Return, Spent};
 pub use crate::spawn::{Blown, Growth};
 pub use crate::standing::Stands;

@@ -30,6 +30,17 @@ pub struct Spent {
     pub add: Amounts,
 }
 
+/// A share whose unspent rest goes to others, once it is needed no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Return {
+    /// The share's row.
+    pub node: String,
+    /// What might be spent of it.
+    pub caps: [Option<i64>; 6],
+    /// The row that counts what came back.
+    pub to: String,
+}
+
 /// A budget that has too little left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poor {
@@ -82,6 +93,20 @@ pub(crate) fn settle(
     spent: &[Spent],
 ) -> Result<Vec<(String, Amounts)>, StoreError> {
     spent.iter().map(|it| Ok((it.node.clone(), add(tx, &it.node, &it.add)?))).collect()
+}
+
+/// Moves what is left of shares: it counts as spent there, and as come back in the other row. What
+/// was spent beyond a share is taken from the other. Doing it again moves nothing.
+pub(crate) fn give_back(tx: &mut dyn Tx, returns: &[Return]) -> Result<(), StoreError> {
+    for it in returns {
+        let used = read(tx, &it.node)?;
+        let left: Amounts = std::array::from_fn(|at| it.caps[at].map_or(0, |cap| cap - used[at]));
+        if left != [0; 6] {
+            add(tx, &it.node, &left)?;
+            add(tx, &it.to, &left)?;
+        }
+    }
+    Ok(())
 }
 
 fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {

@@ -102,7 +102,8 @@ async fn a_drained_agent_ends_what_it_has_and_takes_nothing_new() {
     is_told(desk.submit(ask("coder", "something else")).await.expect_err("drained"));
     let task = |to: &str| TaskAsk { to: Some(to.into()), task: "it".into(), ..TaskAsk::default() };
     let tasks = vec![task("tester"), task("coder")];
-    let plan = PlanAsk { tasks, ask: ask("coordinator", "") };
+    let plan =
+        PlanAsk { tasks, split: std::collections::BTreeMap::new(), ask: ask("coordinator", "") };
     is_told(desk.submit_plan(plan).await.expect_err("drained"));
     let summary = Summary { did: "looked".into(), ..Summary::default() };
     let handoff = |run: Option<RunId>| HandoffAsk {

@@ -66,6 +66,7 @@ macro_rules! every_case {
                 a_breaker_opens_lets_one_try_and_closes
                 a_pause_that_was_asked_for_is_kept_and_less_is_asked_then
                 a_ledger_is_exact
+                what_is_left_of_a_share_goes_back_once
                 what_agents_create_is_counted_for_good
                 what_slips_in_goes_before_the_gate
                 who_yields_is_in_the_queue_again

@@ -75,7 +75,7 @@ fn diamond(kill: u32) -> PlanAsk {
         ..TaskAsk::default()
     };
     let tasks = vec![task("a", &[]), task("b", &[]), task("c", &["a", "b"]), task("d", &["c"])];
-    PlanAsk { tasks, ask: ask("writer", "") }
+    PlanAsk { tasks, split: BTreeMap::new(), ask: ask("writer", "") }
 }
 
 /// Waits for the end. A step whose process died three times in a row halts its run, by design:

@@ -3,7 +3,7 @@
 mod endpoint;
 mod stage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, PlanAsk, RefusalCode, TaskAsk};
@@ -25,7 +25,7 @@ fn task(id: &str, to: &str, text: &str, after: &[&str]) -> TaskAsk {
 }
 
 fn plan(tasks: Vec<TaskAsk>) -> PlanAsk {
-    PlanAsk { tasks, ask: ask("writer", "") }
+    PlanAsk { tasks, split: BTreeMap::new(), ask: ask("writer", "") }
 }
 
 async fn submit(desk: &Desk, tasks: Vec<TaskAsk>) -> RunId {

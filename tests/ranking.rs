@@ -51,7 +51,7 @@ async fn a_task_that_ten_others_wait_for_counts_900() {
         task(format!("x{it}"), vec![before])
     }));
     tasks.push(task("alone".into(), vec![]));
-    let plan = PlanAsk { tasks, ask: ask("writer", "") };
+    let plan = PlanAsk { tasks, split: std::collections::BTreeMap::new(), ask: ask("writer", "") };
     let plan = desk.submit_plan(plan).await.expect("taken in").run;
     let told = why(&desk, &run_of(&desk, &plan, "first").await).await;
     assert_eq!(told["addends"], json!({"base": 100, "unblocking": 800, "goal_fit": 0}));

@@ -203,7 +203,7 @@ async fn a_plan_goes_the_same_way_step_by_step() {
         task("d", "writer", &["c"]),
         task("e", "writer", &["a", "b"]),
     ];
-    let plan = PlanAsk { tasks, ask: ask("writer", "") };
+    let plan = PlanAsk { tasks, split: BTreeMap::new(), ask: ask("writer", "") };
     let run = node.desk().submit_plan(plan).await.expect("taken in").run;
     assert_eq!(end(&node.desk(), &run).await.state, State::Partial);
     let node = later(&stage, node).await;

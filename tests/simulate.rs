@@ -19,6 +19,8 @@ mod dice;
 mod history;
 #[path = "simulate/laws.rs"]
 mod laws;
+#[path = "simulate/ledger.rs"]
+mod ledger;
 #[path = "simulate/outside.rs"]
 mod outside;
 #[path = "simulate/scene.rs"]

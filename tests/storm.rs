@@ -156,7 +156,11 @@ fn diamond(kill: u32) -> PlanAsk {
     };
     let mut ask = ask("writer", "");
     ask.context = format!("planned {kill}");
-    PlanAsk { tasks: vec![task("a", &[]), task("b", &[]), task("c", &["a", "b"])], ask }
+    PlanAsk {
+        split: std::collections::BTreeMap::new(),
+        tasks: vec![task("a", &[]), task("b", &[]), task("c", &["a", "b"])],
+        ask,
+    }
 }
 
 /// A coordinator that asks two others side by side and then passes on; a researcher that writes

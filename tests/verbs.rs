@@ -325,6 +325,22 @@ fn a_graph_of_tasks_is_run_out_of_a_file() {
     let said = house.does(&["run", "--tasks", file, "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(said.view().result.as_deref(), Some("all 2 tasks ended well"));
+    house.write(
+        "tasks.json",
+        r#"{"tasks": [{"id": "a", "to": "tester", "task": "try it"},
+            {"id": "b", "task": "go on", "share": 0.5, "impact_if_missing": "none"}],
+            "split": {"tester": 0.5}}"#,
+    );
+    let said = house.does(&["run", "--tasks", file, "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    house.write("tasks.json", r#"{"tasks": [{"task": "a", "share": 2}], "split": {"b": "half"}}"#);
+    let said = house.does(&["run", "--tasks", file]);
+    assert!(said.err.contains("split: invalid type: string \"half\""), "{}", said.err);
+    house.write("tasks.json", r#"{"tasks": [{"task": "a", "share": 2}], "split": {"b": 0.5}}"#);
+    let said = house.does(&["run", "--tasks", file]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("tasks[0].share: 2 is no share; write 0 to 1"), "{}", said.err);
+    assert!(said.err.contains("split.b: no task and no agent"), "{}", said.err);
     house.write("tasks.json", r#"[{"task": "a", "needs": []}, {"id": "b"}, {"task": "c"}]"#);
     let said = house.does(&["run", "--tasks", file]);
     assert_eq!((said.code, said.out.as_str()), (2, ""));

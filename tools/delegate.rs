@@ -42,6 +42,9 @@ pub(crate) fn told(team: &Team, goal: Option<&str>) -> String {
          Split it with `team_run` if parts can be done at the same time, or by different agents \
          one after the other. `after` names what a task needs; what those end with reaches it. \
          For instance:\n{example}\n\
+         Beside `budget`, `split` gives a task, or an agent for its tasks, a share of it from 0 to 1; \
+         what is left over is for the others. `impact_if_missing` of a task says what it means if \
+         nothing comes of it.\n\
          Do not split what shares every detail: two agents that guess each other's half are \
          slower than one that has both.\n\n\
          Write each task so that it can be judged alone: what is to be reached, what to read, what \

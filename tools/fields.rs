@@ -17,10 +17,12 @@ pub(crate) struct Field {
     pub(crate) explained: bool,
     /// Whether clients are shown the outermost types only: `write` says the rest in fewer words.
     pub(crate) brief: bool,
+    /// Whether clients are shown it: what few need costs every one of them tokens.
+    pub(crate) listed: bool,
 }
 
 /// Keywords that are checked and not shown: they cost every client tokens in every conversation.
-const BOUNDS: [&str; 8] = [
+const BOUNDS: [&str; 9] = [
     "minProperties",
     "minLength",
     "maxLength",
@@ -29,22 +31,44 @@ const BOUNDS: [&str; 8] = [
     "minItems",
     "maxItems",
     "additionalProperties",
+    "patternProperties",
 ];
 
 impl Field {
     /// An argument that must be there.
     pub(crate) fn required(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
-        Field { name, schema, write: write.into(), required: true, explained: false, brief: false }
+        Field {
+            name,
+            schema,
+            write: write.into(),
+            required: true,
+            explained: false,
+            brief: false,
+            listed: true,
+        }
     }
 
     /// An argument that may be there.
     pub(crate) fn optional(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
-        Field { name, schema, write: write.into(), required: false, explained: false, brief: false }
+        Field {
+            name,
+            schema,
+            write: write.into(),
+            required: false,
+            explained: false,
+            brief: false,
+            listed: true,
+        }
     }
 
     /// The same, its explanation shown to clients in place of what is inside it.
     pub(crate) fn brief(self) -> Field {
         Field { explained: true, brief: true, ..self }
+    }
+
+    /// The same, taken and not shown.
+    pub(crate) fn unlisted(self) -> Field {
+        Field { listed: false, ..self }
     }
 
     /// The same, with its explanation shown to clients.
@@ -72,7 +96,7 @@ pub(crate) fn run() -> Field {
 /// The schema that clients are shown.
 pub(crate) fn shown(fields: &[Field]) -> Map<String, Value> {
     let mut properties = Map::new();
-    for field in fields {
+    for field in fields.iter().filter(|it| it.listed) {
         let schema = if field.brief { outermost(&field.schema) } else { unbounded(&field.schema) };
         let mut schema = one_type_each(schema);
         if let (true, Value::Object(schema)) = (field.explained, &mut schema) {

@@ -24,14 +24,17 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
     let text = json!({"type": "string", "minLength": 1});
     let id = json!({"type": "string", "minLength": 1, "maxLength": ID_CHARS});
     let priority = json!({"type": "integer", "minimum": 0, "maximum": 1000});
+    let share = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let split = json!({"type": "object", "additionalProperties": share});
     let step = json!({
         "type": "object",
         "properties": {
             "id": id, "to": text, "task": text,
             "after": {"type": "array", "items": {"type": "string"}},
             "priority": priority,
-            "impact_if_missing": text,
         },
+        // These are not shown either.
+        "patternProperties": {"^share$": share, "^impact_if_missing$": text},
         "required": ["task"],
         "additionalProperties": false,
     });
@@ -47,7 +50,13 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
             format!("a text the agents should know, at most {bytes} bytes"),
         ),
         Field::optional("priority", priority, "0..1000, 100 is normal"),
-        Field::optional("budget", json!({"type": "object"}), "usd, tokens, minutes").brief(),
+        Field::optional(
+            "budget",
+            json!({"type": "object"}),
+            "usd, tokens, minutes; `split` beside it: shares by task",
+        )
+        .brief(),
+        Field::optional("split", split, "shares of the budget, by task or agent").unlisted(),
         wait_s(limits),
     ]
 }
@@ -81,6 +90,7 @@ pub(crate) async fn apply(
     let submitted = match (given("task"), given("tasks")) {
         (true, true) => return wrong("task: there is `tasks` too; write one of the two"),
         (false, false) => return wrong("task: missing; write what to do, or `tasks`"),
+        (true, false) if given("split") => return wrong("split: only `tasks` have shares"),
         (true, false) => {
             let team = desk.team();
             let named = arguments.get("to").and_then(Value::as_str);
@@ -108,7 +118,9 @@ pub(crate) async fn apply(
             let tasks = tasks.into_iter().flatten().map(task).collect();
             let listens = agent::listens(arguments, patience, may_rejoin);
             let ask = Ask { priority, budget: own.or(ask.budget), ..ask };
-            desk.call_plan(PlanAsk { tasks, ask }, listens).await?
+            let split = arguments.get("split").and_then(Value::as_object).into_iter().flatten();
+            let split = split.filter_map(|(name, it)| Some((name.clone(), it.as_f64()?))).collect();
+            desk.call_plan(PlanAsk { tasks, split, ask }, listens).await?
         }
     };
     agent::answered(desk, &submitted, arguments, caller, patience).await
@@ -136,5 +148,6 @@ fn task(given: &Value) -> TaskAsk {
         after: after.collect(),
         priority: given.as_object().and_then(priority),
         impact_if_missing: text("impact_if_missing"),
+        share: given.get("share").and_then(Value::as_f64),
     }
 }

@@ -111,10 +111,45 @@ impl Started {
 /// A budget that several runs spend from: a row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purse {
-    /// `task/<root>`, or `share/<run>` for the share of one step of a plan.
+    /// `task/<root>`, `share/<root>/<step>` for the share of one step of a plan, or `pool/<root>`
+    /// for what is nobody's share.
     pub node: String,
     /// What all of them may spend together.
     pub caps: Caps,
+}
+
+impl Purse {
+    /// What a root may spend with all under it.
+    pub const TASK: &str = "task";
+    /// What one step of a plan may, with all under it.
+    pub const SHARE: &str = "share";
+    /// What the steps without a share may, all together, and what came back of the shares.
+    pub const POOL: &str = "pool";
+
+    /// The budget of a root.
+    pub fn task(root: &RunId, caps: Caps) -> Purse {
+        Purse { node: format!("{}/{root}", Purse::TASK), caps }
+    }
+
+    /// The share of a step.
+    pub fn share(root: &RunId, step: &str, caps: Caps) -> Purse {
+        Purse { node: format!("{}/{root}/{step}", Purse::SHARE), caps }
+    }
+
+    /// The rest.
+    pub fn pool(root: &RunId, caps: Caps) -> Purse {
+        Purse { node: format!("{}/{root}", Purse::POOL), caps }
+    }
+
+    /// Where it is counted what came back of the shares.
+    pub fn back(root: &RunId) -> String {
+        format!("back/{root}")
+    }
+
+    /// Whether it is of that kind.
+    pub fn is(&self, kind: &str) -> bool {
+        self.node.split('/').next() == Some(kind)
+    }
 }
 
 /// The counts that end a run or refuse growth.

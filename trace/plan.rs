@@ -26,6 +26,9 @@ pub struct PlanStep {
     /// What it means for the caller if it comes to nothing, if the caller said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact_if_missing: Option<String>,
+    /// Its share of what the plan may spend, 0..1; without one it spends what is nobody's share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
 }
 
 fn one() -> f64 {
@@ -35,6 +38,11 @@ fn one() -> f64 {
 impl PlanStep {
     /// Lists longer than this are kept as text.
     const LISTED: usize = 1_000;
+
+    /// A share as it is counted, so that parts add up exactly.
+    pub fn millionths(share: f64) -> u64 {
+        (share.clamp(0.0, 1.0) * 1e6).round() as u64
+    }
 
     /// A declaration as its record holds it.
     pub fn written(steps: &[PlanStep]) -> Value {

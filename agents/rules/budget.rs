@@ -1,6 +1,6 @@
 //! Budgets: what is told of them, the last turn they leave, and the end they bring.
 
-use callboard_trace::{Call, Event, FailureCode, Finished, Purpose, Stop, Trouble};
+use callboard_trace::{Call, Event, FailureCode, Finished, Purpose, Purse, Stop, Trouble};
 
 use crate::alert::{Alert, LANDING, OWN, SPENT, level, percent, shown};
 use crate::rules::rejected::reject;
@@ -115,13 +115,25 @@ fn way_out(run: &Run, alert: &Alert) -> String {
     let whole = |it: f64| (it * 1e6).round() / 1e6;
     let total = whole((limit * 2.0).max((used + needs.unwrap_or_default()) * 2.0));
     let more = whole(total - limit);
+    // A plan is not retried, and neither are its steps.
+    let is_planned = run.started.is_step() || run.plan.is_some();
     match node.as_str() {
-        OWN if run.started.parent.is_some() => format!(
+        OWN if is_planned && !run.started.purses.iter().any(|it| it.is(Purse::SHARE)) => format!(
+            "add {more} {dimension} to the agent's `budget` in its file, and give the task again"
+        ),
+        Purse::TASK if is_planned => format!(
+            "add {more} {dimension} to the task's budget: give what is missing again, in a new plan"
+        ),
+        Purse::POOL => format!(
+            "add {more} {dimension} to what is nobody's share: give the step a share, or leave more \
+             free, in a new plan"
+        ),
+        OWN if run.started.parent.is_some() && !is_planned => format!(
             "add {more} {dimension} to the run's budget: `set_budget` of {} with {dimension} {total}, \
              then `retry` of its root",
             run.id
         ),
-        OWN | "task" => format!(
+        OWN | Purse::TASK if !is_planned => format!(
             "add {more} {dimension} to the {node}'s budget: `set_budget` with {dimension} {total}, \
              then `retry`"
         ),

@@ -41,6 +41,7 @@ pub(crate) fn starts(run: &Run) -> Option<Step> {
             step: step.id.clone(),
             priority: step.priority,
             waiters: place.points.waiters,
+            share: plan.share(step),
         }),
     }))
 }

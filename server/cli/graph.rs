@@ -1,5 +1,6 @@
 //! `run --tasks`: a graph of tasks out of a file, as `team_run` takes it.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -14,7 +15,8 @@ const BYTES: u64 = 64 << 20;
 /// Problems told of one file; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 const FORM: &str = "write a list of {\"id\", \"to\", \"task\", \"after\", \"priority\", \
-    \"impact_if_missing\"}, of which only `task` must be there";
+    \"share\", \"impact_if_missing\"}, of which only `task` must be there, by itself or as \
+    {\"tasks\", \"split\"}";
 
 /// One task as it is written.
 #[derive(Deserialize)]
@@ -27,13 +29,17 @@ struct Written {
     after: Vec<String>,
     priority: Option<u16>,
     impact_if_missing: Option<String>,
+    share: Option<f64>,
 }
+
+/// The tasks of a file, and the shares of the budget that it gives by task or agent.
+pub(crate) type Graph = (Vec<TaskAsk>, BTreeMap<String, f64>);
 
 /// The tasks of a JSON file; `-` is stdin.
 ///
 /// # Errors
 /// When it cannot be read or is no list of tasks, with every problem.
-pub(crate) fn tasks(path: &Path) -> Result<Vec<TaskAsk>, Fault> {
+pub(crate) fn tasks(path: &Path) -> Result<Graph, Fault> {
     let name = path.display();
     let text = text(path).map_err(|error| {
         Fault::call(format!("{name} cannot be read: {error}"), "name a JSON file, or `-` for stdin")
@@ -50,8 +56,13 @@ pub(crate) fn tasks(path: &Path) -> Result<Vec<TaskAsk>, Fault> {
             Err(error) => problems.push(format!("tasks[{at}]: {error}")),
         }
     }
+    let split = value.get("split").map_or_else(|| Ok(BTreeMap::new()), BTreeMap::deserialize);
+    let split = split.unwrap_or_else(|error| {
+        problems.push(format!("split: {error}"));
+        BTreeMap::new()
+    });
     if problems.is_empty() {
-        return Ok(tasks);
+        return Ok((tasks, split));
     }
     let more = problems.len().saturating_sub(PROBLEMS_MAX);
     problems.truncate(PROBLEMS_MAX);
@@ -72,6 +83,6 @@ fn text(path: &Path) -> std::io::Result<String> {
 }
 
 fn task(it: Written) -> TaskAsk {
-    let Written { id, to, task, after, priority, impact_if_missing } = it;
-    TaskAsk { id, to, task, after, priority, impact_if_missing }
+    let Written { id, to, task, after, priority, impact_if_missing, share } = it;
+    TaskAsk { id, to, task, after, priority, impact_if_missing, share }
 }

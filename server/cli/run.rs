@@ -39,7 +39,10 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     let waits = !args.detach;
     let listens = Listens { waits, rejoins: waits && args.key.is_none() };
     let submitted = match &args.tasks {
-        Some(file) => desk.call_plan(PlanAsk { tasks: graph::tasks(file)?, ask }, listens).await?,
+        Some(file) => {
+            let (tasks, split) = graph::tasks(file)?;
+            desk.call_plan(PlanAsk { tasks, split, ask }, listens).await?
+        }
         None if args.agent.is_none() => desk.call_team(ask, listens).await?,
         None => desk.call(ask, listens).await?,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_store::gates::{
-    Blown, Charge, Fragile, Gate, Give, Growth, Held, Rate, Ruling, Spent, Take, Wait, Went,
+    Blown, Charge, Fragile, Gate, Give, Growth, Held, Rate, Return, Ruling, Spent, Take, Wait, Went,
 };
 use callboard_store::{Advance, Lease, NewRun, Next, Store};
 use callboard_trace::Event;
@@ -340,6 +340,46 @@ pub(crate) async fn a_ledger_is_exact(db: Fixture) {
     let write = Advance { spent: vec![spent], ..Advance::new(seen, vec![], Next::Go) };
     let stands = store.advance(lease, write).await.unwrap().ledger;
     assert_eq!(stands, [("task/x".to_owned(), [93, 3, 0, 10, 0, 0])]);
+}
+
+pub(crate) async fn what_is_left_of_a_share_goes_back_once(db: Fixture) {
+    let store = db.open("n_a");
+    store.begin(1).await;
+    let lease = store.take().await;
+    let share = |cap| Return {
+        node: "share/x/a".to_owned(),
+        caps: [Some(cap), None, None, Some(5), None, None],
+        to: "back/x".to_owned(),
+    };
+    let spends = |tokens| Charge {
+        node: "share/x/a".to_owned(),
+        add: [tokens, 0, 0, 1, 0, 0],
+        caps: [Some(30), None, None, Some(5), None, None],
+    };
+    let ask = |tokens| Gate { charges: vec![spends(tokens)], ..gate(vec![]) };
+    assert_eq!(asks(&store, &lease, ask(20)).await, Ruling::Passed);
+    let back =
+        |seen, next| Advance { returns: vec![share(30)], ..Advance::new(seen, vec![], next) };
+    let spent = |tokens| vec![Spent { node: "share/x/a".to_owned(), add: [tokens, 0, 0, 0, 0, 0] }];
+    let stands =
+        async || (store.spent("share/x/a").await.unwrap(), store.spent("back/x").await.unwrap());
+    // With a step's settling in the same write: 20 were set aside, and 15 used.
+    store.advance(&lease, Advance { spent: spent(-5), ..back(2, Next::Go) }).await.unwrap();
+    let after = ([30, 0, 0, 5, 0, 0], [15, 0, 0, 4, 0, 0]);
+    assert_eq!(stands().await, after);
+    store.advance(&lease, back(2, Next::Go)).await.unwrap();
+    assert_eq!(stands().await, after, "a second time moves nothing");
+    let more = asks(&store, &lease, ask(1)).await;
+    assert!(matches!(more, Ruling::Poor(it) if (it.used, it.cap) == (30, 30)));
+    // More than the share was used: the others have so much less.
+    store.advance(&lease, Advance { spent: spent(8), ..back(2, end()) }).await.unwrap();
+    assert_eq!(stands().await, ([30, 0, 0, 5, 0, 0], [7, 0, 0, 4, 0, 0]));
+    // Who is fenced moves nothing.
+    store.begin(2).await;
+    let lease = store.take().await;
+    let write = Advance { returns: vec![share(90)], ..Advance::new(9, vec![], end()) };
+    assert!(store.advance(&lease, write).await.is_err());
+    assert_eq!(stands().await.0[0], 30);
 }
 
 pub(crate) async fn what_agents_create_is_counted_for_good(db: Fixture) {

@@ -75,10 +75,11 @@ pub(crate) async fn plan(scene: Arc<Scene>) {
             task: format!("do part {at}"),
             after,
             priority: scene.percent(20).then(|| scene.below(1_001) as u16),
+            share: scene.percent(40).then_some(0.15),
             ..TaskAsk::default()
         });
     }
-    let plan = PlanAsk { tasks, ask: ask(&scene, "plan") };
+    let plan = PlanAsk { tasks, split: BTreeMap::new(), ask: ask(&scene, "plan") };
     let key = plan.ask.key.clone().unwrap_or_default();
     let again = move |desk: Desk| {
         let plan = plan.clone();

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_agents::{Run, Step, next};
 use callboard_config::Mode;
-use callboard_config::budget::Caps;
 use callboard_store::RunState;
 use callboard_trace::{
     Action, EndState, Event, Finished, Handoff, PlanStep, Record, RunId, Started, Work,
@@ -13,11 +12,12 @@ use serde_json::Value;
 
 use crate::cast::{BUCKET, NAMES};
 use crate::history::History;
+use crate::ledger::ledger;
 use crate::scene::inside;
 
 /// The records of one run, each with its place among all.
-type Way<'a> = Vec<(usize, &'a Record)>;
-type Ways<'a> = BTreeMap<&'a RunId, Way<'a>>;
+pub(crate) type Way<'a> = Vec<(usize, &'a Record)>;
+pub(crate) type Ways<'a> = BTreeMap<&'a RunId, Way<'a>>;
 
 /// Looks for everything that must not be, and notes it.
 pub(crate) async fn look(history: &History) {
@@ -365,40 +365,6 @@ async fn holds(history: &History) -> Vec<String> {
     let stands = history.observer.standings(names.clone()).await.expect("the observer reads");
     let held = names.iter().zip(stands).filter(|it| it.1.used > 0);
     held.map(|(name, it)| format!("{name} is held by {} steps of nobody", it.used)).collect()
-}
-
-/// What a budget above its runs stands at is what their records add up to, and within its limits.
-async fn ledger(history: &History, all: &Ways<'_>) -> Vec<String> {
-    let mut purses: BTreeMap<String, (Caps, [u64; 6])> = BTreeMap::new();
-    for way in all.values() {
-        let records: Vec<Record> = way.iter().map(|it| it.1.clone()).collect();
-        let Some(run) = Run::fold(&records) else { continue };
-        let it = run.spent;
-        let spent = [it.tokens, it.micro_usd, it.ms, it.model_calls, it.tool_calls, it.documents];
-        for purse in &run.started.purses {
-            let found = purses.entry(purse.node.clone()).or_insert((purse.caps, [0; 6]));
-            found.1.iter_mut().zip(spent).for_each(|(all, it)| *all += it);
-        }
-    }
-    let mut wrong = Vec::new();
-    for (node, (caps, spent)) in purses {
-        let kept = history.observer.spent(&node).await.expect("the observer reads");
-        let bounds = [caps.tokens, caps.model_calls];
-        for (at, bound) in [0, 3].into_iter().zip(bounds) {
-            let number = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-            let (kept, spent) = (kept[at], number(spent[at]));
-            if bound.is_some() && kept != spent {
-                wrong.push(format!(
-                    "{node} stands at {kept} by the ledger, and at {spent} by its records"
-                ));
-            }
-            // Calls are known before; of tokens as many as a reply has too much of those it was let.
-            if let Some(most) = bound.filter(|most| at == 3 && spent > number(*most)) {
-                wrong.push(format!("{node} spent {spent} model calls of {most}"));
-            }
-        }
-    }
-    wrong
 }
 
 /// The index agrees with the records, and the chains hold.
