@@ -31,7 +31,10 @@ impl Run {
             loops::LOOP | loops::LAPS | loops::CALLS | loops::CALLS_ALL | loops::REPLIES => {
                 self.loops.blew(blown, self.turns);
             }
-            _ => self.tally.refused_creations += 1,
+            _ => {
+                self.tally.refused_creations += 1;
+                self.loops.refused = Some(blown);
+            }
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Loops {
     pub(crate) is_over: bool,
     /// The count that reached its limit last.
     pub(crate) blown: Option<Blown>,
+    /// The run that was to begin and was one too many, the last of them.
+    pub(crate) refused: Option<Blown>,
 }
 
 /// A count that reached its limit, and the agents from the root to it.

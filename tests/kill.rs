@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, PlanAsk, TaskAsk};
-use callboard_trace::{Event, Record, RunId, RunView, State};
+use callboard_trace::{Event, Record, RunId, State};
 use endpoint::{Act, Ask, Endpoint};
 use serde_json::{Value, json};
-use stage::worker::Worker;
+use stage::worker::{Worker, come_to_an_end};
 use stage::{Stage, ask, caller, no_finished_step_is_taken_again, records};
 
 /// Times a worker is killed, in each of the two storms.
@@ -76,21 +76,6 @@ fn diamond(kill: u32) -> PlanAsk {
     };
     let tasks = vec![task("a", &[]), task("b", &[]), task("c", &["a", "b"]), task("d", &["c"])];
     PlanAsk { tasks, split: BTreeMap::new(), ask: ask("writer", "") }
-}
-
-/// Waits for the end. A step whose process died three times in a row halts its run, by design:
-/// then the test says what a person would say.
-async fn come_to_an_end(desk: &Desk, run: &RunId) -> RunView {
-    for _ in 0..10 {
-        let view = desk.wait(run, &caller(), stage::PATIENCE).await.expect("the run is there");
-        if view.state != State::Halted {
-            return view;
-        }
-        let rerun = |it: &callboard_trace::Question| (it.id.clone(), "rerun".to_string());
-        let answers = view.questions.iter().map(rerun).collect();
-        desk.answer(run, &answers, &caller()).await.expect("answered");
-    }
-    stage::end(desk, run).await
 }
 
 fn no_task_begins_twice(all: &[Record], story: &str) {

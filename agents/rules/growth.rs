@@ -4,6 +4,7 @@ use callboard_config::AgentName;
 use callboard_trace::{Event, FailureCode, Finished, Stop, Trouble};
 use serde_json::json;
 
+use crate::loops::Blown;
 use crate::{Draft, Run, Step, answer};
 
 /// What becomes of a handoff that would begin one run too many: the model is told, or else the
@@ -26,6 +27,23 @@ pub fn creation_refused(
     }
     let also = vec![Event::FuseBlown { fuse: fuse.into(), value, limit, chain }];
     Step::Answer { call, ok: false, result, also }
+}
+
+/// The end of a run whose model asked for one too many again and again.
+pub(super) fn stopped(run: &Run, times: u32, last: &Blown) -> Step {
+    let Blown { fuse, value, limit, chain } = last;
+    let trouble = Trouble {
+        code: FailureCode::Fuse,
+        message: format!(
+            "{times} creations in a row were refused, the last as number {value}: {}",
+            allows(fuse, *limit, chain)
+        ),
+        retryable: false,
+        hint: format!(
+            "its trace shows who began what; raise `{fuse}` in `limits` of team.yaml if it is meant"
+        ),
+    };
+    Step::End(run.stopped(Stop::Loop, trouble))
 }
 
 /// What the model is told of a run that is not begun.

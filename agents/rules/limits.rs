@@ -3,7 +3,7 @@
 use callboard_trace::{FailureCode, Finished, Purpose, Stop, Trouble};
 
 use crate::rules::rejected::reject;
-use crate::rules::{asking, budget};
+use crate::rules::{asking, budget, growth};
 use crate::{Run, Step, answer};
 
 /// Turns in a row in which no call could be used.
@@ -55,9 +55,10 @@ pub(crate) fn was_finalised(run: &Run) -> Option<Step> {
     if !is_last {
         return None;
     }
-    if run.tally.refused_creations >= REFUSED_MAX {
-        let message = format!("{REFUSED_MAX} creations in a row were refused by a fuse");
-        return Some(stopped(run, Stop::Loop, FailureCode::Fuse, message));
+    if let Some(blown) = &run.loops.refused
+        && run.tally.refused_creations >= REFUSED_MAX
+    {
+        return Some(growth::stopped(run, REFUSED_MAX, blown));
     }
     if run.turns < run.started.fuses.turns && run.lands() {
         return Some(Step::End(budget::stopped(run)));
@@ -96,12 +97,12 @@ fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
     let hint = match stop {
         Stop::Turns => "raise `maxTurns` of the agent, or give it a smaller task",
         Stop::Deadline => "give it a longer `deadline_s`",
-        Stop::Loop => "its handoffs run in circles: look at the trace",
         Stop::Done
         | Stop::Budget
         | Stop::Guardrail
         | Stop::Breaker
         | Stop::Error
+        | Stop::Loop
         | Stop::Cancelled
         | Stop::Refused => "look at the trace, then try a stronger model",
     };

@@ -2,7 +2,10 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::Stage;
+use callboard_scheduler::Desk;
+use callboard_trace::{Question, RunId, RunView, State};
+
+use super::{PATIENCE, Stage, caller, end};
 
 /// `callboard serve` as a child process; dropping it is `kill -9`.
 pub(crate) struct Worker(Child);
@@ -27,4 +30,24 @@ impl Drop for Worker {
         self.0.kill().expect("killed");
         self.0.wait().expect("gone");
     }
+}
+
+/// Waits for the end. A step whose process died three times in a row halts its run, by design:
+/// then the test says what a person would say.
+pub(crate) async fn come_to_an_end(desk: &Desk, run: &RunId) -> RunView {
+    for _ in 0..10 {
+        let view = desk.wait(run, &caller(), PATIENCE).await.expect("the run is there");
+        if view.state != State::Halted {
+            return view;
+        }
+        rerun(desk, &view).await;
+    }
+    end(desk, run).await
+}
+
+/// Says that what is in doubt is to be done again.
+pub(crate) async fn rerun(desk: &Desk, view: &RunView) {
+    let rerun = |it: &Question| (it.id.clone(), "rerun".to_string());
+    let answers = view.questions.iter().map(rerun).collect();
+    desk.answer(&view.run, &answers, &caller()).await.expect("answered");
 }

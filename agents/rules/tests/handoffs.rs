@@ -217,7 +217,9 @@ fn three_refused_creations_in_a_row_are_the_last_turn() {
     assert_eq!(lines[2..], ["step 7 asks local/small for its last turn", "waits"]);
     let lines = play.answers("what I have", json!({})).go();
     assert_eq!(lines, ["ended partial (loop): what I have"]);
-    assert_eq!(play.trouble().1, "3 creations in a row were refused by a fuse");
+    let said = "3 creations in a row were refused, the last as number 6: the fuse `depth` allows 5 \
+                (chain: coder)";
+    assert_eq!(play.trouble().1, said);
 }
 
 #[test]
