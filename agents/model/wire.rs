@@ -10,6 +10,7 @@ use callboard_config::{Endpoint, ExposeSecret, Limits, SecretString};
 use callboard_trace::FailureCode;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -140,10 +141,11 @@ impl Wire {
             let dialect = Dialect::of(&self.endpoint, &manners);
             let calls_at_risk = manners.loses_calls && !request.tools.is_empty();
             let streams = self.endpoint.stream && !manners.has_no_stream && !calls_at_risk;
-            let body = dialect.body(request, &self.endpoint, &manners, streams);
+            // Made anew where it is looked at: nobody keeps it while the other side thinks.
+            let body = || dialect.body(request, &self.endpoint, &manners, streams);
             let answer = match streams {
-                true => self.streamed(trying, request, dialect, &body).await,
-                false => self.plain(trying, request, dialect, &body).await,
+                true => self.streamed(trying, request, dialect, body()).await,
+                false => self.plain(trying, request, dialect, body()).await,
             };
             let (status, told, retry_after) = match answer {
                 Ok(reply) => return Ok(reply),
@@ -159,7 +161,7 @@ impl Wire {
             }
             let has_turned = self.turns_away(dialect, status, &told, model);
             let teaches = matches!(status, 400 | 422);
-            let learned = || has_turned || teaches && self.teach(model, &manners, &told, &body);
+            let learned = || has_turned || teaches && self.teach(model, &manners, &told, &body());
             if lessons == 0 || !learned() {
                 return Err(fault);
             }
@@ -173,7 +175,7 @@ impl Wire {
         trying: &Try<'_>,
         request: &Request,
         dialect: Dialect,
-        body: &Value,
+        body: Value,
     ) -> Result<Reply, Miss> {
         let asked = &trying.asked;
         let (probe, client) = self.client(trying, Shape::Expected)?;
@@ -217,7 +219,7 @@ impl Wire {
     ) -> Result<Reply, Miss> {
         let model = &request.model;
         let body = dialect.body(request, &self.endpoint, &self.known(model), false);
-        let reply = self.plain(trying, request, dialect, &body).await?;
+        let reply = self.plain(trying, request, dialect, body).await?;
         if !reply.calls.is_empty() {
             self.learn(model, |it| it.loses_calls = true);
         }
@@ -229,7 +231,7 @@ impl Wire {
         trying: &Try<'_>,
         request: &Request,
         dialect: Dialect,
-        body: &Value,
+        body: Value,
     ) -> Result<Reply, Miss> {
         let (probe, answer) = self.post(trying, dialect.path(), body).await?;
         self.reply(trying, request, dialect.whole(&trying.asked, answer)?, &probe)
@@ -240,7 +242,7 @@ impl Wire {
         &self,
         trying: &Try<'_>,
         path: &str,
-        body: &Value,
+        body: impl Serialize,
     ) -> Result<(Arc<Probe>, Value), Miss> {
         let (probe, client) = self.client(trying, Shape::Body)?;
         let missed = |it: OpenAIError| missed(&trying.asked, &probe, &it);
