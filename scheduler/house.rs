@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use callboard_agents::Run;
 use callboard_store::Store;
 use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
@@ -15,6 +14,7 @@ use crate::World;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
+use crate::folds::Folds;
 use crate::throttle::Admission;
 
 /// Shared by the desk, the claimer and every drive.
@@ -69,44 +69,6 @@ impl House {
         let facts = turned.into_iter().map(|it| Fact::new(self.node.as_str(), it)).collect();
         if let Err(error) = self.store.note(&self.node, facts).await {
             tracing::debug!(%error, "what became of a resource is not in the journal");
-        }
-    }
-}
-
-/// Plans that wait, as they were folded last: whoever goes on with one, or looks at it, reads only
-/// what came since. `None` stands for one that is in somebody's hand. Losing one costs time only.
-#[derive(Default)]
-pub(crate) struct Folds(Mutex<HashMap<RunId, Option<Fold>>>);
-
-/// A run, and the number of the last record that is folded into it.
-pub(crate) type Fold = (u64, Box<Run>);
-
-/// Plans kept folded at once.
-const FOLDS_MAX: usize = 64;
-/// Of those, such as are over.
-const ENDED_MAX: usize = 4;
-
-impl Folds {
-    /// Takes a plan out. `Err` if somebody has it in hand just now.
-    pub(crate) fn take(&self, run: &RunId) -> Result<Option<Fold>, ()> {
-        let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match folds.insert(run.clone(), None) {
-            Some(None) => Err(()),
-            Some(Some(fold)) => Ok(Some(fold)),
-            None => Ok(None),
-        }
-    }
-
-    /// Puts a plan back, or says that nobody has it in hand any more.
-    pub(crate) fn put(&self, name: &RunId, fold: Option<Fold>) {
-        let mut folds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        folds.remove(name);
-        let is_over = |it: &Option<Fold>| it.as_ref().is_some_and(|(_, run)| run.end.is_some());
-        if folds.values().filter(|it| is_over(it)).count() >= ENDED_MAX {
-            folds.retain(|_, it| !is_over(it));
-        }
-        if let Some(fold) = fold.filter(|_| folds.len() < FOLDS_MAX) {
-            folds.insert(name.clone(), Some(fold));
         }
     }
 }

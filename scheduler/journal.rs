@@ -6,7 +6,8 @@ use callboard_agents::Run;
 use callboard_store::{RunRow, Store, StoreError};
 use callboard_trace::{Record, RunId, Tree};
 
-use crate::house::{Fold, House};
+use crate::folds::Fold;
+use crate::house::House;
 
 /// Records read at once.
 pub(crate) const PAGE: u32 = 1_000;

@@ -1,19 +1,23 @@
 //! Looking at a plan: from the run that leads it, without reading the journals of its steps.
 
-use callboard_agents::Run;
+use std::time::Duration;
+
 use callboard_agents::plan::{Counts, Place, Standing};
-use callboard_store::{RunRow, StoreError};
+use callboard_store::{RunRow, RunState, StoreError};
 use callboard_trace::{
-    Caller, Cost, EndState, Question, Queued, RunId, RunView, State, Totals, Tree,
+    Caller, Cost, EndState, Finished, Question, Queued, RunId, RunView, State, Totals, Tree,
 };
 use serde::Serialize;
 
 use crate::desk::{Desk, unavailable};
-use crate::house::Fold;
-use crate::{Refusal, begin, journal, purse};
+use crate::folds::{Fold, Glance};
+use crate::{Refusal, begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
+/// How often, and how many times, a plan in its leader's hand is asked for before it is told of as it
+/// was seen last.
+const AGAIN: (Duration, u32) = (Duration::from_millis(2), 10);
 /// Characters of a task on its line.
 const TASK: usize = 80;
 
@@ -86,10 +90,10 @@ impl Desk {
 
     /// How a plan stands.
     pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
-        let (seen, led) = self.led(row).await?;
-        let mut view = view(&led, row, self.house.world.now());
-        view.cost.budget_pct = self.used_of_task(row, purse::of_task(&led)).await?;
-        self.house.folds.put(&row.run, Some((seen, led)));
+        let (glance, end) = self.glance(row).await?;
+        let caps = glance.caps;
+        let mut view = view(glance, end.as_deref(), row, self.house.world.now());
+        view.cost.budget_pct = self.used_of_task(row, caps).await?;
         if !view.state.is_over() {
             view.questions = self.asked_below(row).await?.into_iter().map(|it| it.1).collect();
             match view.questions.first().map(|it| it.kind == "rerun") {
@@ -99,6 +103,26 @@ impl Desk {
             }
         }
         Ok(view)
+    }
+
+    /// How a plan stands, and its end if it is over. Where its leader goes on with it just now that is
+    /// how it stood a moment ago: nobody waits for the leader, who has much to write.
+    async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>), Refusal> {
+        let folds = &self.house.folds;
+        let in_hand = || folds.in_hand(&row.run).filter(|_| row.state != RunState::Ended);
+        for _ in 0..AGAIN.1 {
+            if in_hand().is_none() {
+                break;
+            }
+            tokio::time::sleep(AGAIN.0).await;
+        }
+        if let Some(glance) = in_hand() {
+            return Ok((glance, None));
+        }
+        let (seen, led) = self.led(row).await?;
+        let found = (Glance::of(&led), led.end.clone().map(Box::new));
+        folds.put(&row.run, Some((seen, led)));
+        Ok(found)
     }
 
     async fn led(&self, row: &RunRow) -> Result<Fold, Refusal> {
@@ -132,28 +156,27 @@ impl Desk {
     }
 }
 
-fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
-    let counts = run.plan.as_ref().map(|it| it.counts()).unwrap_or_default();
-    let all = run.plan.as_ref().map_or(0, |it| it.places().len());
-    let state = match run.end.as_ref().map(|it| it.state) {
+fn view(glance: Glance, end: Option<&Finished>, row: &RunRow, now: i64) -> RunView {
+    let Glance { agent, counts, all, totals, caps: _, paused } = glance;
+    let state = match end.map(|it| it.state) {
         Some(EndState::Completed) => State::Completed,
         Some(EndState::Partial) => State::Partial,
         Some(EndState::Failed) => State::Failed,
         Some(EndState::Cancelled) => State::Cancelled,
-        None if run.control.paused.is_some() => State::Queued,
+        None if paused.is_some() => State::Queued,
         None => State::Working,
     };
     let until = row.ended.unwrap_or(now.max(row.created));
-    let paused = run.control.paused.as_ref().filter(|_| run.end.is_none());
+    let paused = paused.filter(|_| end.is_none());
     let mut view = RunView {
-        run: run.id.clone(),
+        run: row.run.clone(),
         state,
-        stop: run.end.as_ref().map(|it| it.stop),
-        agent: run.name().clone(),
+        stop: end.map(|it| it.stop),
+        agent,
         result: None,
         answer: None,
         confidence: None,
-        step: run.end.is_none().then(|| step(counts, all)),
+        step: end.is_none().then(|| step(counts, all)),
         queue: paused.map(|by| Queued {
             pos: None,
             waiting_for: format!("paused by {by}"),
@@ -164,14 +187,14 @@ fn view(run: &Run, row: &RunRow, now: i64) -> RunView {
         recommendations: Vec::new(),
         error: None,
         degraded: false,
-        cost: cost(run.totals),
+        cost: cost(totals),
         artifacts: Vec::new(),
-        handoffs: run.totals.handoffs,
+        handoffs: totals.handoffs,
         elapsed_s: ((until - row.created).max(0) / 1_000) as f64 / 1_000.0,
         next: None,
         notices: Vec::new(),
     };
-    if let Some(end) = &run.end {
+    if let Some(end) = end {
         view.finish(end);
     }
     view

@@ -20,6 +20,7 @@ mod cue;
 mod day;
 mod desk;
 mod drive;
+mod folds;
 mod gated;
 mod gates;
 mod hands;

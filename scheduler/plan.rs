@@ -61,7 +61,7 @@ impl Desk {
 }
 
 /// The agent that leads plans: its rules only start the steps and gather what comes of them.
-fn leader() -> Agent {
+pub(crate) fn leader() -> Agent {
     Agent {
         name: AgentName::parse(begin::PLAN).expect("the name is one"),
         description: "Leads a plan.".into(),
