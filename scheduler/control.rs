@@ -8,6 +8,7 @@ use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
 use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
+use crate::look::LOOK;
 use crate::retry::may_go_on;
 use crate::{Refusal, RefusalCode};
 
@@ -56,6 +57,8 @@ impl Desk {
         let priority = priority_of(&control)?;
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         let store = &self.house.store;
+        let bell = self.house.waiters.bell(run);
+        let ended = bell.notified();
         let done = match (action, priority) {
             (Action::SetPriority, Some(priority)) => store.prioritise(run, priority, fact).await,
             (Action::Cancel, _) => {
@@ -80,8 +83,15 @@ impl Desk {
             return Err(Refusal::new(RefusalCode::Conflict, message, hint));
         }
         self.house.ready.notify_one();
-        let wait = if action == Action::Cancel { CANCEL } else { Duration::ZERO };
-        self.wait(run, caller, wait).await
+        if action != Action::Cancel {
+            return self.view(run, caller).await;
+        }
+        // Where it is driven here its end rings; a look before that would only show it open.
+        tokio::select! {
+            () = ended => (),
+            () = tokio::time::sleep(LOOK) => (),
+        }
+        self.wait(run, caller, CANCEL).await
     }
 
     /// Writes new limits down: of a root those of its task with all its runs and its own, else

@@ -9,7 +9,7 @@ use crate::desk::{Desk, unavailable};
 use crate::{Page, Refusal, begin, journal};
 
 /// Between two looks at a run that another process may be driving.
-const LOOK: Duration = Duration::from_millis(250);
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 /// Microseconds without a record after which a ready run stands still.
 const STILL: i64 = 3_000_000;
 /// What such a run waits for.
