@@ -59,23 +59,12 @@ impl Desk {
         let store = &self.house.store;
         let bell = self.house.waiters.bell(run);
         let ended = bell.notified();
-        let done = match (action, priority) {
-            (Action::SetPriority, Some(priority)) => store.prioritise(run, priority, fact).await,
-            (Action::Cancel, _) => {
-                store.signal_tree(run, fact, true).await.map(|it| !it.is_empty())
+        let done = match priority {
+            Some(priority) => store.prioritise(run, priority, fact).await,
+            None => {
+                let reached = store.signal_tree(run, fact, action == Action::Cancel).await;
+                reached.map(|it| !it.is_empty())
             }
-            (
-                Action::Pause
-                | Action::Resume
-                | Action::FinishNow
-                | Action::Message
-                | Action::Retry
-                | Action::Redirect
-                | Action::Drain
-                | Action::SetBudget
-                | Action::SetPriority,
-                _,
-            ) => store.signal_tree(run, fact, false).await.map(|it| !it.is_empty()),
         };
         if !done.map_err(|it| unavailable(&it))? {
             let message = format!("{run} ended just now");
