@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use crate::model::{Models, Request};
+use crate::model::{Models, Request, Tools};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
 use crate::shelf::LIST;
@@ -56,9 +56,10 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
     let model = &run.started.agent.models[asked.model];
     let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
+    let tools = Tools::from(tools);
     let written = serde_json::to_vec(&messages).unwrap_or_default();
     let hash = Sha256::digest(&written);
-    let input = tokens(written.len() + serde_json::to_vec(&tools).map_or(0, |it| it.len()));
+    let input = tokens(written.len() + tools.bytes());
     let begun = StepBegun {
         step: asked.step,
         attempt: asked.attempt,
@@ -208,17 +209,18 @@ impl Prepared {
 }
 
 /// Performs one attempt of a step. Dropping the future closes its connections.
-pub async fn perform(hands: &Hands, step: Prepared) -> Outcome {
+pub async fn perform(hands: &Hands, step: &Prepared) -> Outcome {
     if let Some(recorded) = &hands.recorded {
-        return recorded.perform(step.run, step.begun).await;
+        return recorded.perform(step.run.clone(), step.begun.clone()).await;
     }
     match (&step.begun.work, &step.request) {
         (Work::Model { .. }, Some(request)) => {
             let left = step.left_ms.map_or(Duration::MAX, Duration::from_millis);
-            let asked = timeout(left, ask(hands, &step, request)).await;
-            asked.unwrap_or_else(|_| out_of_time(&step, left))
+            let asked = timeout(left, ask(hands, step, request)).await;
+            asked.unwrap_or_else(|_| out_of_time(step, left))
         }
-        (Work::Tool { .. }, _) => call(hands, step).await,
+        // Boxed: it is far larger than a question to a model, of which very many wait at once.
+        (Work::Tool { .. }, _) => Box::pin(call(hands, step)).await,
         (Work::Model { .. }, None) => unreachable!("a model step is prepared with its request"),
     }
 }
@@ -239,8 +241,8 @@ fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
     Outcome::Failed { failure, retry_after: None, learned: Vec::new() }
 }
 
-async fn call(hands: &Hands, step: Prepared) -> Outcome {
-    let Work::Tool { call, tool, arguments, .. } = step.begun.work else {
+async fn call(hands: &Hands, step: &Prepared) -> Outcome {
+    let Work::Tool { call, tool, arguments, .. } = &step.begun.work else {
         unreachable!("only a tool is called")
     };
     let started = tokio::time::Instant::now();
@@ -251,7 +253,7 @@ async fn call(hands: &Hands, step: Prepared) -> Outcome {
     let mut left = None;
     let mut documents = Vec::new();
     let (ok, result) = match &step.errand {
-        Some(errand) => match timeout(most, hands.servers.run(errand, &arguments)).await {
+        Some(errand) => match timeout(most, hands.servers.run(errand, arguments)).await {
             Ok(done) => {
                 left =
                     done.whole.map(|it| answer::noted("notes", &format!("{tool} ({call})"), it).0);
@@ -260,10 +262,10 @@ async fn call(hands: &Hands, step: Prepared) -> Outcome {
             Err(_) => (false, json!({ "error": late(), "unavailable": true })),
         },
         None => {
-            let using = use_tool(hands.board.as_ref(), &step.run, &tool, &arguments);
+            let using = use_tool(hands.board.as_ref(), &step.run, tool, arguments);
             match timeout(most, using).await.unwrap_or_else(|_| Err(late())) {
                 Ok(result) => {
-                    documents.extend((tool == READ).then(|| answer::artifact_id(&result)));
+                    documents.extend((*tool == READ).then(|| answer::artifact_id(&result)));
                     (true, result)
                 }
                 Err(error) => (false, json!({ "error": error })),
@@ -271,7 +273,8 @@ async fn call(hands: &Hands, step: Prepared) -> Outcome {
         }
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let returned = Event::ToolReturned { step: step.begun.step, call, ok, result, ms, documents };
+    let (step, call) = (step.begun.step, call.clone());
+    let returned = Event::ToolReturned { step, call, ok, result, ms, documents };
     Outcome::done(left.into_iter().chain([returned]).collect())
 }
 

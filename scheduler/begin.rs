@@ -1,5 +1,7 @@
 //! How a run begins: from outside, or handed over by another run.
 
+use std::sync::Arc;
+
 use callboard_agents::{Declared, Draft, Run};
 use callboard_config::budget::Caps;
 use callboard_config::{Agent, Mode, Team};
@@ -40,7 +42,7 @@ pub(crate) fn root(
     };
     let purses = vec![Purse::task(&run, task_caps(team, ask))];
     let started = Started {
-        agent: agent.clone(),
+        agent: Arc::new(agent.clone()),
         task: ask.task.clone(),
         root_task: ask.task.clone(),
         context: ask.context.clone(),
@@ -110,7 +112,7 @@ pub(crate) fn child(
     let purses = below(&above.purses, root, step);
     let root_task = if handoff.step.is_some() { &handoff.task } else { &above.root_task };
     let started = Started {
-        agent: agent.clone(),
+        agent: Arc::new(agent.clone()),
         task: handoff.task.clone(),
         root_task: root_task.clone(),
         context: above.context.clone(),

@@ -91,7 +91,7 @@ pub(crate) enum After {
 
 impl Drive {
     async fn go(mut self) -> Result<(), StoreError> {
-        let mut run = self.load().await?;
+        let mut run = Box::pin(self.load()).await?;
         let mut batch = Batch::default();
         self.doubt(&mut run, &mut batch);
         loop {
@@ -100,8 +100,13 @@ impl Drive {
             let rest = batch.decide(&self.house, &root, &mut run);
             let taken = std::mem::take(&mut batch);
             let after = match rest {
-                Rest::Gated(pending) => self.begin(&mut run, (taken, &mut batch), *pending).await?,
-                rest @ (Rest::Wait(_) | Rest::Over) => self.write(&mut run, taken, rest).await?,
+                // Boxed, so that a run that waits keeps no room for what it does not do.
+                Rest::Gated(pending) => {
+                    Box::pin(self.begin(&mut run, (taken, &mut batch), *pending)).await?
+                }
+                rest @ (Rest::Wait(_) | Rest::Over) => {
+                    Box::pin(self.write(&mut run, taken, rest)).await?
+                }
             };
             let until = match after {
                 After::Gone(is_whole) => {
@@ -115,7 +120,7 @@ impl Drive {
                 After::On(until) => until,
             };
             if !self.listen(&mut run, &mut batch, until).await? {
-                return self.hand_back(&mut run, batch).await;
+                return Box::pin(self.hand_back(&mut run, batch)).await;
             }
         }
     }
@@ -151,9 +156,10 @@ impl Drive {
             let seen = records.last().map_or(0, |it| it.seq);
             Run::fold(&records).map(|it| (seen, Box::new(it)))
         };
-        let (seen, run) = folded.ok_or_else(|| {
+        let (seen, mut run) = folded.ok_or_else(|| {
             StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
         })?;
+        run.started.agent = self.house.crew.one(run.started.agent.clone());
         self.seen = seen;
         self.told = run.spent;
         self.unused = 0;
@@ -210,7 +216,7 @@ impl Drive {
     pub(crate) fn perform(&mut self, step: u32, prepared: Prepared) {
         let hands = self.house.crew.hands();
         self.stepped = true;
-        self.inside.spawn(async move { (step, perform(&hands, prepared).await) });
+        self.inside.spawn(async move { (step, perform(&hands, &prepared).await) });
     }
 
     /// Steps that an earlier holder began and nobody finished.

@@ -285,7 +285,7 @@ fn request(team: &Team, model: &Model, all: &[Waiting]) -> Request {
             json!({"role": "system", "content": system}),
             json!({"role": "user", "content": asked.to_string()}),
         ],
-        tools: Vec::new(),
+        tools: Vec::new().into(),
         tool_choice: None,
         temperature: None,
         effort: None,

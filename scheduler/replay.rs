@@ -119,7 +119,7 @@ fn of_record(today: &Team, records: &[Record]) -> Team {
     for record in records {
         let Event::RunStarted(started) = &record.event else { continue };
         let fuses = started.fuses;
-        team.agents.insert(started.agent.name.clone(), started.agent.clone());
+        team.agents.insert(started.agent.name.clone(), (*started.agent).clone());
         (team.triggers, team.entry) = (started.triggers, started.entry.clone());
         (team.limits.depth, team.limits.hops) = (fuses.depth, fuses.hops);
         (team.limits.fan_out, team.limits.parallel_calls) = (fuses.fan_out, fuses.parallel_calls);
@@ -139,7 +139,7 @@ fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun,
         let agent = crate::intake::member(team, &started.agent.name)?;
         started.fuses = begin::fuses(team, agent);
         (started.triggers, started.entry) = (team.triggers, team.entry.clone());
-        started.agent = agent.clone();
+        started.agent = Arc::new(agent.clone());
     }
     started.parent = None;
     started.deadline = now.saturating_add(started.deadline.saturating_sub(first.at));

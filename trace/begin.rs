@@ -1,5 +1,7 @@
 //! How work comes in: the task from outside, and the start of each run under it.
 
+use std::sync::Arc;
+
 use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
@@ -51,8 +53,8 @@ pub struct Caller {
 /// One agent begins on one task. Everything the run needs to be folded again, anywhere, later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Started {
-    /// The agent as it was defined at that moment; the run keeps it.
-    pub agent: Agent,
+    /// The agent as it was defined at that moment; the run keeps it, and shares it with others.
+    pub agent: Arc<Agent>,
     /// The task of this run.
     pub task: String,
     /// The root's task, for triggers and for the prompt.

@@ -16,7 +16,7 @@ pub(crate) fn body(request: &Request, max_field: &str, manners: &Manners, stream
     put("model", json!(request.model));
     put("messages", messages(request, manners));
     if !request.tools.is_empty() {
-        put("tools", request.tools.iter().map(|it| lenient(it, manners)).collect());
+        put("tools", request.tools.all().iter().map(|it| lenient(it, manners)).collect());
         put("tool_choice", json!(request.tool_choice));
     }
     put(output_limit(max_field, manners), json!(request.max_output));
@@ -87,7 +87,8 @@ mod tests {
             purpose: Purpose::Turn,
             model: "m".to_owned(),
             messages: vec![json!({"role": "developer", "content": "x", "z": 1, "a": 2})],
-            tools: vec![json!({"type": "function", "function": {"name": "f", "strict": true}})],
+            tools: vec![json!({"type": "function", "function": {"name": "f", "strict": true}})]
+                .into(),
             tool_choice: Some(json!("auto")),
             temperature: None,
             effort: Some("low".to_owned()),
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn without_tools_none_can_be_chosen() {
-        let bare = Request { tools: Vec::new(), ..request() };
+        let bare = Request { tools: Vec::new().into(), ..request() };
         let it = body(&bare, "max_tokens", &Manners::default(), false);
         assert!(it.get("tools").is_none() && it.get("tool_choice").is_none());
         assert!(it.get("stream_options").is_none());

@@ -18,7 +18,8 @@ pub(crate) fn adopt(reply: &mut Reply, request: &Request) {
     if !is_whole || !may_call || !reply.calls.is_empty() {
         return;
     }
-    let is_tool = |name: &str| request.tools.iter().any(|it| it["function"]["name"] == name);
+    let tools = request.tools.all();
+    let is_tool = |name: &str| tools.iter().any(|it| it["function"]["name"] == name);
     let Some(found) = spoken(&reply.text, is_tool) else { return };
     let call = |(nth, (tool, arguments)): (usize, (String, Map<String, Value>))| Call {
         id: format!("call_{}_{nth}", request.turn),
@@ -100,7 +101,7 @@ mod tests {
             purpose: callboard_trace::Purpose::Turn,
             model: "m1".to_owned(),
             messages: Vec::new(),
-            tools: tools.as_array().cloned().unwrap_or_default(),
+            tools: tools.as_array().cloned().unwrap_or_default().into(),
             tool_choice,
             temperature: None,
             effort: None,

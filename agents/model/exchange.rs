@@ -31,7 +31,7 @@ pub struct Request {
     /// Chat messages; earlier assistant messages exactly as they came.
     pub messages: Vec<Value>,
     /// Function tools; none = nothing may be called.
-    pub tools: Vec<Value>,
+    pub tools: Tools,
     /// As the chat protocol has it: `"auto"`, `"required"`, or one function.
     pub tool_choice: Option<Value>,
     /// 0..2, where the provider takes it.
@@ -44,6 +44,34 @@ pub struct Request {
     pub traceparent: Option<String>,
     /// The structured-output format, as the chat protocol has it.
     pub response_format: Option<Value>,
+}
+
+/// Function tools of a request. They are kept as text: very many requests wait at once, and as values
+/// each would hold five times as much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools(Box<str>);
+
+impl Tools {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self.0 == *"[]"
+    }
+
+    /// All of them, as the chat protocol has them.
+    pub fn all(&self) -> Vec<Value> {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// What they take as text.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl From<Vec<Value>> for Tools {
+    fn from(all: Vec<Value>) -> Tools {
+        Tools(Value::Array(all).to_string().into())
+    }
 }
 
 /// A complete answer.
@@ -86,5 +114,22 @@ impl Reply {
             asked_again: self.asked_again,
             micro_usd: price.map(|it| it.micro_usd(usage.input, usage.cached, usage.output)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tools_come_back_as_they_were_and_none_are_none() {
+        let all = vec![json!({"type": "function", "function": {"name": "f", "b": 1, "a": 2.5}})];
+        let kept = Tools::from(all.clone());
+        assert_eq!((kept.all(), kept.is_empty()), (all.clone(), false));
+        assert_eq!(Value::from(kept.all()).to_string(), Value::from(all).to_string());
+        let none = Tools::from(Vec::new());
+        assert_eq!((none.all(), none.is_empty()), (Vec::new(), true));
     }
 }

@@ -34,7 +34,7 @@ mod usage;
 mod wire;
 
 pub(crate) use echo::echoed;
-pub use exchange::{Reply, Request};
+pub use exchange::{Reply, Request, Tools};
 pub use fault::{Fault, backoff};
 pub use learned::{Counted, Learned};
 pub use models::Models;

@@ -78,7 +78,7 @@ impl Models {
     pub async fn ask(&self, provider: &str, request: &Request) -> Result<Reply, Fault> {
         match self.sources.get(provider) {
             Some(Source::Wire(wire)) => wire.ask(request).await,
-            Some(Source::Rehearsal(rehearsal)) => rehearsal.ask(request).await,
+            Some(Source::Rehearsal(rehearsal)) => Box::pin(rehearsal.ask(request)).await,
             Some(Source::Simulated(answers)) => answers(request).await,
             None => Err(absent(provider)),
         }

@@ -228,7 +228,7 @@ mod tests {
                 json!({"role": "system", "content": "You act."}),
                 json!({"role": "user", "content": task}),
             ],
-            tools: vec![json!({"type": "function", "function": {"name": "handoff"}})],
+            tools: vec![json!({"type": "function", "function": {"name": "handoff"}})].into(),
             tool_choice: None,
             temperature: None,
             effort: None,
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!((&*reply.calls[0].tool, &given["to"]), ("handoff", &json!("tester")));
         assert_eq!(given["task"], "write a parser");
         assert!(given["summary"]["did"].as_str().is_some_and(|it| it.len() > 20));
-        let none = Request { tools: Vec::new(), ..offered.clone() };
+        let none = Request { tools: Vec::new().into(), ..offered.clone() };
         let forbidden = Request { tool_choice: Some(json!("none")), ..offered };
         for request in [none, forbidden] {
             assert_eq!(asked(Some(play), &request).await.unwrap().text, "no tools");

@@ -137,7 +137,12 @@ impl Transport {
         shape: Shape,
         probe: Arc<Probe>,
     ) -> Result<reqwest::Response, OpenAIError> {
-        let request = factory.build().await?;
+        let mut request = factory.build().await?;
+        // Nobody sends it again, so nobody keeps it while the other side thinks: neither what made
+        // it nor the client, which would hold on to a body that it can copy.
+        drop(factory);
+        let body = request.body_mut().take();
+        *request.body_mut() = body.map(reqwest::Body::wrap);
         let answer = timeout(self.connect + self.idle, self.http.execute(request)).await;
         let response = match answer {
             Err(_) => return probe.broke(Broken::Idle(self.idle)).map_err(boxed),

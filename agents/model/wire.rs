@@ -259,8 +259,9 @@ impl Wire {
         probe: &Probe,
     ) -> Result<Reply, Miss> {
         let asked = &trying.asked;
-        let sent = request.messages.iter().chain(&request.tools).map(|it| it.to_string().len());
-        let mut reply = read(asked, whole, request.turn, sent.sum())?;
+        let messages: usize = request.messages.iter().map(|it| it.to_string().len()).sum();
+        let sent = messages + request.tools.bytes();
+        let mut reply = read(asked, whole, request.turn, sent)?;
         adopt(&mut reply, request);
         if probe.seen().replaced {
             tracing::warn!(provider = asked.provider, "invalid UTF-8 in a reply was replaced");

@@ -37,7 +37,7 @@ fn request(agent: &str, task: &str) -> Request {
         purpose: Purpose::Turn,
         model: "any".to_owned(),
         messages: vec![json!({"role": "user", "content": task})],
-        tools: vec![tool("handoff"), tool("delegate"), tool("note")],
+        tools: vec![tool("handoff"), tool("delegate"), tool("note")].into(),
         tool_choice: None,
         temperature: None,
         effort: None,

@@ -164,7 +164,7 @@ mod tests {
             publish: true,
         };
         Event::RunStarted(Box::new(Started {
-            agent,
+            agent: agent.into(),
             task: "t".into(),
             root_task: "t".into(),
             context: String::new(),

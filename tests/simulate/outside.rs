@@ -118,7 +118,7 @@ impl Outside {
             Purpose::Finalise | Purpose::Repair { .. } => return self.conclusion(),
         }
         let name = |it: &Value| it["function"]["name"].as_str().unwrap_or_default().to_owned();
-        let tools: Vec<String> = request.tools.iter().map(name).collect();
+        let tools: Vec<String> = request.tools.all().iter().map(name).collect();
         let is_late = request.turn > 3 && scene.percent(70);
         let mut calls: Vec<(String, Value)> = Vec::new();
         let has = |name: &str| tools.iter().any(|it| it == name);
@@ -189,7 +189,8 @@ impl Outside {
 
     /// Arguments of a handoff: to somebody whom the tool names, or to nobody.
     fn handing(&self, request: &Request) -> Value {
-        let schema = request.tools.iter().find(|it| it["function"]["name"] == "handoff");
+        let tools = request.tools.all();
+        let schema = tools.iter().find(|it| it["function"]["name"] == "handoff");
         let to = schema.map(|it| &it["function"]["parameters"]["properties"]["to"]["enum"]);
         let to = to.and_then(Value::as_array).cloned().unwrap_or_default();
         let to = if self.scene.percent(5) || to.is_empty() {

@@ -3,6 +3,7 @@
 use callboard_trace::{EndState, FailureCode, Finish, Stop};
 use serde_json::json;
 
+use super::cast::AgentMut;
 use super::play::Play;
 
 const OFF: &str = "{\"summary\": \"half\", \"confidence\": 0.5, \"verdict\": \"maybe\"}";
@@ -27,7 +28,8 @@ fn plain_text_is_an_answer_where_the_schema_asks_for_no_more() {
     let mut play = asked();
     assert_eq!(play.says("It works.").go(), ["ended completed (done): It works."]);
     assert_eq!(play.end().confidence(), Some(0.5));
-    let mut play = Play::with(|it| it.agent.output["required"] = json!(["summary", "verdict"]));
+    let mut play =
+        Play::with(|it| it.agent_mut().output["required"] = json!(["summary", "verdict"]));
     play.go();
     let lines = play.says("It works.").go();
     assert!(lines[0].contains("to mend its answer: the answer: \"verdict\""), "{lines:?}");

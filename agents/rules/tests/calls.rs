@@ -3,7 +3,7 @@
 use callboard_trace::{Call, Finish};
 use serde_json::{Value, json};
 
-use super::cast::{call, pass};
+use super::cast::{AgentMut, call, pass};
 use super::play::Play;
 
 /// What the model is told when it makes this one call in its first turn.
@@ -45,13 +45,13 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
 
 #[test]
 fn tools_that_were_taken_away_are_not_there() {
-    let mut play = Play::with(|it| it.agent.disallowed_tools = vec!["delegate".into()]);
+    let mut play = Play::with(|it| it.agent_mut().disallowed_tools = vec!["delegate".into()]);
     let error = told(&mut play, pass("c", "delegate", "tester"));
     assert_eq!(error, "there is no tool `delegate`; there are: handoff, note, read, team_status");
-    let mut play = Play::with(|it| it.agent.disallowed_tools = vec!["delegate".into()]);
+    let mut play = Play::with(|it| it.agent_mut().disallowed_tools = vec!["delegate".into()]);
     let error = told(&mut play, pass("c", "Task", "tester"));
     assert_eq!(error, "there is no tool `Task`; there are: handoff, note, read, team_status");
-    let mut play = Play::with(|it| it.agent.handoffs.clear());
+    let mut play = Play::with(|it| it.agent_mut().handoffs.clear());
     let error = told(&mut play, pass("c", "handoff", "tester"));
     assert_eq!(error, "there is no tool `handoff`; there are: note, read, team_status");
 }

@@ -17,6 +17,17 @@ pub(super) fn name(text: &str) -> AgentName {
     AgentName::parse(text).expect("a name")
 }
 
+/// What tests change of a beginning's agent.
+pub(super) trait AgentMut {
+    fn agent_mut(&mut self) -> &mut Agent;
+}
+
+impl AgentMut for Started {
+    fn agent_mut(&mut self) -> &mut Agent {
+        std::sync::Arc::make_mut(&mut self.agent)
+    }
+}
+
 /// The coder's beginning: two models, and edges to tester and reviewer.
 pub(super) fn started() -> Started {
     let model = |provider: &str, model: &str| Model {
@@ -57,7 +68,7 @@ pub(super) fn started() -> Started {
         publish: true,
     };
     Started {
-        agent,
+        agent: agent.into(),
         task: "write a parser".into(),
         root_task: "write a parser".into(),
         context: String::new(),

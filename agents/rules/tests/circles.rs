@@ -4,7 +4,7 @@ use callboard_config::Mode;
 use callboard_trace::{EndState, Event, FailureCode, Started, Stop};
 use serde_json::{Value, json};
 
-use super::cast::{call, done, edge, failed, name, pass};
+use super::cast::{AgentMut, call, done, edge, failed, name, pass};
 use super::play::Play;
 use crate::limits::creation_refused;
 use crate::rules::loops;
@@ -16,7 +16,7 @@ fn along(path: &str, same: bool) -> Play {
     Play::with(|it| {
         it.path = path.split(' ').map(name).collect();
         it.marks = it.path[1..].iter().map(|_| mark.clone()).collect();
-        it.agent.handoffs.push(edge("coder", &[], &[]));
+        it.agent_mut().handoffs.push(edge("coder", &[], &[]));
     })
 }
 
@@ -295,7 +295,7 @@ fn work_for_an_agent_is_the_same_in_other_words() {
         let summary = format!("the whole of what was done before turn {nth}, as far as it goes");
         call("c", tool, json!({"to": "tester", "task": task, "summary": summary}))
     };
-    let mut play = Play::with(|it| it.agent.handoffs[0].mode = Mode::Transfer);
+    let mut play = Play::with(|it| it.agent_mut().handoffs[0].mode = Mode::Transfer);
     play.go();
     let ways = [("delegate", "test the parsers"), ("Task", "Test: the parser!")];
     for (nth, (tool, task)) in ways.into_iter().enumerate() {

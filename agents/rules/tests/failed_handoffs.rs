@@ -3,7 +3,7 @@
 use callboard_trace::{EndState, Event, FailureCode, Stop};
 use serde_json::json;
 
-use super::cast::{done, edge, failed, name, pass};
+use super::cast::{AgentMut, done, edge, failed, name, pass};
 use super::play::Play;
 
 /// The stages recorded so far.
@@ -89,8 +89,8 @@ fn told_twice_it_goes_to_the_best_other_agent() {
 #[test]
 fn the_best_is_whom_the_receiver_named_or_whose_trade_it_is() {
     let agents = |it: &mut callboard_trace::Started| {
-        it.agent.handoffs.push(edge("writer", &[], &["docs"]));
-        it.agent.handoffs.push(edge("checker", &[], &["tester", "part"]));
+        it.agent_mut().handoffs.push(edge("writer", &[], &["docs"]));
+        it.agent_mut().handoffs.push(edge("checker", &[], &["tester", "part"]));
     };
     let rerouted = |better: Option<&str>| {
         let mut play = Play::with(agents);

@@ -3,13 +3,13 @@
 use callboard_trace::{Action, Purpose};
 use serde_json::{Value, json};
 
-use super::cast::call;
+use super::cast::{AgentMut, call};
 use super::play::Play;
 use crate::{Run, prompt};
 
 /// A coder with two tool servers, one of them its own.
 fn with_servers() -> Play {
-    Play::with(|it| it.agent.servers = vec!["coder/git".into(), "files".into()])
+    Play::with(|it| it.agent_mut().servers = vec!["coder/git".into(), "files".into()])
 }
 
 fn tools() -> Value {

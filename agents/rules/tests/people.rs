@@ -4,16 +4,16 @@ use callboard_config::Kind;
 use callboard_trace::{Action, Event, FailureCode, Started};
 use serde_json::{Value, json};
 
-use super::cast::{DEADLINE, given};
+use super::cast::{AgentMut, DEADLINE, given};
 use super::play::Play;
 
 impl Play {
     /// A person in the coder's place.
     fn person(change: impl FnOnce(&mut Started)) -> Play {
         Play::with(|it| {
-            it.agent.kind = Kind::Human;
-            it.agent.models = Vec::new();
-            it.agent.instructions = "Approves what was written.".into();
+            it.agent_mut().kind = Kind::Human;
+            it.agent_mut().models = Vec::new();
+            it.agent_mut().instructions = "Approves what was written.".into();
             change(it);
         })
     }
@@ -57,7 +57,7 @@ fn a_person_is_asked_and_what_they_say_is_the_answer() {
 #[test]
 fn an_object_is_taken_as_it_is_or_asked_for_again() {
     let mut play = Play::person(|it| {
-        it.agent.output["required"] = json!(["summary", "confidence", "verdict"]);
+        it.agent_mut().output["required"] = json!(["summary", "confidence", "verdict"]);
     });
     play.go();
     assert!(asked(&play).1.contains("one JSON object that has summary, confidence, verdict;"));
@@ -91,7 +91,8 @@ fn a_long_answer_is_kept_whole() {
 
 #[test]
 fn choices_are_options_and_the_choice_is_the_answer() {
-    let mut play = Play::person(|it| it.agent.choices = vec!["approve".into(), "reject".into()]);
+    let mut play =
+        Play::person(|it| it.agent_mut().choices = vec!["approve".into(), "reject".into()]);
     play.go();
     let (form, prompt, options) = asked(&play);
     assert_eq!((form.as_str(), options), ("choice", vec!["approve".to_string(), "reject".into()]));

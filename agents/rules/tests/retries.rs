@@ -3,7 +3,7 @@
 use callboard_config::Model;
 use callboard_trace::{EndState, FailureCode, Stop};
 
-use super::cast::DEADLINE;
+use super::cast::{AgentMut, DEADLINE};
 use super::play::Play;
 
 use FailureCode::{
@@ -15,7 +15,7 @@ const SMALL: &str = "step 1 asks local/small";
 const BIG: &str = "step 1 asks cloud/big";
 
 fn alone() -> Play {
-    Play::with(|it| it.agent.models.truncate(1))
+    Play::with(|it| it.agent_mut().models.truncate(1))
 }
 
 /// Plays failures one after the other; after each, who is asked next, or how it ended.
@@ -118,7 +118,7 @@ fn a_chain_that_names_a_model_twice_tries_it_once() {
     let doubled = |chain: &[usize]| {
         Play::with(|it| {
             let models: Vec<Model> = it.agent.models.clone();
-            it.agent.models = chain.iter().map(|at| models[*at].clone()).collect();
+            it.agent_mut().models = chain.iter().map(|at| models[*at].clone()).collect();
         })
     };
     let (lines, _) = after(doubled(&[0, 0]), &[(BadRequest, false)]);

@@ -4,7 +4,7 @@ use callboard_config::Mode;
 use callboard_trace::{MadeBy, Started};
 use serde_json::json;
 
-use super::cast::{edge, name, summary};
+use super::cast::{AgentMut, edge, name, summary};
 use super::play::Play;
 
 /// Plays an answer; the line that follows it.
@@ -59,7 +59,7 @@ fn of_several_the_one_whose_trade_is_asked_for_wins_then_the_first() {
         assert_eq!(then(&mut Play::new(), do_next), expected, "{do_next}");
     }
     let mut play = Play::with(|it| {
-        it.agent.handoffs = vec![edge("b_b", &["test"], &[]), edge("a_a", &["test"], &[])];
+        it.agent_mut().handoffs = vec![edge("b_b", &["test"], &[]), edge("a_a", &["test"], &[])];
     });
     assert_eq!(then(&mut play, "test it"), to("b_b", "test"));
 }
@@ -71,13 +71,17 @@ fn what_keeps_a_trigger_from_firing() {
         ("triggers are off", |it| it.triggers = false),
         ("the hops are used up", |it| it.hops = 10),
         ("no child is allowed", |it| it.fuses.fan_out = 0),
-        ("`any` never fires", |it| it.agent.handoffs = vec![edge("tester", &["any"], &["any"])]),
+        ("`any` never fires", |it| {
+            it.agent_mut().handoffs = vec![edge("tester", &["any"], &["any"])]
+        }),
         ("a delegate edge waits to be asked", |it| {
-            for edge in &mut it.agent.handoffs {
+            for edge in &mut it.agent_mut().handoffs {
                 edge.mode = Mode::Delegate;
             }
         }),
-        ("an empty word is no word", |it| it.agent.handoffs = vec![edge("tester", &[""], &[])]),
+        ("an empty word is no word", |it| {
+            it.agent_mut().handoffs = vec![edge("tester", &[""], &[])]
+        }),
     ];
     for (why, change) in cases {
         let mut play = Play::with(|it| {
@@ -170,7 +174,7 @@ fn a_summary_that_is_not_whole_is_asked_for_once_more_and_then_written() {
 fn an_edge_may_say_what_the_task_is() {
     let mut play = Play::with(|it| {
         it.root_task = "write and test it".into();
-        it.agent.handoffs[0].task = Some("Test this: {{task}}!".into());
+        it.agent_mut().handoffs[0].task = Some("Test this: {{task}}!".into());
     });
     then(&mut play, "");
     play.says(&summary().to_string()).go();

@@ -65,7 +65,7 @@ pub(crate) fn request() -> Request {
             json!({"role": "system", "content": "You are a coder"}),
             json!({"role": "user", "content": "say hello"}),
         ],
-        tools: vec![tool],
+        tools: vec![tool].into(),
         tool_choice: None,
         temperature: None,
         effort: None,

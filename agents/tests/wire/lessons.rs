@@ -103,7 +103,7 @@ async fn a_stream_that_loses_calls_is_asked_again_whole_and_then_at_once() {
 #[tokio::test]
 async fn a_silent_stream_without_tools_is_a_bad_reply() {
     let endpoint = Endpoint::start(|_| Act::say("")).await;
-    let request = callboard_agents::model::Request { tools: Vec::new(), ..request() };
+    let request = callboard_agents::model::Request { tools: Vec::new().into(), ..request() };
     let fault =
         client(address(&endpoint.base_url(), true)).ask("acme", &request).await.unwrap_err();
     assert_eq!((fault.code, fault.retryable), (FailureCode::BadReply, true));

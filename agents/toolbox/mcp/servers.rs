@@ -43,7 +43,7 @@ pub(crate) struct Errand {
     /// What it calls the tool; none to be told what there is.
     pub(crate) tool: Option<String>,
     /// The agent that asks.
-    pub(crate) agent: Agent,
+    pub(crate) agent: Arc<Agent>,
     /// W3C trace context of the step.
     pub(crate) traceparent: String,
 }

@@ -226,7 +226,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
             let (depth, hops, path, priority, deadline, fuses) = place;
             let (principal, trace, triggers, entry) = rest;
             Started {
-                agent,
+                agent: agent.into(),
                 task,
                 root_task,
                 context,

@@ -211,7 +211,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         publish: true,
     };
     Event::RunStarted(Box::new(Started {
-        agent,
+        agent: agent.into(),
         task: "the task".into(),
         root_task: "the task".into(),
         context: String::new(),
