@@ -44,8 +44,11 @@ impl Server {
         let since = Instant::now();
         let caller = self.caller(context);
         let bound_to = questions::bound_to(&caller.principal, &call);
+        // Its arguments may be very many tasks: they are kept once, and not while it waits.
+        let (waits, starts_a_run) =
+            (self.waits(&call), self.shown().tools.starts_a_run(&call.tool));
         let (outcome, may_ask) = match state {
-            None => (self.answer(call.clone(), context).await?, self.waits(&call)),
+            None => (self.answer(call, context).await?, waits),
             Some(state) => {
                 let run = questions::resumed(&state, self.seals(), &bound_to);
                 let run = run.map_err(|told| ErrorData::invalid_params(told, None))?;
@@ -53,7 +56,7 @@ impl Server {
             }
         };
         let asks = may_ask && questions::elicits(context) && questions::asks(&outcome);
-        let hands_out = takes_tasks(context) && self.shown().tools.starts_a_run(&call.tool);
+        let hands_out = takes_tasks(context) && starts_a_run;
         let view = if asks || hands_out { self.open_run(&outcome, &caller).await } else { None };
         let Some(view) = view else {
             return Ok(self.complete(outcome, context).await.into());
@@ -150,7 +153,7 @@ impl Server {
         let mut news = self.news(&caller, named.clone(), context);
         let mut body = JoinSet::new();
         let (desk, whose) = (self.desk().clone(), caller.clone());
-        body.spawn(async move { shown.tools.apply(&desk, &call, &whose, &patience).await });
+        body.spawn(async move { shown.tools.apply(&desk, call, &whose, &patience).await });
         let done = tokio::select! {
             done = body.join_next() => done,
             () = context.ct.cancelled() => {

@@ -22,7 +22,7 @@ async fn call_as(node: &Node, tool: &str, arguments: Value, caller: &Caller) -> 
     let wait = Duration::from_secs(10);
     let (patience, _) = Patience::new(wait, wait, CancellationToken::new());
     let desk = node.desk();
-    let done = Toolset::of(&desk.team()).apply(&desk, &call, caller, &patience).await;
+    let done = Toolset::of(&desk.team()).apply(&desk, call, caller, &patience).await;
     done.unwrap_or_else(|it| panic!("{}", it.0))
 }
 

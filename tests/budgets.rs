@@ -25,7 +25,7 @@ async fn call(node: &Node, tool: &str, arguments: Value, meta: Value) -> Outcome
     let (wait, most) = (Duration::from_secs(30), Duration::from_secs(30));
     let (patience, _) = Patience::new(wait, most, CancellationToken::new());
     let desk = node.desk();
-    let done = Toolset::of(&desk.team()).apply(&desk, &call, &caller(), &patience).await;
+    let done = Toolset::of(&desk.team()).apply(&desk, call, &caller(), &patience).await;
     done.unwrap_or_else(|it| panic!("{}", it.0))
 }
 

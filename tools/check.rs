@@ -33,13 +33,9 @@ impl Check {
     pub(crate) fn arguments(
         &self,
         tool: &str,
-        arguments: &Map<String, Value>,
+        mut given: Map<String, Value>,
     ) -> Result<Map<String, Value>, Refusal> {
-        let given: Map<String, Value> = arguments
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
+        given.retain(|_, value| !value.is_null());
         let given = Value::Object(given);
         let Some(validator) = &self.validator else {
             return Err(Refusal::new(RefusalCode::Internal, "the schema does not compile", ""));
@@ -177,7 +173,7 @@ mod tests {
 
     fn problems(fields: &[Field], arguments: Value) -> Vec<String> {
         let Value::Object(arguments) = arguments else { panic!("an object") };
-        match Check::new(fields).arguments("tool", &arguments) {
+        match Check::new(fields).arguments("tool", arguments) {
             Ok(_) => Vec::new(),
             Err(refusal) => refusal.problems,
         }
@@ -233,7 +229,7 @@ mod tests {
     #[test]
     fn a_hundred_problems_are_counted() {
         let many: Map<String, Value> = (0..100).map(|at| (format!("x{at}"), json!(1))).collect();
-        let refusal = Check::new(&agent::fields(&Limits::default())).arguments("coder", &many);
+        let refusal = Check::new(&agent::fields(&Limits::default())).arguments("coder", many);
         let refusal = refusal.expect_err("nothing fits");
         assert_eq!(refusal.problems.len(), PROBLEMS_MAX + 1);
         assert_eq!(refusal.problems[PROBLEMS_MAX], "and 81 more");

@@ -104,15 +104,16 @@ impl Toolset {
     pub async fn apply(
         &self,
         desk: &Desk,
-        call: &Call,
+        mut call: Call,
         caller: &Caller,
         patience: &Patience,
     ) -> Result<Outcome, UnknownTool> {
         let Some((kind, check)) = self.tools.get(&call.tool) else {
-            return Err(self.unknown(call));
+            return Err(self.unknown(&call));
         };
-        let done = match check.arguments(&call.tool, &call.arguments) {
-            Ok(arguments) => done(kind, desk, &arguments, call, caller, patience).await,
+        let given = std::mem::take(&mut call.arguments);
+        let done = match check.arguments(&call.tool, given) {
+            Ok(arguments) => done(kind, desk, &arguments, &call, caller, patience).await,
             Err(refusal) => Err(refusal),
         };
         let mut outcome = match done {

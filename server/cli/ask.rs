@@ -25,7 +25,7 @@ pub(crate) async fn ask(desk: &Desk, tool: &str, arguments: Value) -> Result<Val
     let (patience, _) = Patience::new(Duration::ZERO, MOST, CancellationToken::new());
     let patience = patience.with_ear(ear.clone());
     let caller = place::caller();
-    let outcome = Toolset::of(&desk.team()).apply(desk, &call, &caller, &patience).await;
+    let outcome = Toolset::of(&desk.team()).apply(desk, call, &caller, &patience).await;
     let outcome = outcome.map_err(|it| Fault::broken(it.0, ""))?;
     if let Some(listening) = ear.take().filter(|_| outcome.is_end()) {
         listening.delivered();
