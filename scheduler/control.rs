@@ -76,10 +76,7 @@ impl Desk {
             return self.view(run, caller).await;
         }
         // Where it is driven here its end rings; a look before that would only show it open.
-        tokio::select! {
-            () = ended => (),
-            () = tokio::time::sleep(LOOK) => (),
-        }
+        let _ = tokio::time::timeout(LOOK, ended).await;
         self.wait(run, caller, CANCEL).await
     }
 

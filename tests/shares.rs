@@ -27,7 +27,7 @@ async fn call(node: &Node, arguments: Value) -> Outcome {
     let call = Call { tool: "team_run".to_owned(), arguments, meta };
     let (patience, _) = Patience::new(stage::PATIENCE, stage::PATIENCE, CancellationToken::new());
     let desk = node.desk();
-    let done = Toolset::of(&desk.team()).apply(&desk, &call, &caller(), &patience).await;
+    let done = Toolset::of(&desk.team()).apply(&desk, call, &caller(), &patience).await;
     done.unwrap_or_else(|it| panic!("{}", it.0))
 }
 
