@@ -12,17 +12,18 @@ const MISSING_MAX: usize = 50;
 /// Of those, in one sentence.
 const NAMED: usize = 5;
 
-/// The end of a plan: whole if every step ended well, else with what came of it.
+/// The end of a plan: whole if every step did all it was to, else with what came of it.
 pub(crate) fn gathered(plan: &Plan) -> Finished {
     let Counts { good, bad, left_out, .. } = plan.counts();
     let all = plan.places().len();
     let mut end = Finished::done(answer(plan));
-    if good < all || all == 0 {
+    let part = n_part(plan);
+    if good - part < all || all == 0 {
         end.state = if good > 0 { EndState::Partial } else { EndState::Failed };
         end.stop = Stop::Error;
         end.missing = missing(plan);
         end.recommendations = recommendations(plan);
-        end.error = Some(trouble(plan, bad, left_out));
+        end.error = Some(trouble(plan, (bad, left_out, part)));
     }
     end
 }
@@ -69,8 +70,8 @@ fn line(place: &Place) -> (String, Value) {
 
 fn summary(plan: &Plan) -> String {
     let Counts { good, bad, left_out, .. } = plan.counts();
-    let all = plan.places().len();
-    if good == all {
+    let (all, part) = (plan.places().len(), n_part(plan));
+    if good - part == all {
         return match plan.places() {
             [one] => one.head.clone().unwrap_or_default(),
             _ => format!("all {all} tasks ended well"),
@@ -82,7 +83,10 @@ fn summary(plan: &Plan) -> String {
         let more = if ids.next().is_some() { ", …" } else { "" };
         format!("{}{more}", first.join(", "))
     };
-    let mut text = format!("{good} of {all} tasks ended well");
+    let mut text = format!("{} of {all} tasks ended well", good - part);
+    if part > 0 {
+        text.push_str(&format!("; {part} in part: {}", names(is_part)));
+    }
     if bad > 0 {
         text.push_str(&format!("; {bad} failed: {}", names(is_bad)));
     }
@@ -101,6 +105,20 @@ fn is_cut_off(place: &Place) -> bool {
     matches!(place.standing, Standing::Waiting | Standing::Ready | Standing::Open)
 }
 
+/// It gave something usable and not all it was to.
+fn is_part(place: &Place) -> bool {
+    place.standing == Standing::Ended(EndState::Partial)
+}
+
+fn n_part(plan: &Plan) -> usize {
+    plan.places().iter().filter(|it| is_part(it)).count()
+}
+
+fn is_lacking(place: &Place) -> bool {
+    let is_left_out = place.standing == Standing::LeftOut;
+    is_bad(place) || is_part(place) || is_cut_off(place) || is_left_out
+}
+
 fn is_bad(place: &Place) -> bool {
     matches!(place.standing, Standing::Ended(EndState::Failed | EndState::Cancelled))
 }
@@ -116,17 +134,18 @@ fn confidence(plan: &Plan) -> f64 {
 }
 
 fn missing(plan: &Plan) -> Vec<Missing> {
-    let is_lacking = |it: &&Place| is_bad(it) || is_cut_off(it) || it.standing == Standing::LeftOut;
-    let lacking = plan.places().iter().filter(is_lacking);
+    let lacking = plan.places().iter().filter(|it| is_lacking(it));
     let told = |place: &Place| {
         let step = &place.step;
         let error = match (place.blamed, &place.trouble) {
             (Some(at), _) => format!("left out: it needs {}", plan.place(at).step.id),
             (None, Some(trouble)) => trouble.message.clone(),
             (None, None) if is_cut_off(place) => "the plan ended before it was done".into(),
+            (None, None) if is_part(place) => "it came to a part only".into(),
             (None, None) => "it came to nothing".into(),
         };
-        let usual = || format!("task {} is not done: {}", step.id, words::cut(&step.task, 200));
+        let how = if is_part(place) { "done in part" } else { "not done" };
+        let usual = || format!("task {} is {how}: {}", step.id, words::cut(&step.task, 200));
         let impact = step.impact_if_missing.clone().unwrap_or_else(usual);
         Missing { agent: step.to.clone(), error, impact }
     };
@@ -136,7 +155,6 @@ fn missing(plan: &Plan) -> Vec<Missing> {
 /// What to do about the first steps that came to nothing, by their causes; and that a person may
 /// give what any step that is missing should have given.
 fn recommendations(plan: &Plan) -> Vec<String> {
-    let is_lacking = |it: &&Place| is_bad(it) || is_cut_off(it) || it.standing == Standing::LeftOut;
     let told = |place: &Place| {
         let trouble = place.trouble.as_deref();
         let hint = trouble.map(|it| it.hint.clone()).filter(|it| !it.is_empty());
@@ -144,18 +162,25 @@ fn recommendations(plan: &Plan) -> Vec<String> {
         let again = || "give the task again, to another agent".to_string();
         format!("{}: {}", place.step.id, what.unwrap_or_else(again))
     };
-    let bad = plan.places().iter().filter(|it| is_bad(it)).take(NAMED).map(told);
-    let names: Vec<&str> =
-        plan.places().iter().filter(is_lacking).take(NAMED).map(|it| &*it.step.id).collect();
+    let bad = plan.places().iter().filter(|it| is_bad(it) || is_part(it)).take(NAMED).map(told);
+    let lacking = plan.places().iter().filter(|it| is_lacking(it));
+    let names: Vec<&str> = lacking.take(NAMED).map(|it| &*it.step.id).collect();
     let person = format!("a person may give what is missing: {}", names.join(", "));
     bad.chain((!names.is_empty()).then_some(person)).collect()
 }
 
-fn trouble(plan: &Plan, bad: usize, left_out: usize) -> Trouble {
-    let first = plan.places().iter().find(|it| is_bad(it)).and_then(|it| it.trouble.as_ref());
+fn trouble(plan: &Plan, (bad, left_out, part): (usize, usize, usize)) -> Trouble {
+    let ended = |is: fn(&Place) -> bool| plan.places().iter().find(|it| is(it));
+    let first = ended(is_bad).or_else(|| ended(is_part)).and_then(|it| it.trouble.as_ref());
+    let failed = || format!("{bad} tasks failed and {left_out} that need them were left out");
+    let in_part = || format!("{part} came to a part only");
     Trouble {
         code: first.map_or(FailureCode::Internal, |it| it.code),
-        message: format!("{bad} tasks failed and {left_out} that need them were left out"),
+        message: match (bad + left_out, part) {
+            (_, 0) => failed(),
+            (0, _) => in_part(),
+            (_, _) => format!("{}, {}", failed(), in_part()),
+        },
         retryable: first.is_some_and(|it| it.retryable),
         hint: "`team_status` with view steps shows each; give those that failed again".into(),
     }

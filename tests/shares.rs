@@ -134,7 +134,10 @@ async fn who_overspends_its_share_lands_and_what_others_left_goes_to_who_has_non
     let stage = Stage::at(&endpoint.base_url(), BUDGETS);
     let node = stage.node().await;
     let view = view(&call(&node, analysis()).await);
-    assert_eq!(view.state, State::Completed, "{view:?}");
+    assert_eq!(view.state, State::Partial, "{view:?}");
+    let lacking: Vec<&str> = view.missing.iter().map(|it| it.impact.as_str()).collect();
+    assert_eq!(lacking.len(), 2, "{lacking:?}");
+    assert!(lacking[0].starts_with("task extract is done in part"), "{lacking:?}");
     the_analysis_went_as_it_should(&records(&node.desk(), &view.run).await);
     let steps = node.desk().plan_steps(&view.run, &caller(), 0, 10).await.expect("there");
     let shares: Vec<Option<f64>> =

@@ -19,4 +19,5 @@ mod plans;
 mod play;
 mod prompts;
 mod retries;
+mod shares;
 mod triggers;

@@ -1,8 +1,7 @@
 //! A plan: what begins when, what is left out, and what the whole comes to.
 
 use callboard_config::Mode;
-use callboard_config::budget::Caps;
-use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, Purse, RunId};
+use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, RunId};
 use serde_json::{Value, json};
 
 use super::cast::{done, failed};
@@ -11,7 +10,7 @@ use crate::plan::{Counts, Plan};
 use crate::{Draft, Run, Step, next};
 
 /// A plan's run with these steps: each an id and the ids it waits for.
-fn plan(steps: &[(&str, &[&str])]) -> Run {
+pub(super) fn plan(steps: &[(&str, &[&str])]) -> Run {
     let step = |(id, after): &(&str, &[&str])| {
         let task = format!("do {id}");
         json!({"id": id, "to": "coder", "task": task, "after": after, "weight": 1.0})
@@ -22,13 +21,13 @@ fn plan(steps: &[(&str, &[&str])]) -> Run {
     run
 }
 
-fn made(steps: &[Value]) -> Event {
+pub(super) fn made(steps: &[Value]) -> Event {
     let (plan, source) = ("p_1".into(), "client".into());
     Event::PlanMade { plan, source, steps: json!(steps), agents: Vec::new() }
 }
 
 /// Takes steps until the plan rests; answers the ids that began, in their order.
-fn begun(run: &mut Run) -> Vec<String> {
+pub(super) fn begun(run: &mut Run) -> Vec<String> {
     let mut ids = Vec::new();
     while let Step::HandOff(draft) = next(run) {
         let step = draft.plan.clone().expect("a plan's own step").step;
@@ -57,7 +56,7 @@ fn handed(step: &str, draft: Draft) -> Handoff {
     }
 }
 
-fn ends(run: &mut Run, step: &str, end: Finished) {
+pub(super) fn ends(run: &mut Run, step: &str, end: Finished) {
     let event = Event::ChildEnded {
         child: RunId::from_text(format!("r_{step}")),
         agent: run.name().clone(),
@@ -116,11 +115,36 @@ fn what_needs_a_failed_step_is_left_out_and_the_rest_goes_on() {
     ends(&mut run, "e", done("e"));
     let end = end_of(&run);
     assert_eq!(end.state, EndState::Partial);
-    assert_eq!(end.summary(), "2 of 5 tasks ended well; 1 failed: a; 2 left out: c, d");
+    assert_eq!(
+        end.summary(),
+        "1 of 5 tasks ended well; 1 in part: b; 1 failed: a; 2 left out: c, d"
+    );
     let missing: Vec<&str> = end.missing.iter().map(|it| it.error.as_str()).collect();
-    assert_eq!(missing, ["the disk is gone", "left out: it needs a", "left out: it needs a"]);
-    assert!(end.missing[1].impact.contains("task c is not done: do c"));
+    let left_out = "left out: it needs a";
+    assert_eq!(missing, ["the disk is gone", "it came to a part only", left_out, left_out]);
+    assert!(end.missing[2].impact.contains("task c is not done: do c"));
     assert_eq!(counts(&run), Counts { open: 0, good: 2, bad: 1, left_out: 2 });
+}
+
+#[test]
+fn a_step_that_stopped_at_a_limit_makes_a_plan_no_success() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"])]);
+    begun(&mut run);
+    ends(
+        &mut run,
+        "a",
+        Finished { state: EndState::Partial, ..failed("the budget is at its end") },
+    );
+    assert_eq!(begun(&mut run), ["b"], "what there is goes on");
+    ends(&mut run, "b", done("b"));
+    let end = end_of(&run);
+    assert_eq!(
+        (end.state, end.summary()),
+        (EndState::Partial, "1 of 2 tasks ended well; 1 in part: a")
+    );
+    assert_eq!(end.missing[0].error, "the budget is at its end");
+    assert!(end.missing[0].impact.contains("task a is done in part"), "{:?}", end.missing);
+    assert!(end.error.expect("said").message.ends_with("1 came to a part only"));
 }
 
 #[test]
@@ -320,65 +344,6 @@ fn a_plan_whose_budget_ends_begins_no_further_step_and_gathers_what_there_is() {
     whole.apply("local", &alert);
     ends(&mut whole, "a", done("a is there"));
     assert_eq!(end_of(&whole).state, EndState::Completed);
-}
-
-/// A plan of 100,001 tokens; a share of `a` is 0.3 and one of `c`, which waits for `a`, is 0.4.
-fn split() -> Run {
-    let caps = Caps { tokens: Some(100_001), ms: None, ..Caps::default() };
-    let mut run =
-        Play::with(|it| it.purses = vec![Purse::task(&RunId::from_text("r_a"), caps)]).run;
-    run.apply(
-        "local",
-        &made(&[
-            json!({"id": "a", "to": "coder", "task": "t", "share": 0.3}),
-            json!({"id": "b", "to": "coder", "task": "t"}),
-            json!({"id": "c", "to": "coder", "task": "t", "after": ["a"], "share": 0.4}),
-        ]),
-    );
-    run
-}
-
-fn tokens(run: &Run, kind: &str) -> Option<u64> {
-    run.started.purses.iter().find(|it| it.is(kind)).and_then(|it| it.caps.tokens)
-}
-
-#[test]
-fn shares_are_parts_of_what_there_was_and_the_rest_is_the_pools() {
-    let mut run = split();
-    assert_eq!(tokens(&run, Purse::POOL), Some(30_001));
-    let share = |run: &Run| {
-        let Step::HandOff(draft) = next(run) else { panic!("a step begins") };
-        draft.plan.expect("a plan's").share.map(|it| it.tokens)
-    };
-    assert_eq!(share(&run), Some(Some(30_000)));
-    let control = callboard_trace::Control {
-        action: callboard_trace::Action::SetBudget,
-        value: json!({"tokens": 200_001, "node": "task"}),
-        reason: String::new(),
-    };
-    run.apply("local", &Event::Controlled(control));
-    let stands = |run: &Run| (tokens(run, Purse::TASK), tokens(run, Purse::POOL));
-    assert_eq!(stands(&run), (Some(200_001), Some(130_001)), "what is added is the pool's");
-    assert_eq!(begun(&mut run), ["a", "b"]);
-    ends(&mut run, "a", done("a"));
-    assert_eq!(share(&run), Some(Some(40_000)), "a share stays what it was");
-    let plain = plan(&[("a", &[])]);
-    assert_eq!(tokens(&plain, Purse::POOL), None, "without shares there is no pool");
-}
-
-#[test]
-fn the_shares_of_steps_that_never_begin_are_named() {
-    let mut run = split();
-    let unused = |run: &Run| {
-        let all = run.plan.iter().flat_map(Plan::unused_shares);
-        all.map(|(id, it)| (id.to_owned(), it.tokens)).collect::<Vec<_>>()
-    };
-    begun(&mut run);
-    assert_eq!(unused(&run), []);
-    ends(&mut run, "b", failed("no"));
-    assert_eq!(unused(&run), [], "nobody waits for it, and it has no share");
-    ends(&mut run, "a", failed("no"));
-    assert_eq!(unused(&run), [("c".to_owned(), Some(40_000))]);
 }
 
 #[test]
