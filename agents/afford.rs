@@ -4,7 +4,7 @@ use callboard_config::budget::Caps;
 use callboard_trace::{Event, FailureCode, Purpose, Spend, Stop, Trouble, Work};
 
 use crate::alert::{LANDING, OWN, SPENT, shown};
-use crate::perform::{LEAST_OUTPUT, Prepared};
+use crate::perform::{LEAST_OUTPUT, Prepared, largest};
 use crate::{Run, Step};
 
 /// What a run's own budget says of a step.
@@ -65,20 +65,7 @@ pub fn affords(run: &Run, step: &Prepared) -> Afford {
         }
     }
     let Some(it) = short(LEAST_OUTPUT.min(most), true) else { return Afford::Yes };
-    Afford::No(Box::new(lacking(budget, it, is_last, step.least(it.0))))
-}
-
-/// The longest reply that fits, if one does that is worth asking for.
-fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
-    let (mut low, mut high) = (LEAST_OUTPUT.min(most), most);
-    if !fits(low) {
-        return None;
-    }
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        (low, high) = if fits(middle) { (middle, high) } else { (low, middle - 1) };
-    }
-    Some(low)
+    Afford::No(Box::new(lacking(budget, it, is_last, step.needs(it.0, is_last))))
 }
 
 /// The first dimension that a step would take too much of, and what is used of it. What the last

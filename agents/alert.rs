@@ -24,7 +24,7 @@ pub struct Alert {
     pub limit: f64,
     /// Percent, as far as the budget is at its end.
     pub pct: f64,
-    /// What the step takes at least that did not fit any more.
+    /// What the step takes at least that did not fit any more, with the last turn behind it.
     pub needs: Option<f64>,
     /// Whether the model was told.
     pub is_told: bool,
@@ -39,9 +39,9 @@ impl Alert {
     /// What it says of the budget, as a fragment.
     pub(crate) fn said(&self) -> String {
         let (used, limit, dimension) = (self.used, self.limit, &self.dimension);
-        let needs = self
-            .needs
-            .map_or_else(String::new, |it| format!(", and the next step takes at least {it}"));
+        let needs = self.needs.map_or_else(String::new, |it| {
+            format!(", and the next step takes at least {it} with the last turn behind it")
+        });
         format!("{used} of {limit} {dimension} of the {}'s budget are used{needs}", self.node)
     }
 

@@ -11,7 +11,6 @@ use crate::loops::Blown;
 use crate::plan::Plan;
 use crate::rules::listing;
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
-use crate::shelf::LIST;
 use crate::{answer, notes, person, same, spending};
 
 impl Run {
@@ -124,7 +123,7 @@ impl Run {
                     return;
                 }
                 let asked = self.calls.iter().find(|it| it.id == *call).cloned();
-                let listing = server.as_deref().filter(|_| tool == LIST).map(listing::call);
+                let listing = server.as_deref().filter(|_| tool == Work::LIST).map(listing::call);
                 if let Some(key) = asked.as_ref().and_then(same::call) {
                     self.loops.did(&key);
                 }
@@ -239,7 +238,8 @@ impl Run {
     }
 
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {
-        let listing = self.tools.iter().position(|it| it.call.id == call && it.call.tool == LIST);
+        let listing =
+            self.tools.iter().position(|it| it.call.id == call && it.call.tool == Work::LIST);
         if let Some(at) = listing {
             let server = self.tools.remove(at).server.unwrap_or_default();
             return self.shelf.put(&server, ok, result);

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use crate::model::{Models, Request, Tools};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
-use crate::shelf::LIST;
 use crate::toolbox::{Board, Errand, ToolServers, use_tool};
 use crate::{Asked, Run, answer, prompt};
 
@@ -104,6 +103,19 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
     }
 }
 
+/// The longest reply that fits, if one does that is worth asking for.
+pub(crate) fn largest(most: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    let (mut low, mut high) = (LEAST_OUTPUT.min(most), most);
+    if !fits(low) {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        (low, high) = if fits(middle) { (middle, high) } else { (low, middle - 1) };
+    }
+    Some(low)
+}
+
 /// Tokens of so many bytes, where nobody counted them.
 fn tokens(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
@@ -141,7 +153,9 @@ pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
     let errand = match &begun.work {
         Work::Tool { tool, server: Some(server), .. } => Some(Errand {
             server: server.clone(),
-            tool: (tool != LIST).then(|| run.shelf.card(tool).map(|it| it.tool.clone())).flatten(),
+            tool: (tool != Work::LIST)
+                .then(|| run.shelf.card(tool).map(|it| it.tool.clone()))
+                .flatten(),
             agent: run.started.agent.clone(),
             traceparent: traceparent(run, begun.step),
         }),
@@ -199,12 +213,31 @@ impl Prepared {
         all.iter().find(|it| it.0 == dimension && dimension != "seconds" && it.1 > 0).map(|it| it.1)
     }
 
-    /// Lets the reply have so many tokens at most.
-    pub fn cut(&mut self, max_output: u32) {
-        if let Some(request) = &mut self.request {
-            request.max_output = request.max_output.min(max_output);
-            self.begun.reserved = reserved(self.input, request.max_output, self.price);
-        }
+    /// The same with the least that a last turn behind it takes, unless it is one.
+    pub fn needs(&self, dimension: &str, is_last: bool) -> Option<u64> {
+        let turn = self.last_turn_after(LEAST_OUTPUT).beside(&Caps::default());
+        let turn = turn.iter().find(|it| it.0 == dimension && self.request.is_some() && !is_last);
+        Some(self.least(dimension)? + turn.map_or(0, |it| it.1))
+    }
+
+    /// The longest reply that takes no more than this of a dimension, if one does that is worth asking
+    /// for.
+    pub fn longest(&self, dimension: &str, left: u64) -> Option<u32> {
+        let takes = |output: u32| {
+            let all = self.reserved_with(output).beside(&Caps::default());
+            all.iter().find(|it| it.0 == dimension).map_or(0, |it| it.1)
+        };
+        self.max_output().and_then(|most| largest(most, |output| takes(output) <= left))
+    }
+
+    /// Lets the reply have so many tokens at most. `false` if it had no more before.
+    pub fn cut(&mut self, max_output: u32) -> bool {
+        let Some(request) = self.request.as_mut().filter(|it| it.max_output > max_output) else {
+            return false;
+        };
+        request.max_output = max_output;
+        self.begun.reserved = reserved(self.input, max_output, self.price);
+        true
     }
 }
 

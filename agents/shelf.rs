@@ -5,8 +5,6 @@ use callboard_config::servers::ToolServer;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// What the step is called that asks a tool server for its tools.
-pub(crate) const LIST: &str = "tools/list";
 /// Letters of a tool's name that every provider takes.
 const NAME_MAX: usize = 64;
 /// Keywords that large providers refuse at the top of a schema.

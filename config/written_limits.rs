@@ -15,7 +15,8 @@ use crate::yaml::Node;
 const MOST: u64 = 10;
 
 /// Bounds under which nothing can be served.
-const LEAST: [(&str, u64); 9] = [
+const LEAST: [(&str, u64); 10] = [
+    ("concurrent", 1),
     ("line_bytes", 1_024),
     ("json_depth", 8),
     ("in_flight", 1),

@@ -127,7 +127,7 @@ fn resource(name: &str, node: &Node, sink: &Sink) -> Resource {
 
 /// Steps in progress at once.
 pub(crate) fn concurrency(fields: &Fields<'_>) -> Option<u32> {
-    let written = fields.whole("concurrency", Unit::Count, 0..=STEPS)?;
+    let written = fields.whole("concurrency", Unit::Count, 1..=STEPS)?;
     u32::try_from(written.value).ok()
 }
 

@@ -143,7 +143,7 @@ pub struct AgentLine {
     pub state: &'static str,
     /// Runs with a step in progress.
     pub active: u64,
-    /// Runs ready and waiting for a seat.
+    /// Runs that wait for a seat, or for something that is shared.
     pub queued: u64,
     /// Of its last 20 ended runs that nobody cancelled, the part that completed; absent below 5.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,7 +165,9 @@ pub struct QueueLine {
     pub seats_taken: u64,
     /// Seats there are.
     pub seats: u32,
-    /// How long the oldest has waited.
+    /// Runs that wait for a provider, a resource, a tool server or a paused agent.
+    pub in_line: u64,
+    /// How long the oldest ready one has waited.
     pub oldest_s: f64,
 }
 

@@ -138,7 +138,9 @@ impl Batch {
         let mut prepared = prepared(house, run, &asked);
         match affords(run, &prepared) {
             Afford::Yes => (),
-            Afford::Cut(most) => prepared.cut(most),
+            Afford::Cut(most) => {
+                prepared.cut(most);
+            }
             Afford::No(alert) => {
                 self.fact(run, *alert);
                 return None;

@@ -52,6 +52,7 @@ impl Desk {
             agents: self.agent_lines(team.agents.values(), all).await?,
             queue: QueueLine {
                 depth: counts.ready,
+                in_line: counts.in_line,
                 seats_taken: counts.running,
                 seats: team.limits.concurrent,
                 oldest_s: counts.oldest_ready.map_or(0.0, |it| seconds(now - it)),

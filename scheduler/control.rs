@@ -37,6 +37,9 @@ impl Desk {
                 return self.view(run, caller).await;
             }
             (Action::SetBudget, _) => {
+                if row.state == RunState::Ended && row.run == row.root {
+                    may_go_on(&row, "")?;
+                }
                 self.set_budget(&row, control, caller).await?;
                 self.house.ready.notify_one();
                 return self.view(run, caller).await;

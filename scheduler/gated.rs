@@ -209,18 +209,18 @@ impl Drive {
         let Some((work, prepared)) = work(&asking.pending) else {
             return Turn::Done(After::Again);
         };
-        let (is_last, input) = (is_last_turn(work), prepared.input());
+        let is_last = is_last_turn(work);
         let call = match work {
             Work::Tool { call, .. } => Some(call.clone()),
             Work::Model { .. } => None,
         };
-        let reserved = prepared.begun().reserved.tokens;
-        let needs = prepared.least(poor.dimension);
-        if let (What::Model(_, prepared), Some(room)) =
-            (&mut asking.pending.what, purse::room(poor, input))
-            && u64::from(room) + input < reserved
+        let (room, needs) = (
+            prepared.longest(poor.dimension, purse::left(poor)),
+            prepared.needs(poor.dimension, is_last),
+        );
+        if let (What::Model(_, prepared), Some(room)) = (&mut asking.pending.what, room)
+            && prepared.cut(room)
         {
-            prepared.cut(room);
             asking.pending.events = vec![Event::StepBegun(prepared.begun().clone())];
             return Turn::Ask;
         }

@@ -74,7 +74,9 @@ fn of_tool(team: &Team, server: Option<&str>, tool: &str) -> Vec<Take> {
         let breaker = resource.map_or_else(Breaker::default, |it| it.1.breaker);
         takes.push(Take { breaker: Some(fragile(breaker)), ..plain(format!("server {server}")) });
     }
-    takes.extend(resource.map(|(name, it)| of_resource(name, it)));
+    // To ask what tools there are is no use of them.
+    let used = resource.filter(|_| tool != Work::LIST);
+    takes.extend(used.map(|(name, it)| of_resource(name, it)));
     takes
 }
 

@@ -1,7 +1,7 @@
 //! The budgets above a run: what a step sets aside there, and when a share of one is used.
 
 use callboard_agents::Run;
-use callboard_agents::limits::{Alert, LANDING, LEAST_OUTPUT, NEAR, alert, kept_back};
+use callboard_agents::limits::{Alert, LANDING, NEAR, alert, kept_back};
 use callboard_agents::plan::Plan;
 use callboard_config::Team;
 use callboard_config::budget::Caps;
@@ -134,10 +134,9 @@ pub(crate) fn lacking(poor: &Poor, purses: &[Purse], is_last: bool, needs: Optio
     alerted(&poor.node, poor.dimension, (poor.used, cap), pct, needs)
 }
 
-/// Tokens that are left for a step's reply, if so few suffice.
-pub(crate) fn room(poor: &Poor, input: u64) -> Option<u32> {
-    let left = u64::try_from(poor.cap - poor.used).ok().filter(|_| poor.dimension == "tokens")?;
-    u32::try_from(left.saturating_sub(input)).ok().filter(|it| *it >= LEAST_OUTPUT)
+/// What is left of the budget for a step.
+pub(crate) fn left(poor: &Poor) -> u64 {
+    u64::try_from(poor.cap - poor.used).unwrap_or_default()
 }
 
 fn alerted(
@@ -263,7 +262,6 @@ mod tests {
         assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], false, None)), 95.0);
         assert_eq!(pct(lacking(&poor(300), &[purse(1_000)], true, None)), 100.0);
         assert_eq!(pct(lacking(&poor(1_200), &[purse(1_000)], false, None)), 120.0);
-        assert_eq!(room(&poor(100), 30), Some(270));
-        assert_eq!(room(&poor(100), 50), None);
+        assert_eq!((left(&poor(100)), left(&poor(500))), (300, 0));
     }
 }

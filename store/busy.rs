@@ -11,7 +11,7 @@ pub struct Busy {
     pub agent: String,
     /// Held by a node.
     pub running: u64,
-    /// In the queue.
+    /// In the queue, or in the line of something that is shared.
     pub ready: u64,
 }
 
@@ -51,9 +51,12 @@ impl Store {
 
     /// The agents that have runs in the queue or under way.
     pub async fn busy(&self) -> Result<Vec<Busy>, StoreError> {
-        let sql = "SELECT agent, sum(CASE WHEN state = 'running' THEN 1 ELSE 0 END),
-                sum(CASE WHEN state = 'ready' THEN 1 ELSE 0 END)
-            FROM run WHERE state IN ('ready', 'running') GROUP BY agent ORDER BY agent";
+        let sql = "SELECT agent, sum(running), sum(ready) FROM (
+              SELECT agent, CASE WHEN state = 'running' THEN 1 ELSE 0 END AS running,
+                CASE WHEN state = 'ready' THEN 1 ELSE 0 END AS ready
+              FROM run WHERE state IN ('ready', 'running')
+              UNION ALL SELECT r.agent, 0, 1 FROM line l JOIN run r ON r.pos = l.run
+              WHERE r.state = 'waiting') q GROUP BY agent ORDER BY agent";
         let read = self.inner.db.read(move |tx| {
             let rows = tx.query(sql, &[])?;
             let busy = rows.iter().map(|row| {

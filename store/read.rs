@@ -99,6 +99,8 @@ pub struct Counts {
     pub ended: u64,
     /// Root tasks that are open.
     pub open_roots: u64,
+    /// Runs in the line of something that is shared.
+    pub in_line: u64,
     /// When the longest waiting ready run's root was accepted, microseconds since 1970.
     pub oldest_ready: Option<i64>,
 }
@@ -326,6 +328,7 @@ fn counts(tx: &mut dyn Tx) -> Result<Counts, StoreError> {
     let waiting = one("SELECT count(*) FROM run WHERE state = 'waiting'")?.number(0)?;
     let ended = one("SELECT n FROM tally WHERE name = 'ended'")?.number(0)?;
     let open_roots = one("SELECT n FROM tally WHERE name = 'open_roots'")?.number(0)?;
-    let oldest_ready = ready.maybe_int(1);
-    Ok(Counts { ready: ready.number(0)?, running, waiting, ended, open_roots, oldest_ready })
+    let in_line = one("SELECT count(*) FROM line")?.number(0)?;
+    let (ready, oldest_ready) = (ready.number(0)?, ready.maybe_int(1));
+    Ok(Counts { ready, running, waiting, ended, open_roots, in_line, oldest_ready })
 }

@@ -124,7 +124,7 @@ pub enum Event {
         used: f64,
         limit: f64,
         pct: f64,
-        /// What the step takes at least that did not fit any more.
+        /// What the step takes at least that did not fit any more, with the last turn behind it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         needs: Option<f64>,
     },

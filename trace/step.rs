@@ -59,6 +59,11 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// What the step is called that asks a tool server for its tools.
+    pub const LIST: &str = "tools/list";
+}
+
 /// Why a model is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -113,7 +113,9 @@ fn is_handing_on(run: &Run) -> bool {
 fn way_out(run: &Run, alert: &Alert) -> String {
     let Alert { node, dimension, used, limit, needs, .. } = alert;
     let whole = |it: f64| (it * 1e6).round() / 1e6;
-    let total = whole((limit * 2.0).max((used + needs.unwrap_or_default()) * 2.0));
+    let least = (used + needs.unwrap_or_default()) * 2.0;
+    // Twice nothing is nothing.
+    let total = whole((limit * 2.0).max(least).max(if *limit == 0.0 { 60.0 } else { 0.0 }));
     let more = whole(total - limit);
     // A plan is not retried, and neither are its steps.
     let is_planned = run.started.is_step() || run.plan.is_some();

@@ -1,9 +1,8 @@
 //! What tools there are: every tool server of the agent is asked before its model is.
 
-use callboard_trace::Call;
+use callboard_trace::{Call, Work};
 use serde_json::json;
 
-use crate::shelf::LIST;
 use crate::{Run, Step};
 
 /// Rule: before the first turn the agent's tool servers tell what they have, side by side. Their
@@ -22,5 +21,5 @@ pub(crate) fn is_due(run: &Run) -> Option<Step> {
 
 /// The call that asks a server for its tools.
 pub(crate) fn call(server: &str) -> Call {
-    Call { id: format!("list:{server}"), tool: LIST.into(), arguments: Ok(json!({})) }
+    Call { id: format!("list:{server}"), tool: Work::LIST.into(), arguments: Ok(json!({})) }
 }

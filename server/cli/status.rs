@@ -124,8 +124,12 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         0 => String::new(),
         _ => format!(", the oldest for {}", lasting(queue.oldest_s)),
     };
+    let in_line = match queue.in_line {
+        0 => String::new(),
+        n => format!(", {n} held by what is shared"),
+    };
     lines.push(format!(
-        "{} {} waiting{oldest}; {} of {} seats taken",
+        "{} {} waiting{oldest}{in_line}; {} of {} seats taken",
         paint.bold("queue"),
         queue.depth,
         queue.seats_taken,
@@ -211,7 +215,7 @@ mod tests {
             unread: Vec::new(),
             team: "engineering".into(),
             agents: vec![agent("coder", 2), agent("tester", 0)],
-            queue: QueueLine { depth: 3, seats_taken: 2, seats: 50, oldest_s: 75.0 },
+            queue: QueueLine { depth: 3, in_line: 2, seats_taken: 2, seats: 50, oldest_s: 75.0 },
             budget: None,
             runs: vec![line("r_abcdefghijklmnopqrstuvwxyz")],
             problems: vec!["agents/lost.md:1: has no description".into()],
@@ -230,7 +234,7 @@ mod tests {
         team engineering
           coder                busy     2 at work, 0 waiting
           1 of 2 agents idle
-        queue 3 waiting, the oldest for 1m; 2 of 50 seats taken
+        queue 3 waiting, the oldest for 1m, 2 held by what is shared; 2 of 50 seats taken
         runs
           r_abcdefgh working        coder                   1m ago  t
         problems

@@ -123,7 +123,9 @@ impl Play {
                         self.happens(*alert);
                         return;
                     }
-                    Afford::Cut(most) if self.weighs => prepared.cut(most),
+                    Afford::Cut(most) if self.weighs => {
+                        prepared.cut(most);
+                    }
                     Afford::Yes | Afford::Cut(_) | Afford::No(_) | Afford::Unpriced(_) => (),
                 }
                 self.begins(prepared.begun().clone());
