@@ -222,8 +222,14 @@ impl Barrier {
         place: Place,
         at: i64,
     ) -> Wait {
-        let look = if self.gate.parks { AGAIN } else { AGAIN_BUSY };
-        let again = until.unwrap_or(at + look).min(at + AGAIN_TIMED).min(place.deadline);
+        let look = match (self.gate.parks, why) {
+            (false, _) => AGAIN_BUSY,
+            // Whoever paused it wakes all who wait for it.
+            (true, Held::Paused) => i64::MAX - at,
+            (true, Held::Rate | Held::Width | Held::Shut | Held::Breaker | Held::Line) => AGAIN,
+        };
+        let timed = until.map(|it| it.min(at + AGAIN_TIMED));
+        let again = timed.unwrap_or(at + look).min(place.deadline);
         Wait {
             name: take.name.clone(),
             why,

@@ -208,12 +208,14 @@ impl Store {
     }
 
     /// Whether nothing happens by itself: no run is in the queue, held, in the line of a resource, or
-    /// waits for a time. Until its deadline waits what waits for a person, or for another run.
+    /// waits for a time. Until its deadline waits what waits for a person, for another run, or for
+    /// what somebody paused.
     pub async fn is_at_rest(&self) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM run WHERE state = 'ready'
             UNION ALL SELECT 1 FROM run WHERE state = 'running'
             UNION ALL SELECT 1 FROM run WHERE state = 'waiting' AND wake < deadline
-            UNION ALL SELECT 1 FROM line LIMIT 1";
+            UNION ALL SELECT 1 FROM line JOIN gauge ON gauge.name = line.name
+            WHERE gauge.mode <> 'paused' LIMIT 1";
         Ok(self.inner.db.read(move |tx| tx.one(sql, &[])).await?.is_none())
     }
 }

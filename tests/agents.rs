@@ -65,6 +65,8 @@ async fn a_paused_agents_steps_wait_in_every_process_and_go_on() {
     for run in &runs {
         assert_eq!(waits_for(&one.desk(), run, "agent coder").await, "agent coder: paused");
     }
+    // Nothing goes on by itself here, so no worker waits for it.
+    assert!(one.desk().is_at_rest().await.expect("it is there"));
     // Others work on.
     assert_eq!(play(&two.desk(), ask("tester", "test")).await.state, State::Completed);
     one.stop().await;
