@@ -30,13 +30,20 @@ pub(super) struct Program {
 
 /// What a program said to people at last.
 #[derive(Default)]
-pub(super) struct Words(Mutex<Vec<u8>>);
+pub(super) struct Words(Mutex<Said>);
+
+#[derive(Default)]
+struct Said {
+    bytes: Vec<u8>,
+    /// It was cut off for its own sake: what it says of that is no news.
+    is_cut_off: bool,
+}
 
 impl Words {
     /// On one line.
     pub(super) fn last(&self) -> String {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&said);
+        let text = String::from_utf8_lossy(&said.bytes);
         let plain = |it: char| if it.is_control() { ' ' } else { it };
         let text: String = text.chars().map(plain).collect();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -44,9 +51,18 @@ impl Words {
 
     fn add(&self, bytes: &[u8]) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend_from_slice(bytes);
-        let over = said.len().saturating_sub(WORDS_MAX);
-        said.drain(..over);
+        if said.is_cut_off {
+            return;
+        }
+        said.bytes.extend_from_slice(bytes);
+        let over = said.bytes.len().saturating_sub(WORDS_MAX);
+        said.bytes.drain(..over);
+    }
+
+    /// The last of them: why nobody listens to it any more.
+    fn cut_off(&self, why: &str) {
+        self.add(why.as_bytes());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_cut_off = true;
     }
 }
 
@@ -124,9 +140,23 @@ impl<R: AsyncRead + Unpin> AsyncRead for Lines<R> {
             None => self.since + read.len(),
         };
         if self.since > LINE_MAX {
-            self.words.add(format!(" [a line of more than {LINE_MAX} bytes]").as_bytes());
+            self.words.cut_off(&format!(" [a line of more than {LINE_MAX} bytes]"));
             buffer.set_filled(before);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_says_of_being_cut_off_is_no_news() {
+        let words = Words::default();
+        words.add(b"starting\n up");
+        words.cut_off(" [a line of more than 8 bytes]");
+        words.add(&[b'x'; 1_000]);
+        assert_eq!(words.last(), "starting up [a line of more than 8 bytes]");
     }
 }
