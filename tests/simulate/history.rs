@@ -231,7 +231,7 @@ impl Play {
             self.rest(Duration::from_secs(2)).await;
             if let (false, Some(desk)) = (all_stand, self.scene.desk()) {
                 // Whoever acted on an agent may still be on its way.
-                all_stand = self.open.is_empty() && asks::all_stand(&desk).await;
+                all_stand = asks::all_stand(&desk).await && self.open.is_empty();
             }
             if self.open.is_empty() && self.scene.all_go_on() && self.is_over().await {
                 break;
