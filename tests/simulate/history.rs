@@ -229,8 +229,9 @@ impl Play {
         let (begun, mut still, mut all_stand) = (self.scene.elapsed(), 0, false);
         loop {
             self.rest(Duration::from_secs(2)).await;
-            if let (false, Some(desk)) = (all_stand, self.scene.desk()) {
-                // Whoever acted on an agent may still be on its way.
+            if !all_stand || still > 0 {
+                // Whoever acted on an agent may still be on its way, also when it was given up.
+                let Some(desk) = self.scene.desk() else { continue };
                 all_stand = asks::all_stand(&desk).await && self.open.is_empty();
             }
             if self.open.is_empty() && self.scene.all_go_on() && self.is_over().await {
