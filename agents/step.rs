@@ -2,7 +2,9 @@
 
 use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Mode};
-use callboard_trace::{ArtifactRef, Call, Event, Finished, MadeBy, Purpose, Summary};
+use callboard_trace::{
+    ArtifactRef, Call, Event, Finished, Handoff, MadeBy, Purpose, RunId, Summary,
+};
 use serde_json::Value;
 
 /// One step. The scheduler takes it; the rules only name it.
@@ -86,6 +88,27 @@ pub struct Draft {
     pub also: Vec<Event>,
     /// The step of a plan that it begins.
     pub plan: Option<Declared>,
+}
+
+impl Draft {
+    /// The handoff that it becomes: whose work it was, the run that receives it, and its own name.
+    pub fn handoff(self, source: &AgentName, run: RunId, id: String) -> Handoff {
+        Handoff {
+            id,
+            source: source.to_string(),
+            target: self.to,
+            run,
+            call: self.call,
+            task: self.task,
+            mode: self.mode,
+            summary: self.summary,
+            artifacts: self.artifacts,
+            reason: self.reason,
+            made_by: self.made_by,
+            step: self.plan.map(|it| it.step),
+            mark: self.mark,
+        }
+    }
 }
 
 /// A step that its caller declared, other than a handoff that an agent thought of.

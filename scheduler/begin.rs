@@ -99,13 +99,13 @@ pub(crate) fn child(
     parent: &Run,
     root: &RunId,
     draft: Draft,
-    names: (RunId, String),
+    (run, id): (RunId, String),
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
     let alone = (draft.reason == FALLBACK).then(|| route::alone(agent));
     let agent = alone.as_ref().unwrap_or(agent);
     let step = draft.plan.clone();
-    let handoff = handoff(draft, parent, names);
+    let handoff = draft.handoff(parent.name(), run, id);
     let (nested, hops) = further(&handoff);
     let step = step.as_ref();
     let (priority, points) = points::of_child(team, agent, above, &handoff.task, step);
@@ -150,24 +150,6 @@ pub(crate) fn child(
         queue_cap: team.limits.queue,
     };
     (new, handoff)
-}
-
-fn handoff(draft: Draft, source: &Run, (run, id): (RunId, String)) -> Handoff {
-    Handoff {
-        id,
-        source: source.name().to_string(),
-        target: draft.to,
-        run,
-        call: draft.call,
-        task: draft.task,
-        mode: draft.mode,
-        summary: draft.summary,
-        artifacts: draft.artifacts,
-        reason: draft.reason,
-        made_by: draft.made_by,
-        step: draft.plan.map(|it| it.step),
-        mark: draft.mark,
-    }
 }
 
 /// What a task may spend with all its runs. Each task of a plan is one that the team's limits

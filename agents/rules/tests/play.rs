@@ -3,8 +3,8 @@
 
 use callboard_config::budget::Price;
 use callboard_trace::{
-    Action, Call, Control, Event, Failure, FailureCode, Finish, Finished, Handoff, ModelReplied,
-    Record, RunId, Started, StepBegun, Totals, Usage, Work, story_line,
+    Action, Call, Control, Event, Failure, FailureCode, Finish, Finished, ModelReplied, Record,
+    RunId, Started, StepBegun, Totals, Usage, Work, story_line,
 };
 use serde_json::{Value, json};
 
@@ -175,26 +175,15 @@ impl Play {
         self.happens(Event::StepBegun(if self.weighs { begun } else { free }));
     }
 
-    fn hand_off(&mut self, draft: Draft) {
-        for event in draft.also {
+    fn hand_off(&mut self, mut draft: Draft) {
+        for event in std::mem::take(&mut draft.also) {
             self.happens(event);
         }
         let nth = self.run.children.len() + 1;
-        self.happens(Event::HandedOff(Box::new(Handoff {
-            id: draft.id.unwrap_or_else(|| format!("h_{nth}")),
-            source: self.run.name().to_string(),
-            target: draft.to,
-            run: RunId::from_text(format!("r_{nth}")),
-            call: draft.call,
-            task: draft.task,
-            mode: draft.mode,
-            summary: draft.summary,
-            artifacts: draft.artifacts,
-            reason: draft.reason,
-            made_by: draft.made_by,
-            step: draft.plan.map(|it| it.step),
-            mark: draft.mark,
-        })));
+        let id = draft.id.clone().unwrap_or_else(|| format!("h_{nth}"));
+        let run = RunId::from_text(format!("r_{nth}"));
+        let handoff = draft.handoff(self.run.name(), run, id);
+        self.happens(Event::HandedOff(Box::new(handoff)));
     }
 
     /// The model answers with a text.
