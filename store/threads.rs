@@ -28,7 +28,7 @@ const STACK: usize = 4 << 20;
 
 /// The running threads. Dropping it waits for them; drop every [`Db`] first.
 pub(crate) struct Threads {
-    running: Vec<JoinHandle<()>>,
+    running: Vec<JoinHandle<Connection>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -46,10 +46,10 @@ pub(crate) fn start(
     let questions = Arc::new(Mutex::new(questions));
     for _ in 0..READERS {
         let (conn, questions) = (connect(file, Use::Read, None)?, questions.clone());
-        threads.run("store-read", move || read(&conn, &questions))?;
+        threads.run("store-read", move || read(conn, &questions))?;
     }
     let watched = connect(file, Use::Watch, None)?;
-    threads.run("store-watch", move || watch(&watched, &stop, &hint))?;
+    threads.run("store-watch", move || watch(watched, &stop, &hint))?;
     conn.busy_timeout(Duration::ZERO).map_err(|it| told(&it))?;
     let writer = Writer::new(conn, chance);
     threads.run("store-write", move || writer.serve(jobs))?;
@@ -57,7 +57,11 @@ pub(crate) fn start(
 }
 
 impl Threads {
-    fn run(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    fn run(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Connection + Send + 'static,
+    ) -> Result<(), StoreError> {
         let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
         let text = |it: std::io::Error| StoreError::Db(format!("cannot start a thread: {it}"));
         self.running.push(started.map_err(text)?);
@@ -68,20 +72,21 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for it in self.running.drain(..) {
-            it.thread().unpark();
-            // A thread that panicked has nothing left to wait for.
-            let _ = it.join();
-        }
+        self.running.iter().for_each(|it| it.thread().unpark());
+        // A thread that panicked has nothing left to wait for.
+        let conns: Vec<_> = self.running.drain(..).map(JoinHandle::join).collect();
+        // One after another: of two that close at once neither may be the last, which takes the
+        // log with it.
+        drop(conns);
     }
 }
 
-fn read(conn: &Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) {
+fn read(conn: Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) -> Connection {
     let mut memo = Memo::new();
     loop {
         let next = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(mut job) = next else { return };
-        let outcome = within(conn, || attempt(job.as_mut(), conn, &mut memo));
+        let Some(mut job) = next else { return conn };
+        let outcome = within(&conn, || attempt(job.as_mut(), &conn, &mut memo));
         job.answer(outcome);
     }
 }
@@ -98,20 +103,21 @@ fn within(
 }
 
 /// Other processes' commits move a counter that SQLite keeps; ours do too.
-fn watch(conn: &Connection, stop: &AtomicBool, hint: &Notify) {
+fn watch(conn: Connection, stop: &AtomicBool, hint: &Notify) -> Connection {
     let (mut seen, mut pause) = (None, LOOK_EVERY);
     while !stop.load(Ordering::Relaxed) {
-        let version = number(conn, "PRAGMA data_version");
+        let version = number(&conn, "PRAGMA data_version");
         if version != seen {
             seen = version;
             hint.notify_waiters();
             let sql = "SELECT EXISTS (SELECT 1 FROM run WHERE state = 'running')
                 OR EXISTS (SELECT 1 FROM run WHERE state = 'ready')";
-            let busy = number(conn, sql) != Some(0);
+            let busy = number(&conn, sql) != Some(0);
             pause = if busy { LOOK_EVERY } else { GLANCE_EVERY };
         }
         thread::park_timeout(pause);
     }
+    conn
 }
 
 /// `None` when another process is in the way; the next look will tell.

@@ -37,8 +37,8 @@ impl Writer {
         Writer { conn, memo: Memo::new(), chance, failed: None }
     }
 
-    /// Works until every sender is gone.
-    pub(crate) fn serve(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    /// Works until every sender is gone, and gives the connection back.
+    pub(crate) fn serve(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) -> Connection {
         while let Some(first) = jobs.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH
@@ -48,6 +48,7 @@ impl Writer {
             }
             self.take(batch);
         }
+        self.conn
     }
 
     fn take(&mut self, mut batch: Vec<Box<dyn Job>>) {
