@@ -280,9 +280,8 @@ async fn a_client_that_gave_up_is_answered_earlier_also_by_the_next_process() {
     client.call(2, "writer", json!({"task": "two"})).await;
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     client.give_up(2, TIMED_OUT).await;
-    while node.desk().gives_up_after("hasty").await.is_none() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let learnt = async || node.desk().gives_up_after("hasty").await.is_some();
+    stage::until("its patience is known", learnt).await;
     let early = client.told(3, "writer", json!({"task": "three", "wait_s": 60})).await;
     let waited = early["elapsed_s"].as_f64().expect("a time");
     assert!(waited >= 2.0, "{early}");

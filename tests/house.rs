@@ -175,9 +175,8 @@ async fn a_cancel_reaches_the_model_and_the_children() {
     let node = stage.node().await;
     let desk = node.desk();
     let run = desk.submit(ask("coordinator", "long")).await.expect("taken in").run;
-    while desk.view(&run, &caller()).await.expect("there").handoffs == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let handed = async || desk.view(&run, &caller()).await.expect("there").handoffs > 0;
+    stage::until("a handoff", handed).await;
     let control =
         Control { action: Action::Cancel, value: serde_json::Value::Null, reason: "enough".into() };
     let view = desk.control(&run, control, &caller()).await.expect("cancelled");
@@ -186,14 +185,8 @@ async fn a_cancel_reaches_the_model_and_the_children() {
         Control { action: Action::Cancel, value: serde_json::Value::Null, reason: String::new() };
     let refusal = desk.control(&run, again, &caller()).await.expect_err("it is over");
     assert_eq!(refusal.message, format!("{run} is cancelled and cannot be changed"));
-    let both = async {
-        while told(&desk, &run).await.matches("ended cancelled (").count() < 2 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    if tokio::time::timeout(Duration::from_secs(8), both).await.is_err() {
-        panic!("the child goes on:\n{}", told(&desk, &run).await);
-    }
+    let both = async || told(&desk, &run).await.matches("ended cancelled (").count() == 2;
+    stage::until("the child is cancelled too", both).await;
     node.stop().await;
 }
 
@@ -336,9 +329,8 @@ async fn a_message_is_heard_before_the_end() {
     let node = stage.node().await;
     let desk = node.desk();
     let run = desk.submit(ask("writer", "write")).await.expect("taken in").run;
-    while !told(&desk, &run).await.contains("step 1 asks") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let asked = async || told(&desk, &run).await.contains("step 1 asks");
+    stage::until("the first step", asked).await;
     let value = serde_json::json!("write about queues");
     let message = Control { action: Action::Message, value, reason: String::new() };
     desk.control(&run, message, &caller()).await.expect("told");
@@ -359,9 +351,8 @@ async fn a_run_that_is_to_finish_now_gives_what_it_has_and_so_do_its_children() 
     let node = stage.node().await;
     let desk = node.desk();
     let run = desk.submit(ask("coordinator", "long")).await.expect("taken in").run;
-    while desk.view(&run, &caller()).await.expect("there").handoffs == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let handed = async || desk.view(&run, &caller()).await.expect("there").handoffs > 0;
+    stage::until("a handoff", handed).await;
     let value = serde_json::Value::Null;
     let control = Control { action: Action::FinishNow, value, reason: "time is up".into() };
     desk.control(&run, control, &caller()).await.expect("asked");
@@ -394,13 +385,13 @@ async fn a_retried_run_goes_on_where_it_was_cut_off_and_so_do_its_branches() {
     let run = desk.submit(ask("coordinator", "do both")).await.expect("taken in").run;
     let at_work =
         |story: &str| story.contains("told that researcher") && story.contains("writer: step 1");
-    while !at_work(&told(&desk, &run).await) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    stage::until("one done, one at work", async || at_work(&told(&desk, &run).await)).await;
     let refused = desk.control(&run, act(Action::Retry), &caller()).await.expect_err("it is open");
     assert_eq!(refused.code, callboard_scheduler::RefusalCode::Conflict);
     desk.control(&run, act(Action::Cancel), &caller()).await.expect("cancelled");
+    let begun = tokio::time::Instant::now();
     let (records, open) = loop {
+        assert!(begun.elapsed() < stage::PATIENCE, "it is never over");
         let records = stage::records(&desk, &run).await;
         match desk.control(&run, act(Action::Retry), &caller()).await {
             Ok(view) => break (records, view),

@@ -158,12 +158,11 @@ async fn a_cancelled_plan_stops_what_is_under_way_and_starts_no_more() {
         task("c", "writer", "t", &["a"]),
     ];
     let run = submit(&desk, tasks).await;
-    let mut view = desk.view(&run, &caller()).await.expect("there");
-    while !view.step.as_deref().unwrap_or_default().contains("2 begun") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        view = desk.view(&run, &caller()).await.expect("there");
-    }
-    assert_eq!(view.state, State::Working);
+    let begun = async || {
+        let view = desk.view(&run, &caller()).await.expect("there");
+        view.step.is_some_and(|it| it.contains("2 begun")) && view.state == State::Working
+    };
+    stage::until("two tasks begun", begun).await;
     let cancel = Control { action: Action::Cancel, value: Value::Null, reason: "enough".into() };
     let view = desk.control(&run, cancel, &caller()).await.expect("there");
     assert_eq!(view.state, State::Cancelled);
@@ -172,12 +171,9 @@ async fn a_cancelled_plan_stops_what_is_under_way_and_starts_no_more() {
         let ended = records.iter().filter(|it| matches!(it.event, Event::RunEnded(_))).count();
         (began, ended)
     };
-    let mut seen = open(&records(&desk, &run).await);
-    while seen.1 < 3 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        seen = open(&records(&desk, &run).await);
-    }
-    assert_eq!(seen, (3, 3), "the plan and two tasks, and never the third");
+    let over = async || open(&records(&desk, &run).await).1 == 3;
+    stage::until("the plan and two tasks are over", over).await;
+    assert_eq!(open(&records(&desk, &run).await), (3, 3), "and never the third");
     node.stop().await;
 }
 

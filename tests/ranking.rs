@@ -225,9 +225,7 @@ async fn an_answer_that_is_none_leaves_the_rules_value_and_is_not_asked_for_agai
     let desk = node.desk();
     hold(&desk).await;
     let run = submit(&desk, "put out the fire").await;
-    while n_ranked(&endpoint) == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    stage::until("it is asked", async || n_ranked(&endpoint) > 0).await;
     submit(&desk, "another fire").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(n_ranked(&endpoint), 1, "it is left alone for a while");
@@ -275,9 +273,8 @@ async fn the_first_of_ten_thousand_begins_before_anything_is_ranked() {
     node.stop().await;
     let node = stage.node().await;
     let begun = tokio::time::Instant::now();
-    while endpoint.requests().iter().all(|it| it.body["model"] == "small") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let first = async || endpoint.requests().iter().any(|it| it.body["model"] != "small");
+    stage::until("a run's own step", first).await;
     println!("first dispatch with 10,000 pending: {:?}", begun.elapsed());
     assert!(n_ranked(&endpoint) <= 1, "one question in flight");
     node.stop().await;

@@ -78,9 +78,7 @@ async fn nothing_new_begins_while_the_machine_is_busy() {
     let first = submit(&desk, "the first, slowly").await;
     endpoint.until(|all| all.len() == 1).await;
     // It takes two looks until the load is known; what comes before that is begun.
-    while admissions(&stage).await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    stage::until("it is shut", async || !admissions(&stage).await.is_empty()).await;
     let second = submit(&desk, "the second, slowly").await;
     let third = submit(&desk, "the third").await;
     waits_for(&desk, &second, "the machine, 91 % of which is busy with something else").await;

@@ -170,6 +170,15 @@ pub(crate) fn ask(to: &str, task: &str) -> Ask {
 /// Longest time a story may take; far beyond what it needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits until something is so; `what` says in the report of a failure what never was.
+pub(crate) async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !met().await {
+        assert!(begun.elapsed() < PATIENCE, "it never came to this: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Plays a task to its end and answers with the view.
 pub(crate) async fn play(desk: &Desk, ask: Ask) -> RunView {
     let run = desk.submit(ask).await.expect("taken in").run;
