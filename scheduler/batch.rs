@@ -15,6 +15,9 @@ use crate::house::House;
 /// Steps decided on before anything is written; more would be a rule that never rests.
 const STEPS_MAX: usize = 1_000;
 
+/// Runs started by one write. A plan starts more with the writes after it: others come in between.
+const SPAWN_MAX: usize = 64;
+
 /// What goes into the next write.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -30,6 +33,8 @@ pub(crate) enum Rest {
     Wait(Option<i64>),
     /// For good.
     Over,
+    /// Only until this is written.
+    Written,
     /// Until its next step passes its gates.
     Gated(Box<Pending>),
 }
@@ -61,6 +66,9 @@ impl Batch {
         for _ in 0..STEPS_MAX {
             if let Some(rest) = self.take(house, root, run, callboard_agents::next(run)) {
                 return rest;
+            }
+            if self.spawn.len() >= SPAWN_MAX {
+                return Rest::Written;
             }
         }
         self.end(run, restless());

@@ -73,7 +73,7 @@ impl Desk {
         Ok(RunLine {
             run: row.run.clone(),
             agent: AgentName::parse(&row.agent).unwrap_or_else(|| self.team().entry.clone()),
-            state: self.state(row).await?,
+            state: self.state(row, caller).await?,
             task: task.unwrap_or_default(),
             caller: (row.principal != caller.principal).then(|| row.principal.clone()),
             age_s: seconds(now - row.created),
@@ -81,14 +81,14 @@ impl Desk {
     }
 
     /// The state of a root, from the index where that is enough.
-    async fn state(&self, row: &RunRow) -> Result<State, Refusal> {
+    async fn state(&self, row: &RunRow, caller: &Caller) -> Result<State, Refusal> {
         Ok(match (row.state, row.outcome.as_deref()) {
             (RunState::Ended, Some("completed")) => State::Completed,
             (RunState::Ended, Some("partial")) => State::Partial,
             (RunState::Ended, Some("cancelled")) => State::Cancelled,
             (RunState::Ended, _) => State::Failed,
             (RunState::Ready | RunState::Running | RunState::Waiting, _) => {
-                self.view_of(row).await?.state
+                self.view(&row.run, caller).await?.state
             }
         })
     }

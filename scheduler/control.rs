@@ -66,6 +66,9 @@ impl Desk {
             Some(priority) => store.prioritise(run, priority, fact).await,
             None => {
                 let reached = store.signal_tree(run, fact, action == Action::Cancel).await;
+                // Who drives them here need not wait for the news.
+                let wheels = reached.iter().flatten().filter_map(|it| self.house.driven.wheel(it));
+                wheels.for_each(|it| it.poke.notify_one());
                 reached.map(|it| !it.is_empty())
             }
         };
@@ -80,7 +83,13 @@ impl Desk {
         }
         // Where it is driven here its end rings; a look before that would only show it open.
         let _ = tokio::time::timeout(LOOK, ended).await;
-        self.wait(run, caller, CANCEL).await
+        let look = self.look(run, caller).await?;
+        match look.row.state {
+            RunState::Ended => self.view_of(look).await,
+            RunState::Ready | RunState::Running | RunState::Waiting => {
+                self.wait(run, caller, CANCEL).await
+            }
+        }
     }
 
     /// Writes new limits down: of a root those of its task with all its runs and its own, else

@@ -2,28 +2,13 @@
 
 use callboard_config::budget::Caps;
 use callboard_store::RunRow;
+use callboard_store::gates::Amounts;
 
 use crate::ask::{BudgetLine, UsedLine};
 use crate::desk::{Desk, unavailable};
 use crate::{Refusal, RefusalCode, purse};
 
 impl Desk {
-    /// Per cent of its budget that a root has used, of the dimension that is used most.
-    pub(crate) async fn used_of_task(
-        &self,
-        row: &RunRow,
-        caps: Option<Caps>,
-    ) -> Result<Option<f64>, Refusal> {
-        let Some(caps) = caps.filter(|it| row.run == row.root && !it.is_unlimited()) else {
-            return Ok(None);
-        };
-        let used = self.house.store.spent(&format!("task/{}", row.root)).await;
-        let shares = purse::shares(&caps, &used.map_err(|it| unavailable(&it))?);
-        let pct = |(_, used, limit): &(_, f64, f64)| used * 100.0 / limit;
-        let most = shares.iter().filter(|it| it.2 > 0.0).map(pct).max_by(f64::total_cmp);
-        Ok(most.map(|it| (it * 10.0).round() / 10.0))
-    }
-
     /// What the workspace has spent today; `None` where its day has no limit.
     pub(crate) async fn today(&self) -> Result<Option<BudgetLine>, Refusal> {
         let team = self.team();
@@ -32,16 +17,14 @@ impl Desk {
         }
         let day = purse::day(&team.workspace, self.house.world.now());
         let used = self.house.store.spent(&day).await.map_err(|it| unavailable(&it))?;
-        let lines = purse::shares(&team.budgets.day, &used).into_iter();
-        let today = lines.map(|(of, used, limit)| UsedLine { of, used, limit }).collect();
-        Ok(Some(BudgetLine { today }))
+        Ok(Some(BudgetLine { today: lines(&team.budgets.day, &used) }))
     }
 
-    /// The refusal of new work while nothing is left of the day.
-    pub(crate) async fn day_is_spent(&self) -> Result<Option<Refusal>, Refusal> {
-        let today = self.today().await?;
-        let spent = today.and_then(|it| it.today.into_iter().find(|it| it.used >= it.limit));
-        Ok(spent.map(|UsedLine { of, used, limit }| {
+    /// The refusal of new work while nothing is left of the day, of which so much is used.
+    pub(crate) fn day_is_spent(&self, used: &Amounts) -> Option<Refusal> {
+        let team = self.team();
+        let spent = lines(&team.budgets.day, used).into_iter().find(|it| it.used >= it.limit);
+        spent.map(|UsedLine { of, used, limit }| {
             let minutes = purse::day_ends_in(self.house.world.now()) / 60_000_000 + 1;
             let (hours, minutes) = (minutes / 60, minutes % 60);
             Refusal::new(
@@ -52,6 +35,20 @@ impl Desk {
                      in team.yaml"
                 ),
             )
-        }))
+        })
     }
+}
+
+fn lines(limits: &Caps, used: &Amounts) -> Vec<UsedLine> {
+    let lines = purse::shares(limits, used).into_iter();
+    lines.map(|(of, used, limit)| UsedLine { of, used, limit }).collect()
+}
+
+/// Per cent of its budget that a root has used, of the dimension that is used most.
+pub(crate) fn used_of_task(row: &RunRow, caps: Option<Caps>, used: &Amounts) -> Option<f64> {
+    let caps = caps.filter(|it| row.run == row.root && !it.is_unlimited())?;
+    let shares = purse::shares(&caps, used);
+    let pct = |(_, used, limit): &(_, f64, f64)| used * 100.0 / limit;
+    let most = shares.iter().filter(|it| it.2 > 0.0).map(pct).max_by(f64::total_cmp);
+    most.map(|it| (it * 10.0).round() / 10.0)
 }

@@ -93,14 +93,24 @@ impl Desk {
     /// What the index says of a run, if it is the caller's.
     pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
         let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
-        row.filter(|it| sees(caller).is_none_or(|only| it.principal == only)).ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::NotFound,
-                format!("there is no run `{run}`"),
-                "`team_status` without arguments lists your runs",
-            )
-        })
+        seen_by(caller, run, row, |it| it)
     }
+}
+
+/// What was found of a run, if the run is the caller's.
+pub(crate) fn seen_by<T>(
+    caller: &Caller,
+    run: &RunId,
+    found: Option<T>,
+    row: impl Fn(&T) -> &RunRow,
+) -> Result<T, Refusal> {
+    found.filter(|it| sees(caller).is_none_or(|only| row(it).principal == only)).ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::NotFound,
+            format!("there is no run `{run}`"),
+            "`team_status` without arguments lists your runs",
+        )
+    })
 }
 
 /// Whose runs a caller sees: its own, or with `None` everybody's.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
+use crate::pause::{has_tries, retry_at};
 use crate::{World, begin, gates, journal, purse};
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
@@ -104,7 +105,7 @@ impl Drive {
                 Rest::Gated(pending) => {
                     Box::pin(self.begin(&mut run, (taken, &mut batch), *pending)).await?
                 }
-                rest @ (Rest::Wait(_) | Rest::Over) => {
+                rest @ (Rest::Wait(_) | Rest::Over | Rest::Written) => {
                     Box::pin(self.write(&mut run, taken, rest)).await?
                 }
             };
@@ -167,6 +168,15 @@ impl Drive {
         Ok(run)
     }
 
+    /// Folds the run anew, also a plan that is in our own hand.
+    pub(crate) async fn anew(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        if run.plan.is_some() {
+            self.house.folds.put(&run.id, None);
+        }
+        *run = *self.load().await?;
+        Ok(())
+    }
+
     /// A write of what is decided, with what ended steps give back and what was spent.
     pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
         let purses = self.purses(run, self.house.world.now());
@@ -201,6 +211,9 @@ impl Drive {
         self.seen = advanced.seq;
         self.told = run.spent;
         self.house.driven.seen(&self.lease.run, self.seen);
+        if run.plan.is_some() {
+            self.house.folds.shows(run, self.seen);
+        }
         if !advanced.children.is_empty() {
             self.house.ready.notify_one();
         }
@@ -254,6 +267,7 @@ impl Drive {
                 let state = state.map_or("failed", outcome);
                 (Next::End { state: state.into() }, After::Gone(false), None)
             }
+            (Rest::Written, _) => (Next::Go, After::Again, None),
             (Rest::Wait(until), _) if !self.is_idle() => (Next::Go, After::On(until), until),
             (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true), until),
             (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
@@ -265,17 +279,20 @@ impl Drive {
         let advance = self.advance(run, batch, next);
         let advanced = self.house.store.advance(&self.lease, advance).await?;
         self.kept(run, &advanced);
+        let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
+        let is_whole = slipped.iter().all(|it| run.takes_late(it));
         if let After::Gone(_) = after {
             if let Some(at) = until {
                 self.house.alarm.set(at);
             }
-            let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
-            return Ok(After::Gone(slipped.iter().all(|it| run.takes_late(it))));
+            return Ok(After::Gone(is_whole));
         }
-        if advanced.records.len() == own {
+        if is_whole && slipped.is_empty() {
             return Ok(after);
         }
-        *run = *self.load().await?;
+        if !is_whole {
+            self.anew(run).await?;
+        }
         Ok(After::Again)
     }
 
@@ -341,34 +358,6 @@ impl Drive {
             Err(_) => (),
         }
     }
-}
-
-/// Whether the rules will try the same model again after one more failure of that kind.
-fn has_tries(run: &Run, code: FailureCode) -> bool {
-    let fuses = run.started.fuses;
-    run.asking.as_ref().is_some_and(|it| {
-        if code == FailureCode::RateLimited {
-            it.rate_limited + 1 < fuses.rate_limited
-        } else {
-            it.attempts + 1 < fuses.attempts
-        }
-    })
-}
-
-/// When a failed step may be tried again: as the other side asked, plus a fifth at random, or
-/// after a random pause that grows.
-fn retry_at(world: &World, run: &Run, retry_after: Option<Duration>) -> i64 {
-    let pause = match retry_after {
-        Some(asked) => {
-            let fifth = u64::try_from(asked.as_micros() / 5).unwrap_or_default();
-            asked + Duration::from_micros(world.below(fifth + 1))
-        }
-        None => {
-            let attempt = run.asking.as_ref().map_or(1, |it| it.attempts + it.rate_limited + 1);
-            callboard_agents::model::backoff(attempt, world.below(u64::MAX))
-        }
-    };
-    world.now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn from_now(world: &World, until: i64) -> Duration {

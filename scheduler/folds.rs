@@ -23,7 +23,8 @@ pub(crate) type Fold = (u64, Box<Run>);
 #[derive(Default)]
 struct Slot {
     fold: Option<Fold>,
-    glance: Option<Glance>,
+    /// With the number of the last record that is seen in it.
+    glance: Option<(u64, Glance)>,
 }
 
 /// What is told of a plan without going through its steps.
@@ -75,11 +76,20 @@ impl Folds {
         }
     }
 
-    /// How a plan stood that is in somebody's hand, when it was put back last.
-    pub(crate) fn in_hand(&self, run: &RunId) -> Option<Glance> {
+    /// How a plan stands whose journal is so long. Of one that is in somebody's hand, how it stood
+    /// when that somebody wrote last.
+    pub(crate) fn glimpse(&self, run: &RunId, seq: u64) -> Option<Glance> {
         let folds = self.inside();
-        let slot = folds.get(run).filter(|it| it.fold.is_none())?;
-        slot.glance.clone()
+        let Slot { fold, glance } = folds.get(run)?;
+        let glance = glance.as_ref().filter(|it| fold.is_none() || it.0 >= seq);
+        glance.map(|it| it.1.clone())
+    }
+
+    /// How a plan stands that is in our hand.
+    pub(crate) fn shows(&self, run: &Run, seen: u64) {
+        if let Some(slot) = self.inside().get_mut(&run.id) {
+            slot.glance = Some((seen, Glance::of(run)));
+        }
     }
 
     /// Puts a plan back, or says that nobody has it in hand any more.
@@ -91,7 +101,7 @@ impl Folds {
             folds.retain(|_, it| !is_over(it));
         }
         if let Some(fold) = fold.filter(|_| folds.len() < FOLDS_MAX) {
-            let glance = Some(Glance::of(&fold.1));
+            let glance = Some((fold.0, Glance::of(&fold.1)));
             folds.insert(name.clone(), Slot { fold: Some(fold), glance });
         }
     }
@@ -131,19 +141,21 @@ mod tests {
         let mut run = Run::new(new.run.clone(), (**started).clone());
         let (folds, name) = (Folds::default(), new.run);
         assert_eq!(folds.take(&name).map(|it| it.is_none()), Ok(true));
-        assert_eq!(folds.in_hand(&name), None, "nobody has seen it yet");
+        assert_eq!(folds.glimpse(&name, 0), None, "nobody has seen it yet");
         run.control.paused = Some("local".into());
         folds.put(&name, Some((7, Box::new(run))));
-        assert_eq!(folds.in_hand(&name), None, "it is there");
+        assert!(folds.glimpse(&name, 7).is_some(), "nothing came since");
+        assert_eq!(folds.glimpse(&name, 8), None, "it is there to be folded on");
         let (seen, mut run) = folds.take(&name).ok().flatten().expect("it is there");
         assert_eq!((seen, folds.take(&name).is_err()), (7, true));
         run.control.paused = None;
-        let told = folds.in_hand(&name).expect("it is in hand");
-        assert_eq!(told.paused.as_deref(), Some("local"));
+        let paused = |seq| folds.glimpse(&name, seq).map(|it| it.paused);
+        assert_eq!(paused(8), Some(Some("local".into())), "as it was put back");
+        folds.shows(&run, 8);
+        assert_eq!(paused(9), Some(None), "as it was written last");
         folds.put(&name, Some((8, run)));
         assert_eq!(folds.take(&name).ok().flatten().map(|it| it.0), Some(8));
-        assert_eq!(folds.in_hand(&name).map(|it| it.paused), Some(None));
         folds.put(&name, None);
-        assert_eq!(folds.in_hand(&name), None, "its holder lost it");
+        assert_eq!(folds.glimpse(&name, 0), None, "its holder lost it");
     }
 }

@@ -67,7 +67,7 @@ impl Drive {
             let turn = match advanced.ruling {
                 Some(Ruling::Passed) => return Ok(self.passes(run, asking.pending, takes)),
                 Some(Ruling::Overtaken) | None => {
-                    *run = *self.load().await?;
+                    self.anew(run).await?;
                     *batch = Batch::default();
                     Turn::Done(After::Again)
                 }
@@ -162,7 +162,7 @@ impl Drive {
                 asking.pending = *pending;
                 Turn::Ask
             }
-            Some(Rest::Wait(_) | Rest::Over) | None => Turn::Done(After::Again),
+            Some(Rest::Wait(_) | Rest::Over | Rest::Written) | None => Turn::Done(After::Again),
         }
     }
 

@@ -53,10 +53,8 @@ impl Desk {
         agents: &[&str],
         listens: Listens,
     ) -> Result<Submitted, Refusal> {
-        let spent = match self.is_drained(agents).await? {
-            None => self.day_is_spent().await?,
-            drained => drained,
-        };
+        let (drained, used) = self.welcome(agents).await?;
+        let spent = drained.or_else(|| self.day_is_spent(&used));
         // It may still join a run that is there.
         let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
         let new = NewRun { queue_cap, ..new };

@@ -40,10 +40,18 @@ pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, St
         }
         left -= 1;
     };
-    let mut fold = kept;
+    fold_on(&house.store, name, kept).await
+}
+
+/// The same of one that was taken, or of none.
+pub(crate) async fn fold_on(
+    store: &Store,
+    name: &RunId,
+    mut fold: Option<Fold>,
+) -> Result<Option<Fold>, StoreError> {
     loop {
         let seen = fold.as_ref().map_or(0, |it| it.0);
-        let page = house.store.journal(name, seen, PAGE).await?;
+        let page = store.journal(name, seen, PAGE).await?;
         let last = page.last().map_or(seen, |it| it.seq);
         fold = match fold {
             Some((_, mut run)) => {
@@ -103,23 +111,34 @@ pub(crate) async fn page(
 pub(crate) async fn each(
     store: &Store,
     row: &RunRow,
-    mut take: impl FnMut(&Record) -> bool,
+    take: impl FnMut(&Record) -> bool,
 ) -> Result<(), StoreError> {
-    let mut after = 0;
-    loop {
-        let page = page(store, row, after, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        after = page.last().map_or(after, |it| it.0);
-        if !page.iter().all(|it| take(&it.1)) || is_last {
-            return Ok(());
-        }
-    }
+    let first = page(store, row, 0, PAGE).await?;
+    go_on(store, row, first, take).await
 }
 
-/// A run and everything under it, folded.
-pub(crate) async fn folded(store: &Store, row: &RunRow) -> Result<Tree, StoreError> {
+/// The same, of which the first page was read before.
+async fn go_on(
+    store: &Store,
+    row: &RunRow,
+    mut read: Vec<(u64, Record)>,
+    mut take: impl FnMut(&Record) -> bool,
+) -> Result<(), StoreError> {
+    while read.iter().all(|it| take(&it.1)) && read.len() == PAGE as usize {
+        let after = read.last().map_or(0, |it| it.0);
+        read = page(store, row, after, PAGE).await?;
+    }
+    Ok(())
+}
+
+/// A run and everything under it, folded, of which the first page was read before.
+pub(crate) async fn folded(
+    store: &Store,
+    row: &RunRow,
+    read: Vec<(u64, Record)>,
+) -> Result<Tree, StoreError> {
     let mut tree = Tree::default();
-    each(store, row, |record| {
+    go_on(store, row, read, |record| {
         tree.apply(record);
         true
     })

@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use callboard_agents::plan::{Counts, Place, Standing};
+use callboard_store::gates::Amounts;
 use callboard_store::{RunRow, RunState, StoreError};
 use callboard_trace::{
     Caller, Cost, EndState, Finished, Question, Queued, RunId, RunView, State, Totals, Tree,
 };
 use serde::Serialize;
 
+use crate::day::used_of_task;
 use crate::desk::{Desk, unavailable};
 use crate::folds::{Fold, Glance};
 use crate::{Refusal, begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
-/// How often, and how many times, a plan in its leader's hand is asked for before it is told of as it
-/// was seen last.
-const AGAIN: (Duration, u32) = (Duration::from_millis(2), 10);
+/// How often, and how many times, a plan in another hand that nobody has seen yet is asked for before
+/// it is folded anew.
+const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
 /// Characters of a task on its line.
 const TASK: usize = 80;
 
@@ -89,11 +91,11 @@ impl Desk {
     }
 
     /// How a plan stands.
-    pub(crate) async fn lead_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
+    pub(crate) async fn lead_of(&self, row: &RunRow, spent: &Amounts) -> Result<RunView, Refusal> {
         let (glance, end) = self.glance(row).await?;
         let caps = glance.caps;
         let mut view = view(glance, end.as_deref(), row, self.house.world.now());
-        view.cost.budget_pct = self.used_of_task(row, caps).await?;
+        view.cost.budget_pct = used_of_task(row, caps, spent);
         if !view.state.is_over() {
             view.questions = self.asked_below(row).await?.into_iter().map(|it| it.1).collect();
             match view.questions.first().map(|it| it.kind == "rerun") {
@@ -106,31 +108,32 @@ impl Desk {
     }
 
     /// How a plan stands, and its end if it is over. Where its leader goes on with it just now that is
-    /// how it stood a moment ago: nobody waits for the leader, who has much to write.
+    /// how it stood at the last write: nobody waits for the leader, who has much to write.
     async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>), Refusal> {
         let folds = &self.house.folds;
-        let in_hand = || folds.in_hand(&row.run).filter(|_| row.state != RunState::Ended);
-        for _ in 0..AGAIN.1 {
-            if in_hand().is_none() {
-                break;
+        let mut left = AGAIN.1;
+        let kept = loop {
+            let is_open = row.state != RunState::Ended;
+            if let Some(glance) = folds.glimpse(&row.run, row.seq).filter(|_| is_open) {
+                return Ok((glance, None));
             }
-            tokio::time::sleep(AGAIN.0).await;
-        }
-        if let Some(glance) = in_hand() {
-            return Ok((glance, None));
-        }
-        let (seen, led) = self.led(row).await?;
+            match folds.take(&row.run) {
+                Ok(kept) => break kept,
+                // Its first fold takes a while, and a second one beside it would take longer.
+                Err(()) if left > 0 => tokio::time::sleep(AGAIN.0).await,
+                Err(()) => break None,
+            }
+            left -= 1;
+        };
+        let folded = journal::fold_on(&self.house.store, &row.run, kept).await;
+        let (seen, led) = is_there(row, folded).inspect_err(|_| folds.put(&row.run, None))?;
         let found = (Glance::of(&led), led.end.clone().map(Box::new));
         folds.put(&row.run, Some((seen, led)));
         Ok(found)
     }
 
     async fn led(&self, row: &RunRow) -> Result<Fold, Refusal> {
-        let folded = journal::plan(&self.house, &row.run).await.map_err(|it| unavailable(&it))?;
-        folded.ok_or_else(|| {
-            let text = format!("the journal of {} does not begin a run", row.run);
-            unavailable(&StoreError::Corrupt(text))
-        })
+        is_there(row, journal::plan(&self.house, &row.run).await)
     }
 
     /// What a run and those under it ask a person, each with the run that asks.
@@ -154,6 +157,13 @@ impl Desk {
             runs.flat_map(|(run, it)| it.questions.into_iter().map(move |q| (run.clone(), q)));
         Ok(all.collect())
     }
+}
+
+fn is_there(row: &RunRow, folded: Result<Option<Fold>, StoreError>) -> Result<Fold, Refusal> {
+    folded.map_err(|it| unavailable(&it))?.ok_or_else(|| {
+        let text = format!("the journal of {} does not begin a run", row.run);
+        unavailable(&StoreError::Corrupt(text))
+    })
 }
 
 fn view(glance: Glance, end: Option<&Finished>, row: &RunRow, now: i64) -> RunView {

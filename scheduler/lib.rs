@@ -35,6 +35,7 @@ mod news;
 mod node;
 mod onward;
 mod patience;
+mod pause;
 mod plan;
 mod points;
 mod purse;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use callboard_store::{RunRow, RunState};
+use callboard_store::{Look, RunState, Wish};
 use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State};
 
-use crate::desk::{Desk, unavailable};
-use crate::{Page, Refusal, begin, journal};
+use crate::day::used_of_task;
+use crate::desk::{Desk, seen_by, unavailable};
+use crate::{Page, Refusal, begin, journal, purse};
 
 /// Between two looks at a run that another process may be driving.
 pub(crate) const LOOK: Duration = Duration::from_millis(250);
@@ -14,8 +15,6 @@ pub(crate) const LOOK: Duration = Duration::from_millis(250);
 const STILL: i64 = 3_000_000;
 /// What such a run waits for.
 const NOBODY: &str = "a process that works on this data, such as `callboard work`";
-/// Last records of a node that say whether it holds back.
-const LAST: u32 = 50;
 /// Most records of one page.
 const PAGE_MAX: u32 = 200;
 
@@ -25,8 +24,8 @@ impl Desk {
     /// # Errors
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
     pub async fn view(&self, run: &RunId, caller: &Caller) -> Result<RunView, Refusal> {
-        let row = self.row(run, caller).await?;
-        self.view_of(&row).await
+        let look = self.look(run, caller).await?;
+        self.view_of(look).await
     }
 
     /// How a run stands once it is over or asks something, or when the time is up, or when this
@@ -48,12 +47,12 @@ impl Desk {
             let row = self.row(run, caller).await?;
             let now = tokio::time::Instant::now();
             if row.state == RunState::Ended || now >= until || self.stopping() {
-                return self.view_of(&row).await;
+                return self.view(run, caller).await;
             }
             // A plan waits again after each of its steps: it is not looked at each time.
             if row.state == RunState::Waiting && looked.is_none_or(|it| now >= it + LOOK) {
                 looked = Some(now);
-                let view = self.view_of(&row).await?;
+                let view = self.view(run, caller).await?;
                 if is_news(view.state) {
                     return Ok(view);
                 }
@@ -112,12 +111,21 @@ impl Desk {
         journal::each(&self.house.store, &row, take).await.map_err(|it| unavailable(&it))
     }
 
-    pub(crate) async fn view_of(&self, row: &RunRow) -> Result<RunView, Refusal> {
-        let mut view = self.recorded(row).await?;
+    /// A run that is the caller's, with what is told beside it.
+    pub(crate) async fn look(&self, run: &RunId, caller: &Caller) -> Result<Look, Refusal> {
+        let budget = purse::of_root(run);
+        let wish = Wish { bare: begin::PLAN, limit: journal::PAGE, budget };
+        let look = self.house.store.look(run, wish).await.map_err(|it| unavailable(&it))?;
+        seen_by(caller, run, look, |it| &it.row)
+    }
+
+    pub(crate) async fn view_of(&self, look: Look) -> Result<RunView, Refusal> {
+        let (state, busy) = (look.row.state, self.held_up(&look).await?);
+        let mut view = self.recorded(look).await?;
         let is_paused = view.queue.as_ref().is_some_and(|it| it.waiting_for.starts_with("paused"));
-        if row.state == RunState::Ready
+        if state == RunState::Ready
             && !is_paused
-            && let Some(waiting_for) = self.held_up(row).await?
+            && let Some(waiting_for) = busy
         {
             view.state = State::Queued;
             let pos = view.queue.and_then(|it| it.pos);
@@ -127,44 +135,40 @@ impl Desk {
     }
 
     /// What holds a run that is ready up, besides those before it.
-    async fn held_up(&self, row: &RunRow) -> Result<Option<String>, Refusal> {
-        for node in self.house.store.nodes().await.map_err(|it| unavailable(&it))? {
-            let stream = RunId::from_text(&node);
-            let told = self.house.store.latest(&stream, LAST).await;
-            let told = told.map_err(|it| unavailable(&it))?;
-            let last = told.into_iter().rev().find_map(|it| {
-                let Event::AdmissionChanged { open, reason, .. } = it.event else { return None };
-                Some((!open).then_some(reason))
-            });
-            if let Some(busy) = last.flatten() {
-                return Ok(Some(busy));
-            }
+    async fn held_up(&self, look: &Look) -> Result<Option<String>, Refusal> {
+        let busy = look.admissions.iter().find_map(|it| {
+            let Event::AdmissionChanged { open, reason, .. } = &it.event else { return None };
+            (!open).then(|| reason.clone())
+        });
+        if busy.is_some() {
+            return Ok(busy);
         }
-        Ok(self.nobody_works(row).await?.then(|| NOBODY.to_owned()))
+        Ok(self.nobody_works(look.touched).await?.then(|| NOBODY.to_owned()))
     }
 
     /// Whether a run that is ready stands still, and with it every other on this data.
-    async fn nobody_works(&self, row: &RunRow) -> Result<bool, Refusal> {
-        let store = &self.house.store;
-        let last = store.latest(&row.run, 1).await.map_err(|it| unavailable(&it))?;
-        if last.first().is_none_or(|it| self.house.world.now() - it.at < STILL) {
+    async fn nobody_works(&self, touched: Option<i64>) -> Result<bool, Refusal> {
+        if touched.is_none_or(|it| self.house.world.now() - it < STILL) {
             return Ok(false);
         }
-        Ok(store.counts().await.map_err(|it| unavailable(&it))?.running == 0)
+        let counts = self.house.store.counts().await;
+        Ok(counts.map_err(|it| unavailable(&it))?.running == 0)
     }
 
     /// As its records tell it.
-    async fn recorded(&self, row: &RunRow) -> Result<RunView, Refusal> {
+    async fn recorded(&self, look: Look) -> Result<RunView, Refusal> {
+        let Look { row, records, spent, .. } = look;
         if row.agent == begin::PLAN {
-            return self.lead_of(row).await;
+            return self.lead_of(&row, &spent).await;
         }
-        let tree = journal::folded(&self.house.store, row).await.map_err(|it| unavailable(&it))?;
+        let tree = journal::folded(&self.house.store, &row, records).await;
+        let tree = tree.map_err(|it| unavailable(&it))?;
         let mut view = tree.view(&row.run, self.house.world.now()).ok_or_else(|| {
             let text = format!("the journal of {} does not begin a run", row.run);
             unavailable(&callboard_store::StoreError::Corrupt(text))
         })?;
         let caps = tree.runs.get(&row.run).and_then(|it| it.used.task);
-        view.cost.budget_pct = self.used_of_task(row, caps).await?;
+        view.cost.budget_pct = used_of_task(&row, caps, &spent);
         if let Some(queue) = &mut view.queue {
             queue.pos = row.position.map(|it| it.saturating_sub(1));
         }

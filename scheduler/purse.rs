@@ -49,6 +49,11 @@ pub(crate) fn day_ends_in(now: i64) -> i64 {
     DAY - now.rem_euclid(DAY)
 }
 
+/// The row of a root's task.
+pub(crate) fn of_root(root: &RunId) -> String {
+    Purse::task(root, Caps::default()).node
+}
+
 /// The row of a workspace's day.
 pub(crate) fn day(workspace: &str, now: i64) -> String {
     format!("day/{workspace}/{}", now.div_euclid(DAY))

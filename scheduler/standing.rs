@@ -1,7 +1,7 @@
 //! Agents as a team's own resources: paused, drained, and how well they did lately.
 
 use callboard_config::{Agent, AgentName};
-use callboard_store::gates::Standing;
+use callboard_store::gates::{Amounts, Standing};
 use callboard_store::{Busy, Recent};
 use callboard_trace::{Action, Caller, Control, Event, Fact};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::desk::{Desk, sees, unavailable};
 use crate::gates::{of_agent, of_endpoint};
 use crate::intake::member;
 use crate::report::nearest;
-use crate::{AgentLine, Refusal, RefusalCode};
+use crate::{AgentLine, Refusal, RefusalCode, purse};
 
 /// Where what was done to agents is written down.
 const STREAM: &str = "agents";
@@ -55,19 +55,21 @@ impl Desk {
 
     /// The refusal of new work for agents that are being drained.
     pub(crate) async fn is_drained(&self, names: &[&str]) -> Result<Option<Refusal>, Refusal> {
+        self.welcome(names).await.map(|it| it.0)
+    }
+
+    /// The same, and what is spent of the workspace's day, if that has a limit.
+    pub(crate) async fn welcome(
+        &self,
+        names: &[&str],
+    ) -> Result<(Option<Refusal>, Amounts), Refusal> {
+        let team = self.team();
+        let day = (!team.budgets.day.is_unlimited())
+            .then(|| purse::day(&team.workspace, self.house.world.now()));
         let rows = names.iter().map(|it| of_agent(it)).collect();
-        let stand = self.house.store.standings(rows).await.map_err(|it| unavailable(&it))?;
-        let drained = names.iter().zip(stand).filter(|it| it.1.standing == Standing::Draining);
-        let drained: Vec<&str> = drained.map(|it| *it.0).collect();
-        let (Some(first), told) = (drained.first(), drained.join(", ")) else { return Ok(None) };
-        let refusal = Refusal::new(
-            RefusalCode::OverCapacity,
-            format!("no new work is taken: {told} is being drained"),
-            format!(
-                "ask another agent, or have it go on: `team_control` `resume` for agent {first}"
-            ),
-        );
-        Ok(Some(refusal))
+        let told = self.house.store.welcome(rows, day).await.map_err(|it| unavailable(&it))?;
+        let drained = names.iter().enumerate().filter(|it| told.is_drained(it.0));
+        Ok((drained_are(&drained.map(|it| *it.1).collect::<Vec<_>>()), told.spent))
     }
 
     /// How agents stand; with `all`, also what went wrong last with each.
@@ -112,6 +114,16 @@ impl Desk {
             end.error.as_ref().map(|it| it.message.clone())
         }))
     }
+}
+
+/// The refusal of new work for these, which are being drained.
+fn drained_are(names: &[&str]) -> Option<Refusal> {
+    let (first, told) = (names.first()?, names.join(", "));
+    Some(Refusal::new(
+        RefusalCode::OverCapacity,
+        format!("no new work is taken: {told} is being drained"),
+        format!("ask another agent, or have it go on: `team_control` `resume` for agent {first}"),
+    ))
 }
 
 fn standing(action: Action) -> Result<Standing, Refusal> {

@@ -92,8 +92,9 @@ impl Desk {
     /// # Errors
     /// As [`Desk::view`].
     pub async fn why(&self, run: &RunId, caller: &Caller) -> Result<Why, Refusal> {
-        let row = self.row(run, caller).await?;
-        let view = self.view_of(&row).await?;
+        let look = self.look(run, caller).await?;
+        let row = look.row.clone();
+        let view = self.view_of(look).await?;
         let store = &self.house.store;
         let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
         let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;

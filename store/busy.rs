@@ -2,6 +2,7 @@
 
 use callboard_trace::RunId;
 
+use crate::db::Tx;
 use crate::{Store, StoreError};
 
 /// How many runs of one agent are held by a node, and how many are in the queue.
@@ -69,10 +70,11 @@ impl Store {
 
     /// The nodes that are there, by their names.
     pub async fn nodes(&self) -> Result<Vec<String>, StoreError> {
-        let read = self.inner.db.read(|tx| {
-            let rows = tx.query("SELECT id FROM node ORDER BY id", &[])?;
-            rows.iter().map(|row| row.text(0)).collect()
-        });
-        read.await
+        self.inner.db.read(nodes).await
     }
+}
+
+pub(crate) fn nodes(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
+    let rows = tx.query("SELECT id FROM node ORDER BY id", &[])?;
+    rows.iter().map(|row| row.text(0)).collect()
 }

@@ -109,7 +109,7 @@ pub(crate) fn give_back(tx: &mut dyn Tx, returns: &[Return]) -> Result<(), Store
     Ok(())
 }
 
-fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {
+pub(crate) fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {
     let sql = "SELECT tokens, usd, ms, model_calls, tool_calls, documents FROM ledger
         WHERE node = $1 {hold}";
     match tx.one(sql, &[node.into()])? {

@@ -46,7 +46,8 @@ pub struct RunRow {
     pub boost: u16,
     /// Points for how well it fits the team's goal, 0..300.
     pub fit: u16,
-    /// 1-based place in the queue, of a ready run. Only [`Store::row`] counts it.
+    /// 1-based place in the queue, of a ready run; `None` beyond a thousand. Only a look at one run
+    /// counts it.
     pub position: Option<u64>,
     /// The length of its journal.
     pub seq: u64,
@@ -70,6 +71,9 @@ pub struct RunRow {
     /// Microseconds since 1970 at which its root was accepted.
     pub root_at: i64,
 }
+
+/// Runs before a ready one that are counted: there may be very many.
+pub(crate) const COUNTED: u64 = 1_000;
 
 /// Which roots to list, newest first.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +122,11 @@ macro_rules! run_row {
 }
 pub(crate) use run_row;
 
+/// The records of all runs of a root.
+pub(crate) const TREE: &str = kept!(
+    "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.pos > $2 ORDER BY j.pos LIMIT $3"
+);
+
 impl Store {
     /// A run's records behind a number, oldest first. No record = the end.
     pub async fn journal(
@@ -137,12 +146,8 @@ impl Store {
         after_pos: u64,
         limit: u32,
     ) -> Result<Vec<(u64, Record)>, StoreError> {
-        let root = root.clone();
-        let sql = kept!(
-            "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.pos > $2 ORDER BY j.pos LIMIT $3"
-        );
-        let args = [(&root).into(), after_pos.into(), limit.into()];
-        self.inner.db.read(move |tx| placed(tx, sql, &args)).await
+        let args = [root.into(), after_pos.into(), limit.into()];
+        self.inner.db.read(move |tx| placed(tx, TREE, &args)).await
     }
 
     /// The records of everything, in the order they were written, each with its place.
@@ -281,17 +286,23 @@ pub(crate) fn row_of(row: &Row) -> Result<RunRow, StoreError> {
     })
 }
 
-fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+pub(crate) fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>, StoreError> {
     let Some(row) = tx.one(run_row!("WHERE id = $1 AND state <> 'stream'"), &[run.into()])? else {
         return Ok(None);
     };
     let mut found = row_of(&row)?;
     if found.state == RunState::Ready {
-        let sql = "SELECT count(*) FROM run
-            WHERE state = 'ready' AND (rank, turn, root_at, pos) <= ($1, $2, $3, $4)";
-        let place =
-            [found.rank.into(), row.int(19)?.into(), found.root_at.into(), found.pos.into()];
-        found.position = tx.one(sql, &place)?.and_then(|it| it.number(0).ok());
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM run
+            WHERE state = 'ready' AND (rank, turn, root_at, pos) <= ($1, $2, $3, $4) LIMIT $5) AS before";
+        let place = [
+            found.rank.into(),
+            row.int(19)?.into(),
+            found.root_at.into(),
+            found.pos.into(),
+            (COUNTED + 1).into(),
+        ];
+        let counted = tx.one(sql, &place)?.map(|it| it.number(0)).transpose()?;
+        found.position = counted.filter(|it| *it <= COUNTED);
     }
     Ok(Some(found))
 }

@@ -2,6 +2,7 @@
 
 use callboard_trace::{Fact, RunId};
 
+use crate::db::Tx;
 use crate::gate::wake_line;
 use crate::gauge::{Gauge, Standing};
 use crate::journal;
@@ -51,16 +52,17 @@ impl Store {
 
     /// How these things stand, in their order.
     pub async fn standings(&self, names: Vec<String>) -> Result<Vec<Stands>, StoreError> {
-        let read = self.inner.db.read(move |tx| {
-            let at = tx.now()?;
-            let stands = |name: &String| {
-                let sql = "SELECT mode, opened, used FROM gauge WHERE name = $1";
-                let Some(row) = tx.one(sql, &[name.into()])? else { return Ok(Stands::default()) };
-                let standing = Standing::parse(&row.text(0)?)?;
-                Ok(Stands { standing, is_broken: row.int(1)? > at, used: row.number(2)? })
-            };
-            names.iter().map(stands).collect()
-        });
-        read.await
+        self.inner.db.read(move |tx| all(tx, &names)).await
     }
+}
+
+pub(crate) fn all(tx: &mut dyn Tx, names: &[String]) -> Result<Vec<Stands>, StoreError> {
+    let at = tx.now()?;
+    let stands = |name: &String| {
+        let sql = "SELECT mode, opened, used FROM gauge WHERE name = $1";
+        let Some(row) = tx.one(sql, &[name.into()])? else { return Ok(Stands::default()) };
+        let standing = Standing::parse(&row.text(0)?)?;
+        Ok(Stands { standing, is_broken: row.int(1)? > at, used: row.number(2)? })
+    };
+    names.iter().map(stands).collect()
 }

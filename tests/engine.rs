@@ -50,6 +50,7 @@ macro_rules! every_case {
                 what_comes_on_top_of_a_base_stays_when_it_is_set
                 a_score_counts_only_where_nobody_set_a_base
                 one_urgent_run_overtakes_ten_thousand
+                places_are_counted_up_to_a_thousand
                 seats_are_counted_over_all_nodes
                 urgent_runs_go_beyond_the_seats
                 two_nodes_never_take_the_same_run

@@ -147,6 +147,18 @@ pub(crate) async fn one_urgent_run_overtakes_ten_thousand(db: Fixture) {
     assert_eq!(first[0].run, id(1));
 }
 
+pub(crate) async fn places_are_counted_up_to_a_thousand(db: Fixture) {
+    let store = db.open("n_a");
+    let all: Vec<_> = (1..=1_000).map(|n| store.submit(root(n, 100))).collect();
+    futures::future::join_all(all).await.into_iter().for_each(|it| drop(it.unwrap()));
+    store.submit(root(1_001, 100)).await.unwrap();
+    let place = async |n| store.row(&id(n)).await.unwrap().unwrap().position;
+    assert_eq!(
+        (place(1).await, place(1_000).await, place(1_001).await),
+        (Some(1), Some(1_000), None)
+    );
+}
+
 pub(crate) async fn seats_are_counted_over_all_nodes(db: Fixture) {
     let (one, two) = (db.open("n_a"), db.open("n_b"));
     for n in 0..10 {

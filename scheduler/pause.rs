@@ -1,0 +1,36 @@
+//! Whether a failed step is tried again, and after which pause.
+
+use std::time::Duration;
+
+use callboard_agents::Run;
+use callboard_trace::FailureCode;
+
+use crate::World;
+
+/// Whether the rules will try the same model again after one more failure of that kind.
+pub(crate) fn has_tries(run: &Run, code: FailureCode) -> bool {
+    let fuses = run.started.fuses;
+    run.asking.as_ref().is_some_and(|it| {
+        if code == FailureCode::RateLimited {
+            it.rate_limited + 1 < fuses.rate_limited
+        } else {
+            it.attempts + 1 < fuses.attempts
+        }
+    })
+}
+
+/// When a failed step may be tried again: as the other side asked, plus a fifth at random, or
+/// after a random pause that grows.
+pub(crate) fn retry_at(world: &World, run: &Run, retry_after: Option<Duration>) -> i64 {
+    let pause = match retry_after {
+        Some(asked) => {
+            let fifth = u64::try_from(asked.as_micros() / 5).unwrap_or_default();
+            asked + Duration::from_micros(world.below(fifth + 1))
+        }
+        None => {
+            let attempt = run.asking.as_ref().map_or(1, |it| it.attempts + it.rate_limited + 1);
+            callboard_agents::model::backoff(attempt, world.below(u64::MAX))
+        }
+    };
+    world.now().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX))
+}
