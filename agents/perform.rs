@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use crate::model::{Models, Request, Tools};
+use crate::model::{Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
 use crate::toolbox::{Board, Errand, ToolServers, use_tool};
@@ -55,7 +55,6 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
     let model = &run.started.agent.models[asked.model];
     let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
-    let tools = Tools::from(tools);
     let written = serde_json::to_vec(&messages).unwrap_or_default();
     let hash = Sha256::digest(&written);
     let input = tokens(written.len() + tools.bytes());

@@ -1,6 +1,7 @@
 //! A graph of runs as it stands: folded from the declaration and from what its steps came to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use callboard_config::budget::Caps;
 use callboard_config::{Agent, AgentName};
@@ -19,7 +20,7 @@ pub(crate) const RESULTS_MAX: usize = 50;
 #[derive(Clone, Debug)]
 pub struct Plan {
     id: String,
-    agents: Vec<Agent>,
+    agents: Vec<Arc<Agent>>,
     places: Vec<Place>,
     by_id: HashMap<String, usize>,
     by_run: BTreeMap<RunId, usize>,
@@ -93,7 +94,7 @@ impl Plan {
         let by_id = steps.iter().enumerate().map(|(at, it)| (it.id.clone(), at)).collect();
         let mut plan = Plan {
             id: id.to_string(),
-            agents: agents.to_vec(),
+            agents: agents.iter().cloned().map(Arc::new).collect(),
             places: steps.into_iter().map(Place::new).collect(),
             by_id,
             by_run: BTreeMap::new(),
@@ -144,7 +145,7 @@ impl Plan {
     }
 
     /// An agent as it was defined when the plan began.
-    pub fn agent(&self, name: &AgentName) -> Option<&Agent> {
+    pub fn agent(&self, name: &AgentName) -> Option<&Arc<Agent>> {
         self.agents.iter().find(|it| it.name == *name)
     }
 

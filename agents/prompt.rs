@@ -4,7 +4,7 @@ use callboard_config::{Agent, Edge};
 use callboard_trace::{Handoff, Purpose};
 use serde_json::{Value, json};
 
-use crate::model::echoed;
+use crate::model::{Tools, echoed};
 use crate::run::Said;
 use crate::toolbox;
 use crate::{Run, notes};
@@ -32,13 +32,16 @@ pub(crate) fn messages(run: &Run, step: u32, purpose: &Purpose, provider: &str) 
 }
 
 /// The tools of a model step, and whether the model may choose among them.
-pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (Vec<Value>, Option<Value>) {
-    let tools = || toolbox::tools_of(run).iter().map(toolbox::Tool::function).collect();
+pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (Tools, Option<Value>) {
+    let tools = || {
+        let tools = toolbox::tools_of(run);
+        Tools::written(&tools.iter().map(toolbox::Tool::function).collect::<Vec<_>>())
+    };
     match purpose {
         Purpose::Turn => (tools(), None),
         Purpose::Finalise | Purpose::Repair { .. } | Purpose::Summarise { .. } => {
             let used = run.dialogue.iter().any(|it| matches!(it, Said::Tool { .. }));
-            if used { (tools(), Some(json!("none"))) } else { (Vec::new(), None) }
+            if used { (tools(), Some(json!("none"))) } else { (Tools::default(), None) }
         }
     }
 }

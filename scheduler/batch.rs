@@ -1,5 +1,7 @@
 //! One write in the making: the records of a step, the children it starts, whom it tells.
 
+use std::sync::Arc;
+
 use callboard_agents::limits::{Afford, affords};
 use callboard_agents::{Asked, Draft, Prepared, Run, Step, declined, prepare_model, prepare_tool};
 use callboard_store::NewRun;
@@ -180,7 +182,8 @@ impl Batch {
         let also = std::mem::take(&mut draft.also);
         let team = house.crew.team();
         let declared = run.plan.as_ref().and_then(|it| it.agent(&draft.to)).cloned();
-        let Some(agent) = declared.or_else(|| team.agents.get(&draft.to).cloned()) else {
+        let member = || team.agents.get(&draft.to).cloned().map(Arc::new);
+        let Some(agent) = declared.or_else(member) else {
             also.into_iter().for_each(|it| self.fact(run, it));
             let message = format!("{} is no longer in the team", draft.to);
             self.nobody(run, draft, message);

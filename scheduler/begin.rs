@@ -95,14 +95,14 @@ fn deadline(team: &Team, ask: &Ask, world: &World) -> i64 {
 /// handoff's record.
 pub(crate) fn child(
     team: &Team,
-    agent: &Agent,
+    agent: &Arc<Agent>,
     parent: &Run,
     root: &RunId,
     draft: Draft,
     (run, id): (RunId, String),
 ) -> (NewRun, Handoff) {
     let above = &parent.started;
-    let alone = (draft.reason == FALLBACK).then(|| route::alone(agent));
+    let alone = (draft.reason == FALLBACK).then(|| Arc::new(route::alone(agent)));
     let agent = alone.as_ref().unwrap_or(agent);
     let step = draft.plan.clone();
     let handoff = draft.handoff(parent.name(), run, id);
@@ -112,7 +112,7 @@ pub(crate) fn child(
     let purses = below(&above.purses, root, step);
     let root_task = if handoff.step.is_some() { &handoff.task } else { &above.root_task };
     let started = Started {
-        agent: Arc::new(agent.clone()),
+        agent: agent.clone(),
         task: handoff.task.clone(),
         root_task: root_task.clone(),
         context: above.context.clone(),

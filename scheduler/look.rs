@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use callboard_store::{Look, RunState, Wish};
+use callboard_store::RunState;
+use callboard_store::look::{Look, Wish};
 use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State};
 
 use crate::day::used_of_task;

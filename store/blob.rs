@@ -30,42 +30,54 @@ pub(crate) struct Blob {
 }
 
 /// Takes the long strings out of a body and leaves their hashes.
-pub(crate) fn pack(body: Value, blobs: &mut Vec<Blob>) -> Value {
-    pack_at(body, 0, blobs)
+pub(crate) fn pack(body: &mut Value, blobs: &mut Vec<Blob>) {
+    pack_at(body, 0, blobs);
 }
 
-fn pack_at(body: Value, level: usize, blobs: &mut Vec<Blob>) -> Value {
+fn pack_at(body: &mut Value, level: usize, blobs: &mut Vec<Blob>) {
     match body {
         Value::String(text) if text.len() > BLOB_OVER => {
-            let hash = digest(text.as_bytes());
-            blobs.push(Blob { hash: hash.clone(), text });
-            mark(BLOB, Value::String(hash))
+            let (hash, text) = (digest(text.as_bytes()), std::mem::take(text));
+            *body = mark(BLOB, Value::String(hash.clone()));
+            blobs.push(Blob { hash, text });
         }
         Value::Array(_) | Value::Object(_) if level == LEVELS => {
-            let text = pack_at(body, 0, blobs).to_string();
-            mark(DEEP, pack_at(Value::String(text), 0, blobs))
+            pack_at(body, 0, blobs);
+            *body = deep(body.to_string(), blobs);
         }
-        Value::Array(items) => items.into_iter().map(|it| pack_at(it, level + 1, blobs)).collect(),
+        Value::Array(items) => items.iter_mut().for_each(|it| pack_at(it, level + 1, blobs)),
         Value::Object(map) => {
-            let packed = map.into_iter().map(|(key, it)| {
-                let is_shared = level == 0 && key == SHARED && it.is_object();
-                let it = if is_shared { shared(it, blobs) } else { pack_at(it, level + 1, blobs) };
-                (escape(key), it)
-            });
-            Value::Object(packed.collect())
+            rename(map, escape);
+            for (key, it) in map.iter_mut() {
+                pack_at(it, level + 1, blobs);
+                if level == 0 && key == SHARED && it.is_object() {
+                    share(it, blobs);
+                }
+            }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => body,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => (),
     }
 }
 
 /// An object as nested text where it is large: one blob for all records that hold the same.
-fn shared(it: Value, blobs: &mut Vec<Blob>) -> Value {
-    let packed = pack_at(it, 1, blobs);
+fn share(packed: &mut Value, blobs: &mut Vec<Blob>) {
     let text = packed.to_string();
-    if text.len() <= BLOB_OVER {
-        return packed;
+    if text.len() > BLOB_OVER {
+        *packed = deep(text, blobs);
     }
-    mark(DEEP, pack_at(Value::String(text), 0, blobs))
+}
+
+fn deep(text: String, blobs: &mut Vec<Blob>) -> Value {
+    let mut text = Value::String(text);
+    pack_at(&mut text, 0, blobs);
+    mark(DEEP, text)
+}
+
+/// Gives the keys that look like marks other names; most bodies have none.
+fn rename(map: &mut Map<String, Value>, new: impl Fn(String) -> String) {
+    if map.keys().any(|key| is_mark(key)) {
+        *map = std::mem::take(map).into_iter().map(|(key, it)| (new(key), it)).collect();
+    }
 }
 
 fn mark(key: &str, value: Value) -> Value {
@@ -83,32 +95,37 @@ pub(crate) fn depth(body: &Value) -> usize {
 
 /// Puts everything back; `fetch` finds a blob by its hash.
 pub(crate) fn unpack(
-    body: Value,
+    body: &mut Value,
     fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
-) -> Result<Value, StoreError> {
+) -> Result<(), StoreError> {
     match body {
-        Value::Array(items) => items.into_iter().map(|it| unpack(it, fetch)).collect(),
-        Value::Object(mut map) => {
+        Value::Array(items) => items.iter_mut().try_for_each(|it| unpack(it, fetch)),
+        Value::Object(map) => {
             if let Some(hash) = map.get(BLOB).and_then(Value::as_str) {
-                return fetch(hash).map(Value::String);
+                *body = fetch(hash).map(Value::String)?;
+                return Ok(());
             }
-            if let Some(deep) = map.remove(DEEP) {
-                return unfold(unpack(deep, fetch)?, fetch);
+            if let Some(mut deep) = map.remove(DEEP) {
+                unpack(&mut deep, fetch)?;
+                *body = unfold(&deep, fetch)?;
+                return Ok(());
             }
-            let opened = map.into_iter().map(|(key, it)| Ok((unescape(key), unpack(it, fetch)?)));
-            opened.collect::<Result<_, _>>().map(Value::Object)
+            rename(map, unescape);
+            map.values_mut().try_for_each(|it| unpack(it, fetch))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(body),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
 fn unfold(
-    text: Value,
+    text: &Value,
     fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
 ) -> Result<Value, StoreError> {
     let parsed = serde_json::from_str(text.as_str().unwrap_or_default());
     let damaged = |it| StoreError::Corrupt(format!("nested text of a record is no JSON: {it}"));
-    unpack(parsed.map_err(damaged)?, fetch)
+    let mut parsed = parsed.map_err(damaged)?;
+    unpack(&mut parsed, fetch)?;
+    Ok(parsed)
 }
 
 /// Whether a stored body may hold a mark or an escaped key.
@@ -157,16 +174,20 @@ mod tests {
         let agent = json!({"name": "coder", "fields": fields, "instructions": "x".repeat(3_000)});
         let body = |task: &str| json!({"kind": "run_started", "agent": agent, "task": task});
         let (mut one, mut other) = (Vec::new(), Vec::new());
-        let packed = pack(body("one"), &mut one);
+        let mut packed = body("one");
+        pack(&mut packed, &mut one);
         assert!(packed.to_string().len() < 300, "{packed}");
-        pack(body("other"), &mut other);
+        pack(&mut body("other"), &mut other);
         assert_eq!(one, other, "both name the same blobs");
         let mut fetch = |hash: &str| {
             let found = one.iter().find(|it| it.hash == hash);
             Ok(found.map(|it| it.text.clone()).unwrap_or_default())
         };
-        assert_eq!(unpack(packed, &mut fetch).expect("it opens"), body("one"));
-        let small = json!({"kind": "child_ended", "agent": "coder", "task": "t"});
-        assert_eq!(pack(small.clone(), &mut Vec::new()), small);
+        unpack(&mut packed, &mut fetch).expect("it opens");
+        assert_eq!(packed, body("one"));
+        let mut small = json!({"kind": "child_ended", "agent": "coder", "task": "t"});
+        let was = small.clone();
+        pack(&mut small, &mut Vec::new());
+        assert_eq!(small, was);
     }
 }

@@ -74,9 +74,10 @@ impl Ink {
                 format!("a {kind} record is {levels} levels deep, over the limit of {DEPTH_MAX}");
             return Err(StoreError::Db(text));
         }
-        let (event, body) = self.redact(event, body)?;
+        let (event, mut body) = self.redact(event, body)?;
         let mut blobs = Vec::new();
-        let body = pack(body, &mut blobs).to_string();
+        pack(&mut body, &mut blobs);
+        let body = body.to_string();
         let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
         if bytes > BODY_MAX {
             let text = format!(

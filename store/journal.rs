@@ -209,8 +209,8 @@ impl Kept {
             StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
         };
         let event = if blob::is_packed(&self.body) {
-            let packed: Value = serde_json::from_str(&self.body).map_err(damaged)?;
-            let body = blob::unpack(packed, &mut |hash| blob::fetch(tx, hash))?;
+            let mut body: Value = serde_json::from_str(&self.body).map_err(damaged)?;
+            blob::unpack(&mut body, &mut |hash| blob::fetch(tx, hash))?;
             serde_json::from_value(body).map_err(damaged)?
         } else {
             serde_json::from_str(&self.body).map_err(damaged)?

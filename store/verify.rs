@@ -162,11 +162,11 @@ fn bodies(tx: &mut dyn Tx, body: &str) -> Result<Option<String>, StoreError> {
     if !blob::is_packed(body) {
         return Ok(None);
     }
-    let Ok(packed) = serde_json::from_str(body) else {
+    let Ok(mut packed) = serde_json::from_str(body) else {
         return Ok(Some("its body is no JSON".to_owned()));
     };
     let mut wrong = None;
-    let opened = blob::unpack(packed, &mut |hash| {
+    let opened = blob::unpack(&mut packed, &mut |hash| {
         let text = blob::fetch(tx, hash)?;
         if digest(text.as_bytes()) != hash {
             wrong = Some(format!("blob {hash} was changed"));

@@ -215,7 +215,7 @@ fn ctrl_c_leaves_the_run_to_the_next_process() {
     let house = House::new();
     let child = house.starts(&["run", "coder", "it takes long", "--json"]);
     let working = || house.does(&["status", "--json"]).out.contains("\"working\"");
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while !working() {
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it never came to this");
         std::thread::sleep(std::time::Duration::from_millis(50));

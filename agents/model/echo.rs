@@ -1,5 +1,7 @@
 //! A reply as it goes back to a model on the next turn.
 
+use std::cell::LazyCell;
+
 use callboard_trace::{Call, ModelReplied};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +20,7 @@ pub(crate) fn adopt(reply: &mut Reply, request: &Request) {
     if !is_whole || !may_call || !reply.calls.is_empty() {
         return;
     }
-    let tools = request.tools.all();
+    let tools = LazyCell::new(|| request.tools.all());
     let is_tool = |name: &str| tools.iter().any(|it| it["function"]["name"] == name);
     let Some(found) = spoken(&reply.text, is_tool) else { return };
     let call = |(nth, (tool, arguments)): (usize, (String, Map<String, Value>))| Call {

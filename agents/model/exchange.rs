@@ -2,6 +2,7 @@
 
 use callboard_config::budget::Price;
 use callboard_trace::{Call, Finish, ModelReplied, Purpose, Usage};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::learned::Learned;
@@ -52,6 +53,11 @@ pub struct Request {
 pub struct Tools(Box<str>);
 
 impl Tools {
+    /// Those of a list that is written as the chat protocol has them.
+    pub(crate) fn written(all: &impl Serialize) -> Tools {
+        Tools(serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned()).into())
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         *self.0 == *"[]"
@@ -70,7 +76,13 @@ impl Tools {
 
 impl From<Vec<Value>> for Tools {
     fn from(all: Vec<Value>) -> Tools {
-        Tools(Value::Array(all).to_string().into())
+        Tools::written(&all)
+    }
+}
+
+impl Default for Tools {
+    fn default() -> Tools {
+        Tools("[]".into())
     }
 }
 

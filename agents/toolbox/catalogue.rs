@@ -1,7 +1,9 @@
 //! Every built-in tool: its name, what the model reads about it, the shape of its arguments.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Run;
@@ -26,7 +28,22 @@ pub(crate) enum Kind {
 pub(crate) struct Tool {
     pub(crate) name: Cow<'static, str>,
     pub(crate) description: Cow<'static, str>,
-    pub(crate) schema: Value,
+    pub(crate) schema: Cow<'static, Value>,
+}
+
+/// A tool as an OpenAI function.
+#[derive(Serialize)]
+pub(crate) struct Function<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Signature<'a>,
+}
+
+#[derive(Serialize)]
+struct Signature<'a> {
+    name: &'a str,
+    description: &'a str,
+    parameters: &'a Value,
 }
 
 impl Tool {
@@ -34,7 +51,7 @@ impl Tool {
     /// is told is left to the handoff's own rules, which say better what is wrong and, in the end,
     /// write the summary themselves.
     pub(crate) fn least(&self) -> Value {
-        let mut schema = self.schema.clone();
+        let mut schema = self.schema.clone().into_owned();
         if matches!(kind(&self.name), Some(Kind::HandOff | Kind::Delegate)) {
             schema["properties"]["to"] = json!({"type": "string"});
             schema["properties"]["summary"] = json!({});
@@ -44,10 +61,9 @@ impl Tool {
     }
 
     /// The tool as an OpenAI function.
-    pub(crate) fn function(&self) -> Value {
-        json!({"type": "function", "function": {
-            "name": self.name, "description": self.description, "parameters": self.schema,
-        }})
+    pub(crate) fn function(&self) -> Function<'_> {
+        let (name, description, parameters) = (&*self.name, &*self.description, &*self.schema);
+        Function { kind: "function", function: Signature { name, description, parameters } }
     }
 }
 
@@ -80,7 +96,7 @@ pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
     tools.extend(run.shelf.cards().iter().map(|it| Tool {
         name: it.name.clone().into(),
         description: it.description.clone().into(),
-        schema: it.plain_schema(),
+        schema: Cow::Owned(it.plain_schema()),
     }));
     tools
 }
@@ -95,7 +111,7 @@ fn handing(name: &'static str, description: &'static str, run: &Run) -> Tool {
     Tool {
         name: name.into(),
         description: description.into(),
-        schema: json!({
+        schema: Cow::Owned(json!({
             "type": "object",
             "properties": {
                 "to": {"type": "string", "enum": targets},
@@ -127,34 +143,33 @@ fn handing(name: &'static str, description: &'static str, run: &Run) -> Tool {
                 "reason": {"type": "string", "description": "Why this agent."},
             },
             "required": ["to", "task", "summary"],
-        }),
+        })),
     }
 }
 
 fn refuse() -> Tool {
-    Tool {
-        name: "refuse_handoff".into(),
-        description: "Decline what was handed to you, as your first act only, when it is not \
-            yours to do."
-            .into(),
-        schema: json!({
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        json!({
             "type": "object",
             "properties": {
                 "reason": {"type": "string", "minLength": 10, "maxLength": 500},
                 "better": {"type": "string", "description": "Who should do it."},
             },
             "required": ["reason"],
-        }),
+        })
+    });
+    Tool {
+        name: "refuse_handoff".into(),
+        description: "Decline what was handed to you, as your first act only, when it is not \
+            yours to do."
+            .into(),
+        schema: Cow::Borrowed(&SCHEMA),
     }
 }
 
 fn note() -> Tool {
-    Tool {
-        name: "note".into(),
-        description: "Write something down for the team, such as a finding or a file's text. \
-            Answers with an artifact id that handoffs can pass on."
-            .into(),
-        schema: json!({
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        json!({
             "type": "object",
             "properties": {
                 "slot": {
@@ -167,29 +182,40 @@ fn note() -> Tool {
                 "confidence": {"type": "number", "minimum": 0, "maximum": 1},
             },
             "required": ["slot", "key"],
-        }),
+        })
+    });
+    Tool {
+        name: "note".into(),
+        description: "Write something down for the team, such as a finding or a file's text. \
+            Answers with an artifact id that handoffs can pass on."
+            .into(),
+        schema: Cow::Borrowed(&SCHEMA),
     }
 }
 
 fn read() -> Tool {
-    Tool {
-        name: "read".into(),
-        description: "Read an artifact (`a_…`) or an extract of a run of this task (`r_…`).".into(),
-        schema: json!({
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        json!({
             "type": "object",
             "properties": {
                 "uri": {"type": "string", "minLength": 1},
                 "offset": {"type": "integer", "minimum": 0, "description": "Bytes to skip."},
             },
             "required": ["uri"],
-        }),
+        })
+    });
+    Tool {
+        name: "read".into(),
+        description: "Read an artifact (`a_…`) or an extract of a run of this task (`r_…`).".into(),
+        schema: Cow::Borrowed(&SCHEMA),
     }
 }
 
 fn team_status() -> Tool {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| json!({"type": "object", "properties": {}}));
     Tool {
         name: "team_status".into(),
         description: "See who works on what under this task.".into(),
-        schema: json!({"type": "object", "properties": {}}),
+        schema: Cow::Borrowed(&SCHEMA),
     }
 }

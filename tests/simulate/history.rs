@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_scheduler::{Node, NodeOptions};
-use callboard_store::{Fate, Lot, OpenOptions, Simulated, Store};
+use callboard_store::simulated::{Fate, Lot, Simulated};
+use callboard_store::{OpenOptions, Store};
 use callboard_trace::Record;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

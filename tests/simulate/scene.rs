@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, World};
-use callboard_store::{Fate, Lot, Store};
+use callboard_store::Store;
+use callboard_store::simulated::{Fate, Lot};
 use callboard_trace::RunId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;

@@ -61,7 +61,7 @@ fn a_lost_listing_is_asked_again() {
 #[test]
 fn the_model_is_told_of_tools_and_of_what_is_missing() {
     let play = listed();
-    let (tools, _) = prompt::tools(&play.run, &Purpose::Turn);
+    let tools = prompt::tools(&play.run, &Purpose::Turn).0.all();
     let names: Vec<&str> = tools.iter().filter_map(|it| it["function"]["name"].as_str()).collect();
     assert!(names.ends_with(&["mcp__files__read", "mcp__files__write"]), "{names:?}");
     let messages = prompt::messages(&play.run, 9, &Purpose::Turn, "local");

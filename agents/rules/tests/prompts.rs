@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::cast::call;
 use super::play::Play;
+use crate::model::Tools;
 use crate::prompt;
 
 /// Who speaks in each message of the next ordinary turn, with the id of the call it answers.
@@ -72,20 +73,20 @@ fn a_step_s_own_words_are_said_once() {
 fn tools_are_offered_in_a_turn_and_only_named_where_they_were_used() {
     let mut play = Play::new();
     let finalise = Purpose::Finalise;
-    assert_eq!(prompt::tools(&play.run, &Purpose::Turn).0.len(), 5);
-    assert_eq!(prompt::tools(&play.run, &finalise), (Vec::new(), None));
+    assert_eq!(prompt::tools(&play.run, &Purpose::Turn).0.all().len(), 5);
+    assert_eq!(prompt::tools(&play.run, &finalise), (Tools::default(), None));
     play.go();
     play.wants(vec![status("c")]).go();
     play.returns("c", true, json!({})).go();
     let (tools, choice) = prompt::tools(&play.run, &finalise);
-    assert_eq!((tools.len(), choice), (5, Some(json!("none"))));
+    assert_eq!((tools.all().len(), choice), (5, Some(json!("none"))));
 }
 
 #[test]
 fn only_a_receiver_that_has_not_acted_may_refuse() {
     let offers = |play: &Play| {
         let (tools, _) = prompt::tools(&play.run, &Purpose::Turn);
-        tools.iter().any(|it| it["function"]["name"] == "refuse_handoff")
+        tools.all().iter().any(|it| it["function"]["name"] == "refuse_handoff")
     };
     assert!(!offers(&Play::new()));
     let mut play = Play::handed();
