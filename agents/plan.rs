@@ -1,5 +1,6 @@
 //! A graph of runs as it stands: folded from the declaration and from what its steps came to.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub struct Plan {
     places: Vec<Place>,
     by_id: HashMap<String, usize>,
     by_run: BTreeMap<RunId, usize>,
-    /// Steps that may begin: the most urgent first, then as they were declared.
-    ready: BTreeSet<(u16, usize)>,
+    /// Steps that may begin, the first of them first.
+    ready: BTreeSet<Order>,
     counts: Counts,
     /// Results nobody waits for that are kept for the end.
     told: usize,
@@ -34,6 +35,9 @@ pub struct Plan {
     /// Steps with a share that will never begin.
     pub(crate) unused: Vec<usize>,
 }
+
+/// The most urgent first, then those with the longest way behind them, then as they were declared.
+type Order = (u16, Reverse<u32>, usize);
 
 /// How many steps stand where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Place {
     heirs: Vec<usize>,
     unmet: usize,
     waiting_heirs: usize,
+    /// Steps on the longest way from this one to an end.
+    way: u32,
 }
 
 /// Where a step stands.
@@ -114,11 +120,35 @@ impl Plan {
                 plan.places[need].waiting_heirs += 1;
             }
         }
+        plan.measure();
         for at in 0..plan.places.len() {
             plan.places[at].points.waiters = plan.waiters(at);
             plan.ready_if_met(at);
         }
         plan
+    }
+
+    /// How long the longest way is from each step to an end: the last steps first, then those that
+    /// only wait for measured ones.
+    fn measure(&mut self) {
+        let mut needs: Vec<Vec<usize>> = vec![Vec::new(); self.places.len()];
+        let mut left: Vec<usize> = Vec::with_capacity(self.places.len());
+        for (at, place) in self.places.iter().enumerate() {
+            place.heirs.iter().for_each(|heir| needs[*heir].push(at));
+            left.push(place.heirs.len());
+        }
+        let mut measured: Vec<usize> = (0..left.len()).filter(|at| left[*at] == 0).collect();
+        while let Some(at) = measured.pop() {
+            let way = self.places[at].way + 1;
+            for need in std::mem::take(&mut needs[at]) {
+                let place = &mut self.places[need];
+                place.way = place.way.max(way);
+                left[need] -= 1;
+                if left[need] == 0 {
+                    measured.push(need);
+                }
+            }
+        }
     }
 
     /// The steps that wait for one, directly or not: looked for until there are ten.
@@ -172,7 +202,7 @@ impl Plan {
 
     /// The step that may begin first.
     pub(crate) fn first_ready(&self) -> Option<&Place> {
-        self.ready.first().map(|(_, at)| &self.places[*at])
+        self.ready.first().map(|(_, _, at)| &self.places[*at])
     }
 
     /// The steps that one waits for, in its own order.
@@ -308,13 +338,13 @@ impl Place {
             heirs: Vec::new(),
             unmet: 0,
             waiting_heirs: 0,
+            way: 0,
         }
     }
 
-    /// Higher priority first, those who wait counted in; then as declared.
-    fn order(&self, at: usize) -> (u16, usize) {
+    fn order(&self, at: usize) -> Order {
         let points = self.step.priority.unwrap_or(100) + self.points.unblocking();
-        (1_000_u16.saturating_sub(points), at)
+        (1_000_u16.saturating_sub(points), Reverse(self.way), at)
     }
 }
 

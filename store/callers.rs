@@ -50,7 +50,7 @@ const REJOIN: i64 = 600 * 1_000_000;
 
 impl Unread {
     /// More are not counted.
-    pub const COUNTED: u64 = 1_000;
+    pub const COUNTED: u64 = 100;
 }
 
 impl Store {

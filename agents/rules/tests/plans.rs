@@ -230,6 +230,16 @@ fn a_step_whose_agent_is_gone_fails_alone() {
 }
 
 #[test]
+fn of_equals_the_one_with_the_longest_way_behind_it_begins_first() {
+    let wide = [("x", &[][..]), ("x1", &["x"]), ("x2", &["x"])];
+    let long = [("y", &[][..]), ("y1", &["y"]), ("y2", &["y1"])];
+    let mut run = plan(&[wide, long].concat());
+    assert_eq!(begun(&mut run), ["y", "x"], "two wait for each");
+    let circle = plan(&[("a", &["b"]), ("b", &["a"]), ("c", &[])]);
+    assert_eq!(begun(&mut circle.clone()), ["c"], "what never ends has no way");
+}
+
+#[test]
 fn the_urgent_begin_first_and_no_more_at_once_than_one_write_holds() {
     let mut steps: Vec<Value> = (0..1_200)
         .map(|at| json!({"id": format!("{at}"), "to": "coder", "task": "t", "weight": 1.0}))
