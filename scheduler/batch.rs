@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     pub(crate) facts: Vec<Fact>,
     pub(crate) spawn: Vec<NewRun>,
     pub(crate) tell: Vec<(RunId, Fact)>,
+    /// Who of those leads a plan, and so begins more work and does none.
+    pub(crate) hurry: Vec<RunId>,
     pub(crate) state: Option<EndState>,
 }
 
@@ -259,6 +261,9 @@ impl Batch {
                 end: Box::new(end.clone()),
                 totals: run.totals,
             };
+            if run.started.is_step() {
+                self.hurry.push(parent.clone());
+            }
             self.tell.push((parent, Fact::new(run.name().as_str(), event)));
         }
         if end.state == EndState::Cancelled {

@@ -187,6 +187,7 @@ impl Drive {
             returns,
             spawn: batch.spawn,
             tell: batch.tell,
+            hurry: batch.hurry,
             gives: std::mem::take(&mut self.gives),
             spent: purse::spent(&purses, self.told, run.spent),
             ..Advance::new(self.seen, batch.facts, next)

@@ -22,6 +22,8 @@ pub struct Advance {
     pub spawn: Vec<NewRun>,
     /// Records into the journals of other open runs; a waiting one wakes.
     pub tell: Vec<(RunId, Fact)>,
+    /// Of those that are told: who has work to begin and does none, and so needs no seat.
+    pub hurry: Vec<RunId>,
     /// What becomes of the run.
     pub next: Next,
     /// What its steps give back whose outcome is among the records.
@@ -43,6 +45,7 @@ impl Advance {
             next,
             spawn: Vec::new(),
             tell: Vec::new(),
+            hurry: Vec::new(),
             gives: Vec::new(),
             spent: Vec::new(),
             returns: Vec::new(),
@@ -95,7 +98,7 @@ impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
     pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
-        let Advance { seen, facts, spawn, tell, next, gives, spent, returns, gate } = write;
+        let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, returns, gate } = write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
         let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
@@ -110,6 +113,7 @@ impl Store {
             lines,
             spawn,
             tell,
+            hurry,
             next,
             gives,
             spent,
@@ -149,6 +153,7 @@ struct Step {
     lines: Vec<Line>,
     spawn: Vec<Entry>,
     tell: Vec<(RunId, Line)>,
+    hurry: Vec<RunId>,
     next: Next,
     gives: Vec<Give>,
     spent: Vec<Spent>,
@@ -205,6 +210,9 @@ impl Step {
         }
         for (run, line) in &self.tell {
             tell(tx, run, line, at)?;
+        }
+        for run in &self.hurry {
+            tx.exec("UPDATE run SET stop = 1 WHERE id = $1 AND ended IS NULL", &[run.into()])?;
         }
         let waits = opened.map(|it| {
             ledger.extend(it.ledger);

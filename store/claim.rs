@@ -20,7 +20,8 @@ pub struct Lease {
     pub seq: u64,
     /// Its place in the queue then: the smallest goes first.
     pub rank: i64,
-    /// Somebody urgently wants it stopped or changed; it may be beyond the seats.
+    /// Somebody urgently wants it stopped or changed, or it only begins work of others; it may be beyond
+    /// the seats.
     pub urgent: bool,
     pub(crate) hold: Hold,
 }

@@ -53,6 +53,7 @@ macro_rules! every_case {
                 places_are_counted_up_to_a_thousand
                 seats_are_counted_over_all_nodes
                 urgent_runs_go_beyond_the_seats
+                who_only_begins_work_of_others_needs_no_seat
                 two_nodes_never_take_the_same_run
                 one_roots_runs_can_be_taken_alone
                 a_key_joins_its_run

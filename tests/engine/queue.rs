@@ -192,6 +192,23 @@ pub(crate) async fn urgent_runs_go_beyond_the_seats(db: Fixture) {
     drop(busy);
 }
 
+pub(crate) async fn who_only_begins_work_of_others_needs_no_seat(db: Fixture) {
+    let store = db.open("n_a");
+    let leader = store.begin(1).await;
+    let lead = store.take().await;
+    let mut write = step(1, &["hand"], park());
+    write.spawn = vec![child(2, &lead)];
+    store.advance(&lead, write).await.unwrap();
+    let task = store.take().await;
+    store.submit(root(3, 1_000)).await.unwrap();
+    let busy = store.claim(10, 2).await.unwrap();
+    let mut write = step(1, &[], end());
+    (write.tell, write.hurry) = (vec![(leader.clone(), fact("child ended"))], vec![leader.clone()]);
+    store.advance(&task, write).await.unwrap();
+    let led = store.claim(10, 1).await.unwrap();
+    assert_eq!((busy.len(), led.len(), &led[0].run), (1, 1, &leader));
+}
+
 pub(crate) async fn one_roots_runs_can_be_taken_alone(db: Fixture) {
     let store = db.open("n_a");
     let own = store.begin(1).await;
