@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_agents::Run;
 use callboard_store::{RunRow, Store, StoreError};
-use callboard_trace::{Record, RunId, Tree};
+use callboard_trace::{Event, PlanStep, Record, RunId, Tree};
 
 use crate::folds::Fold;
 use crate::house::House;
@@ -52,18 +52,28 @@ pub(crate) async fn fold_on(
     loop {
         let seen = fold.as_ref().map_or(0, |it| it.0);
         let page = store.journal(name, seen, PAGE).await?;
-        let last = page.last().map_or(seen, |it| it.seq);
+        let (last, n_read) = (page.last().map_or(seen, |it| it.seq), page.len());
         fold = match fold {
             Some((_, mut run)) => {
                 page.iter().for_each(|it| run.apply(&it.by, &it.event));
                 Some((last, run))
             }
-            None => Run::fold(&page).map(|it| (last, Box::new(it))),
+            None => begun(page).await.map(|it| (last, Box::new(it))),
         };
-        if page.len() < PAGE as usize || fold.is_none() {
+        if n_read < PAGE as usize || fold.is_none() {
             return Ok(fold);
         }
     }
+}
+
+/// The run that these records begin. A long plan is folded on a thread of its own: it takes a while,
+/// and others want to be answered.
+async fn begun(page: Vec<Record>) -> Option<Run> {
+    let is_long = |it: &Record| matches!(&it.event, Event::PlanMade { steps, .. } if PlanStep::is_long(steps));
+    if !page.iter().any(is_long) {
+        return Run::fold(&page);
+    }
+    tokio::task::spawn_blocking(move || Run::fold(&page)).await.ok().flatten()
 }
 
 /// Runs of one tree that are looked at together.

@@ -1,5 +1,7 @@
 //! Who may run what: the most urgent ready runs, under a fresh random token.
 
+use std::sync::atomic::Ordering;
+
 use callboard_trace::RunId;
 
 use crate::db::{Row, Tx, Val};
@@ -56,7 +58,9 @@ impl Store {
             return Err(StoreError::Closed);
         }
         let root = wish.root.clone();
-        // A look that locks nobody: most claims of an idle node end here.
+        // A look that locks nobody: most claims of an idle node end here, and those of a busy one
+        // rarely do.
+        let had_some = self.inner.had_some.swap(false, Ordering::Relaxed);
         let look = self.inner.db.read(move |tx| match &root {
             None => tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[]),
             Some(root) => {
@@ -64,12 +68,13 @@ impl Store {
                 tx.one(sql, &[root.into()])
             }
         });
-        if wish.max == 0 || look.await?.is_none() {
+        if wish.max == 0 || !had_some && look.await?.is_none() {
             return Ok(Vec::new());
         }
         let asking = self.inner.held.ask(self.token());
         let (node, token) = (self.inner.node.clone(), asking.token);
         let taken = self.inner.db.write(move |tx| take(tx, &wish, &node, token)).await?;
+        self.inner.had_some.store(!taken.is_empty(), Ordering::Relaxed);
         let holds = asking.hold(taken.iter().map(|it| it.run.clone()).collect());
         Ok(taken.into_iter().zip(holds).map(|(it, hold)| it.lease(hold)).collect())
     }
