@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_agents::Run;
 use callboard_store::{RunRow, Store, StoreError};
-use callboard_trace::{Event, PlanStep, Record, RunId, Tree};
+use callboard_trace::{Record, RunId, Tree};
 
 use crate::folds::Fold;
 use crate::house::House;
@@ -26,8 +26,9 @@ pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
     }
 }
 
-/// How often, and how many times, a plan in another hand is asked for before it is folded anew.
-const AGAIN: (Duration, u32) = (Duration::from_millis(2), 100);
+/// How often, and how many times, a plan in another hand is asked for before it is folded anew. A first
+/// fold takes a while, and a second one beside it would take longer.
+pub(crate) const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
 
 /// A plan's run, folded on from where it was left. Whoever takes it puts it back into the folds.
 pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, StoreError> {
@@ -52,28 +53,18 @@ pub(crate) async fn fold_on(
     loop {
         let seen = fold.as_ref().map_or(0, |it| it.0);
         let page = store.journal(name, seen, PAGE).await?;
-        let (last, n_read) = (page.last().map_or(seen, |it| it.seq), page.len());
+        let last = page.last().map_or(seen, |it| it.seq);
         fold = match fold {
             Some((_, mut run)) => {
                 page.iter().for_each(|it| run.apply(&it.by, &it.event));
                 Some((last, run))
             }
-            None => begun(page).await.map(|it| (last, Box::new(it))),
+            None => Run::fold(&page).map(|it| (last, Box::new(it))),
         };
-        if n_read < PAGE as usize || fold.is_none() {
+        if page.len() < PAGE as usize || fold.is_none() {
             return Ok(fold);
         }
     }
-}
-
-/// The run that these records begin. A long plan is folded on a thread of its own: it takes a while,
-/// and others want to be answered.
-async fn begun(page: Vec<Record>) -> Option<Run> {
-    let is_long = |it: &Record| matches!(&it.event, Event::PlanMade { steps, .. } if PlanStep::is_long(steps));
-    if !page.iter().any(is_long) {
-        return Run::fold(&page);
-    }
-    tokio::task::spawn_blocking(move || Run::fold(&page)).await.ok().flatten()
 }
 
 /// Runs of one tree that are looked at together.

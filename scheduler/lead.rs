@@ -1,7 +1,5 @@
 //! Looking at a plan: from the run that leads it, without reading the journals of its steps.
 
-use std::time::Duration;
-
 use callboard_agents::plan::{Counts, Place, Standing};
 use callboard_store::gates::Amounts;
 use callboard_store::{RunRow, RunState, StoreError};
@@ -17,9 +15,6 @@ use crate::{Refusal, begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
-/// How often, and how many times, a plan in another hand that nobody has seen yet is asked for before
-/// it is folded anew.
-const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
 /// Characters of a task on its line.
 const TASK: usize = 80;
 
@@ -111,7 +106,7 @@ impl Desk {
     /// how it stood at the last write: nobody waits for the leader, who has much to write.
     async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>), Refusal> {
         let folds = &self.house.folds;
-        let mut left = AGAIN.1;
+        let mut left = journal::AGAIN.1;
         let kept = loop {
             let is_open = row.state != RunState::Ended;
             if let Some(glance) = folds.glimpse(&row.run, row.seq).filter(|_| is_open) {
@@ -119,8 +114,7 @@ impl Desk {
             }
             match folds.take(&row.run) {
                 Ok(kept) => break kept,
-                // Its first fold takes a while, and a second one beside it would take longer.
-                Err(()) if left > 0 => tokio::time::sleep(AGAIN.0).await,
+                Err(()) if left > 0 => tokio::time::sleep(journal::AGAIN.0).await,
                 Err(()) => break None,
             }
             left -= 1;

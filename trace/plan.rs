@@ -51,11 +51,6 @@ impl PlanStep {
         if steps.len() > PlanStep::LISTED { text() } else { list() }
     }
 
-    /// Whether what a record holds declares very many steps.
-    pub fn is_long(written: &Value) -> bool {
-        written.is_string()
-    }
-
     /// Reads it back; nothing if it is no declaration.
     pub fn read(written: &Value) -> Vec<PlanStep> {
         let read = match written.as_str() {
