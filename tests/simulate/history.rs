@@ -25,6 +25,8 @@ use crate::scene::{Body, SECOND, Scene, inside};
 const PATIENCE: i64 = 3 * 3_600;
 /// Looks in a row that may find everything standing still, each 2 s after the one before.
 const STILL_MAX: u32 = 8;
+/// A run that wakes within so many microseconds is waited for.
+const SOON: i64 = 60 * SECOND;
 
 /// What is left of a history.
 pub(crate) struct History {
@@ -274,6 +276,10 @@ impl Play {
                 asks::resume(&desk, &run).await;
             }
             let n_asked = view.questions.len();
+            // What may be tried again only after its deadline ends by that, and so by itself.
+            let row = self.observer.row(&run).await.expect("the observer reads");
+            let wakes = row.and_then(|it| it.wake);
+            helped |= wakes.is_some_and(|it| it < self.scene.db_now() + SOON);
             asks::answer(&self.scene, &desk, &view.run, view.questions).await;
             helped |= is_paused || n_asked > 0;
         }
