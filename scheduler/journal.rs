@@ -1,5 +1,6 @@
 //! Reading whole journals in pages.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use callboard_agents::Run;
@@ -28,24 +29,47 @@ pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
 
 /// How often, and how many times, a plan in another hand is asked for before it is folded anew. A first
 /// fold takes a while, and a second one beside it would take longer.
-pub(crate) const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
+const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
 
 /// A plan's run, folded on from where it was left. Whoever takes it puts it back into the folds.
 pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, StoreError> {
-    let mut left = AGAIN.1;
-    let kept = loop {
-        match house.folds.take(name) {
-            Ok(kept) => break kept,
-            Err(()) if left == 0 => break None,
-            Err(()) => tokio::time::sleep(AGAIN.0).await,
-        }
-        left -= 1;
-    };
-    fold_on(&house.store, name, kept).await
+    let Ok(kept) = taken(house, name, || None::<Infallible>).await;
+    fold_on(house, name, kept).await
 }
 
-/// The same of one that was taken, or of none.
+/// Takes a plan in hand, or answers what `told` knows of it meanwhile.
+pub(crate) async fn taken<T>(
+    house: &House,
+    name: &RunId,
+    told: impl Fn() -> Option<T>,
+) -> Result<Option<Fold>, T> {
+    for _ in 0..AGAIN.1 {
+        if let Some(told) = told() {
+            return Err(told);
+        }
+        if let Ok(kept) = house.folds.take(name) {
+            return Ok(kept);
+        }
+        tokio::time::sleep(AGAIN.0).await;
+    }
+    Ok(None)
+}
+
+/// One that was taken, folded on, or from its beginning. One that cannot be read is in no hand any
+/// more.
 pub(crate) async fn fold_on(
+    house: &House,
+    name: &RunId,
+    kept: Option<Fold>,
+) -> Result<Option<Fold>, StoreError> {
+    let found = read_on(&house.store, name, kept).await;
+    if !matches!(found, Ok(Some(_))) {
+        house.folds.put(name, None);
+    }
+    found
+}
+
+async fn read_on(
     store: &Store,
     name: &RunId,
     mut fold: Option<Fold>,

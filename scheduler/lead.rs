@@ -106,21 +106,13 @@ impl Desk {
     /// how it stood at the last write: nobody waits for the leader, who has much to write.
     async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>), Refusal> {
         let folds = &self.house.folds;
-        let mut left = journal::AGAIN.1;
-        let kept = loop {
-            let is_open = row.state != RunState::Ended;
-            if let Some(glance) = folds.glimpse(&row.run, row.seq).filter(|_| is_open) {
-                return Ok((glance, None));
-            }
-            match folds.take(&row.run) {
-                Ok(kept) => break kept,
-                Err(()) if left > 0 => tokio::time::sleep(journal::AGAIN.0).await,
-                Err(()) => break None,
-            }
-            left -= 1;
+        let is_open = row.state != RunState::Ended;
+        let glimpse = || folds.glimpse(&row.run, row.seq).filter(|_| is_open);
+        let kept = match journal::taken(&self.house, &row.run, glimpse).await {
+            Ok(kept) => kept,
+            Err(glance) => return Ok((glance, None)),
         };
-        let folded = journal::fold_on(&self.house.store, &row.run, kept).await;
-        let (seen, led) = is_there(row, folded).inspect_err(|_| folds.put(&row.run, None))?;
+        let (seen, led) = is_there(row, journal::fold_on(&self.house, &row.run, kept).await)?;
         let found = (Glance::of(&led), led.end.clone().map(Box::new));
         folds.put(&row.run, Some((seen, led)));
         Ok(found)

@@ -68,8 +68,8 @@ impl Desk {
             .then(|| purse::day(&team.workspace, self.house.world.now()));
         let rows = names.iter().map(|it| of_agent(it)).collect();
         let told = self.house.store.welcome(rows, day).await.map_err(|it| unavailable(&it))?;
-        let drained = names.iter().enumerate().filter(|it| told.is_drained(it.0));
-        Ok((drained_are(&drained.map(|it| *it.1).collect::<Vec<_>>()), told.spent))
+        let drained = names.iter().zip(told.0).filter(|it| it.1.standing == Standing::Draining);
+        Ok((drained_are(&drained.map(|it| *it.0).collect::<Vec<_>>()), told.1))
     }
 
     /// How agents stand; with `all`, also what went wrong last with each.

@@ -4,7 +4,6 @@ use callboard_trace::{Record, RunId};
 
 use crate::busy::nodes;
 use crate::db::Tx;
-use crate::gauge::Standing;
 use crate::journal::kept;
 use crate::ledger::{self, Amounts};
 use crate::read::{self, placed};
@@ -41,15 +40,6 @@ pub struct Look {
     pub admissions: Vec<Record>,
 }
 
-/// Whether new work is welcome.
-#[derive(Debug)]
-pub struct Welcome {
-    /// How those stand who are to do it, in their order.
-    pub stands: Vec<Stands>,
-    /// What the budget stands at.
-    pub spent: Amounts,
-}
-
 impl Store {
     /// Looks at a run; `None` if there is none of that name.
     pub async fn look(&self, run: &RunId, wish: Wish) -> Result<Option<Look>, StoreError> {
@@ -57,25 +47,19 @@ impl Store {
         self.inner.db.read(move |tx| look(tx, &run, &wish)).await
     }
 
-    /// How these things stand, and what a budget has spent.
+    /// How these things stand, in their order, and what a budget has spent: whether new work is
+    /// welcome.
     pub async fn welcome(
         &self,
         names: Vec<String>,
         budget: Option<String>,
-    ) -> Result<Welcome, StoreError> {
+    ) -> Result<(Vec<Stands>, Amounts), StoreError> {
         let read = self.inner.db.read(move |tx| {
             let stands = standing::all(tx, &names)?;
             let spent = budget.as_ref().map(|it| ledger::read(tx, it)).transpose()?;
-            Ok(Welcome { stands, spent: spent.unwrap_or_default() })
+            Ok((stands, spent.unwrap_or_default()))
         });
         read.await
-    }
-}
-
-impl Welcome {
-    /// Whether the thing at that place takes no new work.
-    pub fn is_drained(&self, at: usize) -> bool {
-        self.stands.get(at).is_some_and(|it| it.standing == Standing::Draining)
     }
 }
 
