@@ -29,6 +29,8 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const MANY: usize = 100_000;
 /// Each of those waits for the one before it, in rows of so many.
 const ROW: usize = 10;
+/// Between two looks at a plan.
+const REST: Duration = Duration::from_millis(100);
 /// Plans that run side by side, each a chain through so many agents.
 const PLANS: usize = 50;
 const AGENTS: usize = 15;
@@ -69,27 +71,20 @@ async fn run(served: &Served, tasks: Vec<Value>) -> Result<Ran> {
     let begun = Instant::now();
     let accepted = served.call("team_run", json!({"tasks": tasks, "wait_s": 0})).await?;
     let accepted_s = begun.elapsed().as_secs_f64();
-    loop {
-        let asked = json!({"run": accepted["run"], "wait_s": 60});
-        let view = served.call("team_status", asked).await?;
-        match view["state"].as_str() {
-            Some("working" | "queued") => (),
-            Some("completed") => break,
-            _ => return Err(format!("not completed: {view}").into()),
-        }
-    }
+    watch(served, &accepted["run"], 60, Duration::ZERO).await?;
     Ok(Ran { accepted_s, all_s: begun.elapsed().as_secs_f64() })
 }
 
-/// Looks at a plan ten times a second until it is over.
-async fn watch(served: &Served, run: &Value) -> Result<Vec<f64>> {
+/// Looks at a plan until it is over, each look so patient and so long after the one before it; what
+/// each took, ms.
+async fn watch(served: &Served, run: &Value, wait_s: u64, rest: Duration) -> Result<Vec<f64>> {
     let mut looks_ms = Vec::new();
     loop {
         let looked = Instant::now();
-        let view = served.call("team_status", json!({"run": run, "wait_s": 0})).await?;
+        let view = served.call("team_status", json!({"run": run, "wait_s": wait_s})).await?;
         looks_ms.push(looked.elapsed().as_secs_f64() * 1_000.0);
         match view["state"].as_str() {
-            Some("working" | "queued") => tokio::time::sleep(Duration::from_millis(100)).await,
+            Some("working" | "queued") => tokio::time::sleep(rest).await,
             Some("completed") => return Ok(looks_ms),
             _ => return Err(format!("not completed: {view}").into()),
         }
@@ -187,7 +182,7 @@ async fn no_time(home: &Path, endpoint: Option<&Endpoint>, killed: bool) -> Resu
     } else {
         Vec::new()
     };
-    looks_ms.extend(watch(&served, &accepted["run"]).await?);
+    looks_ms.extend(watch(&served, &accepted["run"], 0, REST).await?);
     let took = begun.elapsed().as_secs_f64();
     (cpu_s, peak) = (cpu_s + served.cpu_s(), peak.max(served.memory_mib().1));
     served.leave().await?;
@@ -225,7 +220,7 @@ async fn half_done(served: &Served, run: &Value) -> Result<Vec<f64>> {
         if ended.is_none_or(|it| it >= MANY / 2) {
             return Ok(looks_ms);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(REST).await;
     }
 }
 

@@ -214,12 +214,7 @@ fn without_a_team_the_way_out_is_named() {
 fn ctrl_c_leaves_the_run_to_the_next_process() {
     let house = House::new();
     let child = house.starts(&["run", "coder", "it takes long", "--json"]);
-    let working = || house.does(&["status", "--json"]).out.contains("\"working\"");
-    let begun = tokio::time::Instant::now();
-    while !working() {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it never came to this");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    house.until_said(&["status", "--json"], "\"working\"");
     shell::signal(&child, rustix::process::Signal::INT);
     let said = ended(child);
     assert_eq!((said.code, said.out.as_str()), (130, ""), "{}", said.err);

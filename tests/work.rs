@@ -109,12 +109,7 @@ fn two_commands_at_once_do_not_drive_each_others_runs() {
     first.kill().expect("it is there");
     first.wait().expect("it ends");
     let second = house.starts(&["run", "coder", "this takes long too"]);
-    let depth = || house.does(&["status", "--json"]).out.contains(r#""depth":2,"seats_taken":1"#);
-    let begun = tokio::time::Instant::now();
-    while !depth() {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it never came to this");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    house.until_said(&["status", "--json"], r#""depth":2,"seats_taken":1"#);
     let said = house.does(&["run", "coder", "write it again", "--json"]);
     assert_eq!((said.code, said.view().state), (0, State::Completed), "{}", said.err);
     assert!(house.does(&["status", "--json"]).out.contains(r#""depth":2,"seats_taken":1"#));

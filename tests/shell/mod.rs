@@ -120,13 +120,18 @@ impl House {
 
     /// Waits until the run's story tells that.
     pub(crate) fn until_told(&self, run: &str, what: &str) {
+        self.until_said(&["trace", run], what);
+    }
+
+    /// Waits until what the program says to that contains this.
+    pub(crate) fn until_said(&self, args: &[&str], what: &str) {
         for _ in 0..600 {
-            if self.does(&["trace", run]).out.contains(what) {
+            if self.does(args).out.contains(what) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("{what:?} never happened: {}", self.does(&["trace", run]).out)
+        panic!("{what:?} never happened: {}", self.does(args).out)
     }
 }
 

@@ -11,7 +11,7 @@ use callboard_config::Team;
 use callboard_scheduler::{Node, NodeOptions};
 use callboard_store::simulated::{Fate, Lot, Simulated};
 use callboard_store::{OpenOptions, Store};
-use callboard_trace::Record;
+use callboard_trace::{Event, Record};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -25,8 +25,6 @@ use crate::scene::{Body, SECOND, Scene, inside};
 const PATIENCE: i64 = 3 * 3_600;
 /// Looks in a row that may find everything standing still, each 2 s after the one before.
 const STILL_MAX: u32 = 8;
-/// A run that wakes within so many microseconds is waited for.
-const SOON: i64 = 60 * SECOND;
 
 /// What is left of a history.
 pub(crate) struct History {
@@ -277,9 +275,10 @@ impl Play {
             }
             let n_asked = view.questions.len();
             // What may be tried again only after its deadline ends by that, and so by itself.
-            let row = self.observer.row(&run).await.expect("the observer reads");
-            let wakes = row.and_then(|it| it.wake);
-            helped |= wakes.is_some_and(|it| it < self.scene.db_now() + SOON);
+            let last = self.observer.latest(&run, 1).await.expect("the observer reads");
+            let is_tried_again =
+                |it: &Record| matches!(&it.event, Event::StepFailed(it) if it.retry_at.is_some());
+            helped |= last.iter().any(is_tried_again);
             asks::answer(&self.scene, &desk, &view.run, view.questions).await;
             helped |= is_paused || n_asked > 0;
         }
