@@ -130,8 +130,8 @@ impl Desk {
         let store = &self.house.store;
         let mut records = Vec::new();
         if row.agent == begin::PLAN {
-            let rows = store.asking_under(&row.root, ASKING_MAX).await;
-            for it in rows.map_err(|it| unavailable(&it))?.iter().filter(|it| it.run != row.run) {
+            let rows = store.asking_under(&row.root, &row.run, ASKING_MAX).await;
+            for it in rows.map_err(|it| unavailable(&it))? {
                 let more = journal::whole(store, &it.run).await;
                 records.extend(more.map_err(|it| unavailable(&it))?);
             }

@@ -120,7 +120,7 @@ async fn a_look_at_a_tree_starts_from_its_root() {
         (FAMILY, &[1][..], "SEARCH r USING INDEX sqlite_autoindex_run_1 (id=?)"),
         (UNDER, &[1, 2], "SEARCH r USING COVERING INDEX sqlite_autoindex_run_1 (id=?)"),
         (BRANCH, &[1, 2, 3], "SEARCH j USING INDEX journal_run (run=?)"),
-        (ASKING, &[1, 2], "USING INDEX run_wake"),
+        (ASKING, &[1, 2, 3], "USING INDEX run_wake"),
     ] {
         let plan = plan(sql, parameters);
         assert!(plan.contains(way), "{plan}");

@@ -22,12 +22,13 @@ pub(crate) const UNDER: &str = "WITH RECURSIVE family(id) AS (
       UNION ALL SELECT child.id FROM run child JOIN family ON child.parent = family.id)
     SELECT r.id FROM family CROSS JOIN run r WHERE r.id = family.id ORDER BY r.pos LIMIT $2";
 
-/// Those of a root that wait and asked somebody. Few runs wait and a root may have a hundred
-/// thousand: the concatenation and the sum keep the planner on the index of those that wait.
+/// Those of a root, but for one, that wait and asked somebody. Few runs wait and a root may have a
+/// hundred thousand: the concatenation and the sum keep the planner on the index of those that wait.
+/// The one is who leads the others: it asks nobody, and its journal is the longest of all.
 pub(crate) const ASKING: &str = run_row!(
-    "WHERE state = 'waiting' AND (root || '') = $1 AND EXISTS (
+    "WHERE state = 'waiting' AND (root || '') = $1 AND id <> $2 AND EXISTS (
        SELECT 1 FROM journal j WHERE j.run = run.pos AND j.kind = 'question_asked')
-     ORDER BY pos + 0 LIMIT $2"
+     ORDER BY pos + 0 LIMIT $3"
 );
 
 /// The records of a run and of all its descendants.
@@ -53,9 +54,14 @@ impl Store {
         self.inner.db.read(move |tx| placed(tx, BRANCH, &args)).await
     }
 
-    /// Runs of a root that wait and asked a person something, at most so many.
-    pub async fn asking_under(&self, root: &RunId, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        let args = [root.into(), limit.into()];
+    /// Runs of a root that wait and asked a person something, other than its leader, at most so many.
+    pub async fn asking_under(
+        &self,
+        root: &RunId,
+        leader: &RunId,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let args = [root.into(), leader.into(), limit.into()];
         self.inner.db.read(move |tx| tx.query(ASKING, &args)?.iter().map(row_of).collect()).await
     }
 
