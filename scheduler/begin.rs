@@ -13,7 +13,7 @@ use crate::same::fingerprint;
 use crate::{Ask, World, points, route};
 
 /// The agent that leads a plan; no agent of a team may be called so.
-pub(crate) const PLAN: &str = "plan";
+pub(crate) const PLAN: &str = callboard_trace::rank::LEADER;
 /// Microseconds in a second.
 pub(crate) const SECOND: i64 = 1_000_000;
 

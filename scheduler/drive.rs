@@ -6,25 +6,29 @@ use std::time::Duration;
 
 use callboard_agents::{Outcome, Prepared, Run, perform};
 use callboard_store::gates::{Amounts, Give, Take};
-use callboard_store::{Advance, Advanced, Lease, Next, StoreError};
-use callboard_trace::{Event, Failure, FailureCode, Purse, Record, RunId, Spend};
+use callboard_store::{Lease, Next, StoreError};
+use callboard_trace::{Event, Failure, FailureCode, Record, RunId, Spend};
 use tokio::task::JoinSet;
 
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
 use crate::pause::{has_tries, retry_at};
-use crate::{World, begin, gates, journal, purse};
+use crate::relay::Relay;
+use crate::{World, begin, gates, journal};
+
+/// How long a plan that waits is kept in hand, in microseconds: most often a step of it ends soon.
+const LINGER: i64 = 20_000;
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
-pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
+pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: Relay) {
     let run = lease.run.clone();
-    house.driven.add(&run, wheel.clone());
     let _seat = Seat { house: house.clone(), run: run.clone() };
     let (again, is_plan) = (house.clone(), lease.agent == begin::PLAN);
     let driven = Drive {
         house,
         lease,
         wheel,
+        relay,
         seen: 0,
         inside: JoinSet::new(),
         held: BTreeMap::new(),
@@ -33,6 +37,8 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel) {
         unused: 0,
         back: Amounts::default(),
         stepped: false,
+        lingered: false,
+        roused: false,
     };
     match driven.go().await {
         Ok(()) => return,
@@ -62,6 +68,8 @@ pub(crate) struct Drive {
     pub(crate) house: Arc<House>,
     pub(crate) lease: Lease,
     wheel: Wheel,
+    /// The way for who takes its place.
+    pub(crate) relay: Relay,
     /// Records folded so far.
     pub(crate) seen: u64,
     /// Steps being performed.
@@ -73,11 +81,15 @@ pub(crate) struct Drive {
     /// What the run had spent when it was written last.
     pub(crate) told: Spend,
     /// Unused shares of the plan that were given back.
-    unused: usize,
+    pub(crate) unused: usize,
     /// What came back of shares, where the run spends of what is nobody's.
-    back: Amounts,
+    pub(crate) back: Amounts,
     /// Whether a step was taken under this lease.
     pub(crate) stepped: bool,
+    /// Whether nothing came while a plan that waits was kept in hand.
+    lingered: bool,
+    /// Whether something came since the last write: a step of a plan may have left its seat.
+    pub(crate) roused: bool,
 }
 
 /// What comes after a write.
@@ -177,50 +189,6 @@ impl Drive {
         Ok(())
     }
 
-    /// A write of what is decided, with what ended steps give back and what was spent.
-    pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
-        let purses = self.purses(run, self.house.world.now());
-        let is_over = matches!(next, Next::End { .. });
-        let returns = purse::returns(run, &self.lease.root, is_over, self.unused);
-        self.unused = run.plan.as_ref().map_or(0, |it| it.unused_shares().count());
-        Advance {
-            returns,
-            spawn: batch.spawn,
-            tell: batch.tell,
-            hurry: batch.hurry,
-            gives: std::mem::take(&mut self.gives),
-            spent: purse::spent(&purses, self.told, run.spent),
-            ..Advance::new(self.seen, batch.facts, next)
-        }
-    }
-
-    /// The budgets above the run.
-    pub(crate) fn purses(&self, run: &Run, now: i64) -> Vec<Purse> {
-        purse::purses(&self.house.crew.team(), run, now, &self.back)
-    }
-
-    /// Looks for what came back of shares, if that is for this run.
-    pub(crate) async fn look_back(&mut self, run: &Run) -> Result<(), StoreError> {
-        if run.started.purses.iter().any(|it| it.is(Purse::POOL)) {
-            self.back = self.house.store.spent(&Purse::back(&self.lease.root)).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes in that a write is kept.
-    pub(crate) fn kept(&mut self, run: &Run, advanced: &Advanced) {
-        self.seen = advanced.seq;
-        self.told = run.spent;
-        self.house.driven.seen(&self.lease.run, self.seen);
-        if run.plan.is_some() {
-            self.house.folds.shows(run, self.seen);
-        }
-        if !advanced.children.is_empty() {
-            self.house.ready.notify_one();
-        }
-        self.house.tell(advanced.turned.clone());
-    }
-
     /// Whether nothing of the run is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         self.inside.is_empty()
@@ -270,16 +238,20 @@ impl Drive {
             }
             (Rest::Written, _) => (Next::Go, After::Again, None),
             (Rest::Wait(until), _) if !self.is_idle() => (Next::Go, After::On(until), until),
+            (Rest::Wait(_), _) if run.plan.is_some() && !self.lingered => {
+                let until = run.now + LINGER;
+                (Next::Go, After::On(Some(until)), Some(until))
+            }
             (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true), until),
             (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
         };
-        if batch.facts.is_empty() && matches!(after, After::On(_)) {
+        let fills_seats = self.roused && run.plan.is_some();
+        if batch.facts.is_empty() && matches!(after, After::On(_)) && !fills_seats {
             return Ok(after);
         }
         let own = batch.facts.len();
         let advance = self.advance(run, batch, next);
-        let advanced = self.house.store.advance(&self.lease, advance).await?;
-        self.kept(run, &advanced);
+        let advanced = self.put(run, advance).await?;
         let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
         let is_whole = slipped.iter().all(|it| run.takes_late(it));
         if let After::Gone(_) = after {
@@ -309,14 +281,17 @@ impl Drive {
             biased;
             () = self.house.stopping.cancelled() => return Ok(false),
             () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
-            () = self.wheel.poke.notified() => self.signals(run).await?,
+            () = self.wheel.poke.notified() => {
+                (self.lingered, self.roused) = (false, true);
+                self.signals(run).await?;
+            }
             Some(outcome) = self.inside.join_next() => {
                 self.take_in(run, batch, outcome);
                 while let Some(more) = self.inside.try_join_next() {
                     self.take_in(run, batch, more);
                 }
             }
-            () = tokio::time::sleep(from_now(&self.house.world, until)) => (),
+            () = tokio::time::sleep(from_now(&self.house.world, until)) => self.lingered = true,
         }
         Ok(true)
     }

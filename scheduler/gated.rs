@@ -42,8 +42,7 @@ impl Drive {
     ) -> Result<After, StoreError> {
         if self.is_pressed(&decided) {
             let advance = self.advance(run, decided, Next::Yield);
-            let advanced = self.house.store.advance(&self.lease, advance).await?;
-            self.kept(run, &advanced);
+            self.put(run, advance).await?;
             return Ok(After::Gone(false));
         }
         self.look_back(run).await?;
@@ -54,8 +53,7 @@ impl Drive {
             let (gate, takes) = self.gate(run, &asking);
             let advance = self.advance(run, decided.take().unwrap_or_default(), Next::Go);
             let advance = Advance { gate: Some(gate), ..advance };
-            let advanced = self.house.store.advance(&self.lease, advance).await?;
-            self.kept(run, &advanced);
+            let advanced = self.put(run, advance).await?;
             if let Some(event) = &advanced.waits {
                 let by = run.name().to_string();
                 run.apply(&by, event);

@@ -105,6 +105,11 @@ impl Driven {
         }
     }
 
+    /// How many are driven.
+    pub(crate) fn count(&self) -> usize {
+        self.inside().len()
+    }
+
     pub(crate) fn all(&self) -> Vec<(RunId, u64)> {
         self.inside().iter().map(|(run, wheel)| (run.clone(), wheel.seen)).collect()
     }

@@ -1,7 +1,7 @@
-//! This process as a node: it claims runs, drives them, beats, and sweeps.
+//! This process as a node: it works, beats, and sweeps.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,21 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
 use crate::callers::Callers;
+use crate::claim::claim;
 use crate::clients::Clients;
 use crate::crew::{Crew, loaded, secrets};
 use crate::desk::Desk;
-use crate::drive::drive;
 use crate::folds::Folds;
 use crate::hands::{hands, with};
-use crate::house::{Alarm, Driven, House, Waiters, Wheel};
+use crate::house::{Alarm, Driven, House, Waiters};
 use crate::listen::{write_all, write_down};
+use crate::pause::{POLL, jittered};
 use crate::rank::rank;
 use crate::throttle::Admission;
 use crate::watch::watch;
 use crate::{World, playbook_problems};
 
-/// Between two looks at the queue when nothing hints at news; half of it again at random.
-const POLL: Duration = Duration::from_millis(1_000);
 /// Between two looks for the dead, and for due times.
 const SWEEP: Duration = Duration::from_millis(1_000);
 /// At most one look for signals in this time.
@@ -199,72 +198,10 @@ fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
     if root.is_none() && house.crew.hands().recorded.is_none() {
         tasks.spawn(rank(house.clone()));
     }
-    tasks.spawn(claim(house.clone(), root));
+    claim(tasks, house, root);
     tasks.spawn(sweep(house.clone()));
     tasks.spawn(news(house.clone()));
     tasks.spawn(watch_load(house.clone()));
-}
-
-/// Takes runs from the queue, or those of one root, whenever there may be some and seats are free.
-async fn claim(house: Arc<House>, root: Option<RunId>) {
-    let mut drives = JoinSet::new();
-    loop {
-        let seats = house.crew.team().limits.concurrent;
-        let changed = house.store.changed();
-        let free = seats.saturating_sub(u32::try_from(drives.len()).unwrap_or(u32::MAX));
-        let (most, seats) = house.admission.bounds(free.max(1), seats, drives.len());
-        let claimed = match &root {
-            Some(root) => house.store.claim_of(root, most, seats).await,
-            None => house.store.claim(most, seats).await,
-        };
-        match claimed {
-            Ok(leases) => {
-                press(&house, leases.is_empty()).await;
-                house.admission.claimed(leases.len());
-                for lease in leases {
-                    let wheel = Wheel {
-                        seen: lease.seq,
-                        poke: Arc::new(Notify::new()),
-                        lost: CancellationToken::new(),
-                    };
-                    drives.spawn(drive(house.clone(), lease, wheel));
-                }
-            }
-            Err(StoreError::Closed) => return,
-            Err(error) => tracing::warn!(%error, "could not look into the queue"),
-        }
-        tokio::select! {
-            biased;
-            () = house.stopping.cancelled() => break,
-            () = house.ready.notified() => (),
-            Some(ended) = drives.join_next() => broken(ended),
-            () = changed => (),
-            () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
-        }
-        while let Some(ended) = drives.try_join_next() {
-            broken(ended);
-        }
-    }
-    while let Some(ended) = drives.join_next().await {
-        broken(ended);
-    }
-}
-
-/// Notes how urgent the first run is that finds no seat, so that less urgent ones give theirs up
-/// between two steps.
-async fn press(house: &House, none_taken: bool) {
-    let first = if none_taken { house.store.first_ready().await.unwrap_or_default() } else { None };
-    house.pressing.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
-}
-
-/// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal
-/// when the next heartbeat gives it back; the others are not disturbed.
-fn broken(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a run met a fault of the program and was dropped");
-    }
 }
 
 /// Says that this process is alive, and drops what it lost.
@@ -352,9 +289,4 @@ async fn look_on(house: &House, mut seen: Option<u64>) -> Option<u64> {
         let wheel = |(run, seq): &(RunId, u64)| house.driven.wheel(run).filter(|it| it.seen < *seq);
         written.iter().filter_map(wheel).for_each(|it| it.poke.notify_one());
     }
-}
-
-fn jittered(world: &World, pause: Duration) -> Duration {
-    let half = u64::try_from(pause.as_millis() / 2).unwrap_or_default();
-    pause + Duration::from_millis(world.below(half + 1))
 }

@@ -1,4 +1,4 @@
-//! Whether a failed step is tried again, and after which pause.
+//! Pauses: after a failed step that is tried again, and between two looks at what others wrote.
 
 use std::time::Duration;
 
@@ -6,6 +6,15 @@ use callboard_agents::Run;
 use callboard_trace::FailureCode;
 
 use crate::World;
+
+/// Between two looks when nothing hints at news; half of it again at random.
+pub(crate) const POLL: Duration = Duration::from_millis(1_000);
+
+/// A pause with up to a half of it on top, so that processes do not look all at once.
+pub(crate) fn jittered(world: &World, pause: Duration) -> Duration {
+    let half = u64::try_from(pause.as_millis() / 2).unwrap_or_default();
+    pause + Duration::from_millis(world.below(half + 1))
+}
 
 /// Whether the rules will try the same model again after one more failure of that kind.
 pub(crate) fn has_tries(run: &Run, code: FailureCode) -> bool {

@@ -2,6 +2,7 @@
 
 use callboard_trace::{Event, Fact, Record, RunId};
 
+use crate::claim::{Taken, Wanted, leases};
 use crate::db::{Tx, Val};
 use crate::gate::{Barrier, Opened, leave_line};
 use crate::gates::{Gate, Give, Ruling};
@@ -34,6 +35,9 @@ pub struct Advance {
     pub returns: Vec<Return>,
     /// The step that is to begin with this write, if it may.
     pub gate: Option<Gate>,
+    /// Runs that are taken from the queue with this write: so no seat stays empty for a write of its
+    /// own.
+    pub takes: Option<Wanted>,
 }
 
 impl Advance {
@@ -50,6 +54,7 @@ impl Advance {
             spent: Vec::new(),
             returns: Vec::new(),
             gate: None,
+            takes: None,
         }
     }
 }
@@ -74,7 +79,7 @@ pub enum Next {
 }
 
 /// What the step became.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Advanced {
     /// The length of the run's journal now.
     pub seq: u64,
@@ -92,13 +97,16 @@ pub struct Advanced {
     pub ledger: Vec<(String, Amounts)>,
     /// What is to be told of the resources that were given back.
     pub turned: Vec<Event>,
+    /// The runs that were taken.
+    pub taken: Vec<Lease>,
 }
 
 impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
     pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
-        let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, returns, gate } = write;
+        let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, returns, gate, takes } =
+            write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
         let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
@@ -119,16 +127,19 @@ impl Store {
             spent,
             returns,
             barrier,
+            takes: takes.filter(|_| !self.is_left()).map(|it| (it, self.token())),
         };
         let inner = self.inner.clone();
+        let asking = step.takes.as_ref().map(|it| inner.held.ask(it.1));
         if leaves {
             lease.hold.leave();
         }
-        let done = self.inner.db.write(move |tx| step.write(tx, &inner.ink)).await;
+        let done = self.inner.db.write(move |tx| step.write(tx, &inner.ink, &inner.node)).await;
         if leaves && !done.as_ref().is_ok_and(|it| it.left) {
             lease.hold.stay();
         }
         let written = done?;
+        let taken = asking.map(|it| leases(it, written.taken)).unwrap_or_default();
         self.ring();
         let mut records = written.slipped;
         records.extend(journal::records(&written.tail, written.stamps, said));
@@ -142,6 +153,7 @@ impl Store {
             waits: written.waits,
             ledger: written.ledger,
             turned: written.turned,
+            taken,
         })
     }
 }
@@ -159,6 +171,8 @@ struct Step {
     spent: Vec<Spent>,
     returns: Vec<Return>,
     barrier: Option<Barrier>,
+    /// With the token they are taken under.
+    takes: Option<(Wanted, i64)>,
 }
 
 struct Written {
@@ -173,10 +187,11 @@ struct Written {
     turned: Vec<Event>,
     /// Whether the run is no longer ours.
     left: bool,
+    taken: Vec<Taken>,
 }
 
 impl Step {
-    fn write(&self, tx: &mut dyn Tx, ink: &Ink) -> Result<Written, StoreError> {
+    fn write(&self, tx: &mut dyn Tx, ink: &Ink, node: &str) -> Result<Written, StoreError> {
         let at = tx.now()?;
         let sql = tail!("WHERE id = $1 AND lease = $2 AND state = 'running' {hold}");
         let row = tx.one(sql, &[(&self.run).into(), self.token.into()])?;
@@ -220,7 +235,23 @@ impl Step {
         });
         let waits = waits.flatten().map(|it| it.0);
         let left = next != Next::Go;
-        Ok(Written { tail, at, slipped, stamps, children, ruling, waits, ledger, turned, left })
+        let taken = match &self.takes {
+            Some((wanted, token)) => wanted.seat(tx, node, *token)?,
+            None => Vec::new(),
+        };
+        Ok(Written {
+            tail,
+            at,
+            slipped,
+            stamps,
+            children,
+            ruling,
+            waits,
+            ledger,
+            turned,
+            left,
+            taken,
+        })
     }
 
     /// Asks the gate, if there is one and nobody wrote in between.

@@ -1,14 +1,14 @@
 //! Who may run what: the most urgent ready runs, under a fresh random token.
 
-use std::sync::atomic::Ordering;
-
 use callboard_trace::RunId;
+use callboard_trace::rank::LEADER;
 
 use crate::db::{Row, Tx, Val};
-use crate::held::Hold;
+use crate::held::{Asking, Hold};
 use crate::{Store, StoreError};
 
 /// The right to write one run. Dropping it forgets the run; the next heartbeat gives it back.
+#[derive(Debug)]
 pub struct Lease {
     /// The run.
     pub run: RunId,
@@ -32,7 +32,7 @@ impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
     pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wish(Wish { max, seats, root: None }).await
+        self.claim_wanted(Wanted { max, seats, root: None }).await
     }
 
     /// The same, of the runs of one root only.
@@ -42,7 +42,7 @@ impl Store {
         max: u32,
         seats: u32,
     ) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wish(Wish { max, seats, root: Some(root.clone()) }).await
+        self.claim_wanted(Wanted { max, seats, root: Some(root.clone()) }).await
     }
 
     /// The rank of the first run in the queue.
@@ -53,41 +53,42 @@ impl Store {
         read.await
     }
 
-    async fn claim_wish(&self, wish: Wish) -> Result<Vec<Lease>, StoreError> {
+    async fn claim_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
         if self.is_left() {
             return Err(StoreError::Closed);
         }
-        let root = wish.root.clone();
-        // A look that locks nobody: most claims of an idle node end here, and those of a busy one
-        // rarely do.
-        let had_some = self.inner.had_some.swap(false, Ordering::Relaxed);
-        let look = self.inner.db.read(move |tx| match &root {
-            None => tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[]),
-            Some(root) => {
-                let sql = "SELECT 1 FROM run WHERE state = 'ready' AND root = $1 LIMIT 1";
-                tx.one(sql, &[root.into()])
-            }
-        });
-        if wish.max == 0 || !had_some && look.await?.is_none() {
+        let looked = wanted.clone();
+        // A look that locks nobody: most claims end here.
+        let look = self.inner.db.read(move |tx| looked.is_there(tx));
+        if wanted.max == 0 || !look.await? {
             return Ok(Vec::new());
         }
         let asking = self.inner.held.ask(self.token());
         let (node, token) = (self.inner.node.clone(), asking.token);
-        let taken = self.inner.db.write(move |tx| take(tx, &wish, &node, token)).await?;
-        self.inner.had_some.store(!taken.is_empty(), Ordering::Relaxed);
-        let holds = asking.hold(taken.iter().map(|it| it.run.clone()).collect());
-        Ok(taken.into_iter().zip(holds).map(|(it, hold)| it.lease(hold)).collect())
+        let taken = self.inner.db.write(move |tx| wanted.take(tx, &node, token)).await?;
+        Ok(leases(asking, taken))
     }
 }
 
-/// How many runs are wanted, within how many seats, and of which root if of one only.
-struct Wish {
-    max: u32,
-    seats: u32,
-    root: Option<RunId>,
+/// How many runs are wanted, and which.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The most of them.
+    pub max: u32,
+    /// No more than these are held at once by all nodes of this store; urgent ones come beyond that.
+    pub seats: u32,
+    /// Of this root only.
+    pub root: Option<RunId>,
 }
 
-struct Taken {
+/// What a claim brought, each under its hold.
+pub(crate) fn leases(asking: Asking, taken: Vec<Taken>) -> Vec<Lease> {
+    let holds = asking.hold(taken.iter().map(|it| it.run.clone()).collect());
+    taken.into_iter().zip(holds).map(|(it, hold)| it.lease(hold)).collect()
+}
+
+/// A run that was taken.
+pub(crate) struct Taken {
     run: RunId,
     root: RunId,
     agent: String,
@@ -128,24 +129,85 @@ pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
 pub(crate) const TAKE_URGENT_OF: &str = take!(" AND stop = 1 AND root = $4");
 
-fn take(tx: &mut dyn Tx, wish: &Wish, node: &str, token: i64) -> Result<Vec<Taken>, StoreError> {
-    let sql = "SELECT count(*) FROM run WHERE state = 'running'";
-    let running = tx.one(sql, &[])?.ok_or(StoreError::Closed)?.number(0)?;
-    let max = u64::from(wish.max);
-    let (urgent, any) =
-        if wish.root.is_some() { (TAKE_URGENT_OF, TAKE_OF) } else { (TAKE_URGENT, TAKE) };
-    let mut pick = |sql, most: u64| {
-        let mut args = vec![most.into(), node.into(), token.into()];
-        args.extend(wish.root.as_ref().map(Val::from));
-        ordered(tx.query(sql, &args)?)
+/// The statement that looks whether there are runs to take.
+macro_rules! there {
+    ($which:literal) => {
+        concat!(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM run WHERE state = 'ready' AND stop = 1",
+            $which,
+            ") OR (SELECT count(*) FROM run WHERE state = 'running' AND agent <> $2) < $1
+              AND EXISTS (SELECT 1 FROM run WHERE state = 'ready'",
+            $which,
+            ")"
+        )
     };
-    let mut taken = pick(urgent, max)?;
-    let left = max - taken.len() as u64;
-    let free = u64::from(wish.seats).saturating_sub(running).min(left);
-    if free > 0 {
-        taken.extend(pick(any, free)?);
+}
+
+const THERE: &str = there!("");
+const THERE_OF: &str = there!(" AND root = $3");
+
+impl Wanted {
+    /// Whether there may be some to take.
+    fn is_there(&self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
+        let mut args = vec![self.seats.into(), LEADER.into()];
+        args.extend(self.root.as_ref().map(Val::from));
+        let sql = if self.root.is_some() { THERE_OF } else { THERE };
+        Ok(tx.one(sql, &args)?.is_some())
     }
-    Ok(taken)
+
+    /// Takes them, under a token of ours.
+    pub(crate) fn take(
+        &self,
+        tx: &mut dyn Tx,
+        node: &str,
+        token: i64,
+    ) -> Result<Vec<Taken>, StoreError> {
+        let max = u64::from(self.max);
+        let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
+        let free = self.free(tx)?;
+        let mut taken = self.pick(tx, urgent, max, (node, token))?;
+        let left = max - taken.len() as u64;
+        if left.min(free) > 0 {
+            taken.extend(self.pick(tx, self.any(), left.min(free), (node, token))?);
+        }
+        Ok(taken)
+    }
+
+    /// Takes within the seats only.
+    pub(crate) fn seat(
+        &self,
+        tx: &mut dyn Tx,
+        node: &str,
+        token: i64,
+    ) -> Result<Vec<Taken>, StoreError> {
+        match self.free(tx)?.min(self.max.into()) {
+            0 => Ok(Vec::new()),
+            most => self.pick(tx, self.any(), most, (node, token)),
+        }
+    }
+
+    /// Seats that nobody holds.
+    fn free(&self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM run WHERE state = 'running' AND agent <> $1";
+        let held = tx.one(sql, &[LEADER.into()])?.ok_or(StoreError::Closed)?.number(0)?;
+        Ok(u64::from(self.seats).saturating_sub(held))
+    }
+
+    fn any(&self) -> &'static str {
+        if self.root.is_some() { TAKE_OF } else { TAKE }
+    }
+
+    fn pick(
+        &self,
+        tx: &mut dyn Tx,
+        sql: &'static str,
+        most: u64,
+        (node, token): (&str, i64),
+    ) -> Result<Vec<Taken>, StoreError> {
+        let mut args = vec![most.into(), node.into(), token.into()];
+        args.extend(self.root.as_ref().map(Val::from));
+        ordered(tx.query(sql, &args)?)
+    }
 }
 
 fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {

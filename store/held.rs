@@ -1,6 +1,7 @@
 //! What this node believes it holds, to be compared with what the database says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_trace::RunId;
@@ -103,6 +104,12 @@ impl Hold {
         if let Some(it) = self.held.inside().runs.get_mut(&(self.run.clone(), self.token)) {
             *it = as_what;
         }
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the hold of {}", self.run)
     }
 }
 

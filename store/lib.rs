@@ -49,7 +49,7 @@ pub use advance::{Advance, Advanced, Next};
 pub use beat::Beat;
 pub use busy::{Busy, Recent};
 pub use callers::{Listens, Unread, Word};
-pub use claim::Lease;
+pub use claim::{Lease, Wanted};
 pub use error::StoreError;
 pub use new::{NewRun, Submitted};
 pub use read::{Counts, List, RunRow, RunState};

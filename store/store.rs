@@ -57,8 +57,6 @@ pub(crate) struct Inner {
     hint: Arc<Notify>,
     chance: Chance,
     left: AtomicBool,
-    /// Whether the last claim took something.
-    pub(crate) had_some: AtomicBool,
 }
 
 /// Who runs the jobs of a store; they end with it.
@@ -132,7 +130,6 @@ impl Store {
             hint,
             chance: options.chance,
             left: AtomicBool::new(false),
-            had_some: AtomicBool::new(false),
         };
         Store { inner: Arc::new(inner) }
     }

@@ -51,6 +51,7 @@ macro_rules! every_case {
                 a_score_counts_only_where_nobody_set_a_base
                 one_urgent_run_overtakes_ten_thousand
                 places_are_counted_up_to_a_thousand
+                a_write_takes_who_comes_next
                 seats_are_counted_over_all_nodes
                 urgent_runs_go_beyond_the_seats
                 who_only_begins_work_of_others_needs_no_seat

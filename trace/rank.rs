@@ -3,6 +3,9 @@
 use callboard_config::AgentName;
 use serde::{Deserialize, Serialize};
 
+/// The built-in agent that leads plans. Its runs begin work of others and do none: they hold no seat.
+pub const LEADER: &str = "plan";
+
 /// Points for each unfinished run that waits for another.
 const UNBLOCKING: u16 = 80;
 /// Waiting runs that count.

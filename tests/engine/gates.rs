@@ -273,12 +273,12 @@ pub(crate) async fn a_pause_that_was_asked_for_is_kept_and_less_is_asked_then(db
         assert_eq!(asks(&store, lease, gate(vec![take("acme")])).await, Ruling::Passed);
     }
     let pause = Duration::from_millis(300);
+    let begun = tokio::time::Instant::now();
     let limited = Went::Limited(Some(pause));
     gives(&store, &leases[0], take("acme"), limited, Next::Park { until: None }).await;
     for lease in &leases[1..] {
         gives(&store, lease, take("acme"), Went::Neither, Next::Yield).await;
     }
-    let begun = tokio::time::Instant::now();
     let (mut passed, mut wide) = (0, 0);
     for n in 2..=8 {
         let lease = again(&store, &id(n)).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use callboard_store::{List, NewRun, Next, RunState, StoreError};
+use callboard_store::{List, NewRun, Next, RunState, StoreError, Wanted};
+use callboard_trace::rank::LEADER;
 
 use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
 
@@ -207,6 +208,34 @@ pub(crate) async fn who_only_begins_work_of_others_needs_no_seat(db: Fixture) {
     store.advance(&task, write).await.unwrap();
     let led = store.claim(10, 1).await.unwrap();
     assert_eq!((busy.len(), led.len(), &led[0].run), (1, 1, &leader));
+}
+
+pub(crate) async fn a_write_takes_who_comes_next(db: Fixture) {
+    let store = db.open("n_a");
+    store.submit(NewRun { agent: LEADER.to_owned(), ..root(1, 100) }).await.unwrap();
+    for n in 2..=5 {
+        store.submit(root(n, 100)).await.unwrap();
+    }
+    let held = store.claim(3, 2).await.unwrap();
+    assert_eq!(held.iter().map(|it| &it.run).collect::<Vec<_>>(), [&id(1), &id(2)]);
+    let wanted = |max, seats| Some(Wanted { max, seats, root: None });
+    // Who leads a plan holds no seat: one of two is free.
+    let mut write = step(1, &["led"], Next::Go);
+    write.takes = wanted(9, 2);
+    let led = store.advance(&held[0], write).await.unwrap().taken;
+    assert_eq!(led.iter().map(|it| &it.run).collect::<Vec<_>>(), [&id(3)]);
+    // A run that ends has left its seat when the next is taken.
+    let mut write = step(1, &[], end());
+    write.takes = wanted(1, 2);
+    let next = store.advance(&held[1], write.clone()).await.unwrap().taken;
+    assert_eq!((next.len(), &next[0].run, next[0].seq), (1, &id(4), 1));
+    // What is taken is ours: it is written, and the heartbeat leaves it with us.
+    store.advance(&next[0], step(1, &["on"], Next::Go)).await.unwrap();
+    assert!(store.beat().await.unwrap().lost.is_empty());
+    assert_eq!(store.row(&id(4)).await.unwrap().unwrap().state, RunState::Running);
+    // A write that is refused takes nobody.
+    store.advance(&held[1], write).await.unwrap_err();
+    assert_eq!(store.row(&id(5)).await.unwrap().unwrap().state, RunState::Ready);
 }
 
 pub(crate) async fn one_roots_runs_can_be_taken_alone(db: Fixture) {

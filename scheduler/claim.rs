@@ -1,0 +1,101 @@
+//! Who works here: runs are taken from the queue and set on their way, each in a task of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use callboard_store::{Lease, StoreError};
+use callboard_trace::RunId;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::drive::drive;
+use crate::house::{House, Wheel};
+use crate::pause::{POLL, jittered};
+use crate::relay::{Relay, bounds};
+
+/// Runs on their way from the queue to a task; more wait at who took them.
+const RELAY: usize = 64;
+/// At most one look into the queue in this time.
+const REST: Duration = Duration::from_millis(2);
+
+/// Takes runs from the queue, or those of one root, and works on them.
+pub(crate) fn claim(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
+    let (to, from) = mpsc::channel(RELAY);
+    let relay = Relay { to, root };
+    tasks.spawn(set_on_their_way(house.clone(), relay.clone(), from));
+    tasks.spawn(look(house.clone(), relay));
+}
+
+/// Drives what was taken. It waits for nothing else, so that a run begins as soon as it is ours.
+async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Receiver<Lease>) {
+    let mut drives = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = house.stopping.cancelled() => break,
+            Some(lease) = from.recv() => {
+                house.admission.claimed(1);
+                let wheel = Wheel {
+                    seen: lease.seq,
+                    poke: Arc::new(Notify::new()),
+                    lost: CancellationToken::new(),
+                };
+                house.driven.add(&lease.run, wheel.clone());
+                drives.spawn(drive(house.clone(), lease, wheel, relay.clone()));
+            }
+            Some(ended) = drives.join_next() => broken(ended),
+        }
+    }
+    from.close();
+    while let Some(ended) = drives.join_next().await {
+        broken(ended);
+    }
+}
+
+/// Looks into the queue whenever there may be runs and seats are free. Most are taken with the write
+/// that makes room for them, or begins them; what is left over is found here.
+async fn look(house: Arc<House>, relay: Relay) {
+    loop {
+        let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
+        let (most, seats) = bounds(&house, house.driven.count());
+        let claimed = match &relay.root {
+            Some(root) => house.store.claim_of(root, most, seats).await,
+            None => house.store.claim(most, seats).await,
+        };
+        match claimed {
+            Ok(leases) => {
+                press(&house, leases.is_empty()).await;
+                relay.send(leases).await;
+            }
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "could not look into the queue"),
+        }
+        tokio::select! {
+            biased;
+            () = house.stopping.cancelled() => return,
+            () = house.ready.notified() => (),
+            () = changed => (),
+            () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
+        }
+        tokio::time::sleep_until(looked + REST).await;
+    }
+}
+
+/// Notes how urgent the first run is that finds no seat, so that less urgent ones give theirs up
+/// between two steps.
+async fn press(house: &House, none_taken: bool) {
+    let first = if none_taken { house.store.first_ready().await.unwrap_or_default() } else { None };
+    house.pressing.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
+}
+
+/// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal
+/// when the next heartbeat gives it back; the others are not disturbed.
+fn broken(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a run met a fault of the program and was dropped");
+    }
+}

@@ -1,0 +1,44 @@
+//! The way from the queue to work, for whoever took a run.
+
+use callboard_store::{Lease, Wanted};
+use callboard_trace::RunId;
+use tokio::sync::mpsc;
+
+use crate::house::House;
+
+/// The way to a task for whoever took a run.
+#[derive(Clone)]
+pub(crate) struct Relay {
+    pub(crate) to: mpsc::Sender<Lease>,
+    /// Of this root only.
+    pub(crate) root: Option<RunId>,
+}
+
+impl Relay {
+    /// Runs for the seats that are free here, and for that of a run that leaves.
+    pub(crate) fn wanted(&self, house: &House, leaves: bool) -> Option<Wanted> {
+        if house.stopping.is_cancelled() {
+            return None;
+        }
+        let others = house.driven.count().saturating_sub(1);
+        let (max, seats) = bounds(house, others);
+        let max = if leaves { max.min(1) } else { max };
+        Some(Wanted { max, seats, root: self.root.clone() }).filter(|_| max > 0)
+    }
+
+    /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.
+    pub(crate) async fn send(&self, leases: Vec<Lease>) {
+        for lease in leases {
+            if self.to.send(lease).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// How many may be taken by a process with so many under way, and within how many seats.
+pub(crate) fn bounds(house: &House, driven: usize) -> (u32, u32) {
+    let seats = house.crew.team().limits.concurrent;
+    let free = seats.saturating_sub(u32::try_from(driven).unwrap_or(u32::MAX));
+    house.admission.bounds(free.max(1), seats, driven)
+}
