@@ -19,6 +19,10 @@ use crate::{World, begin, gates, journal};
 /// How long a plan that waits is kept in hand, in microseconds: most often a step of it ends soon.
 const LINGER: i64 = 20_000;
 
+/// Between two writes of a plan's run, in microseconds: steps that end in the meantime are dealt with
+/// together.
+const GATHER: i64 = 2_000;
+
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
 pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: Relay) {
     let run = lease.run.clone();
@@ -38,7 +42,7 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: 
         back: Amounts::default(),
         stepped: false,
         lingered: false,
-        roused: false,
+        written: 0,
     };
     match driven.go().await {
         Ok(()) => return,
@@ -88,8 +92,8 @@ pub(crate) struct Drive {
     pub(crate) stepped: bool,
     /// Whether nothing came while a plan that waits was kept in hand.
     lingered: bool,
-    /// Whether something came since the last write: a step of a plan may have left its seat.
-    pub(crate) roused: bool,
+    /// When it was written last, in microseconds since 1970.
+    pub(crate) written: i64,
 }
 
 /// What comes after a write.
@@ -245,8 +249,7 @@ impl Drive {
             (Rest::Wait(until), _) => (Next::Park { until }, After::Gone(true), until),
             (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
         };
-        let fills_seats = self.roused && run.plan.is_some();
-        if batch.facts.is_empty() && matches!(after, After::On(_)) && !fills_seats {
+        if batch.facts.is_empty() && matches!(after, After::On(_)) {
             return Ok(after);
         }
         let own = batch.facts.len();
@@ -282,7 +285,11 @@ impl Drive {
             () = self.house.stopping.cancelled() => return Ok(false),
             () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
             () = self.wheel.poke.notified() => {
-                (self.lingered, self.roused) = (false, true);
+                self.lingered = false;
+                if run.plan.is_some() {
+                    let next = self.written + GATHER;
+                    tokio::time::sleep(from_now(&self.house.world, next)).await;
+                }
                 self.signals(run).await?;
             }
             Some(outcome) = self.inside.join_next() => {

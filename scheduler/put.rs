@@ -13,7 +13,7 @@ impl Drive {
     pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
         let purses = self.purses(run, self.house.world.now());
         let (is_over, leaves) = (matches!(next, Next::End { .. }), next != Next::Go);
-        let takes = (run.plan.is_some() || leaves && !self.is_led_here(run))
+        let takes = (run.plan.is_some() || leaves)
             .then(|| self.relay.wanted(&self.house, leaves))
             .flatten();
         let returns = purse::returns(run, &self.lease.root, is_over, self.unused);
@@ -43,16 +43,9 @@ impl Drive {
         Ok(())
     }
 
-    /// Whether the leader of its plan is at work in this process: with the next write it takes the
-    /// best of what may begin then.
-    fn is_led_here(&self, run: &Run) -> bool {
-        let leader = run.started.parent.as_ref().filter(|_| run.started.is_step());
-        leader.is_some_and(|it| self.house.driven.wheel(it).is_some())
-    }
-
     /// Writes, and tells at once who is told of it and at work here.
     pub(crate) async fn put(&mut self, run: &Run, write: Advance) -> Result<Advanced, StoreError> {
-        self.roused = false;
+        self.written = self.house.world.now();
         let told: Vec<RunId> = write.tell.iter().map(|it| it.0.clone()).collect();
         let mut advanced = self.house.store.advance(&self.lease, write).await?;
         told.iter()

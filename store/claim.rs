@@ -1,7 +1,6 @@
 //! Who may run what: the most urgent ready runs, under a fresh random token.
 
 use callboard_trace::RunId;
-use callboard_trace::rank::LEADER;
 
 use crate::db::{Row, Tx, Val};
 use crate::held::{Asking, Hold};
@@ -135,7 +134,7 @@ macro_rules! there {
         concat!(
             "SELECT 1 WHERE EXISTS (SELECT 1 FROM run WHERE state = 'ready' AND stop = 1",
             $which,
-            ") OR (SELECT count(*) FROM run WHERE state = 'running' AND agent <> $2) < $1
+            ") OR (SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan') < $1
               AND EXISTS (SELECT 1 FROM run WHERE state = 'ready'",
             $which,
             ")"
@@ -144,12 +143,12 @@ macro_rules! there {
 }
 
 const THERE: &str = there!("");
-const THERE_OF: &str = there!(" AND root = $3");
+const THERE_OF: &str = there!(" AND root = $2");
 
 impl Wanted {
     /// Whether there may be some to take.
     fn is_there(&self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
-        let mut args = vec![self.seats.into(), LEADER.into()];
+        let mut args = vec![self.seats.into()];
         args.extend(self.root.as_ref().map(Val::from));
         let sql = if self.root.is_some() { THERE_OF } else { THERE };
         Ok(tx.one(sql, &args)?.is_some())
@@ -188,8 +187,8 @@ impl Wanted {
 
     /// Seats that nobody holds.
     fn free(&self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM run WHERE state = 'running' AND agent <> $1";
-        let held = tx.one(sql, &[LEADER.into()])?.ok_or(StoreError::Closed)?.number(0)?;
+        let sql = "SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan'";
+        let held = tx.one(sql, &[])?.ok_or(StoreError::Closed)?.number(0)?;
         Ok(u64::from(self.seats).saturating_sub(held))
     }
 

@@ -1,7 +1,7 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE];
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -132,4 +132,9 @@ ALTER TABLE run ADD COLUMN fit {int} NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN unscored {int} NOT NULL DEFAULT 0;
 CREATE INDEX run_unscored ON run(rank) WHERE state = 'ready' AND unscored = 1;
 CREATE INDEX journal_score ON journal(pos) WHERE kind = 'rank_set' OR kind = 'embedded';
+";
+
+/// The seats that are held, counted from an index alone. Who leads a plan (`rank::LEADER`) holds none.
+const FIVE: &str = "
+CREATE INDEX run_seat ON run(node) WHERE state = 'running' AND agent <> 'plan';
 ";
