@@ -286,11 +286,7 @@ impl Drive {
             () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
             () = self.wheel.poke.notified() => {
                 self.lingered = false;
-                if run.plan.is_some() {
-                    let next = self.written + GATHER;
-                    tokio::time::sleep(from_now(&self.house.world, next)).await;
-                }
-                self.signals(run).await?;
+                Box::pin(self.signals(run)).await?;
             }
             Some(outcome) = self.inside.join_next() => {
                 self.take_in(run, batch, outcome);
@@ -305,6 +301,10 @@ impl Drive {
 
     /// Takes in what was written into the journal from outside.
     async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        if run.plan.is_some() {
+            let next = self.written + GATHER;
+            tokio::time::sleep(from_now(&self.house.world, next)).await;
+        }
         let store = &self.house.store;
         let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
         for record in &records {
