@@ -53,7 +53,7 @@ impl Desk {
             queue: QueueLine {
                 depth: counts.ready,
                 in_line: counts.in_line,
-                seats_taken: counts.running,
+                seats_taken: counts.seated,
                 seats: team.limits.concurrent,
                 oldest_s: counts.oldest_ready.map_or(0.0, |it| seconds(now - it)),
             },

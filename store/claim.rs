@@ -128,16 +128,32 @@ pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
 pub(crate) const TAKE_URGENT_OF: &str = take!(" AND stop = 1 AND root = $4");
 
-/// The statement that looks whether there are runs to take.
+/// Runs that hold a seat: who leads a plan (`rank::LEADER`) holds none.
+macro_rules! held {
+    () => {
+        "SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan'"
+    };
+}
+
+pub(crate) const HELD: &str = held!();
+
+/// How many seats are held, by all nodes.
+pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+    tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
+}
+
+/// The statement that looks whether there are runs to take. The seats are counted last: there may be
+/// ten thousand.
 macro_rules! there {
     ($which:literal) => {
         concat!(
-            "SELECT 1 WHERE EXISTS (SELECT 1 FROM run WHERE state = 'ready' AND stop = 1",
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM run WHERE state = 'ready'",
             $which,
-            ") OR (SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan') < $1
-              AND EXISTS (SELECT 1 FROM run WHERE state = 'ready'",
+            ") AND (EXISTS (SELECT 1 FROM run WHERE state = 'ready' AND stop = 1",
             $which,
-            ")"
+            ") OR (",
+            held!(),
+            ") < $1)"
         )
     };
 }
@@ -179,7 +195,7 @@ impl Wanted {
         node: &str,
         token: i64,
     ) -> Result<Vec<Taken>, StoreError> {
-        // The seats are counted only if somebody wants one: there may be ten thousand.
+        // Most often nobody wants one, and they need not be counted.
         if tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[])?.is_none() {
             return Ok(Vec::new());
         }
@@ -191,9 +207,7 @@ impl Wanted {
 
     /// Seats that nobody holds.
     fn free(&self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan'";
-        let held = tx.one(sql, &[])?.ok_or(StoreError::Closed)?.number(0)?;
-        Ok(u64::from(self.seats).saturating_sub(held))
+        Ok(u64::from(self.seats).saturating_sub(held(tx)?))
     }
 
     fn any(&self) -> &'static str {

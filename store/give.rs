@@ -5,6 +5,7 @@ use std::time::Duration;
 use callboard_trace::Event;
 
 use crate::StoreError;
+use crate::claim::held;
 use crate::db::Tx;
 use crate::gate::{drop_hold, wake_line};
 use crate::gates::Take;
@@ -103,9 +104,7 @@ impl Give {
             (Went::Good, _) => gauge.good().map(|from| (from, "closed")),
             (Went::Bad, Some(breaker)) => gauge.bad(breaker, at).map(|from| (from, "open")),
             (Went::Limited(pause), _) => {
-                let sql = "SELECT count(*) FROM run WHERE state = 'running'";
-                let running = tx.one(sql, &[])?.map_or(Ok(0), |it| it.int(0))?;
-                gauge.limited(pause, running, at);
+                gauge.limited(pause, held(tx)? as i64, at);
                 None
             }
             (Went::Bad, None) | (Went::Neither, _) => None,

@@ -2,6 +2,7 @@
 
 use callboard_trace::{Fact, Record, RunId};
 
+use crate::claim::held;
 use crate::journal::{self, kept};
 use crate::read::placed;
 use crate::submit::{LINE_RANK, POINT, counts};
@@ -25,9 +26,7 @@ impl Store {
             if found.is_empty() {
                 return Ok(Vec::new());
             }
-            let sql = "SELECT count(*) FROM run WHERE state = 'running'";
-            let running = tx.one(sql, &[])?.ok_or(StoreError::Closed)?.number(0)?;
-            let free = u64::from(seats).saturating_sub(running);
+            let free = u64::from(seats).saturating_sub(held(tx)?);
             let sql = "SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'ready' LIMIT $1) few";
             let ready = tx.one(sql, &[(free + 1).into()])?.ok_or(StoreError::Closed)?.number(0)?;
             if ready <= free {

@@ -2,6 +2,7 @@
 
 use callboard_trace::{Record, RunId};
 
+use crate::claim::held;
 use crate::db::{Row, Tx, Val};
 use crate::journal::{self, kept, kept_of};
 use crate::{Store, StoreError};
@@ -97,6 +98,8 @@ pub struct Counts {
     pub ready: u64,
     /// Runs held by a node.
     pub running: u64,
+    /// Of those, such as hold a seat.
+    pub seated: u64,
     /// Runs that wait.
     pub waiting: u64,
     /// Runs that are over.
@@ -343,5 +346,6 @@ fn counts(tx: &mut dyn Tx) -> Result<Counts, StoreError> {
     let open_roots = one("SELECT n FROM tally WHERE name = 'open_roots'")?.number(0)?;
     let in_line = one("SELECT count(*) FROM line")?.number(0)?;
     let (ready, oldest_ready) = (ready.number(0)?, ready.maybe_int(1));
-    Ok(Counts { ready, running, waiting, ended, open_roots, in_line, oldest_ready })
+    let seated = held(tx)?;
+    Ok(Counts { ready, running, seated, waiting, ended, open_roots, in_line, oldest_ready })
 }

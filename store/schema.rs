@@ -136,5 +136,5 @@ CREATE INDEX journal_score ON journal(pos) WHERE kind = 'rank_set' OR kind = 'em
 
 /// The seats that are held, counted from an index alone. Who leads a plan (`rank::LEADER`) holds none.
 const FIVE: &str = "
-CREATE INDEX run_seat ON run(node) WHERE state = 'running' AND agent <> 'plan';
+CREATE INDEX run_seat ON run(agent) WHERE state = 'running' AND agent <> 'plan';
 ";

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
+use crate::claim::{HELD, TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
@@ -93,6 +93,10 @@ async fn a_claim_follows_an_index() {
         assert!(plan.contains("SEARCH run USING INTEGER PRIMARY KEY"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
+    let conn = raw(&home);
+    let plan = format!("EXPLAIN QUERY PLAN {HELD}");
+    let plan = conn.query_row(&plan, [], |row| row.get::<_, String>(3)).unwrap();
+    assert_eq!(plan, "SCAN run USING COVERING INDEX run_seat");
     for sql in [TAKE_OF, TAKE_URGENT_OF] {
         let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
         let conn = raw(&home);

@@ -224,6 +224,8 @@ pub(crate) async fn a_write_takes_who_comes_next(db: Fixture) {
     write.takes = wanted(9, 2);
     let led = store.advance(&held[0], write).await.unwrap().taken;
     assert_eq!(led.iter().map(|it| &it.run).collect::<Vec<_>>(), [&id(3)]);
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.running, counts.seated), (3, 2));
     // A run that ends has left its seat when the next is taken.
     let mut write = step(1, &[], end());
     write.takes = wanted(1, 2);
