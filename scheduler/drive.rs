@@ -24,11 +24,15 @@ const LINGER: i64 = 20_000;
 const GATHER: i64 = 2_000;
 
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
-pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: Relay) {
-    let run = lease.run.clone();
-    let _seat = Seat { house: house.clone(), run: run.clone() };
-    let (again, is_plan) = (house.clone(), lease.agent == begin::PLAN);
-    let driven = Drive {
+pub(crate) fn drive(
+    house: Arc<House>,
+    lease: Lease,
+    wheel: Wheel,
+    relay: Relay,
+) -> impl Future<Output = ()> + Send {
+    let (seat, is_plan) = (Seat::of(&house, &lease), lease.agent == begin::PLAN);
+    // Boxed, as a future keeps room for each variable that was moved through it.
+    let driven = Box::new(Drive {
         house,
         lease,
         wheel,
@@ -43,14 +47,19 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: 
         stepped: false,
         lingered: false,
         written: 0,
-    };
-    match driven.go().await {
-        Ok(()) => return,
-        Err(StoreError::Fenced) => (),
-        Err(error) => tracing::warn!(%run, %error, "dropped a run; it goes on from its journal"),
-    }
-    if is_plan {
-        again.folds.put(&run, None);
+    });
+    async move {
+        let run = &seat.run;
+        match driven.go().await {
+            Ok(()) => return,
+            Err(StoreError::Fenced) => (),
+            Err(error) => {
+                tracing::warn!(%run, %error, "dropped a run; it goes on from its journal");
+            }
+        }
+        if is_plan {
+            seat.house.folds.put(run, None);
+        }
     }
 }
 
@@ -58,6 +67,12 @@ pub(crate) async fn drive(house: Arc<House>, lease: Lease, wheel: Wheel, relay: 
 struct Seat {
     house: Arc<House>,
     run: RunId,
+}
+
+impl Seat {
+    fn of(house: &Arc<House>, lease: &Lease) -> Self {
+        Self { house: house.clone(), run: lease.run.clone() }
+    }
 }
 
 impl Drop for Seat {
@@ -107,7 +122,7 @@ pub(crate) enum After {
 }
 
 impl Drive {
-    async fn go(mut self) -> Result<(), StoreError> {
+    async fn go(mut self: Box<Self>) -> Result<(), StoreError> {
         let mut run = Box::pin(self.load()).await?;
         let mut batch = Batch::default();
         self.doubt(&mut run, &mut batch);
@@ -143,7 +158,11 @@ impl Drive {
     }
 
     /// An orderly leave: a model step cut off here is no lost one, and is simply asked again.
-    async fn hand_back(mut self, run: &mut Run, mut batch: Batch) -> Result<(), StoreError> {
+    async fn hand_back(
+        mut self: Box<Self>,
+        run: &mut Run,
+        mut batch: Batch,
+    ) -> Result<(), StoreError> {
         self.inside.shutdown().await;
         if let Some(asking) = run.asking.clone().filter(|it| it.open) {
             let failure = Failure {
