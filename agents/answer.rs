@@ -57,10 +57,10 @@ pub fn noted(slot: &str, key: &str, value: Value) -> (Event, ArtifactRef) {
     (Event::Noted { slot, key, value, artifact: id, confidence: None }, artifact)
 }
 
-/// What a note is called by; `None` for any other record.
+/// What a note is called by; `None` for any other record, and for a list of what is to be done.
 pub fn artifact_of(event: &Event) -> Option<ArtifactRef> {
     let Event::Noted { slot, key, value, artifact: id, .. } = event else { return None };
-    Some(artifact(slot, key, value, id))
+    (slot != Event::TODO).then(|| artifact(slot, key, value, id))
 }
 
 fn artifact(slot: &str, key: &str, value: &Value, id: &str) -> ArtifactRef {

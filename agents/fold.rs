@@ -42,8 +42,10 @@ impl Run {
         match event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => self.replied(reply),
-            Event::ToolReturned { step, call, ok, result, ms, documents } => {
+            Event::ToolReturned { step, call, ok, result, ms, documents, files } => {
                 self.steps = self.steps.max(*step);
+                let seen = files.iter().map(|it| (it.path.clone(), it.hash.clone()));
+                self.files.extend(seen);
                 self.tool_spent(*step, *ms, documents);
                 self.returned(call, *ok, result);
             }

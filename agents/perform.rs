@@ -12,14 +12,11 @@ use tokio::time::timeout;
 use crate::model::{Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
-use crate::toolbox::{Board, Errand, ToolServers, use_tool};
-use crate::{Asked, Run, answer, prompt};
+use crate::toolbox::{Board, Errand, Ground, Kit, Known, ToolServers, left, use_tool};
+use crate::{Asked, Run, prompt};
 
 /// Tokens of the shortest reply that is worth asking for.
 pub const LEAST_OUTPUT: u32 = 256;
-
-/// The tool that shows a document.
-const READ: &str = "read";
 
 /// What an agent reaches the world with.
 #[derive(Clone)]
@@ -28,6 +25,8 @@ pub struct Hands {
     pub models: Models,
     /// Sight of the task's other runs.
     pub board: Arc<dyn Board>,
+    /// What built-in tools reach the machine with.
+    pub ground: Arc<Ground>,
     /// The tool servers of the team.
     pub servers: ToolServers,
     /// Seconds one tool call may take.
@@ -43,6 +42,7 @@ pub struct Prepared {
     provider: String,
     request: Option<Request>,
     errand: Option<Errand>,
+    known: Known,
     /// Tokens of the prompt, as its bytes suggest.
     input: u64,
     price: Option<Price>,
@@ -96,6 +96,7 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
         provider,
         request: Some(request),
         errand: None,
+        known: Known::of(run, false),
         input,
         price,
         left_ms,
@@ -161,8 +162,9 @@ pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
         Work::Tool { server: None, .. } | Work::Model { .. } => None,
     };
     let left_ms = left_ms(run);
+    let known = Known::of(run, errand.is_none());
     let (run, provider) = (run.id.clone(), String::new());
-    Prepared { begun, run, provider, request: None, errand, input: 0, price: None, left_ms }
+    Prepared { begun, run, provider, request: None, errand, known, input: 0, price: None, left_ms }
 }
 
 impl Prepared {
@@ -282,32 +284,39 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
         .left_ms
         .map_or(hands.tool_timeout, |it| hands.tool_timeout.min(Duration::from_millis(it)));
     let late = || format!("`{tool}` gave no answer in {} s", most.as_secs());
-    let mut left = None;
-    let mut documents = Vec::new();
+    let (mut whole, mut documents, mut files) = (None, Vec::new(), Vec::new());
     let (ok, result) = match &step.errand {
         Some(errand) => match timeout(most, hands.servers.run(errand, arguments)).await {
             Ok(done) => {
-                left =
-                    done.whole.map(|it| answer::noted("notes", &format!("{tool} ({call})"), it).0);
+                whole = done.whole;
                 (done.ok, done.result)
             }
             Err(_) => (false, json!({ "error": late(), "unavailable": true })),
         },
         None => {
-            let using = use_tool(hands.board.as_ref(), &step.run, tool, arguments);
+            let kit = Kit {
+                board: hands.board.as_ref(),
+                ground: &hands.ground,
+                run: &step.run,
+                call,
+                attempt: step.begun.attempt,
+                known: &step.known,
+            };
+            let using = use_tool(&kit, tool, arguments);
             match timeout(most, using).await.unwrap_or_else(|_| Err(late())) {
-                Ok(result) => {
-                    documents.extend((*tool == READ).then(|| answer::artifact_id(&result)));
-                    (true, result)
+                Ok(used) => {
+                    (whole, documents, files) = (used.whole, used.documents, used.files);
+                    (true, used.result)
                 }
                 Err(error) => (false, json!({ "error": error })),
             }
         }
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let whole = whole.map(|it| left(tool, call, it));
     let (step, call) = (step.begun.step, call.clone());
-    let returned = Event::ToolReturned { step, call, ok, result, ms, documents };
-    Outcome::done(left.into_iter().chain([returned]).collect())
+    let returned = Event::ToolReturned { step, call, ok, result, ms, documents, files };
+    Outcome::done(whole.into_iter().chain([returned]).collect())
 }
 
 async fn ask(hands: &Hands, step: &Prepared, request: &Request) -> Outcome {

@@ -1,6 +1,6 @@
 //! One agent working on one task: everything known about it, folded from its records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::{AgentName, Kind};
 use callboard_trace::{
@@ -70,6 +70,8 @@ pub struct Run {
     pub held: Option<Waiting>,
     /// Hashes of the documents it was shown.
     pub documents: BTreeSet<String>,
+    /// The files that it read or wrote, with their hashes as it saw or left them last.
+    pub files: BTreeMap<String, String>,
     /// Its end.
     pub end: Option<Finished>,
     /// Whether its agent tries once more alone, if the team fails.
@@ -232,6 +234,7 @@ impl Run {
             alerts: Vec::new(),
             held: None,
             documents: BTreeSet::new(),
+            files: BTreeMap::new(),
             end: None,
             falls_back: false,
         }

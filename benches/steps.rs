@@ -131,6 +131,7 @@ fn fact() -> Fact {
             result,
             ms: 1,
             documents: vec![],
+            files: vec![],
         },
     )
 }

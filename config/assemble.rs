@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::budget::Prices;
 use crate::edges;
 use crate::gather::{self, AgentText, unknown};
+use crate::hands::Bounds;
 use crate::member::{self, Ground, Member};
 use crate::models::Models;
 use crate::nearest::loose;
@@ -17,6 +18,7 @@ use crate::providers;
 use crate::secret::Outside;
 use crate::servers;
 use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
+use crate::written_fetch;
 use crate::written_http;
 use crate::written_policy;
 use crate::written_prices;
@@ -38,6 +40,8 @@ pub(crate) struct Texts {
     pub(crate) team_path: PathBuf,
     /// Its text, if there is one.
     pub(crate) team: Option<String>,
+    /// The folder that agent files stand in an agents' folder of, if they do.
+    pub(crate) project: Option<PathBuf>,
     /// The path and text of `prices.yaml`, if there is one.
     pub(crate) prices: Option<(PathBuf, String)>,
     /// The path and text of `.mcp.json`, if there is one.
@@ -62,7 +66,9 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let ceiling = member::ceiling(written.permissions.clone());
     let (embed, small) = (models.embed(), models.small());
     let route = written_policy::route(written.route.as_ref(), &sink);
-    let ground = Ground::of(models, &written, ceiling.clone());
+    let roots =
+        written_fetch::roots(written.roots.as_deref(), texts.project.as_ref(), outside, &sink);
+    let ground = Ground::of(models, &written, ceiling.clone(), !roots.is_empty());
 
     let agents_sink = Sink::default();
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);
@@ -117,6 +123,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         trust: None,
         finishes: written.clients.on_disconnect == OnDisconnect::Finish,
         http: http.unwrap_or_default(),
+        bounds: Bounds { roots, guarded: vec![], fetch: written.fetch },
         files: texts.files,
         origins,
         problems,

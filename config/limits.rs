@@ -85,6 +85,16 @@ pub struct Limits {
     pub error_bytes: usize,
     /// Bytes of one tool's output that the model is shown.
     pub tool_output_bytes: usize,
+    /// Bytes of one tool's output that are kept, to be read page by page.
+    pub tool_kept_bytes: usize,
+    /// Bytes of a file that is written or edited, or searched as a whole.
+    pub file_bytes: usize,
+    /// Files and folders that one search looks at.
+    pub walk_entries: usize,
+    /// Bytes of a page that is fetched.
+    pub fetch_bytes: usize,
+    /// How long a page may take, its redirects included, seconds.
+    pub fetch_s: u64,
     /// Bytes of a result inside a RunView; the rest is read with `team_read`.
     pub result_bytes: usize,
 }
@@ -131,6 +141,11 @@ impl Default for Limits {
             event_bytes: 1 << 20,
             error_bytes: 64 << 10,
             tool_output_bytes: 64 << 10,
+            tool_kept_bytes: 1 << 20,
+            file_bytes: 16 << 20,
+            walk_entries: 500_000,
+            fetch_bytes: 5 << 20,
+            fetch_s: 60,
             result_bytes: 6_000,
         }
     }

@@ -68,7 +68,8 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
     let texts = find(place, &sink);
     let folder = texts.team_path.parent().unwrap_or(Path::new("")).to_path_buf();
     let read = |path: &Path| text(path).map(|(text, _)| text);
-    let outside = Outside { folder: &folder, env, read: &read };
+    let folder_at = |path: &Path| path.canonicalize().ok().filter(|it| it.is_dir());
+    let outside = Outside { folder: &folder, env, folder_at: &folder_at, read: &read };
     let mut team = assemble(texts, &outside, sink)?;
     for provider in team.providers.values() {
         if let ProviderKind::Rehearsal { playbook: Some((path, text)) } = &provider.kind {
@@ -81,7 +82,24 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
         let what = format!("{}\n{}", place.display(), server.shown);
         server.key = format!("{}/{}", &hash(what.as_bytes())[..8], server.key);
     }
+    team.bounds.guarded = guarded(&folder, &team);
     Ok(team)
+}
+
+/// Everything that a team in this folder is or would be read from, and what other programs run by
+/// themselves.
+fn guarded(folder: &Path, team: &Team) -> Vec<PathBuf> {
+    let names = [TEAM, "team.yml", PRICES, SERVERS, ".claude"].into_iter();
+    let names = names.chain(IMPORTS).chain(FOLDERS).collect::<Vec<_>>();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let folders = [&folder].into_iter().chain(&team.bounds.roots);
+    let mut all: BTreeSet<PathBuf> =
+        folders.flat_map(|folder| names.iter().map(|it| folder.join(it))).collect();
+    let files = team.files.iter().filter_map(|it| it.path.canonicalize().ok());
+    let apart = files.filter(|file| !all.iter().any(|it| file.starts_with(it)));
+    let apart: Vec<PathBuf> = apart.collect();
+    all.extend(apart);
+    all.into_iter().collect()
 }
 
 /// Gives a program its whole path and the variables it inherits; a problem if it is not there.
@@ -170,6 +188,7 @@ fn find(place: &Path, sink: &Sink) -> Texts {
     let (is_agent, folder, team_path) = parts_of(place);
     let is_team = team_path == place;
     let mut texts = Texts { name: folder_name(&folder), team_path, ..Texts::default() };
+    texts.project = if is_agent { project(&folder) } else { Some(folder.clone()) };
     if !place.exists() {
         let help = "name a team's folder, or write the shipped team with `callboard init`";
         sink.push(Place::whole(place, true).error("there is no such file or folder", help));
@@ -219,6 +238,13 @@ fn parts_of(place: &Path) -> (bool, PathBuf, PathBuf) {
     let folder = if is_agent || is_team { parent(place) } else { place.to_path_buf() };
     let team_path = if is_team { place.to_path_buf() } else { folder.join(TEAM) };
     (is_agent, folder, team_path)
+}
+
+/// The folder that a folder of agent files belongs to, if it is one by its name.
+fn project(agents: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(agents).ok()?;
+    let name = FOLDERS.iter().find(|it| whole.ends_with(it))?;
+    whole.ancestors().nth(Path::new(name).components().count()).map(Path::to_path_buf)
 }
 
 fn parent(path: &Path) -> PathBuf {

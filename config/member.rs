@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::answer;
 use crate::budget::Caps;
 use crate::front_matter::Parts;
+use crate::hands;
 use crate::models::Models;
 use crate::permission::{Act, Grants, Verdict};
 use crate::place::{At, Place, Sink};
@@ -34,6 +35,8 @@ pub(crate) struct Ground {
     pub(crate) run: Caps,
     /// The team's `permissions`, complete.
     pub(crate) ceiling: BTreeMap<Act, Verdict>,
+    /// Whether there are folders to see.
+    pub(crate) has_roots: bool,
 }
 
 /// An agent without its handoffs, and what was written about them.
@@ -55,9 +58,10 @@ impl Ground {
         models: Models,
         written: &WrittenTeam,
         ceiling: BTreeMap<Act, Verdict>,
+        has_roots: bool,
     ) -> Ground {
         let (turns, run) = (written.limits.turns, written.budgets.run);
-        Ground { models, turns, run, ceiling }
+        Ground { models, turns, run, ceiling, has_roots }
     }
 }
 
@@ -99,8 +103,13 @@ fn build(
     if is_human {
         tell_models_keys(&written, sink);
     } else {
-        tell_absent_tools(written.tools.as_deref().unwrap_or_default(), sink);
+        tell_absent_tools(written.tools.as_deref().unwrap_or_default(), ground.has_roots, sink);
     }
+    let permissions =
+        cut(complete(written.permissions.clone().unwrap_or_default()), &ground.ceiling);
+    let (tools, off) = (written.tools.as_deref(), &written.disallowed_tools);
+    let hands =
+        if is_human { vec![] } else { hands::of(tools, off, &permissions, ground.has_roots) };
     let choices = choices(&written, sink);
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
@@ -114,6 +123,7 @@ fn build(
         effort: written.effort,
         tools: written.tools.map(texts),
         disallowed_tools: texts(written.disallowed_tools),
+        hands,
         servers: vec![],
         turns_are_its_own: written.max_turns.is_some(),
         budget: written.budget.map(|it| written_budget::caps(&it, "budget", ground.run, sink)),
@@ -127,7 +137,7 @@ fn build(
         class: written.class.unwrap_or_default(),
         authority: written.authority.map_or(AUTHORITY, |it| it.value),
         output,
-        permissions: cut(complete(written.permissions.unwrap_or_default()), &ground.ceiling),
+        permissions,
         grants: written.grants.unwrap_or(Grants::Own),
         publish: written.publish.unwrap_or(true),
     };
@@ -291,15 +301,28 @@ fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
 const TEAM_TOOLS: [&str; 8] =
     ["handoff", "delegate", "Task", "Agent", "refuse_handoff", "note", "read", "team_status"];
 
-/// Tools that other programs bring along and this one does not have yet.
-fn tell_absent_tools(tools: &[At<String>], sink: &Sink) {
+/// The built-in tools that this version has.
+const THERE: [&str; 0] = [];
+
+/// Tools that other programs bring along and this one does not have; and those that have nothing to
+/// see here.
+fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Sink) {
     let is_there = |it: &&At<String>| {
         let name = it.value.as_str();
         TEAM_TOOLS.contains(&name)
             || name == "*"
+            || hands::meant(name).iter().any(|it| THERE.contains(it))
             || name.starts_with("mcp_")
             || server_in(name).is_some()
     };
+    let is_blind = |it: &&At<String>| {
+        let meant = hands::meant(&it.value);
+        !meant.is_empty() && meant.iter().all(|it| hands::lacks_roots(it, has_roots))
+    };
+    if let Some(first) = tools.iter().find(|it| is_there(it) && is_blind(it)) {
+        let said = format!("`{}` sees no folder: the team has no `roots`", first.value);
+        sink.push(first.place.warning(said, "write `roots: [FOLDER]` in team.yaml"));
+    }
     let absent: Vec<&At<String>> = tools.iter().filter(|it| !is_there(it)).collect();
     let Some(first) = absent.first() else { return };
     let names: Vec<String> = absent.iter().map(|it| format!("`{}`", it.value)).collect();

@@ -12,6 +12,8 @@ pub(crate) struct Outside<'a> {
     pub(crate) folder: &'a Path,
     /// A variable of the environment.
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// The folder at a path with every link resolved, if there is one.
+    pub(crate) folder_at: &'a dyn Fn(&Path) -> Option<PathBuf>,
     /// A small text file, or why it cannot be read.
     pub(crate) read: &'a dyn Fn(&Path) -> Result<String, String>,
 }

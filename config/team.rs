@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::{Budgets, Caps, Prices};
+use crate::hands::Bounds;
 use crate::http::Http;
 use crate::nearest::nearest;
 use crate::origins::Origins;
@@ -64,6 +65,8 @@ pub struct Team {
     pub finishes: bool,
     /// Who may reach it over HTTP.
     pub http: Http,
+    /// How far the built-in tools of its agents reach.
+    pub bounds: Bounds,
     /// What was read, with the hash of its bytes.
     pub files: Vec<SourceFile>,
     /// Where each key was written; what is not there has its default.
@@ -98,6 +101,7 @@ impl Team {
             trust: None,
             finishes: false,
             http: Http::default(),
+            bounds: Bounds::default(),
             files: Vec::new(),
             origins: Origins::new(),
             problems,
@@ -246,6 +250,9 @@ pub struct Agent {
     /// Tools taken away again, by name or glob.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disallowed_tools: Vec<String>,
+    /// The built-in tools it has, by name: see [`crate::hands`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hands: Vec<String>,
     /// Keys of the tool servers it may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<String>,

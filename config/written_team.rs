@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::budget::Budgets;
 use crate::fields::Fields;
+use crate::hands::Fetch;
 use crate::limits::Limits;
 use crate::permission::{Act, Verdict};
 use crate::place::{At, Place, Sink};
@@ -14,6 +15,7 @@ use crate::policy::{Breaker, Ranking, Resources};
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::{WrittenAgent, permissions};
 use crate::written_budget::{self, WrittenBudgets};
+use crate::written_fetch::{self, WrittenFetch};
 use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
 use crate::written_policy::{self, WrittenRanking, WrittenRoute, WrittenThrottle};
@@ -84,6 +86,13 @@ pub(crate) struct WrittenTeam {
     /// Who may reach the team over HTTP.
     #[schemars(with = "Option<WrittenHttp>")]
     pub(crate) http: Option<Node>,
+    /// The folders whose files the agents may see, from this file's folder; the first is where
+    /// relative paths begin. Default: the folder that the team was found in.
+    #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
+    pub(crate) roots: Option<Vec<At<String>>>,
+    /// What the agents may fetch from the web.
+    #[schemars(with = "Option<WrittenFetch>")]
+    pub(crate) fetch: Fetch,
     /// The agents that are tools of their own. Default: all.
     pub(crate) publish: Option<Vec<At<String>>>,
     /// The ceiling over what any agent may do: `allow`, `ask` or `deny` by class of act.
@@ -269,6 +278,8 @@ impl WrittenTeam {
             handoffs: handoffs(&fields),
             clients: clients(&fields),
             http: fields.node("http").cloned(),
+            roots: fields.texts("roots"),
+            fetch: written_fetch::read(&fields),
             publish: fields.texts("publish"),
             permissions: permissions(&fields),
         };

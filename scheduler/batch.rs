@@ -170,8 +170,8 @@ impl Batch {
     /// Answers a call at once.
     pub(crate) fn answer(&mut self, run: &mut Run, call: String, ok: bool, result: Value) {
         let step = run.steps + 1;
-        let documents = Vec::new();
-        self.fact(run, Event::ToolReturned { step, call, ok, result, ms: 0, documents });
+        let (documents, files) = (Vec::new(), Vec::new());
+        self.fact(run, Event::ToolReturned { step, call, ok, result, ms: 0, documents, files });
     }
 
     fn hand_off(

@@ -1,11 +1,11 @@
 //! What the agents of a team reach the world with, made of what its owner wrote.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_agents::model::Models;
-use callboard_agents::{Hands, ToolServers};
+use callboard_agents::{Ground, Hands, ToolServers};
 use callboard_config::Team;
 use callboard_store::Store;
 
@@ -13,18 +13,31 @@ use crate::World;
 use crate::sight::Sight;
 
 /// Opens nothing yet; what was learnt by older hands is learnt again.
-pub(crate) fn hands(team: &Team, store: &Store, keeper: Option<PathBuf>, world: &World) -> Hands {
+pub(crate) fn hands(
+    team: &Team,
+    data: &Path,
+    store: &Store,
+    keeper: Option<PathBuf>,
+    world: &World,
+) -> Hands {
     let chance = world.clone();
     let models = Models::new(&team.providers, &team.limits, world.now.clone());
     let servers = ToolServers::new(team, keeper, Arc::new(move || chance.below(u64::MAX)));
-    with(team, store, models, servers)
+    with(team, data, store, models, servers)
 }
 
 /// Hands that reach these models and tool servers.
-pub(crate) fn with(team: &Team, store: &Store, models: Models, servers: ToolServers) -> Hands {
+pub(crate) fn with(
+    team: &Team,
+    data: &Path,
+    store: &Store,
+    models: Models,
+    servers: ToolServers,
+) -> Hands {
     Hands {
         models,
         board: Arc::new(Sight(store.clone())),
+        ground: Arc::new(Ground::of(team, data)),
         servers,
         tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
         recorded: None,

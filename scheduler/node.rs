@@ -90,8 +90,8 @@ impl Node {
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
-        let NodeOptions { team, keeper, world, .. } = &options;
-        let hands = Hands { recorded, ..hands(team, &store, keeper.clone(), world) };
+        let NodeOptions { team, data, keeper, world, .. } = &options;
+        let hands = Hands { recorded, ..hands(team, data, &store, keeper.clone(), world) };
         Ok(Node::begin(options, store, hands))
     }
 
@@ -103,7 +103,7 @@ impl Node {
         models: Models,
         servers: ToolServers,
     ) -> Node {
-        let hands = with(&options.team, &store, models, servers);
+        let hands = with(&options.team, &options.data, &store, models, servers);
         Node::begin(options, store, hands)
     }
 

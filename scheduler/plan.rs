@@ -73,6 +73,7 @@ pub(crate) fn leader() -> Agent {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        hands: Vec::new(),
         servers: Vec::new(),
         max_turns: 0,
         turns_are_its_own: true,

@@ -85,10 +85,13 @@ async fn reload(house: &House, place: &Path) {
     }
     // First of all, so that no record can hold a new key.
     house.store.learn(&secrets(&team));
-    let is_same = same_secrets && reached(&team) == reached(&old) && team.limits == old.limits;
+    let is_same = same_secrets
+        && reached(&team) == reached(&old)
+        && team.limits == old.limits
+        && team.bounds == old.bounds;
     let hands = match is_same {
         true => house.crew.hands(),
-        false => hands(&team, &house.store, house.keeper.clone(), &house.world),
+        false => hands(&team, &house.data, &house.store, house.keeper.clone(), &house.world),
     };
     for problem in team.problems.iter().filter(|it| !old.problems.contains(it)) {
         tracing::warn!("{problem}");

@@ -241,6 +241,7 @@ mod tests {
             result: Value::Null,
             ms: 0,
             documents: vec![],
+            files: vec![],
         };
         let events = [asks(1, 1), failed, asks(1, 2), replied, noted, asks(3, 1)];
         let told = |after, limit| {
@@ -274,6 +275,7 @@ mod tests {
             result: json!(0),
             ms: 0,
             documents: vec![],
+            files: vec![],
         };
         let n_taken = (1..10_000).take_while(|it| steps.take(&record(done(*it)))).count();
         assert!(n_taken < 500, "{n_taken}");

@@ -288,6 +288,7 @@ pub(crate) mod tests {
             effort: None,
             tools: None,
             disallowed_tools: Vec::new(),
+            hands: Vec::new(),
             servers: Vec::new(),
             max_turns: 20,
             turns_are_its_own: false,

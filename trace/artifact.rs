@@ -37,6 +37,7 @@ impl Record {
     /// The artifact that this record made, and its text.
     pub fn made(&self) -> Option<(Made, String)> {
         let (name, id, value) = if let Event::Noted { slot, key, value, artifact, .. } = &self.event
+            && slot != Event::TODO
         {
             (format!("{slot}/{key}"), Some(artifact.clone()), value)
         } else if let Event::RunEnded(end) = &self.event {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::rank::{Ranked, Routed};
 use crate::{
     Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Totals,
-    Waiting,
+    Touched, Waiting,
 };
 
 /// What happened. The tag is `kind`.
@@ -61,6 +61,9 @@ pub enum Event {
         /// Hashes of the files, pages and resources it brought.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         documents: Vec<String>,
+        /// The files it read or wrote.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<Touched>,
     },
     /// A step ended without an outcome.
     StepFailed(Failure),
@@ -149,6 +152,9 @@ pub enum Event {
 }
 
 impl Event {
+    /// The slot of a run's own list of what is to be done: a `noted` of it is no artifact.
+    pub const TODO: &'static str = "todo";
+
     /// The tag, as it stands in the journal.
     pub fn kind(&self) -> &'static str {
         match self {

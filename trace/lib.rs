@@ -30,8 +30,8 @@ pub use plan::{PlanStep, Totals};
 pub use record::{FORMAT, Fact, Record};
 pub use spend::{Share, Spend};
 pub use step::{
-    Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Usage,
-    Waiting, Work,
+    Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Touched,
+    Usage, Waiting, Work,
 };
 pub use story::{short, story, story_line};
 pub use tree::{Branch, Tree, progress_line};

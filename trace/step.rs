@@ -64,6 +64,20 @@ impl Work {
     pub const LIST: &str = "tools/list";
 }
 
+/// A file as a step left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Its whole path, without links.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 (hex) of all its bytes.
+    pub hash: String,
+    /// Whether the step wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wrote: bool,
+}
+
 /// Why a model is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -48,7 +48,7 @@ pub(crate) fn are_performed(run: &Run) -> Option<Step> {
         |it: &Call| toolbox::kind(&it.tool) == Some(Kind::Performed) || of_server(it);
     let call = run.calls.iter().find(|it| is_performed(it) && !is_begun(run, it))?.clone();
     let card = run.shelf.card(&call.tool);
-    let repeatable = card.is_none_or(|it| it.repeatable);
+    let repeatable = card.map_or_else(|| toolbox::is_repeatable(&call.tool), |it| it.repeatable);
     let (step, server) = (run.steps + 1, card.map(|it| it.server.clone()));
     Some(Step::Call { step, attempt: 1, call, repeatable, server })
 }

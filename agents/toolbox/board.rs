@@ -5,6 +5,9 @@ use std::pin::Pin;
 use callboard_trace::RunId;
 use serde_json::{Value, json};
 
+use super::used::Used;
+use crate::answer;
+
 /// Bytes of an extract that `read` shows at once: about 2,000 tokens.
 const EXTRACT: usize = 8_000;
 
@@ -21,23 +24,25 @@ pub trait Board: Send + Sync {
 /// An answer that has to be waited for.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Performs one call of a built-in tool that has to be waited for.
+/// Looks at the rest of the task.
 ///
 /// # Errors
 /// A sentence for the model.
-pub(crate) async fn use_tool(
+pub(super) async fn look(
     board: &dyn Board,
     run: &RunId,
     tool: &str,
     arguments: &Value,
-) -> Result<Value, String> {
+) -> Result<Used, String> {
     if tool == "team_status" {
-        return board.status(run).await;
+        return Ok(Used { result: board.status(run).await?, ..Used::default() });
     }
     let uri = arguments.get("uri").and_then(Value::as_str).unwrap_or_default();
     let offset = arguments.get("offset").and_then(Value::as_u64).unwrap_or_default();
     let text = board.read(run, uri).await?;
-    Ok(page(&text, usize::try_from(offset).unwrap_or(usize::MAX)))
+    let result = page(&text, usize::try_from(offset).unwrap_or(usize::MAX));
+    let documents = vec![answer::artifact_id(&result)];
+    Ok(Used { result, documents, ..Used::default() })
 }
 
 /// One page of a text, cut between characters.

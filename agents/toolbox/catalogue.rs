@@ -80,6 +80,16 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
     })
 }
 
+/// Whether a call of that name may be done again after its process went away.
+pub(crate) fn is_repeatable(name: &str) -> bool {
+    name != "Bash"
+}
+
+/// The built-in tools that reach the machine, as far as this version has them.
+fn hands() -> impl Iterator<Item = Tool> {
+    std::iter::empty()
+}
+
 /// The tools of a run at this moment.
 pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
     let mut tools = Vec::new();
@@ -92,6 +102,7 @@ pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
     }
     tools.extend([note(), read(), team_status()]);
     let agent = &run.started.agent;
+    tools.extend(hands().filter(|it| agent.hands.iter().any(|had| *had == it.name)));
     tools.retain(|it| !agent.disallowed_tools.iter().any(|denied| *denied == it.name));
     tools.extend(run.shelf.cards().iter().map(|it| Tool {
         name: it.name.clone().into(),

@@ -2,10 +2,18 @@
 
 mod board;
 mod catalogue;
+mod dispatch;
+mod ground;
+mod kit;
 mod mcp;
+mod shown;
+mod used;
 
-pub(crate) use board::use_tool;
 pub use board::{Answer, Board};
-pub(crate) use catalogue::{Kind, Tool, kind, tools_of};
+pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of};
+pub(crate) use dispatch::use_tool;
+pub use ground::Ground;
+pub(crate) use kit::{Kit, Known};
 pub(crate) use mcp::Errand;
 pub use mcp::ToolServers;
+pub(crate) use shown::left;

@@ -149,6 +149,7 @@ mod tests {
             effort: None,
             tools: None,
             disallowed_tools: Vec::new(),
+            hands: Vec::new(),
             servers: Vec::new(),
             max_turns: 20,
             turns_are_its_own: false,

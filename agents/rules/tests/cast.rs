@@ -47,6 +47,7 @@ pub(super) fn started() -> Started {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        hands: Vec::new(),
         servers: Vec::new(),
         max_turns: 20,
         turns_are_its_own: false,

@@ -140,8 +140,10 @@ impl Play {
                         self.happens(*alert);
                         let (step, call) = (self.run.steps + 1, call.id);
                         let (result, documents) = (json!({ "error": "no call is left" }), vec![]);
-                        let (ok, ms) = (false, 0);
-                        self.happens(Event::ToolReturned { step, call, ok, result, ms, documents });
+                        let (ok, ms, files) = (false, 0, vec![]);
+                        let event =
+                            Event::ToolReturned { step, call, ok, result, ms, documents, files };
+                        self.happens(event);
                     }
                     Afford::Yes | Afford::Cut(_) | Afford::No(_) | Afford::Unpriced(_) => {
                         self.begins(prepared.begun().clone());
@@ -160,6 +162,7 @@ impl Play {
                     result,
                     ms: 0,
                     documents: vec![],
+                    files: vec![],
                 });
             }
             Step::HandOff(draft) => self.hand_off(draft),
@@ -254,6 +257,7 @@ impl Play {
             result,
             ms: 1,
             documents: vec![],
+            files: vec![],
         })
     }
 

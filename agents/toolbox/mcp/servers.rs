@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::line::{Chance, Line, Loan};
 use super::{listing, reply};
-use crate::answer;
+use crate::toolbox::shown;
 
 /// Longest wait for the list of a server's tools, its start included.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -131,17 +131,9 @@ impl ToolServers {
     /// The outcome without its secrets, and cut to what a model is shown.
     fn done(&self, ok: bool, text: String, bytes: usize, secrets: &[String]) -> Done {
         let text = secrets.iter().fold(text, |text, it| text.replace(it.as_str(), "[secret]"));
-        let end = text.floor_char_boundary(self.shown.min(text.len()));
-        let is_cut = end < text.len();
-        let mut shown = text[..end].to_owned();
-        let whole = json!(text);
-        if is_cut {
-            let (bytes, id) = (bytes.max(text.len()), answer::artifact_id(&whole));
-            let more = format!("\n[cut: {end} of {bytes} bytes; `read` {id} from offset {end}]");
-            shown.push_str(&more);
-        }
-        let result = if ok { json!(shown) } else { json!({ "error": shown }) };
-        Done { ok, result, whole: is_cut.then_some(whole) }
+        let (text, whole) = shown::cut(text, bytes, self.shown);
+        let result = if ok { json!(text) } else { json!({ "error": text }) };
+        Done { ok, result, whole }
     }
 }
 

@@ -302,6 +302,7 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 effort,
                 tools,
                 disallowed_tools,
+                hands: servers.clone(),
                 servers,
                 max_turns,
                 turns_are_its_own: false,

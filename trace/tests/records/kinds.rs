@@ -5,7 +5,7 @@ use callboard_config::budget::Caps;
 use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{
     Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend, StepBegun,
-    Task, Usage, Waiting, Work,
+    Task, Touched, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -79,7 +79,14 @@ kinds! {
     Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
         .prop_map(|(step, call, ok, result, ms)| {
             let documents = vec![call.clone(); (step % 2) as usize];
-            Event::ToolReturned { step, call, ok, result, ms, documents }
+            let touched = |it: &String| Touched {
+                path: it.clone(),
+                bytes: ms,
+                hash: it.clone(),
+                wrote: ok,
+            };
+            let files = documents.iter().map(touched).collect();
+            Event::ToolReturned { step, call, ok, result, ms, documents, files }
         }),
     Event::StepFailed(_) => failure().prop_map(Event::StepFailed),
     Event::StepDecided { .. } => (any::<u32>(), text())

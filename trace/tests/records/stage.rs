@@ -196,6 +196,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         effort: None,
         tools: None,
         disallowed_tools: Vec::new(),
+        hands: Vec::new(),
         servers: Vec::new(),
         max_turns: 20,
         turns_are_its_own: false,

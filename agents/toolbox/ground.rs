@@ -1,0 +1,27 @@
+//! What the built-in tools reach the machine with: which folders, and how much of each thing.
+
+use std::path::{Path, PathBuf};
+
+use callboard_config::hands::Bounds;
+use callboard_config::{Limits, Team};
+
+/// The ground that the agents of a team stand on.
+#[derive(Clone, Debug, Default)]
+pub struct Ground {
+    /// The folders they see, each with its links resolved; relative paths begin at the first.
+    pub(crate) roots: Vec<PathBuf>,
+    /// What no agent writes, with all below it, whether it is there or not.
+    pub(crate) guarded: Vec<PathBuf>,
+    /// How much they are shown, and may take.
+    pub(crate) limits: Limits,
+}
+
+impl Ground {
+    /// The ground of a team whose journal is in the folder `data`, which no agent writes.
+    pub fn of(team: &Team, data: &Path) -> Ground {
+        let Bounds { roots, mut guarded, fetch: _ } = team.bounds.clone();
+        let whole = data.canonicalize().or_else(|_| std::path::absolute(data));
+        guarded.extend(whole);
+        Ground { roots, guarded, limits: team.limits.clone() }
+    }
+}
