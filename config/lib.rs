@@ -67,6 +67,8 @@ mod budget_tests;
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
+mod hands_tests;
+#[cfg(test)]
 mod http_tests;
 #[cfg(test)]
 mod import_tests;
