@@ -30,10 +30,14 @@ impl Board for Sight {
             let records = journal::below(&self.0, &top).await.map_err(|it| it.to_string())?;
             let tree = Tree::fold(&records);
             let runs = tree.runs.iter().map(|(run, branch)| {
-                json!({
+                let mut told = json!({
                     "run": run, "agent": branch.agent, "task": cut(&branch.task),
                     "state": branch.end.as_ref().map(|it| it.state), "step": branch.step,
-                })
+                });
+                if let Some(todo) = &branch.todo {
+                    told["todo"] = json!(todo);
+                }
+                told
             });
             Ok(json!({ "runs": runs.collect::<Vec<_>>() }))
         })

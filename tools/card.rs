@@ -29,6 +29,7 @@ pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
     Ok(json!({
         "name": agent.name, "description": agent.description,
         "models": models.collect::<Vec<_>>(), "tools": agent.tools,
+        "built_in_tools": agent.hands,
         "disallowed_tools": agent.disallowed_tools, "permissions": agent.permissions,
         "grants": agent.grants, "handoffs_to": to.collect::<Vec<_>>(), "handoffs_from": from,
         "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,

@@ -115,3 +115,14 @@ impl Finished {
         self.answer.as_ref()?.get("confidence")?.as_f64()
     }
 }
+
+impl Trouble {
+    /// The message with its way out.
+    pub fn told(&self) -> String {
+        if self.hint.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}; {}", self.message, self.hint)
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod record;
 mod spend;
 mod step;
 mod story;
+mod todo;
 mod tree;
 mod used;
 mod view;

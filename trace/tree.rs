@@ -7,10 +7,11 @@ use callboard_config::{AgentName, Mode};
 use crate::artifact::{Artifact, Made, key_of};
 use crate::rank::FALLBACK;
 use crate::story::{line, short, tag};
+use crate::todo;
 use crate::used::{Used, cost, notices};
 use crate::{
     Action, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView, State,
-    StepBegun, Trouble, Work,
+    StepBegun, Work,
 };
 
 /// Artifacts that a view lists.
@@ -58,6 +59,8 @@ pub struct Branch {
     pub waits_until: Option<i64>,
     /// Its open questions.
     pub questions: Vec<Question>,
+    /// How far it is with its own list: `2 of 5: writing the tests`.
+    pub todo: Option<String>,
     /// What it cost, and how far its budgets are used.
     pub used: Used,
 }
@@ -92,6 +95,7 @@ impl Tree {
                 waits: None,
                 waits_until: None,
                 questions: Vec::new(),
+                todo: None,
                 used: Used::begun(started),
             };
             self.runs.insert(record.run.clone(), branch);
@@ -281,6 +285,7 @@ impl Branch {
                     options: options.clone(),
                 });
             }
+            Event::Noted { slot, value, .. } => todo::take(slot, value, &mut self.todo),
             Event::QuestionClosed { question, .. } => {
                 self.questions.retain(|it| it.id != *question);
             }
@@ -308,7 +313,6 @@ impl Branch {
             | Event::HandoffRefused { .. }
             | Event::HandoffFailed { .. }
             | Event::ChildEnded { .. }
-            | Event::Noted { .. }
             | Event::Forgotten { .. }
             | Event::Checked { .. }
             | Event::BudgetAlerted { .. }
@@ -384,15 +388,4 @@ pub fn progress_line(view: &RunView) -> String {
         (None, None, None) => "starting".into(),
     };
     line(&format!("{} {}: {what}", short(&view.run), view.agent))
-}
-
-impl Trouble {
-    /// The message with its way out.
-    pub fn told(&self) -> String {
-        if self.hint.is_empty() {
-            self.message.clone()
-        } else {
-            format!("{}; {}", self.message, self.hint)
-        }
-    }
 }

@@ -31,7 +31,8 @@ pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
 
 /// Rule: a note is written down at once.
 pub(crate) fn are_notes(run: &Run) -> Option<Step> {
-    run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(Kind::Note)).map(note)
+    let call = run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(Kind::Note))?;
+    Some(if call.tool == "note" { note(call) } else { toolbox::todo(call) })
 }
 
 /// Rule: everything else is performed, side by side.

@@ -3,9 +3,16 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use callboard_config::hands::TOOLS;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::card::Card;
+use super::fetching::WEB_FETCH;
+use super::reading::{LS, READ};
+use super::searching::{GLOB, GREP};
+use super::todo::TODO_WRITE;
+use super::writing::{EDIT, WRITE};
 use crate::Run;
 
 /// How a tool's call is dealt with.
@@ -74,8 +81,9 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
         "handoff" => Kind::HandOff,
         "delegate" | "Task" | "Agent" => Kind::Delegate,
         "refuse_handoff" => Kind::Refuse,
-        "note" => Kind::Note,
+        "note" | "TodoWrite" => Kind::Note,
         "read" | "team_status" => Kind::Performed,
+        _ if TOOLS.iter().any(|it| it.0 == name) => Kind::Performed,
         _ => return None,
     })
 }
@@ -87,7 +95,13 @@ pub(crate) fn is_repeatable(name: &str) -> bool {
 
 /// The built-in tools that reach the machine, as far as this version has them.
 fn hands() -> impl Iterator<Item = Tool> {
-    std::iter::empty()
+    let cards: [&'static LazyLock<Card>; 8] =
+        [&READ, &GREP, &GLOB, &LS, &TODO_WRITE, &WRITE, &EDIT, &WEB_FETCH];
+    cards.into_iter().map(|it| Tool {
+        name: it.name.into(),
+        description: it.description.into(),
+        schema: Cow::Borrowed(&it.schema),
+    })
 }
 
 /// The tools of a run at this moment.

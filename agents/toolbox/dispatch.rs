@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::board;
 use super::kit::Kit;
 use super::used::Used;
+use super::{board, fetching, reading, searching, writing};
 
 /// Performs one call of a built-in tool that has to be waited for.
 ///
@@ -13,6 +13,13 @@ use super::used::Used;
 pub(crate) async fn use_tool(kit: &Kit<'_>, tool: &str, arguments: &Value) -> Result<Used, String> {
     match tool {
         "read" | "team_status" => board::look(kit.board, kit.run, tool, arguments).await,
+        "Read" => reading::read(kit, arguments).await,
+        "LS" => reading::list(kit, arguments).await,
+        "Grep" => searching::grep(kit, arguments).await,
+        "Glob" => searching::glob(kit, arguments).await,
+        "Write" => writing::write(kit, arguments).await,
+        "Edit" => writing::edit(kit, arguments).await,
+        "WebFetch" => fetching::fetch(kit, arguments).await,
         _ => Err(format!("`{tool}` is not there in this version")),
     }
 }

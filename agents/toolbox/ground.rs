@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use callboard_config::hands::Bounds;
 use callboard_config::{Limits, Team};
 
+use super::egress::Egress;
+
 /// The ground that the agents of a team stand on.
 #[derive(Clone, Debug, Default)]
 pub struct Ground {
@@ -14,14 +16,16 @@ pub struct Ground {
     pub(crate) guarded: Vec<PathBuf>,
     /// How much they are shown, and may take.
     pub(crate) limits: Limits,
+    /// The way out to the network.
+    pub(crate) egress: Egress,
 }
 
 impl Ground {
     /// The ground of a team whose journal is in the folder `data`, which no agent writes.
     pub fn of(team: &Team, data: &Path) -> Ground {
-        let Bounds { roots, mut guarded, fetch: _ } = team.bounds.clone();
+        let Bounds { roots, mut guarded, fetch } = team.bounds.clone();
         let whole = data.canonicalize().or_else(|_| std::path::absolute(data));
         guarded.extend(whole);
-        Ground { roots, guarded, limits: team.limits.clone() }
+        Ground { roots, guarded, limits: team.limits.clone(), egress: Egress::new(fetch) }
     }
 }

@@ -1,13 +1,26 @@
 //! The tools an agent has inside a run: what the model is told of each, and who may use it.
 
 mod board;
+mod card;
 mod catalogue;
+mod changed;
 mod dispatch;
+mod egress;
+mod fetching;
 mod ground;
+mod html;
 mod kit;
 mod mcp;
+mod place;
+mod reach;
+mod reading;
+mod searching;
+mod secret_names;
 mod shown;
+mod todo;
 mod used;
+mod walk;
+mod writing;
 
 pub use board::{Answer, Board};
 pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of};
@@ -17,3 +30,7 @@ pub(crate) use kit::{Kit, Known};
 pub(crate) use mcp::Errand;
 pub use mcp::ToolServers;
 pub(crate) use shown::left;
+pub(crate) use todo::todo;
+
+#[cfg(test)]
+mod tests;

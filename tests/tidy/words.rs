@@ -40,7 +40,12 @@ const PLACES: &[OnePlace] = &[
     },
     OnePlace {
         signs: &[Sign::Name("reqwest")],
-        places: &["agents/model/", "agents/toolbox/mcp/", "server/http/jwks.rs"],
+        places: &[
+            "agents/model/",
+            "agents/toolbox/mcp/",
+            "agents/toolbox/egress.rs",
+            "server/http/jwks.rs",
+        ],
         instead: "ask agents/model/ or agents/toolbox/mcp/, whose clients have deadlines and follow no redirect",
     },
     OnePlace {

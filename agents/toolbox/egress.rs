@@ -1,0 +1,383 @@
+//! The way out to the network: which addresses may be asked, looked at when a connection is made
+//! and at every redirect.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use callboard_config::hands::Fetch;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+
+/// Redirects of one page.
+const REDIRECTS: usize = 5;
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// What is asked for, the most wanted first.
+const ACCEPT: &str =
+    "text/html,application/xhtml+xml,application/json;q=0.9,text/*;q=0.8,*/*;q=0.1";
+
+/// The way out by the rules of one owner. Clones share its connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Egress {
+    rules: Arc<Fetch>,
+    client: Arc<OnceLock<Result<Client, String>>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Where it came from in the end.
+    pub(crate) url: String,
+    /// Its content type, in small letters.
+    pub(crate) kind: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Whether there was more.
+    pub(crate) is_cut: bool,
+}
+
+impl Egress {
+    pub(crate) fn new(rules: Fetch) -> Egress {
+        Egress { rules: Arc::new(rules), client: Arc::default() }
+    }
+
+    /// Fetches a page, at most so many bytes of it in so much time.
+    ///
+    /// # Errors
+    /// A sentence for the model.
+    pub(crate) async fn get(&self, url: &str, most: usize, time: Duration) -> Result<Page, String> {
+        let mut asked = Url::parse(url).map_err(|it| format!("`{url}` is no address: {it}"))?;
+        if asked.scheme() == "http" && !is_local_name(asked.host_str().unwrap_or_default()) {
+            // Cannot fail between these two; where nobody answers, that is told.
+            let _ = asked.set_scheme("https");
+        }
+        admits(&self.rules, &asked, None)?;
+        let client = self.client.get_or_init(|| client(&self.rules)).as_ref();
+        let client = client.map_err(Clone::clone)?;
+        let sent = client.get(asked.clone()).header("accept", ACCEPT).timeout(time).send().await;
+        let mut answer = sent.map_err(|it| told(&asked, &it))?;
+        if !answer.status().is_success() {
+            return Err(format!("{} answered {}", answer.url(), answer.status()));
+        }
+        let kind = answer.headers().get("content-type").and_then(|it| it.to_str().ok());
+        let kind = kind.unwrap_or_default().to_lowercase();
+        let (url, mut bytes) = (answer.url().to_string(), Vec::new());
+        while let Some(more) = answer.chunk().await.map_err(|it| told(&asked, &it))? {
+            let room = most - bytes.len();
+            bytes.extend_from_slice(&more[..more.len().min(room)]);
+            if more.len() > room {
+                return Ok(Page { url, kind, bytes, is_cut: true });
+            }
+        }
+        Ok(Page { url, kind, bytes, is_cut: false })
+    }
+}
+
+/// A client that reaches what the rules allow and nothing else. It takes no proxy, which would look
+/// names up by itself, and sends nothing of one host to another.
+///
+/// # Errors
+/// Where this machine cannot speak TLS.
+pub(crate) fn client(rules: &Fetch) -> Result<Client, String> {
+    let (redirects, loopback) = (rules.clone(), rules.loopback);
+    let policy = Policy::custom(move |attempt| {
+        if attempt.previous().len() > REDIRECTS {
+            return attempt.error(format!("it was passed on more than {REDIRECTS} times"));
+        }
+        match admits(&redirects, attempt.url(), attempt.previous().last()) {
+            Ok(()) => attempt.follow(),
+            Err(why) => attempt.error(why),
+        }
+    });
+    Client::builder()
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .redirect(policy)
+        .retry(reqwest::retry::never())
+        .dns_resolver(Filter { loopback })
+        .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|it| it.to_string())
+}
+
+/// Whether an address may be asked at all, coming from another or not.
+fn admits(rules: &Fetch, url: &Url, from: Option<&Url>) -> Result<(), String> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_local = is_local_name(host);
+    let shown = crate::words::cut(url.as_str(), 300);
+    if host.is_empty() || !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("{shown} names no host, or a user: write the plain address"));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_local && rules.loopback => {}
+        scheme => return Err(format!("{shown}: `{scheme}` is not fetched, only https is")),
+    }
+    let is_from_local = from.is_none_or(|it| is_local_name(it.host_str().unwrap_or_default()));
+    if is_local && !is_from_local {
+        return Err(format!("{shown} is this machine, and another host led there"));
+    }
+    if let Some(hosts) = &rules.hosts
+        && !hosts.iter().any(|it| is_host(it, host, url.port()))
+    {
+        let hosts = hosts.join(", ");
+        return Err(format!("{host} is not among the hosts that may be fetched: {hosts}"));
+    }
+    match host.parse::<IpAddr>() {
+        Ok(address) => may_be_asked(host, address, rules.loopback),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether a host is the one that is written: `docs.rs`, `*.example.org`, `localhost:3000`.
+fn is_host(written: &str, host: &str, port: Option<u16>) -> bool {
+    let with_port = port.map(|it| format!("{host}:{it}"));
+    let is_it = |it: &str| match written.strip_prefix("*.") {
+        Some(above) => it.strip_suffix(above).is_some_and(|it| it.ends_with('.')),
+        None => it == written,
+    };
+    is_it(host) || with_port.is_some_and(|it| is_it(&it))
+}
+
+/// Whether a name or literal is this machine by its spelling.
+fn is_local_name(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
+/// Looks names up, and keeps every connection from addresses that nobody may be led to.
+struct Filter {
+    loopback: bool,
+}
+
+impl Resolve for Filter {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (name, loopback) = (name.as_str().to_owned(), self.loopback);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = filtered(&name, found.collect(), loopback)?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The addresses of a name, if all of them may be asked: one that is not shows what the name is for.
+fn filtered(name: &str, found: Vec<SocketAddr>, loopback: bool) -> Result<Vec<SocketAddr>, String> {
+    for address in &found {
+        may_be_asked(name, address.ip(), loopback && is_local_name(name))?;
+    }
+    Ok(found)
+}
+
+fn may_be_asked(host: &str, address: IpAddr, loopback: bool) -> Result<(), String> {
+    if is_public(address) || (loopback && address.is_loopback()) {
+        return Ok(());
+    }
+    Err(format!("{host} is {address}, which is no public address: it is not asked"))
+}
+
+/// Whether an address belongs to the public network.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => is_public_v4(it),
+        IpAddr::V6(it) => is_public_v6(it),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, d] = address.octets();
+    let is_special = match (a, b, c) {
+        // This network, private, this machine, multicast and reserved.
+        (0 | 10 | 127 | 224.., ..) => true,
+        // Shared by providers; link-local with the metadata services; private.
+        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) => true,
+        // Protocols, documentation, relays, benchmarks.
+        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => {
+            true
+        }
+        // The metadata service of one provider has a public address.
+        (168, 63, 129) => d == 16,
+        _ => false,
+    };
+    !is_special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [a, b, .., y, z] = address.segments();
+    let inner = {
+        let [w, x] = y.to_be_bytes();
+        let [y, z] = z.to_be_bytes();
+        Ipv4Addr::new(w, x, y, z)
+    };
+    if address.to_ipv4_mapped().is_some() {
+        return is_public_v4(inner);
+    }
+    // What translates to the older network is as public as what it translates to.
+    if (a, b) == (0x64, 0xff9b) && address.segments()[2..6] == [0; 4] {
+        return is_public_v4(inner);
+    }
+    let is_global = (0x2000..0x4000).contains(&a);
+    // Protocols with Teredo, documentation twice, 6to4.
+    let is_special = a == 0x2001 && b < 0x200
+        || (a, b) == (0x2001, 0xdb8)
+        || a == 0x3fff && b < 0x1000
+        || a == 0x2002;
+    is_global && !is_special
+}
+
+/// What went wrong on the way, without what only the library says of itself.
+fn told(url: &Url, error: &reqwest::Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    let why = if error.is_timeout() { "it took too long".to_owned() } else { last.to_string() };
+    format!(
+        "{} cannot be fetched: {}",
+        crate::words::cut(url.as_str(), 300),
+        crate::words::cut(&why, 300)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        let private = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.100.100.200",
+            "127.0.0.1",
+            "127.255.1.1",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.9.9",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::7f00:1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::808:808",
+            "100::1",
+            "2001::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "2002:808:808::1",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "4000::1",
+        ];
+        let public = [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.0.1",
+            "100.128.0.1",
+            "168.63.129.17",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "192.167.1.1",
+            "198.17.0.1",
+            "223.255.255.255",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "2001:4860:4860::8888",
+            "2606:4700::1111",
+        ];
+        private.iter().for_each(|it| assert!(!is_public(it.parse().unwrap()), "{it}"));
+        public.iter().for_each(|it| assert!(is_public(it.parse().unwrap()), "{it}"));
+    }
+
+    fn admitted(hosts: Option<&[&str]>, loopback: bool, url: &str) -> Result<(), String> {
+        let hosts = hosts.map(|all| all.iter().map(ToString::to_string).collect());
+        admits(&Fetch { hosts, loopback }, &Url::parse(url).unwrap(), None)
+    }
+
+    #[test]
+    fn addresses_are_refused_however_they_are_spelled() {
+        for url in [
+            "http://example.org/",
+            "ftp://example.org/",
+            "file:///etc/passwd",
+            "https://user:key@example.org/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/latest/meta-data/",
+            "http://localhost:1/",
+        ] {
+            assert!(admitted(None, false, url).is_err(), "{url}");
+        }
+        assert_eq!(admitted(None, false, "https://example.org/"), Ok(()));
+        assert_eq!(admitted(None, true, "http://127.0.0.1:8/"), Ok(()));
+        assert_eq!(admitted(None, true, "http://localhost:8/"), Ok(()));
+        assert!(admitted(None, true, "http://10.0.0.1/").is_err());
+    }
+
+    #[test]
+    fn a_list_of_hosts_shuts_out_all_others() {
+        let hosts = Some(&["docs.rs", "*.example.org", "localhost:3000"][..]);
+        for url in ["https://docs.rs/a", "https://a.b.example.org/", "https://docs.rs:444/"] {
+            assert_eq!(admitted(hosts, false, url), Ok(()), "{url}");
+        }
+        assert_eq!(admitted(hosts, true, "http://localhost:3000/"), Ok(()));
+        for url in ["https://example.org/", "https://evildocs.rs/", "https://docs.rs.evil.org/"] {
+            assert!(admitted(hosts, false, url).is_err(), "{url}");
+        }
+        assert!(admitted(hosts, true, "http://localhost:3001/").is_err());
+    }
+
+    #[test]
+    fn a_name_is_held_against_every_address_it_has() {
+        let at =
+            |all: &[&str]| all.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 0)).collect();
+        let ok = |name, all: &[&str], loopback| filtered(name, at(all), loopback).is_ok();
+        assert!(ok("example.org", &["8.8.8.8", "2606:4700::1111"], false));
+        assert!(!ok("rebound.example.org", &["8.8.8.8", "10.0.0.1"], false));
+        assert!(!ok("rebound.example.org", &["127.0.0.1"], true));
+        assert!(ok("localhost", &["127.0.0.1", "::1"], true));
+        assert!(!ok("localhost", &["127.0.0.1"], false));
+        assert!(!ok("localhost", &["10.0.0.1"], true));
+    }
+
+    #[test]
+    fn another_host_leads_nobody_to_this_machine() {
+        let rules = Fetch { hosts: None, loopback: true };
+        let url = |it: &str| Url::parse(it).unwrap();
+        let (there, here) = (url("https://example.org/"), url("http://127.0.0.1:8/"));
+        assert!(admits(&rules, &here, Some(&there)).is_err());
+        assert_eq!(admits(&rules, &here, Some(&here)), Ok(()));
+        assert_eq!(admits(&rules, &there, Some(&here)), Ok(()));
+    }
+}
