@@ -44,4 +44,4 @@ pub use recorded::Recorded;
 pub use rules::handoff::declined;
 pub use run::{Declined, Run};
 pub use step::{Asked, Declared, Draft, Step};
-pub use toolbox::{Answer, Board, Ground, ToolServers};
+pub use toolbox::{Answer, Board, ToolServers};

@@ -1,8 +1,10 @@
 //! How one step is done: the only place of an agent that waits on the outside.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callboard_config::Team;
 use callboard_config::budget::{Caps, Price};
 use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
@@ -26,13 +28,28 @@ pub struct Hands {
     /// Sight of the task's other runs.
     pub board: Arc<dyn Board>,
     /// What built-in tools reach the machine with.
-    pub ground: Arc<Ground>,
+    pub(crate) ground: Arc<Ground>,
     /// The tool servers of the team.
     pub servers: ToolServers,
     /// Seconds one tool call may take.
     pub tool_timeout: Duration,
     /// Where outcomes come from instead, when a run is taken again from its record.
     pub recorded: Option<Arc<Recorded>>,
+}
+
+impl Hands {
+    /// Those of a team whose journal is in the folder `data`: no agent writes there.
+    pub fn of(
+        team: &Team,
+        data: &Path,
+        models: Models,
+        board: Arc<dyn Board>,
+        servers: ToolServers,
+    ) -> Hands {
+        let ground = Arc::new(Ground::of(team, data));
+        let tool_timeout = Duration::from_secs(team.limits.tool_timeout_s);
+        Hands { models, board, ground, servers, tool_timeout, recorded: None }
+    }
 }
 
 /// A step ready to be performed: all it needs, so that the run can go on changing meanwhile.

@@ -107,9 +107,7 @@ fn build(
     }
     let permissions =
         cut(complete(written.permissions.clone().unwrap_or_default()), &ground.ceiling);
-    let (tools, off) = (written.tools.as_deref(), &written.disallowed_tools);
-    let hands =
-        if is_human { vec![] } else { hands::of(tools, off, &permissions, ground.has_roots) };
+    let hands = hands(&written, &permissions, ground.has_roots);
     let choices = choices(&written, sink);
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
@@ -145,6 +143,19 @@ fn build(
     let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
     let (place, servers) = (named.place, written.servers);
     Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers })
+}
+
+/// The built-in tools it has; a person has none.
+fn hands(
+    written: &WrittenAgent,
+    permissions: &BTreeMap<Act, Verdict>,
+    has_roots: bool,
+) -> Vec<String> {
+    let (tools, taken_away) = (written.tools.as_deref(), &written.disallowed_tools);
+    match written.kind {
+        Kind::Model => hands::of(tools, taken_away, permissions, has_roots),
+        Kind::Human => vec![],
+    }
 }
 
 /// Reading is allowed, everything else asks, unless it is written otherwise.

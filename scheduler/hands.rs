@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use callboard_agents::model::Models;
-use callboard_agents::{Ground, Hands, ToolServers};
+use callboard_agents::{Hands, ToolServers};
 use callboard_config::Team;
 use callboard_store::Store;
 
@@ -34,12 +33,5 @@ pub(crate) fn with(
     models: Models,
     servers: ToolServers,
 ) -> Hands {
-    Hands {
-        models,
-        board: Arc::new(Sight(store.clone())),
-        ground: Arc::new(Ground::of(team, data)),
-        servers,
-        tool_timeout: Duration::from_secs(team.limits.tool_timeout_s),
-        recorded: None,
-    }
+    Hands::of(team, data, models, Arc::new(Sight(store.clone())), servers)
 }

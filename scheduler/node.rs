@@ -91,7 +91,8 @@ impl Node {
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
             .map_err(|error| StartError(error, options.data.clone()))?;
         let NodeOptions { team, data, keeper, world, .. } = &options;
-        let hands = Hands { recorded, ..hands(team, data, &store, keeper.clone(), world) };
+        let mut hands = hands(team, data, &store, keeper.clone(), world);
+        hands.recorded = recorded;
         Ok(Node::begin(options, store, hands))
     }
 

@@ -9,7 +9,7 @@ use super::egress::Egress;
 
 /// The ground that the agents of a team stand on.
 #[derive(Clone, Debug, Default)]
-pub struct Ground {
+pub(crate) struct Ground {
     /// The folders they see, each with its links resolved; relative paths begin at the first.
     pub(crate) roots: Vec<PathBuf>,
     /// What no agent writes, with all below it, whether it is there or not.
@@ -22,7 +22,7 @@ pub struct Ground {
 
 impl Ground {
     /// The ground of a team whose journal is in the folder `data`, which no agent writes.
-    pub fn of(team: &Team, data: &Path) -> Ground {
+    pub(crate) fn of(team: &Team, data: &Path) -> Ground {
         let Bounds { roots, mut guarded, fetch } = team.bounds.clone();
         let whole = data.canonicalize().or_else(|_| std::path::absolute(data));
         guarded.extend(whole);

@@ -25,7 +25,7 @@ mod writing;
 pub use board::{Answer, Board};
 pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of};
 pub(crate) use dispatch::use_tool;
-pub use ground::Ground;
+pub(crate) use ground::Ground;
 pub(crate) use kit::{Kit, Known};
 pub(crate) use mcp::Errand;
 pub use mcp::ToolServers;

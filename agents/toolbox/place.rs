@@ -45,17 +45,12 @@ pub(super) fn may_write(ground: &Ground, spot: &Spot) -> Result<(), String> {
     Ok(())
 }
 
-/// What lies at that place; `None` if nothing does.
+/// What lies at that place; `None` if nothing does. With `make`, folders that are missing are made.
 ///
 /// # Errors
 /// A sentence for the model where it is no file that may be replaced.
-pub(super) fn was(spot: &Spot, ground: &Ground) -> Result<Option<Was>, String> {
-    let (dir, name) = match reach::parent(spot, false) {
-        Ok(found) => found,
-        // Folders that are missing are made with the file.
-        Err(_) if is_free(spot)? => return Ok(None),
-        Err(error) => return Err(error),
-    };
+pub(super) fn was(spot: &Spot, ground: &Ground, make: bool) -> Result<Option<Was>, String> {
+    let (dir, name) = reach::parent(spot, make)?;
     if reach::look(&dir, name, &spot.shown)?.is_none() {
         return Ok(None);
     }
@@ -72,20 +67,6 @@ pub(super) fn was(spot: &Spot, ground: &Ground) -> Result<Option<Was>, String> {
     Ok(Some(Was { content: whole(file, spot, ground)?, about }))
 }
 
-/// Whether nothing is in the way of the folders of a place.
-fn is_free(spot: &Spot) -> Result<bool, String> {
-    let mut at = reach::top(spot)?;
-    let mut way = PathBuf::new();
-    for name in spot.names() {
-        way.push(name);
-        if reach::look(&at, name, &way.to_string_lossy())?.is_none() {
-            return Ok(true);
-        }
-        at = reach::inner(&at, name, &way)?;
-    }
-    Ok(false)
-}
-
 /// Puts a content into that place: whole or not at all, and there for good.
 ///
 /// # Errors
@@ -96,7 +77,7 @@ pub(super) fn put(
     content: &[u8],
     mark: &str,
 ) -> Result<(), String> {
-    let (dir, name) = reach::parent(spot, true)?;
+    let (dir, name) = reach::parent(spot, false)?;
     let beside = format!(".callboard-{mark}.tmp");
     // One of that name is what a call before this one left when its process went away.
     let _ = dir.remove_file(&beside);

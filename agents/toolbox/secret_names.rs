@@ -8,38 +8,12 @@ use callboard_config::Agent;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Names of files, in small letters.
-const SECRET: &[&str] = &[
-    ".env",
-    ".env.*",
-    ".envrc",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.keystore",
-    "*.kdbx",
-    "*.ovpn",
-    "*.tfstate",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-    ".netrc",
-    "_netrc",
-    ".pgpass",
-    ".npmrc",
-    ".pypirc",
-    ".htpasswd",
-    ".git-credentials",
-    "credentials",
-    "credentials.json",
-    "credentials.toml",
-    "secrets.{json,toml,yaml,yml}",
-    "service-account*.json",
-];
+const SECRET: &str = ".env .env.* .envrc *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ovpn \
+    *.tfstate id_rsa* id_dsa* id_ecdsa* id_ed25519* .netrc _netrc .pgpass .npmrc .pypirc .htpasswd \
+    .git-credentials credentials credentials.{json,toml} secrets.{json,toml,yaml,yml} \
+    service-account*.json";
 /// Those among them that hold none.
-const OPEN: &[&str] = &["*.pub", "*.example", "*.sample", "*.template", "*.dist"];
+const OPEN: &str = "*.pub *.example *.sample *.template *.dist";
 /// Folders all of whose files are.
 const FOLDERS: [&str; 3] = [".ssh", ".gnupg", ".aws"];
 
@@ -67,9 +41,9 @@ pub(crate) fn path_glob(glob: &str) -> Result<globset::GlobMatcher, globset::Err
     Ok(built.compile_matcher())
 }
 
-fn set(globs: &[&str]) -> GlobSet {
+fn set(globs: &str) -> GlobSet {
     let mut set = GlobSetBuilder::new();
-    globs.iter().filter_map(|it| Glob::new(it).ok()).for_each(|it| {
+    globs.split_whitespace().filter_map(|it| Glob::new(it).ok()).for_each(|it| {
         set.add(it);
     });
     set.build().unwrap_or_default()

@@ -108,7 +108,7 @@ pub(super) async fn write(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Stri
     let content = text(arguments, "content").to_owned();
     apart(move |_| {
         let _turn = place::turn();
-        let was = place::was(&job.spot, &job.ground)?;
+        let was = place::was(&job.spot, &job.ground, true)?;
         let Some(was) = was else { return job.put(None, &content, "made") };
         if was.content == content.as_bytes() {
             let told = format!("`{}` holds that already", job.spot.shown);
@@ -135,7 +135,7 @@ pub(super) async fn edit(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Strin
     apart(move |_| {
         let _turn = place::turn();
         let shown = &job.spot.shown;
-        let was = place::was(&job.spot, &job.ground)?;
+        let was = place::was(&job.spot, &job.ground, false)?;
         let was = was.ok_or_else(|| format!("`{shown}` is not there: `Write` makes it"))?;
         let content = std::str::from_utf8(&was.content)
             .map_err(|_| format!("`{shown}` is no UTF-8 text, and cannot be edited"))?;
