@@ -66,10 +66,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let ceiling = member::ceiling(written.permissions.clone());
     let (embed, small) = (models.embed(), models.small());
     let route = written_policy::route(written.route.as_ref(), &sink);
-    let roots =
-        written_fetch::roots(written.roots.as_deref(), texts.project.as_ref(), outside, &sink);
+    let roots = written_fetch::roots(&written.roots, &texts.project, outside, &sink);
     let ground = Ground::of(models, &written, ceiling.clone(), !roots.is_empty());
-
     let agents_sink = Sink::default();
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);
     let (members, absent) = gathered.done(&mut origins, &sink);
@@ -78,9 +76,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
         sink.absorb(of_models);
     }
-    if members.values().any(|it| is_model(it) && it.agent.models.is_empty()) && !sink.has_errors() {
-        let help = "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it";
-        sink.push(team_file.error("`models.default` is missing", help));
+    if members.values().any(|it| is_model(it) && it.agent.models.is_empty()) {
+        tell_no_default(&team_file, &sink);
     }
     let servers = written_server::Ground { outside, files: &texts.files };
     let untrusted = tool_servers(&texts, &written, &members, &servers, (&sink, &agents_sink));
@@ -128,6 +125,14 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         origins,
         problems,
     })
+}
+
+/// An agent has no model; where something else is wrong, that is why.
+fn tell_no_default(team_file: &Place, sink: &Sink) {
+    if !sink.has_errors() {
+        let help = "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it";
+        sink.push(team_file.error("`models.default` is missing", help));
+    }
 }
 
 /// Every tool server of the team's files; what is wrong with one of another program's files only

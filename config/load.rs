@@ -48,6 +48,8 @@ const FOLDERS: [&str; 7] = [
     ".cursor/agents",
     ".codex/agents",
 ];
+/// The folders of other programs beside their agents: what stands there may run by itself.
+const OTHERS: [&str; 6] = [".claude", ".gemini", ".opencode", ".cursor", ".codex", ".vscode"];
 /// The folder whose own product looks into the folders inside it too, and how deep.
 const NESTED: (&str, usize) = (".claude/agents", 8);
 /// Files that say who may hand to whom, in the order they are laid over the agents.
@@ -89,8 +91,8 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
 /// Everything that a team in this folder is or would be read from, and what other programs run by
 /// themselves.
 fn guarded(folder: &Path, team: &Team) -> Vec<PathBuf> {
-    let names = [TEAM, "team.yml", PRICES, SERVERS, ".claude"].into_iter();
-    let names = names.chain(IMPORTS).chain(FOLDERS).collect::<Vec<_>>();
+    let names = [TEAM, "team.yml", PRICES, SERVERS].into_iter();
+    let names = names.chain(OTHERS).chain(IMPORTS).chain(FOLDERS).collect::<Vec<_>>();
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let folders = [&folder].into_iter().chain(&team.bounds.roots);
     let mut all: BTreeSet<PathBuf> =

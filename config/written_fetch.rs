@@ -46,13 +46,13 @@ fn host(written: &At<String>, sink: &Sink) -> Option<String> {
 
 /// The folders that agents see: those written, or the project that the team was found in.
 pub(crate) fn roots(
-    written: Option<&[At<String>]>,
-    project: Option<&PathBuf>,
+    written: &Option<Vec<At<String>>>,
+    project: &Option<PathBuf>,
     outside: &Outside<'_>,
     sink: &Sink,
 ) -> Vec<PathBuf> {
     let Some(written) = written else {
-        return project.and_then(|it| (outside.folder_at)(it)).into_iter().collect();
+        return project.as_ref().and_then(|it| (outside.folder_at)(it)).into_iter().collect();
     };
     let root = |it: &At<String>| {
         let path = outside.path(&it.value);

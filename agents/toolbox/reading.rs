@@ -27,12 +27,11 @@ const FOOT: usize = 200;
 pub(super) static READ: LazyLock<Card> = LazyLock::new(|| {
     Card::new(
         "Read",
-        "Read a text file: its lines, numbered. A long one comes in pages.",
+        "Read a text file: its lines, numbered, 2,000 at a time.",
         json!({
-            "file_path": {"type": "string", "minLength": 1,
-                "description": "Whole, or from the project's folder."},
-            "offset": {"type": "integer", "minimum": 1, "description": "The first line, from 1."},
-            "limit": {"type": "integer", "minimum": 1, "description": "Lines; 2,000 if left out."},
+            "file_path": {"type": "string", "description": "Whole, or from the project's folder."},
+            "offset": {"type": "integer", "minimum": 1, "description": "The first line."},
+            "limit": {"type": "integer", "minimum": 1},
         }),
         &["file_path"],
     )
@@ -44,10 +43,8 @@ pub(super) static LS: LazyLock<Card> = LazyLock::new(|| {
         "LS",
         "List a folder. Folders end with `/`, links with `@`.",
         json!({
-            "path": {"type": "string",
-                "description": "Whole, or from the project's folder, which it is if left out."},
-            "ignore": {"type": "array", "items": {"type": "string"},
-                "description": "Globs of names to leave out."},
+            "path": {"type": "string", "description": "The project's folder if left out."},
+            "ignore": {"type": "array", "items": {"type": "string"}, "description": "Globs."},
         }),
         &[],
     )
@@ -230,26 +227,23 @@ pub(super) async fn list(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Strin
     apart(move |stop| {
         let folder = reach::folder(&spot)?;
         let entries = folder.entries().map_err(|it| reach::wrong(&spot.shown, &it))?;
-        let (mut names, mut bytes, mut left) = (Vec::new(), 0, 0_usize);
-        for entry in entries.take(ground.limits.walk_entries).flatten() {
+        let (mut names, mut bytes, mut looked) = (Vec::new(), 0, 0);
+        let limits = &ground.limits;
+        for entry in entries.flatten() {
             stop.check()?;
+            looked += 1;
+            if looked > limits.walk_entries || bytes > limits.tool_kept_bytes {
+                break;
+            }
             let name = entry.file_name().to_string_lossy().into_owned();
             if globs.iter().any(|it| it.is_match(&name)) {
                 continue;
             }
             bytes += name.len() + 2;
-            if bytes > ground.limits.tool_kept_bytes {
-                left += 1;
-                continue;
-            }
-            let kind = entry.file_type();
-            let is = |it: fn(&cap_std::fs::FileType) -> bool| kind.as_ref().is_ok_and(it);
-            let mark = if is(|it| it.is_dir()) {
-                "/"
-            } else if is(|it| it.is_symlink()) {
-                "@"
-            } else {
-                ""
+            let mark = match entry.file_type() {
+                Ok(it) if it.is_dir() => "/",
+                Ok(it) if it.is_symlink() => "@",
+                Ok(_) | Err(_) => "",
             };
             names.push(name + mark);
         }
@@ -258,8 +252,8 @@ pub(super) async fn list(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Strin
         if names.is_empty() {
             text.push_str("[nothing]");
         }
-        if left > 0 {
-            text.push_str(&format!("\n[and {left} more]"));
+        if looked > limits.walk_entries || bytes > limits.tool_kept_bytes {
+            text.push_str("\n[there is more]");
         }
         Ok(Used::told(text, bytes, &ground))
     })

@@ -31,22 +31,20 @@ const PATTERN: usize = 10 << 20;
 
 /// What the model is told of `Grep`.
 pub(super) static GREP: LazyLock<Card> = LazyLock::new(|| {
-    let lines = json!({"type": "integer", "minimum": 0, "description": "Lines of `content`."});
+    let lines = json!({"type": "integer", "minimum": 0});
     Card::new(
         "Grep",
         "Search files with a regular expression (Rust's). What `.gitignore` names is left out.",
         json!({
             "pattern": {"type": "string", "minLength": 1},
-            "path": {"type": "string", "description": "A file or folder; the project if left out."},
+            "path": {"type": "string", "description": "A file or folder."},
             "glob": {"type": "string", "description": "Such as `*.rs` or `!*.md`."},
-            "type": {"type": "string", "description": "Such as `rust` or `py`."},
-            "output_mode": {"type": "string", "enum": ["files_with_matches", "content", "count"],
-                "description": "`files_with_matches` if left out."},
-            "-i": {"type": "boolean", "description": "Whatever the case."},
-            "-n": {"type": "boolean", "description": "Numbers of lines; true if left out."},
+            "type": {"type": "string", "description": "Such as `rust`."},
+            "output_mode": {"type": "string", "enum": ["files_with_matches", "content", "count"]},
+            "-i": {"type": "boolean"}, "-n": {"type": "boolean"},
             "-A": lines, "-B": lines, "-C": lines,
-            "head_limit": {"type": "integer", "minimum": 0, "description": "Most lines told."},
-            "multiline": {"type": "boolean", "description": "Whether a match may span lines."},
+            "head_limit": lines,
+            "multiline": {"type": "boolean", "description": "A match may span lines."},
         }),
         &["pattern"],
     )
@@ -60,7 +58,7 @@ pub(super) static GLOB: LazyLock<Card> = LazyLock::new(|| {
          is left out.",
         json!({
             "pattern": {"type": "string", "minLength": 1},
-            "path": {"type": "string", "description": "A folder; the project if left out."},
+            "path": {"type": "string"},
         }),
         &["pattern"],
     )

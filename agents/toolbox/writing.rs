@@ -22,8 +22,7 @@ pub(super) static WRITE: LazyLock<Card> = LazyLock::new(|| {
         "Write",
         "Write a whole file. One that is there is read first.",
         json!({
-            "file_path": {"type": "string", "minLength": 1,
-                "description": "Whole, or from the project's folder."},
+            "file_path": {"type": "string", "description": "Whole, or from the project's folder."},
             "content": {"type": "string"},
         }),
         &["file_path", "content"],
@@ -36,8 +35,7 @@ pub(super) static EDIT: LazyLock<Card> = LazyLock::new(|| {
         "Edit",
         "Replace a text in a file. It must stand there exactly so, and only once.",
         json!({
-            "file_path": {"type": "string", "minLength": 1,
-                "description": "Whole, or from the project's folder."},
+            "file_path": {"type": "string", "description": "Whole, or from the project's folder."},
             "old_string": {"type": "string", "minLength": 1},
             "new_string": {"type": "string"},
             "replace_all": {"type": "boolean", "description": "Every place, not only one."},
@@ -106,8 +104,9 @@ impl Job {
 pub(super) async fn write(kit: &Kit<'_>, arguments: &Value) -> Result<Used, String> {
     let job = Job::of(kit, arguments)?;
     let content = text(arguments, "content").to_owned();
-    apart(move |_| {
+    apart(move |stop| {
         let _turn = place::turn();
+        stop.check()?;
         let was = place::was(&job.spot, &job.ground, true)?;
         let Some(was) = was else { return job.put(None, &content, "made") };
         if was.content == content.as_bytes() {
@@ -132,7 +131,7 @@ pub(super) async fn edit(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Strin
     let job = Job::of(kit, arguments)?;
     let [old, new] = ["old_string", "new_string"].map(|it| text(arguments, it).to_owned());
     let all = is_set(arguments, "replace_all");
-    apart(move |_| {
+    apart(move |stop| {
         let _turn = place::turn();
         let shown = &job.spot.shown;
         let was = place::was(&job.spot, &job.ground, false)?;
@@ -149,6 +148,7 @@ pub(super) async fn edit(kit: &Kit<'_>, arguments: &Value) -> Result<Used, Strin
             return Ok(job.used(format!("`{shown}` was edited before the call broke off"), content));
         }
         job.is_known(&was)?;
+        stop.check()?;
         let edited = edited(content, &old, &new, all).map_err(|it| format!("`{shown}`: {it}"))?;
         job.put(Some(&was), &edited, "edited")
     })
