@@ -1,6 +1,7 @@
 //! Agents with hands: they read, search and change real files, and what they may not they do not.
 #![cfg(unix)]
 
+#[allow(dead_code, reason = "only its server is started here")]
 #[path = "stdio/client.rs"]
 mod client;
 mod endpoint;
