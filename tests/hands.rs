@@ -1,5 +1,7 @@
 //! Agents with hands: they read, search and change real files, and what they may not they do not.
 #![cfg(unix)]
+#![expect(clippy::panic, reason = "a client of tests says what it missed and fails")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at one kind of record")]
 
 #[allow(dead_code, reason = "only its server is started here")]
 #[path = "stdio/client.rs"]
