@@ -4,6 +4,8 @@ mod board;
 mod card;
 mod catalogue;
 mod changed;
+#[cfg_attr(not(test), expect(dead_code, reason = "permissions with patterns will ask it"))]
+mod command_line;
 mod dispatch;
 mod egress;
 mod fetching;
