@@ -49,12 +49,12 @@ pub(crate) fn problem(answer: &Value, schema: &Value) -> Option<String> {
     Some(format!("{place}: {}", crate::words::cut(&said, 300)))
 }
 
-/// A note, and what it is called by from then on.
-pub fn noted(slot: &str, key: &str, value: Value) -> (Event, ArtifactRef) {
+/// A note, which may be made of content of others, and what it is called by from then on.
+pub fn noted(slot: &str, key: &str, value: Value, taint: Option<String>) -> (Event, ArtifactRef) {
     let id = artifact_id(&value);
     let artifact = artifact(slot, key, &value, &id);
     let (slot, key) = (slot.to_string(), key.to_string());
-    (Event::Noted { slot, key, value, artifact: id, confidence: None }, artifact)
+    (Event::Noted { slot, key, value, artifact: id, confidence: None, taint }, artifact)
 }
 
 /// What a note is called by; `None` for any other record, and for a list of what is to be done.

@@ -39,6 +39,7 @@ impl Run {
 
     /// Takes in what happened.
     pub fn apply(&mut self, by: &str, event: &Event) {
+        self.tainted.apply(event);
         match event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => self.replied(reply),
@@ -66,12 +67,17 @@ impl Run {
                 }
             }
             Event::HandoffFailed { handoff, .. } => self.handoff_failed(handoff),
-            Event::ChildEnded { child, end, totals, .. } => self.child_ended(child, end, *totals),
+            Event::ChildEnded { child, end, totals, taint, .. } => {
+                self.child_ended(child, end, *totals, taint.as_ref());
+            }
             Event::Noted { .. } => {
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
-            Event::QuestionAsked { question, .. } => self.asked_a_person(question),
+            Event::QuestionAsked { question, act: Some(act), .. } => {
+                self.asked_for_leave(question, act);
+            }
+            Event::QuestionAsked { question, act: None, .. } => self.asked_a_person(question),
             Event::QuestionClosed { question, answer } => self.heard(question, answer.as_deref()),
             Event::StepDecided { step, decision } => self.decided(by, *step, decision),
             Event::FuseBlown { fuse, value, limit, chain } => {
@@ -130,6 +136,8 @@ impl Run {
                     self.loops.did(&key);
                 }
                 if let Some(call) = asked.or(listing) {
+                    // A word counts for one act.
+                    self.approvals.retain(|it| it.act.call != call.id);
                     self.tools.push(OpenTool {
                         step: step.step,
                         call,
@@ -180,7 +188,7 @@ impl Run {
         });
     }
 
-    fn replied(&mut self, reply: &ModelReplied) {
+    pub(crate) fn replied(&mut self, reply: &ModelReplied) {
         let used = reply.usage.input.saturating_add(reply.usage.output);
         let micro_usd = reply.micro_usd.unwrap_or_default();
         let unpriced = u64::from(reply.micro_usd.is_none() && !self.is_human());
@@ -202,6 +210,7 @@ impl Run {
             self.dialogue.push(Said::Model(Box::new(reply.clone())));
         }
         self.calls = reply.calls.clone();
+        self.approvals.clear();
         let answers = match purpose {
             Purpose::Turn | Purpose::Repair { .. } => reply.calls.is_empty(),
             Purpose::Finalise => true,
@@ -216,27 +225,11 @@ impl Run {
     }
 
     /// What is said before a step becomes part of the dialogue.
-    fn tell(&mut self, purpose: &Purpose) {
+    pub(crate) fn tell(&mut self, purpose: &Purpose) {
         let told: Vec<Said> = notes::before(self, purpose).map(Said::Note).collect();
         self.dialogue.extend(told);
         self.control.messages.clear();
         self.alerts.iter_mut().for_each(|it| it.is_told = true);
-    }
-
-    /// A question is open; if a person does the work, it told them what was said since.
-    fn asked_a_person(&mut self, question: &str) {
-        self.questions.push(question.to_string());
-        if self.is_human() {
-            self.tell(&Purpose::Turn);
-        }
-    }
-
-    /// A question is closed; if a person does the work, what they said is the reply.
-    fn heard(&mut self, question: &str, answer: Option<&str>) {
-        self.questions.retain(|it| it != question);
-        if let Some(answer) = answer.filter(|_| self.is_human()) {
-            self.replied(&person::reply(self, answer));
-        }
     }
 
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {
@@ -253,6 +246,8 @@ impl Run {
             self.tally.bad_turns = 0;
         }
         self.count(call, ok, result);
+        let source = self.source_of(call, result);
+        self.approvals.retain(|it| it.act.call != call);
         self.calls.retain(|it| it.id != call);
         self.tools.retain(|it| it.call.id != call);
         for child in &mut self.children {
@@ -271,11 +266,12 @@ impl Run {
         {
             at -= 1;
         }
-        self.dialogue.insert(at, Said::Tool { call: call.to_string(), result: result.clone() });
+        let (call, result) = (call.to_string(), result.clone());
+        self.dialogue.insert(at, Said::Tool { call, result, source });
     }
 
     /// Where a call stands in the reply that made it.
-    fn place_of(&self, call: &str) -> Option<usize> {
+    pub(crate) fn place_of(&self, call: &str) -> Option<usize> {
         self.reply.as_ref()?.reply.calls.iter().position(|it| it.id == call)
     }
 
@@ -310,28 +306,19 @@ impl Run {
         self.settle(reserved, spending::of_failure(reserved, failure));
     }
 
-    /// A person's word on a step in doubt: one attempt more, none, or the end.
-    fn decided(&mut self, by: &str, step: u32, decision: &str) {
-        if decision == "abort" {
-            self.control.aborted = Some(by.to_string());
-        }
-        if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step) {
-            tool.forgiven = tool.lost;
-            tool.may_rerun = decision == "rerun";
-            tool.skipped = decision == "skip";
-        }
-        if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
-            asking.lost = 0;
-        }
-    }
-
-    fn child_ended(&mut self, child: &RunId, end: &Finished, totals: Totals) {
+    fn child_ended(
+        &mut self,
+        child: &RunId,
+        end: &Finished,
+        totals: Totals,
+        taint: Option<&String>,
+    ) {
         self.totals = self.totals.and(totals);
-        if self.plan.as_mut().is_some_and(|it| it.ended(child, end)) {
+        if self.plan.as_mut().is_some_and(|it| it.ended(child, end, taint)) {
             return;
         }
         if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
-            found.end = Some(end.clone());
+            (found.end, found.taint) = (Some(end.clone()), taint.cloned());
         }
     }
 
@@ -349,6 +336,7 @@ impl Run {
         self.children.push(Child {
             handoff: handoff.clone(),
             end: None,
+            taint: None,
             refused: None,
             settled: false,
         });

@@ -1,7 +1,7 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, budget, calls, child, doubt, fallback, handoff, limits, listing, loops,
+    answer, asking, budget, calls, child, doubt, fallback, handoff, leave, limits, listing, loops,
     outside, plan, trigger,
 };
 use crate::{Run, Step};
@@ -20,6 +20,7 @@ const RULES: &[Rule] = &[
     doubt::was_lost_too_often,
     doubt::cannot_be_repeated,
     outside::question_is_overtaken,
+    leave::is_overtaken,
     doubt::waits_for_a_person,
     plan::starts,
     plan::is_at_it,
@@ -44,8 +45,10 @@ const RULES: &[Rule] = &[
     loops::is_a_repeat,
     calls::are_notes,
     handoff::is_delegated,
+    leave::is_wanted,
     calls::are_performed,
     child::has_answered,
+    leave::is_waited_for,
     calls::are_at_it,
     child::is_asked,
     handoff::is_transferred,

@@ -293,7 +293,7 @@ fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
 }
 
 async fn call(hands: &Hands, step: &Prepared) -> Outcome {
-    let Work::Tool { call, tool, arguments, .. } = &step.begun.work else {
+    let Work::Tool { call, tool, arguments, server, .. } = &step.begun.work else {
         unreachable!("only a tool is called")
     };
     let started = tokio::time::Instant::now();
@@ -330,7 +330,7 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
         }
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let whole = whole.map(|it| left(tool, call, it));
+    let whole = whole.map(|it| left(tool, server.as_deref(), call, it));
     let (step, call) = (step.begun.step, call.clone());
     let returned = Event::ToolReturned { step, call, ok, result, ms, documents, files };
     Outcome::done(whole.into_iter().chain([returned]).collect())

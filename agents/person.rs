@@ -25,6 +25,7 @@ pub(crate) fn question(run: &Run, purpose: &Purpose) -> Step {
         form: form.to_string(),
         prompt: asked(run, purpose),
         options,
+        act: None,
     })
 }
 

@@ -65,6 +65,8 @@ pub struct Place {
     pub head: Option<String>,
     /// The confidence of its result, 0..1.
     pub confidence: f64,
+    /// What content of others is in its result.
+    pub taint: Option<String>,
     /// What went wrong.
     pub trouble: Option<Box<Trouble>>,
     /// The step for whose sake it was left out.
@@ -210,6 +212,12 @@ impl Plan {
         step.after.iter().filter_map(|it| self.by_id.get(it)).map(|at| &self.places[*at])
     }
 
+    /// What content of others is in what a step is given of the others.
+    pub fn taint_before(&self, step: &str) -> Option<&String> {
+        let place = &self.places[*self.by_id.get(step)?];
+        self.needs(&place.step).find_map(|it| it.taint.as_ref())
+    }
+
     /// A step by its place.
     pub(crate) fn place(&self, at: usize) -> &Place {
         &self.places[at]
@@ -227,12 +235,13 @@ impl Plan {
     }
 
     /// A run ended; whether it was one of the plan's.
-    pub(crate) fn ended(&mut self, run: &RunId, end: &Finished) -> bool {
+    pub(crate) fn ended(&mut self, run: &RunId, end: &Finished, taint: Option<&String>) -> bool {
         let Some(at) = self.by_run.remove(run) else { return false };
         self.counts.open -= 1;
         let is_good = matches!(end.state, EndState::Completed | EndState::Partial);
         let place = &mut self.places[at];
         place.standing = Standing::Ended(end.state);
+        place.taint = taint.cloned();
         place.confidence = end.confidence().unwrap_or(0.5);
         place.trouble = end.error.clone().map(Box::new);
         if is_good {
@@ -332,6 +341,7 @@ impl Place {
             run: None,
             head: None,
             confidence: 0.0,
+            taint: None,
             trouble: None,
             blamed: None,
             points: Points::default(),

@@ -32,6 +32,7 @@ impl Run {
             self.totals = Totals::default();
         }
         self.questions.clear();
+        self.approvals.clear();
         let messages = mem::take(&mut self.control.messages);
         self.control = Controls { messages, ..Controls::default() };
         if let Some(deadline) = value.get("deadline").and_then(Value::as_i64) {

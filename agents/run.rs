@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::{AgentName, Kind};
 use callboard_trace::{
-    ArtifactRef, Call, EndState, Failure, Finished, Handoff, Missing, ModelReplied, Purpose, RunId,
-    Spend, Started, Stop, Totals, Trouble, Waiting,
+    ArtifactRef, Bound, Call, EndState, Failure, Finished, Handoff, Missing, ModelReplied, Purpose,
+    RunId, Spend, Started, Stop, Taint, Totals, Trouble, Waiting,
 };
 use serde_json::Value;
 
@@ -56,8 +56,12 @@ pub struct Run {
     pub tally: Tally,
     /// What it did before, by which circles are known.
     pub(crate) loops: Loops,
-    /// Questions a person has not answered.
+    /// Questions a person has not answered, without those for leave.
     pub questions: Vec<String>,
+    /// What a person was asked to allow.
+    pub approvals: Vec<Approval>,
+    /// What content of others reached it.
+    pub tainted: Taint,
     /// The graph it leads, if it leads one.
     pub plan: Option<Plan>,
     /// What it and its ended children used.
@@ -84,7 +88,14 @@ pub enum Said {
     /// What a model answered.
     Model(Box<ModelReplied>),
     /// The result of one tool call.
-    Tool { call: String, result: Value },
+    Tool {
+        /// The call's id.
+        call: String,
+        /// What came of it.
+        result: Value,
+        /// The tool that brought content of others, if it did.
+        source: Option<String>,
+    },
     /// Something the engine or a caller says.
     Note(String),
 }
@@ -139,6 +150,30 @@ pub struct OpenTool {
     pub reserved: Spend,
 }
 
+/// What a person was asked to allow, and said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// `q_…`.
+    pub question: String,
+    /// The one act it is for, and until when.
+    pub act: Bound,
+    /// How it stands.
+    pub word: Word,
+}
+
+/// A person's word on an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// None yet.
+    Open,
+    /// It may be done, once.
+    Allowed,
+    /// It may not, and why.
+    Denied(String),
+    /// It was not given in time, or is not wanted any more.
+    Withdrawn,
+}
+
 /// The last reply and why the model had been asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replied {
@@ -155,6 +190,8 @@ pub struct Child {
     pub handoff: Handoff,
     /// How it ended.
     pub end: Option<Finished>,
+    /// What content of others is in its answer.
+    pub taint: Option<String>,
     /// Why it declined.
     pub refused: Option<Declined>,
     /// Whether its end was acted on.
@@ -207,6 +244,7 @@ pub struct Tally {
 impl Run {
     /// A run that has only begun.
     pub fn new(id: RunId, started: Started) -> Run {
+        let tainted = Taint::of(&started);
         let artifacts = started.handoff.as_ref().map_or_else(Vec::new, |it| it.artifacts.clone());
         Run {
             id,
@@ -228,6 +266,8 @@ impl Run {
             tally: Tally::default(),
             loops: Loops::default(),
             questions: Vec::new(),
+            approvals: Vec::new(),
+            tainted,
             plan: None,
             totals: Totals::default(),
             spent: Spend::default(),

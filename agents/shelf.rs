@@ -23,6 +23,8 @@ pub(crate) struct Card {
     pub(crate) schema: Value,
     /// Doing it again changes nothing, says its server.
     pub(crate) repeatable: bool,
+    /// It only reads, says its server.
+    pub(crate) reads: bool,
     pub(crate) description: String,
 }
 
@@ -52,6 +54,7 @@ impl Shelf {
                 tool: text("name").to_owned(),
                 schema: told.get("inputSchema").cloned().unwrap_or_else(|| json!({})),
                 repeatable: is_set("readOnlyHint") || is_set("idempotentHint"),
+                reads: is_set("readOnlyHint"),
                 description: text("description").to_owned(),
             });
         }
@@ -93,7 +96,7 @@ pub(crate) fn may_use(agent: &Agent, server: &str, tool: &str) -> bool {
 }
 
 /// `mcp__files__read`, in letters and a length that every provider takes.
-fn shown(server: &str, tool: &str) -> String {
+pub(crate) fn shown(server: &str, tool: &str) -> String {
     let whole = format!("mcp__{server}__{tool}");
     let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
     let name: String = whole.chars().map(plain).collect();

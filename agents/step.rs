@@ -107,6 +107,8 @@ impl Draft {
             made_by: self.made_by,
             step: self.plan.map(|it| it.step),
             mark: self.mark,
+            dropped: Vec::new(),
+            taint: None,
         }
     }
 }

@@ -34,6 +34,23 @@ pub(crate) fn cut(text: &str, characters: usize) -> String {
     }
 }
 
+/// Whether a character hides or reorders what stands beside it, or is none that is seen.
+pub(crate) fn is_hidden(it: char) -> bool {
+    it.is_control()
+        || matches!(it, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+        || matches!(it, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text for a person's eyes: what would not be seen is named.
+pub(crate) fn shown(text: &str) -> String {
+    let named = |it: char| match it {
+        '\n' | '\t' => it.to_string(),
+        it if is_hidden(it) => format!("\\u{{{:x}}}", u32::from(it)),
+        it => it.to_string(),
+    };
+    text.chars().map(named).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

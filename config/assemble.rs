@@ -7,7 +7,7 @@ use crate::budget::Prices;
 use crate::edges;
 use crate::gather::{self, AgentText, unknown};
 use crate::hands::Bounds;
-use crate::member::{self, Ground, Member};
+use crate::member::{Ground, Member};
 use crate::models::Models;
 use crate::nearest::loose;
 use crate::origins::{self, Origins};
@@ -60,15 +60,13 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let team_file = Place::whole(&texts.team_path, true);
     let mut origins = Origins::new();
     let written = written_team(texts.team.as_deref(), &team_file, &mut origins, &sink);
-    let of_models = Sink::default();
+    let (of_models, agents_sink) = (Sink::default(), Sink::default());
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
-    let ceiling = member::ceiling(written.permissions.clone());
     let (embed, small) = (models.embed(), models.small());
     let route = written_policy::route(written.route.as_ref(), &sink);
     let roots = written_fetch::roots(&written.roots, &texts.project, outside, &sink);
-    let ground = Ground::of(models, &written, ceiling.clone(), !roots.is_empty());
-    let agents_sink = Sink::default();
+    let ground = Ground::of(models, &written, !roots.is_empty());
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);
     let (members, absent) = gathered.done(&mut origins, &sink);
     // Where only people work, nobody misses an endpoint that nobody wrote.
@@ -113,7 +111,9 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         throttle,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),
-        permissions: ceiling,
+        permissions: ground.ceiling.classes,
+        patterns: ground.ceiling.patterns,
+        approvals: written.approvals,
         triggers: written.handoffs.triggers.unwrap_or(true),
         servers: BTreeMap::new(),
         untrusted,

@@ -1,7 +1,6 @@
 //! The tools that come with the product and reach the machine: what they are called, here and in
 //! the files of other products, and which of them an agent has.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::permission::{Act, Verdict};
@@ -81,11 +80,11 @@ pub(crate) fn lacks_roots(tool: &str, has_roots: bool) -> bool {
 }
 
 /// The built-in tools of an agent: those that its `tools` name, or without such a list all that are
-/// allowed at once; none that is denied or taken away as a whole.
+/// allowed at once, by `most` or in part; none that is denied or taken away as a whole.
 pub(crate) fn of(
     tools: Option<&[At<String>]>,
     taken_away: &[At<String>],
-    permissions: &BTreeMap<Act, Verdict>,
+    most: impl Fn(&str, Act) -> Verdict,
     has_roots: bool,
 ) -> Vec<String> {
     let names = |all: &[At<String>]| all.iter().flat_map(|it| meant(&it.value)).collect::<Vec<_>>();
@@ -94,7 +93,7 @@ pub(crate) fn of(
         taken_away.iter().filter(|it| !it.value.contains('(')).cloned().collect();
     let taken_away = names(&whole);
     let is_had = |(tool, act): &&(&str, Act)| {
-        let verdict = permissions.get(act).copied().unwrap_or(Verdict::Ask);
+        let verdict = most(tool, *act);
         let is_named = match &named {
             Some(named) => named.contains(tool) && verdict != Verdict::Deny,
             None => verdict == Verdict::Allow,

@@ -6,6 +6,7 @@ pub mod amounts;
 mod answer;
 mod assemble;
 pub mod budget;
+mod class;
 mod codex;
 mod edges;
 mod fields;
@@ -21,7 +22,9 @@ mod models;
 mod nearest;
 pub mod origins;
 mod pack;
+mod pattern;
 mod permission;
+pub mod permit;
 mod place;
 pub mod policy;
 mod problem;
@@ -40,6 +43,7 @@ mod written_edge;
 mod written_fetch;
 mod written_http;
 mod written_limits;
+mod written_permission;
 mod written_policy;
 mod written_prices;
 mod written_resource;
@@ -47,6 +51,7 @@ mod written_server;
 mod written_team;
 mod yaml;
 
+pub use class::Class;
 pub use limits::Limits;
 #[cfg(test)]
 pub(crate) use load::load;
@@ -56,7 +61,7 @@ pub use permission::{Act, Grants, Verdict};
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use team::{Agent, AgentName, Class, Edge, Kind, Mode, Model, SourceFile, Team};
+pub use team::{Agent, AgentName, Edge, Kind, Mode, Model, SourceFile, Team};
 
 #[cfg(test)]
 mod agent_tests;
@@ -72,6 +77,8 @@ mod hands_tests;
 mod http_tests;
 #[cfg(test)]
 mod import_tests;
+#[cfg(test)]
+mod permission_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

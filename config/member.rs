@@ -8,6 +8,7 @@ use crate::front_matter::Parts;
 use crate::hands;
 use crate::models::Models;
 use crate::permission::{Act, Grants, Verdict};
+use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
 use crate::select::server_in;
 use crate::team::{Agent, AgentName, Kind};
@@ -34,7 +35,7 @@ pub(crate) struct Ground {
     /// What a run of an agent may spend that sets nothing.
     pub(crate) run: Caps,
     /// The team's `permissions`, complete.
-    pub(crate) ceiling: BTreeMap<Act, Verdict>,
+    pub(crate) ceiling: Permit,
     /// Whether there are folders to see.
     pub(crate) has_roots: bool,
 }
@@ -54,13 +55,10 @@ pub(crate) struct Member {
 
 impl Ground {
     /// As the team's file has it.
-    pub(crate) fn of(
-        models: Models,
-        written: &WrittenTeam,
-        ceiling: BTreeMap<Act, Verdict>,
-        has_roots: bool,
-    ) -> Ground {
+    pub(crate) fn of(models: Models, written: &WrittenTeam, has_roots: bool) -> Ground {
         let (turns, run) = (written.limits.turns, written.budgets.run);
+        let Permit { classes, patterns, .. } = written.permissions.clone().unwrap_or_default();
+        let ceiling = Permit::ceiling(classes, patterns);
         Ground { models, turns, run, ceiling, has_roots }
     }
 }
@@ -105,9 +103,8 @@ fn build(
     } else {
         tell_absent_tools(written.tools.as_deref().unwrap_or_default(), ground.has_roots, sink);
     }
-    let permissions =
-        cut(complete(written.permissions.clone().unwrap_or_default()), &ground.ceiling);
-    let hands = hands(&written, &permissions, ground.has_roots);
+    let permit = permit(&written, &ground.ceiling);
+    let hands = hands(&written, &permit, ground.has_roots);
     let choices = choices(&written, sink);
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
@@ -135,7 +132,8 @@ fn build(
         class: written.class.unwrap_or_default(),
         authority: written.authority.map_or(AUTHORITY, |it| it.value),
         output,
-        permissions,
+        permissions: permit.classes,
+        patterns: permit.patterns,
         grants: written.grants.unwrap_or(Grants::Own),
         publish: written.publish.unwrap_or(true),
     };
@@ -146,47 +144,32 @@ fn build(
 }
 
 /// The built-in tools it has; a person has none.
-fn hands(
-    written: &WrittenAgent,
-    permissions: &BTreeMap<Act, Verdict>,
-    has_roots: bool,
-) -> Vec<String> {
+fn hands(written: &WrittenAgent, permit: &Permit, has_roots: bool) -> Vec<String> {
     let (tools, taken_away) = (written.tools.as_deref(), &written.disallowed_tools);
     match written.kind {
-        Kind::Model => hands::of(tools, taken_away, permissions, has_roots),
+        Kind::Model => {
+            let most = |tool: &str, act| permit.most_of(tool, act);
+            hands::of(tools, taken_away, most, has_roots)
+        }
         Kind::Human => vec![],
     }
 }
 
+/// What it may do, its classes cut to the team's ceiling.
+fn permit(written: &WrittenAgent, ceiling: &Permit) -> Permit {
+    let permit = written.permissions.clone().unwrap_or_default();
+    Permit { classes: cut(complete(permit.classes), ceiling), ..permit }
+}
+
 /// Reading is allowed, everything else asks, unless it is written otherwise.
 fn complete(written: BTreeMap<Act, Verdict>) -> BTreeMap<Act, Verdict> {
-    let mut all = BTreeMap::from([
-        (Act::Read, Verdict::Allow),
-        (Act::Write, Verdict::Ask),
-        (Act::Run, Verdict::Ask),
-        (Act::Fetch, Verdict::Ask),
-        (Act::External, Verdict::Ask),
-    ]);
-    all.extend(written);
-    all
+    let usual = Act::ALL.into_iter().map(|act| (act, act.usual()));
+    usual.chain(written).collect()
 }
 
-/// The team's ceiling: what it does not name it allows.
-pub(crate) fn ceiling(written: Option<BTreeMap<Act, Verdict>>) -> BTreeMap<Act, Verdict> {
-    let mut all: BTreeMap<Act, Verdict> =
-        complete(BTreeMap::new()).into_keys().map(|act| (act, Verdict::Allow)).collect();
-    all.extend(written.unwrap_or_default());
-    all
-}
-
-fn cut(
-    permissions: BTreeMap<Act, Verdict>,
-    ceiling: &BTreeMap<Act, Verdict>,
-) -> BTreeMap<Act, Verdict> {
-    let cut = |(act, verdict): (Act, Verdict)| {
-        (act, ceiling.get(&act).map_or(verdict, |most| verdict.min(*most)))
-    };
-    permissions.into_iter().map(cut).collect()
+/// The classes as the ceiling leaves them, where no pattern of it leaves more.
+fn cut(classes: BTreeMap<Act, Verdict>, ceiling: &Permit) -> BTreeMap<Act, Verdict> {
+    classes.into_iter().map(|(act, verdict)| (act, verdict.min(ceiling.most(act)))).collect()
 }
 
 /// Reads a name; `API Designer`, as editors show it, is `api_designer`.

@@ -1,4 +1,4 @@
-//! What an agent may do, by class of act, and what it may pass on of that.
+//! What an agent may do, by class of act and by tool, and what it may pass on of that.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,27 @@ pub enum Act {
     External,
 }
 
+impl Act {
+    /// Every class of act.
+    pub const ALL: [Act; 5] = [Act::Read, Act::Write, Act::Run, Act::Fetch, Act::External];
+
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Act::Read => "read",
+            Act::Write => "write",
+            Act::Run => "run",
+            Act::Fetch => "fetch",
+            Act::External => "external",
+        }
+    }
+
+    /// What holds where nothing is written.
+    pub(crate) fn usual(self) -> Verdict {
+        if self == Act::Read { Verdict::Allow } else { Verdict::Ask }
+    }
+}
+
 /// What is answered when an agent wants to act.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -35,6 +56,12 @@ pub enum Verdict {
     Allow,
 }
 
+impl Verdict {
+    /// The lists of patterns, the most careful first.
+    pub(crate) const LISTS: [(Verdict, &str); 3] =
+        [(Verdict::Deny, "deny"), (Verdict::Ask, "ask"), (Verdict::Allow, "allow")];
+}
+
 /// What a run passes on of the permissions it received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -46,4 +73,36 @@ pub enum Grants {
     Team,
     /// Cut to this list.
     Only(Vec<Act>),
+}
+
+/// A tool and what it may be used on: `Bash(git status:*)`, `Edit(docs/**)`, `mcp__files__*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// As it is written.
+    pub text: String,
+    /// What is answered where it fits.
+    pub verdict: Verdict,
+}
+
+/// When and how long people are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// Seconds after which what nobody allowed is not allowed.
+    pub expires_s: u64,
+    /// Whether a run that read content of others asks before it changes things, also where that
+    /// is allowed.
+    pub asks_when_tainted: bool,
+}
+
+impl Default for Approvals {
+    fn default() -> Approvals {
+        Approvals { expires_s: 86_400, asks_when_tainted: true }
+    }
+}
+
+impl Approvals {
+    /// Whether nothing about it was written.
+    pub fn is_usual(&self) -> bool {
+        *self == Approvals::default()
+    }
 }

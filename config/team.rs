@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::{Budgets, Caps, Prices};
+use crate::class::Class;
 use crate::hands::Bounds;
 use crate::http::Http;
 use crate::nearest::nearest;
 use crate::origins::Origins;
-use crate::permission::{Act, Grants, Verdict};
+use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
 use crate::policy::{Ranking, Resources, Route, Throttle};
 use crate::select::selects;
 use crate::{Limits, Provider};
@@ -53,6 +54,10 @@ pub struct Team {
     pub goal: Option<String>,
     /// The ceiling over every root's permissions; the agents' own are already cut to it.
     pub permissions: BTreeMap<Act, Verdict>,
+    /// The same by tool, before its class.
+    pub patterns: Vec<Pattern>,
+    /// When and how long people are asked for leave.
+    pub approvals: Approvals,
     /// Whether trigger words hand off by themselves (`handoffs.triggers`).
     pub triggers: bool,
     /// The tool servers that may run, by key; see `Team::trust`.
@@ -95,6 +100,8 @@ impl Team {
             workspace: "default".to_string(),
             goal: None,
             permissions: BTreeMap::new(),
+            patterns: Vec::new(),
+            approvals: Approvals::default(),
             triggers: false,
             servers: BTreeMap::new(),
             untrusted: vec![],
@@ -281,6 +288,9 @@ pub struct Agent {
     pub output: Value,
     /// What it may do by class of act.
     pub permissions: BTreeMap<Act, Verdict>,
+    /// What it may do by tool, before its class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<Pattern>,
     /// What it may pass on in a handoff.
     pub grants: Grants,
     /// Whether it is a tool of its own.
@@ -357,37 +367,4 @@ pub enum Mode {
     Transfer,
     /// The answer comes back.
     Delegate,
-}
-
-/// Base priority of an agent's runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// 900.
-    Critical,
-    /// 600.
-    High,
-    /// 300.
-    Quality,
-    /// 100.
-    #[default]
-    Normal,
-    /// 50.
-    Low,
-    /// 10.
-    Background,
-}
-
-impl Class {
-    /// Points of priority, 0..1000.
-    pub fn priority(self) -> u16 {
-        match self {
-            Class::Critical => 900,
-            Class::High => 600,
-            Class::Quality => 300,
-            Class::Normal => 100,
-            Class::Low => 50,
-            Class::Background => 10,
-        }
-    }
 }

@@ -39,7 +39,7 @@ fn all_problems_are_told_at_once() {
     team.yaml:15: `permissions.run` cannot be "never"
       help: write one of allow, ask, deny
     team.yaml:15: `permissions.raed` is no class of act; did you mean "read"?
-      help: write one of read, write, run, fetch, external
+      help: write one of read, write, run, fetch, external, or lists of patterns
     team.yaml:16: `team` must be text, found a list
       help: put it in quotes if it is meant as text
     15 errors, 0 warnings
@@ -326,7 +326,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
 
 #[test]
 fn later_keys_are_refused_each_by_its_name() {
-    for key in ["memory", "guardrails", "workflows", "store", "retain", "approvals"] {
+    for key in ["memory", "guardrails", "workflows", "store", "retain"] {
         let told = told_of_team(&format!("{key}: 1"));
         assert!(told.contains(&format!("team.yaml:1: `{key}` is not supported by this version")));
     }

@@ -6,14 +6,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::class::Class;
 use crate::fields::Fields;
-use crate::nearest::{did_you_mean, nearest};
+use crate::nearest::nearest;
 use crate::permission::{Act, Grants, Verdict};
+use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
-use crate::team::{Class, Kind};
+use crate::team::Kind;
 use crate::units::{OneOf, Switch, Unit};
 use crate::written_budget::WrittenCaps;
 use crate::written_edge::{self, WrittenEdge};
+use crate::written_permission::{WrittenPermissions, permissions};
 use crate::written_server::WrittenServer;
 use crate::yaml::{Node, Value};
 
@@ -128,8 +131,9 @@ pub(crate) struct WrittenAgent {
     /// A JSON Schema whose properties are added to the base answer; or `answer` for the base alone.
     #[schemars(with = "Option<OneOf<String, BTreeMap<String, Json>>>")]
     pub(crate) output: Option<Node>,
-    /// `allow`, `ask` or `deny` by class of act. Default: `read` is allowed, the rest asks.
-    pub(crate) permissions: Option<BTreeMap<Act, Verdict>>,
+    /// What it may do, by class of act and by tool. Default: `read` is allowed, the rest asks.
+    #[schemars(with = "Option<WrittenPermissions>")]
+    pub(crate) permissions: Option<Permit>,
     /// What it may pass on of the permissions it received. Default: `own`.
     #[schemars(with = "Option<OneOf<GrantWord, Vec<Act>>>")]
     pub(crate) grants: Option<Grants>,
@@ -200,31 +204,6 @@ impl WrittenAgent {
         tell_rest(&fields);
         agent
     }
-}
-
-/// `permissions:` of an agent or of the team: a verdict by class of act.
-pub(crate) fn permissions(fields: &Fields<'_>) -> Option<BTreeMap<Act, Verdict>> {
-    let node = fields.node("permissions")?;
-    let inner = Fields::open(node, fields.name("permissions"), fields.sink);
-    let mut verdicts = BTreeMap::new();
-    for act in ACTS {
-        let verdict = inner.choice(act, &["allow", "ask", "deny"]);
-        let act = serde_json::from_value(act.into()).ok();
-        if let (Some(act), Some(verdict)) = (act, verdict) {
-            verdicts.insert(act, verdict.value);
-        }
-    }
-    for (key, place) in inner.rest() {
-        let near = did_you_mean(key, ACTS);
-        let why = if near.is_empty() {
-            "; tool patterns are not supported by this version"
-        } else {
-            near.as_str()
-        };
-        let said = format!("`{}` is no class of act{why}", inner.name(key));
-        fields.sink.push(place.error(said, format!("write one of {}", ACTS.join(", "))));
-    }
-    Some(verdicts)
 }
 
 /// opencode writes a map of switches; the others a list or comma text.
@@ -310,9 +289,10 @@ fn of_models(fields: &Fields<'_>) -> Vec<(&'static str, Place)> {
 }
 
 /// Cursor's `readonly`: it reads and fetches, and changes nothing.
-fn readonly(fields: &Fields<'_>) -> Option<BTreeMap<Act, Verdict>> {
+fn readonly(fields: &Fields<'_>) -> Option<Permit> {
     let changes = [Act::Write, Act::Run, Act::External];
-    fields.flag("readonly")?.then(|| changes.map(|act| (act, Verdict::Deny)).into())
+    let classes = || changes.map(|act| (act, Verdict::Deny)).into();
+    fields.flag("readonly")?.then(|| Permit { classes: classes(), ..Permit::default() })
 }
 
 /// Unknown keys: one warning for those other products act on, one for each likely slip.

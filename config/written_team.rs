@@ -9,23 +9,24 @@ use crate::budget::Budgets;
 use crate::fields::Fields;
 use crate::hands::Fetch;
 use crate::limits::Limits;
-use crate::permission::{Act, Verdict};
+use crate::permission::Approvals;
+use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
 use crate::policy::{Breaker, Ranking, Resources};
 use crate::units::{OneOf, Seconds, Switch, Unit};
-use crate::written_agent::{WrittenAgent, permissions};
+use crate::written_agent::WrittenAgent;
 use crate::written_budget::{self, WrittenBudgets};
 use crate::written_fetch::{self, WrittenFetch};
 use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
+use crate::written_permission::{WrittenApprovals, WrittenPermissions, approvals, permissions};
 use crate::written_policy::{self, WrittenRanking, WrittenRoute, WrittenThrottle};
 use crate::written_resource::{self, WrittenBreaker, WrittenResource};
 use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 7] =
-    ["guardrails", "approvals", "memory", "store", "telemetry", "workflows", "retain"];
+const LATER: [&str; 6] = ["guardrails", "memory", "store", "telemetry", "workflows", "retain"];
 
 /// The most that an endpoint is counted to take in a minute.
 const PER_MIN: u64 = 1_000_000_000_000;
@@ -95,8 +96,12 @@ pub(crate) struct WrittenTeam {
     pub(crate) fetch: Fetch,
     /// The agents that are tools of their own. Default: all.
     pub(crate) publish: Option<Vec<At<String>>>,
-    /// The ceiling over what any agent may do: `allow`, `ask` or `deny` by class of act.
-    pub(crate) permissions: Option<BTreeMap<Act, Verdict>>,
+    /// The ceiling over what any agent may do. Default: everything that its own file allows.
+    #[schemars(with = "Option<WrittenPermissions>")]
+    pub(crate) permissions: Option<Permit>,
+    /// When and how long people are asked for leave.
+    #[schemars(with = "Option<WrittenApprovals>")]
+    pub(crate) approvals: Approvals,
 }
 
 /// How agents hand over.
@@ -282,6 +287,7 @@ impl WrittenTeam {
             fetch: written_fetch::read(&fields),
             publish: fields.texts("publish"),
             permissions: permissions(&fields),
+            approvals: approvals(&fields),
         };
         for key in LATER {
             if let Some(node) = fields.node(key) {

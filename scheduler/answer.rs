@@ -20,7 +20,10 @@ impl Desk {
         caller: &Caller,
     ) -> Result<RunView, Refusal> {
         let row = self.row(run, caller).await?;
-        let open = self.asked_below(&row).await?;
+        let mut open = self.asked_below(&row).await?;
+        // One that is too late is closed by its run as soon as that looks at it.
+        let now = self.house.world.now();
+        open.retain(|it| it.1.expires.is_none_or(|at| at > now));
         let asked = asked(&open, answers)?;
         for (asking, question, answer) in asked {
             let facts = facts(caller, question, &answer);
@@ -69,10 +72,9 @@ fn asked<'a>(
 }
 
 /// Whether an answer may be given; who is asked to do something may decline in words of its own.
-fn fits(question: &Question, answer: &String) -> bool {
-    let options = &question.options;
+fn fits(question: &Question, answer: &str) -> bool {
     let declines = question.kind == "choice" && callboard_agents::declines(answer).is_some();
-    options.is_empty() || options.contains(answer) || declines
+    question.takes(answer) || declines
 }
 
 /// The question is closed, and what was in doubt is decided, in one write.
@@ -100,6 +102,8 @@ mod tests {
             kind: kind.into(),
             prompt: "what now?".into(),
             options: Vec::new(),
+            expires_s: None,
+            expires: None,
         };
         let kinds = |kind: &str| {
             let facts = facts(&caller, &asked(kind), "rerun");

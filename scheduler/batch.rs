@@ -260,6 +260,7 @@ impl Batch {
                 handoff,
                 end: Box::new(end.clone()),
                 totals: run.totals,
+                taint: run.tainted.by().map(str::to_owned),
             };
             if run.started.is_step() {
                 self.hurry.push(parent.clone());

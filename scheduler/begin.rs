@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use callboard_agents::{Declared, Draft, Run};
 use callboard_config::budget::Caps;
+use callboard_config::permit;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
 use callboard_trace::rank::FALLBACK;
@@ -57,6 +58,8 @@ pub(crate) fn root(
         fuses: fuses(team, agent),
         budget: budget(team, agent, &purses),
         purses,
+        grant: permit::of_root(team),
+        approvals: team.approvals,
         marks: Vec::new(),
         principal: ask.caller.principal.clone(),
         trace,
@@ -105,7 +108,10 @@ pub(crate) fn child(
     let alone = (draft.reason == FALLBACK).then(|| Arc::new(route::alone(agent)));
     let agent = alone.as_ref().unwrap_or(agent);
     let step = draft.plan.clone();
-    let handoff = draft.handoff(parent.name(), run, id);
+    let grant = permit::passed_on(&above.agent, &above.grant);
+    let mut handoff = draft.handoff(parent.name(), run, id);
+    handoff.dropped = permit::dropped(agent, &grant);
+    handoff.taint = taint(parent, handoff.step.as_deref());
     let (nested, hops) = further(&handoff);
     let step = step.as_ref();
     let (priority, points) = points::of_child(team, agent, above, &handoff.task, step);
@@ -127,6 +133,8 @@ pub(crate) fn child(
         fuses: Fuses { depth: above.fuses.depth, ..fuses(team, agent) },
         budget: budget(team, agent, &purses),
         purses,
+        grant,
+        approvals: above.approvals,
         marks: above.marks.iter().cloned().chain([handoff.mark.clone()]).collect(),
         principal: above.principal.clone(),
         trace: above.trace.clone(),
@@ -150,6 +158,15 @@ pub(crate) fn child(
         queue_cap: team.limits.queue,
     };
     (new, handoff)
+}
+
+/// What content of others is in what a run passes on: a step of a plan is given the results it waited
+/// for and nothing else.
+fn taint(parent: &Run, step: Option<&str>) -> Option<String> {
+    match (&parent.plan, step) {
+        (Some(plan), Some(step)) => plan.taint_before(step).cloned(),
+        _ => parent.tainted.by().map(str::to_owned),
+    }
 }
 
 /// What a task may spend with all its runs. Each task of a plan is one that the team's limits

@@ -138,9 +138,11 @@ impl Desk {
         } else {
             records = journal::below(store, &row.run).await.map_err(|it| unavailable(&it))?;
         }
+        let now = self.house.world.now();
         let runs = Tree::fold(&records).runs.into_iter();
-        let all =
-            runs.flat_map(|(run, it)| it.questions.into_iter().map(move |q| (run.clone(), q)));
+        let all = runs.flat_map(|(run, it)| {
+            it.questions.into_iter().map(move |question| (run.clone(), question.at(now)))
+        });
         Ok(all.collect())
     }
 }

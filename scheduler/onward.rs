@@ -1,7 +1,7 @@
 //! How callers hand work on: into a live run, from an ended one, or into a new one.
 
 use callboard_agents::{artifact_of, noted};
-use callboard_config::{Agent, Mode};
+use callboard_config::{Agent, Mode, permit};
 use callboard_store::{Listens, RunState};
 use callboard_trace::{
     Action, ArtifactRef, Caller, Control, Event, Fact, Handoff, MadeBy, Record, RunId, Tree,
@@ -104,6 +104,8 @@ impl Desk {
             made_by: MadeBy::Outside,
             step: None,
             mark: String::new(),
+            dropped: permit::dropped(agent, &permit::of_root(&self.team())),
+            taint: estate.taint.clone(),
         };
         let plain = Ask {
             to: ask.to.clone(),
@@ -155,6 +157,8 @@ struct Estate {
     from: Option<String>,
     context: String,
     notes: Vec<Event>,
+    /// What content of others is in it.
+    taint: Option<String>,
 }
 
 impl Estate {
@@ -165,14 +169,16 @@ impl Estate {
             records.iter().filter(is_note).map(|it| it.event.clone()).collect();
         let Some(branch) = tree.runs.get(run) else { return Estate::default() };
         let (from, task) = (at_work(tree, run).1, &branch.task);
+        let taint = tree.below(run).iter().find_map(|it| it.taint.by()).map(str::to_owned);
         let Some(end) = &branch.end else {
-            return Estate { from: Some(from), context: String::new(), notes };
+            return Estate { from: Some(from), context: String::new(), notes, taint };
         };
         let result = end.summary();
-        notes.extend(end.answer.clone().map(|it| noted("notes", "the answer before", it).0));
+        let last = end.answer.clone();
+        notes.extend(last.map(|it| noted("notes", "the answer before", it, taint.clone()).0));
         let context =
             format!("This goes on from {run}, which was asked: {task}\nIt ended with: {result}");
-        Estate { from: Some(from), context, notes }
+        Estate { from: Some(from), context, notes, taint }
     }
 
     /// Whether every artifact that is asked for is there; all that are not, at once.

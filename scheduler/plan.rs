@@ -85,7 +85,8 @@ pub(crate) fn leader() -> Agent {
         authority: 1.0,
         output: json!({}),
         permissions: BTreeMap::new(),
-        grants: Grants::Own,
+        patterns: Vec::new(),
+        grants: Grants::Team,
         publish: false,
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use callboard_agents::Recorded;
-use callboard_config::Team;
+use callboard_config::{Team, permit};
 use callboard_store::{NewRun, StoreError};
 use callboard_trace::{Action, Caller, Event, Fact, Record, RunId};
 use serde::Serialize;
@@ -139,6 +139,7 @@ fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun,
         let agent = crate::intake::member(team, &started.agent.name)?;
         started.fuses = begin::fuses(team, agent);
         (started.triggers, started.entry) = (team.triggers, team.entry.clone());
+        (started.grant, started.approvals) = (permit::of_root(team), team.approvals);
         started.agent = Arc::new(agent.clone());
     }
     started.parent = None;

@@ -7,11 +7,14 @@ use serde_json::{Value, json};
 
 use crate::{begin, journal};
 
+/// A text, and the tool that brought content of others into it.
+type Told = (String, Option<String>);
+
 /// The journal as the tools of a run see it: its own root's tree and nothing else.
 pub(crate) struct Sight(pub(crate) Store);
 
 impl Board for Sight {
-    fn read<'a>(&'a self, asking: &'a RunId, uri: &'a str) -> Answer<'a, Result<String, String>> {
+    fn read<'a>(&'a self, asking: &'a RunId, uri: &'a str) -> Answer<'a, Result<Told, String>> {
         Box::pin(async move {
             let name = uri.rsplit('/').next().unwrap_or(uri);
             let found = match name.starts_with("a_") {
@@ -66,17 +69,17 @@ impl Sight {
         Ok(self.0.row(run).await?.is_some_and(|it| it.agent == begin::PLAN))
     }
 
-    async fn note(&self, asking: &RunId, name: &str) -> Result<Option<String>, StoreError> {
+    async fn note(&self, asking: &RunId, name: &str) -> Result<Option<Told>, StoreError> {
         let root = self.root(asking).await?;
         let found = self.0.notes_of(&root, name).await?;
         Ok(found.iter().find_map(|it| {
-            let Event::Noted { artifact, value, .. } = &it.event else { return None };
+            let Event::Noted { artifact, value, taint, .. } = &it.event else { return None };
             let text = || value.as_str().map_or_else(|| value.to_string(), str::to_string);
-            (artifact == name).then(text)
+            (artifact == name).then(|| (text(), taint.clone()))
         }))
     }
 
-    async fn run(&self, asking: &RunId, name: &RunId) -> Result<Option<String>, StoreError> {
+    async fn run(&self, asking: &RunId, name: &RunId) -> Result<Option<Told>, StoreError> {
         let root = self.root(asking).await?;
         if self.0.row(name).await?.is_none_or(|it| it.root != root) {
             return Ok(None);
@@ -86,10 +89,13 @@ impl Sight {
             let Event::RunEnded(end) = &it.event else { return None };
             end.answer.as_ref().map(Value::to_string)
         });
-        Ok(Some(match answer {
+        let text = match answer {
             Some(answer) => format!("{answer}\n\n{}", story(&records)),
             None => story(&records),
-        }))
+        };
+        let tree = Tree::fold(&records);
+        let taint = tree.runs.get(name).and_then(|it| it.taint.by()).map(str::to_owned);
+        Ok(Some((text, taint)))
     }
 }
 

@@ -15,8 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::seal::Seals;
 
-/// The one field of a form.
+/// The field of a form, and the one beside it where a person may say why not.
 const FIELD: &str = "answer";
+const REASON: &str = "reason";
 /// How long a question that was put may be answered.
 const GOOD_FOR: Duration = Duration::from_secs(86_400);
 
@@ -26,7 +27,7 @@ struct Pending {
     run: RunId,
 }
 
-/// A question as a form with one field. Secrets are never asked for.
+/// A question as a form with one field, or two for an approval. Secrets are never asked for.
 pub(crate) fn form(run: &RunId, question: &Question) -> Option<ElicitRequestParams> {
     let mut field = json!({"type": "string", "title": "Answer"});
     if question.options.is_empty() {
@@ -34,7 +35,10 @@ pub(crate) fn form(run: &RunId, question: &Question) -> Option<ElicitRequestPara
     } else {
         field["enum"] = json!(question.options);
     }
-    let schema = json!({"type": "object", "properties": {FIELD: field}, "required": [FIELD]});
+    let mut schema = json!({"type": "object", "properties": {FIELD: field}, "required": [FIELD]});
+    if question.kind == "approval" {
+        schema["properties"][REASON] = json!({"type": "string", "title": "Why not"});
+    }
     let Value::Object(schema) = schema else { return None };
     Some(ElicitRequestParams::FormElicitationParams {
         meta: None,
@@ -113,7 +117,10 @@ pub(crate) fn answer(result: &ElicitResult) -> Result<Option<String>, String> {
     }
     let field = result.content.as_ref().and_then(|it| it.get(FIELD));
     let what = if field.is_some() { "is no text" } else { "missing" };
-    let text = field.and_then(Value::as_str).map(str::to_owned);
+    let text = field.and_then(Value::as_str);
+    let reason = result.content.as_ref().and_then(|it| it.get(REASON)).and_then(Value::as_str);
+    let reason = reason.filter(|it| text == Some("deny") && !it.trim().is_empty());
+    let text = text.map(|it| reason.map_or_else(|| it.to_owned(), |why| format!("{it}: {why}")));
     text.map(Some).ok_or_else(|| format!("content.{FIELD}: {what}; write a text"))
 }
 

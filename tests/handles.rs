@@ -597,6 +597,7 @@ async fn a_question_in_words_is_answered_in_words() {
         form: "text".into(),
         prompt: "which colour?".into(),
         options: Vec::new(),
+        act: None,
     };
     let asked = callboard_trace::Fact::new("writer", asked);
     store.signal(&run, vec![asked], false).await.expect("written");

@@ -109,7 +109,7 @@ async fn a_broken_team_file_keeps_the_last_good_version() {
     let desk = node.desk();
     stage.write("team.yaml", &format!("{good}limits: {{wait_s: 7, hops: none}}\n"));
     until(&desk, "it is told", |it| says(it, "served as it was before")).await;
-    assert!(says(&desk.team(), "team.yaml:7: `limits.hops`"), "{:?}", desk.team().problems);
+    assert!(says(&desk.team(), "team.yaml:8: `limits.hops`"), "{:?}", desk.team().problems);
     assert_ne!(desk.team().limits.wait_s, 7, "nothing of a broken file is taken");
     assert_eq!(play(&desk, ask("writer", "go")).await.result.as_deref(), Some("done"));
     stage.write("agents/late.md", NEW);

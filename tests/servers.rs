@@ -47,7 +47,8 @@ fn stage_with(servers: &Value, calls: &[(&str, Value)], limits: &str, think_ms: 
         &format!(
             "team: stage\nproviders:\n  rehearsal: {{kind: rehearsal, playbook: playbook.yaml}}\n\
              models:\n  default: rehearsal/rehearsal\nlimits: {limits}\nmcpServers: {servers}\n\
-             budgets: {{run: {{tokens: null}}, task: {{tokens: null}}}}\n"
+             budgets: {{run: {{tokens: null}}, task: {{tokens: null}}}}\n\
+             approvals: {{tainted: allow}}\n"
         ),
     );
     stage

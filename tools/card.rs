@@ -1,6 +1,6 @@
 //! An agent's card.
 
-use callboard_config::{Agent, AgentName, Team};
+use callboard_config::{Agent, AgentName, Team, permit};
 use callboard_scheduler::{Refusal, RefusalCode};
 use serde_json::{Value, json};
 
@@ -21,16 +21,24 @@ pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
     let takes_from = |it: &&Agent| it.handoffs.iter().any(|edge| edge.to == agent.name);
     let from: Vec<&AgentName> =
         team.agents.values().filter(takes_from).map(|it| &it.name).collect();
-    let to = agent
-        .handoffs
-        .iter()
-        .map(|it| json!({"to": it.to, "mode": it.mode, "triggers": it.triggers, "when": it.when}));
+    let disarmed = permit::disarmed(team);
+    let to = agent.handoffs.iter().map(|it| {
+        let mut edge =
+            json!({"to": it.to, "mode": it.mode, "triggers": it.triggers, "when": it.when});
+        let is_it = |(from, to, _): &&(&Agent, &Agent, Vec<String>)| {
+            from.name == agent.name && to.name == it.to
+        };
+        if let Some((_, _, lost)) = disarmed.iter().find(is_it) {
+            edge["without"] = json!(lost);
+        }
+        edge
+    });
     let models = agent.models.iter().map(|it| format!("{}/{}", it.provider, it.model));
     Ok(json!({
         "name": agent.name, "description": agent.description,
         "models": models.collect::<Vec<_>>(), "tools": agent.tools,
         "built_in_tools": agent.hands,
-        "disallowed_tools": agent.disallowed_tools, "permissions": agent.permissions,
+        "disallowed_tools": agent.disallowed_tools, "permissions": permit::effective(team, agent),
         "grants": agent.grants, "handoffs_to": to.collect::<Vec<_>>(), "handoffs_from": from,
         "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,
         "max_turns": agent.max_turns, "max_parallel": agent.max_parallel,

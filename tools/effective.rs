@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use callboard_config::permit::Permit;
 use callboard_config::servers::{Reach, ToolServer};
 use callboard_config::{Endpoint, Model, Provider, ProviderKind, SourceFile, Team};
 use serde_json::{Map, Value, json};
@@ -26,7 +27,8 @@ pub(crate) fn effective(team: &Team) -> Value {
     });
     let mut all = json!({
         "team": team.name, "entry": team.entry, "goal": team.goal, "workspace": team.workspace,
-        "permissions": team.permissions, "triggers": team.triggers,
+        "permissions": Permit::of_team(team).written(), "approvals": team.approvals,
+        "triggers": team.triggers,
         "finishes_without_client": team.finishes,
         "agents": cards.collect::<Vec<_>>(),
         "providers": providers.collect::<Map<_, _>>(),

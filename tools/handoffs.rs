@@ -92,11 +92,18 @@ impl Handoffs {
         if self.at.contains_key(&handoff.id) {
             return;
         }
-        let number = self.window.push(json!({
+        let mut entry = json!({
             "id": handoff.id, "from": handoff.source, "to": handoff.target, "run": handoff.run,
             "mode": handoff.mode, "state": "proposed", "reason": handoff.reason,
             "task": handoff.task, "summary": handoff.summary, "artifacts": handoff.artifacts
-        }));
+        });
+        if !handoff.dropped.is_empty() {
+            entry["without"] = json!(handoff.dropped);
+        }
+        if let Some(by) = &handoff.taint {
+            entry["untrusted"] = json!(by);
+        }
+        let number = self.window.push(entry);
         self.at.insert(handoff.id.clone(), number);
         self.runs.insert(handoff.run.clone(), number);
     }
@@ -155,6 +162,8 @@ mod tests {
             made_by: MadeBy::Model,
             step: None,
             mark: String::new(),
+            dropped: Vec::new(),
+            taint: None,
         }))
     }
 

@@ -1,6 +1,6 @@
 //! `team_status`: where a run stands, seen from several sides, or the whole team at a glance.
 
-use callboard_config::Limits;
+use callboard_config::{Limits, permit};
 use callboard_scheduler::{AgentLine, Desk, Refusal, RefusalCode};
 use callboard_trace::{Caller, Cost, Record, RunId, Spent, story_line};
 use serde_json::{Map, Value, json};
@@ -161,6 +161,7 @@ pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<
                     shown["description"] = json!(known.description);
                     let to: Vec<_> = known.handoffs.iter().map(|it| &it.to).collect();
                     shown["handoffs"] = json!(to);
+                    shown["permissions"] = permit::effective(&team, known);
                 }
                 shown
             };

@@ -300,6 +300,7 @@ pub(crate) mod tests {
             authority: 0.5,
             output: json!({"type": "object"}),
             permissions: BTreeMap::from([(Act::Read, Verdict::Allow)]),
+            patterns: Vec::new(),
             grants: Grants::Own,
             publish: true,
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use callboard_config::budget::Caps;
+use callboard_config::permit::{Approvals, Permit};
 use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,12 @@ pub struct Started {
     /// What this run may spend.
     #[serde(default, skip_serializing_if = "Caps::is_unlimited")]
     pub budget: Caps,
+    /// What was passed on to it: it may do what its agent and all of these allow. None = everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grant: Vec<Permit>,
+    /// When and how long a person is asked.
+    #[serde(default, skip_serializing_if = "Approvals::is_usual")]
+    pub approvals: Approvals,
     /// The budgets above it that it shares with other runs, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub purses: Vec<Purse>,

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::rank::{Ranked, Routed};
 use crate::{
-    Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task, Totals,
-    Touched, Waiting,
+    Bound, Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task,
+    Totals, Touched, Waiting,
 };
 
 /// What happened. The tag is `kind`.
@@ -96,6 +96,9 @@ pub enum Event {
         end: Box<Finished>,
         #[serde(default, skip_serializing_if = "Totals::is_empty")]
         totals: Totals,
+        /// What content of others reached the child.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taint: Option<String>,
     },
     /// Something was written into shared context.
     Noted {
@@ -105,6 +108,9 @@ pub enum Event {
         /// `a_…`, from the hash of the value.
         artifact: String,
         confidence: Option<f64>,
+        /// What content of others had reached who wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        taint: Option<String>,
     },
     /// A key of memory was erased.
     Forgotten { key: String },
@@ -117,6 +123,9 @@ pub enum Event {
         form: String,
         prompt: String,
         options: Vec<String>,
+        /// The act that it is about, if it is an approval.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<Bound>,
     },
     /// A question was answered, or withdrawn.
     QuestionClosed { question: String, answer: Option<String> },

@@ -38,6 +38,12 @@ pub struct Handoff {
     /// What there was to show when it was passed on, as a hash.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mark: String,
+    /// What the receiver may do by its own file and may not here: classes of act, and patterns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
+    /// What content of others reached the source, if any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taint: Option<String>,
 }
 
 /// What was done, what must be known, what is unsettled, what comes first.

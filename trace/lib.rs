@@ -16,6 +16,7 @@ mod record;
 mod spend;
 mod step;
 mod story;
+mod taint;
 mod todo;
 mod tree;
 mod used;
@@ -31,9 +32,10 @@ pub use plan::{PlanStep, Totals};
 pub use record::{FORMAT, Fact, Record};
 pub use spend::{Share, Spend};
 pub use step::{
-    Action, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun, Touched,
-    Usage, Waiting, Work,
+    Action, Bound, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun,
+    Touched, Usage, Waiting, Work,
 };
 pub use story::{short, story, story_line};
+pub use taint::Taint;
 pub use tree::{Branch, Tree, progress_line};
 pub use view::{Cost, Question, Queued, RunView, State};

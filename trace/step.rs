@@ -143,6 +143,17 @@ pub struct Call {
     pub arguments: Result<Value, String>,
 }
 
+/// The one act that an approval is for, and until when it may be given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The id of the call.
+    pub call: String,
+    /// SHA-256 (hex) of the tool and its arguments.
+    pub digest: String,
+    /// Microseconds since 1970.
+    pub expires: i64,
+}
+
 /// Why a model stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

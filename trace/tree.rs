@@ -11,7 +11,7 @@ use crate::todo;
 use crate::used::{Used, cost, notices};
 use crate::{
     Action, EndState, Event, Finished, Handoff, Question, Queued, Record, RunId, RunView, State,
-    StepBegun, Work,
+    StepBegun, Taint, Work,
 };
 
 /// Artifacts that a view lists.
@@ -63,6 +63,8 @@ pub struct Branch {
     pub todo: Option<String>,
     /// What it cost, and how far its budgets are used.
     pub used: Used,
+    /// What content of others reached it.
+    pub taint: Taint,
 }
 
 impl Tree {
@@ -97,6 +99,7 @@ impl Tree {
                 questions: Vec::new(),
                 todo: None,
                 used: Used::begun(started),
+                taint: Taint::of(started),
             };
             self.runs.insert(record.run.clone(), branch);
         } else if let Some(branch) = self.runs.get_mut(&record.run) {
@@ -113,8 +116,8 @@ impl Tree {
         let asks = below.iter().find(|it| is_open && !it.questions.is_empty());
         let at_work = asks.copied().unwrap_or_else(|| self.at_work(branch));
         let handoffs = below.iter().map(|it| it.handoffs.len()).sum::<usize>();
-        let questions: Vec<Question> =
-            below.iter().filter(|_| is_open).flat_map(|it| it.questions.clone()).collect();
+        let questions = below.iter().filter(|_| is_open).flat_map(|it| it.questions.clone());
+        let questions: Vec<Question> = questions.map(|it| it.at(now)).collect();
         let held = self.held(branch, &below);
         let state = branch.state(questions.first(), held.is_some());
         let queue = held.filter(|_| state == State::Queued).map(|waiting_for| {
@@ -259,6 +262,7 @@ impl Branch {
 
     fn apply(&mut self, record: &Record) {
         self.used.apply(&record.event);
+        self.taint.apply(&record.event);
         match &record.event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => {
@@ -277,14 +281,7 @@ impl Branch {
             }
             Event::HandedOff(handoff) => self.handoffs.push((**handoff).clone()),
             Event::Controlled(control) => self.controlled(&record.by, control.action),
-            Event::QuestionAsked { question, form, prompt, options } => {
-                self.questions.push(Question {
-                    id: question.clone(),
-                    kind: form.clone(),
-                    prompt: prompt.clone(),
-                    options: options.clone(),
-                });
-            }
+            Event::QuestionAsked { .. } => self.questions.extend(Question::of(&record.event)),
             Event::Noted { slot, value, .. } => todo::take(slot, value, &mut self.todo),
             Event::QuestionClosed { question, .. } => {
                 self.questions.retain(|it| it.id != *question);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::artifact::Artifact;
-use crate::{Missing, RunId, Stop, Trouble};
+use crate::{Event, Missing, RunId, Stop, Trouble};
 
 /// Where a run stands. About 50 tokens while working, at most 2,000 when done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +124,37 @@ pub struct Question {
     /// What may be answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Seconds until it is too late to answer; absent where there is time until the run's deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u64>,
+    /// The same, microseconds since 1970.
+    #[serde(skip)]
+    pub expires: Option<i64>,
+}
+
+impl Question {
+    /// What a record asks, if it asks something.
+    pub fn of(event: &Event) -> Option<Question> {
+        let Event::QuestionAsked { question, form, prompt, options, act } = event else {
+            return None;
+        };
+        let (id, kind, prompt) = (question.clone(), form.clone(), prompt.clone());
+        let expires = act.as_ref().map(|it| it.expires);
+        Some(Question { id, kind, prompt, options: options.clone(), expires_s: None, expires })
+    }
+
+    /// Whether it may be answered so: with an option, or a refusal with its reason.
+    pub fn takes(&self, answer: &str) -> bool {
+        let is_refusal = self.kind == "approval" && answer.starts_with("deny:");
+        is_refusal || self.options.is_empty() || self.options.iter().any(|it| it == answer)
+    }
+
+    /// As it stands now.
+    pub fn at(mut self, now: i64) -> Question {
+        let left = |it: i64| it.saturating_sub(now).max(0).unsigned_abs() / 1_000_000;
+        self.expires_s = self.expires.map(left);
+        self
+    }
 }
 
 /// What was spent.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::rules::rejected::reject;
 use crate::run::Child;
 use crate::toolbox::{self, Kind};
-use crate::{Run, Step, answer};
+use crate::{Run, Step, answer, leave};
 
 /// Bytes of one note.
 const NOTE_MAX: usize = 64 << 10;
@@ -32,7 +32,8 @@ pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
 /// Rule: a note is written down at once.
 pub(crate) fn are_notes(run: &Run) -> Option<Step> {
     let call = run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(Kind::Note))?;
-    Some(if call.tool == "note" { note(call) } else { toolbox::todo(call) })
+    let taint = run.tainted.by();
+    Some(if call.tool == "note" { note(call, taint) } else { toolbox::todo(call, taint) })
 }
 
 /// Rule: everything else is performed, side by side.
@@ -44,10 +45,9 @@ pub(crate) fn are_performed(run: &Run) -> Option<Step> {
         let server = tool.server.clone();
         return Some(Step::Call { step, attempt, call, repeatable, server });
     }
-    let of_server = |it: &Call| run.shelf.card(&it.tool).is_some();
-    let is_performed =
-        |it: &Call| toolbox::kind(&it.tool) == Some(Kind::Performed) || of_server(it);
-    let call = run.calls.iter().find(|it| is_performed(it) && !is_begun(run, it))?.clone();
+    let may_begin =
+        |it: &&Call| is_performed(run, it) && !is_begun(run, it) && leave::is_given(run, it);
+    let call = run.calls.iter().find(may_begin)?.clone();
     let card = run.shelf.card(&call.tool);
     let repeatable = card.map_or_else(|| toolbox::is_repeatable(&call.tool), |it| it.repeatable);
     let (step, server) = (run.steps + 1, card.map(|it| it.server.clone()));
@@ -57,6 +57,11 @@ pub(crate) fn are_performed(run: &Run) -> Option<Step> {
 /// Rule: performed calls are waited for.
 pub(crate) fn are_at_it(run: &Run) -> Option<Step> {
     (!run.tools.is_empty()).then_some(Step::Wait(Some(run.started.deadline)))
+}
+
+/// Whether a call is done by something outside the run.
+pub(super) fn is_performed(run: &Run, call: &Call) -> bool {
+    toolbox::kind(&call.tool) == Some(Kind::Performed) || run.shelf.card(&call.tool).is_some()
 }
 
 /// Whether the call is under way: begun as a step, or passed on to a child.
@@ -104,7 +109,7 @@ fn misfit(call: &Call, schema: &Value) -> Option<String> {
     }
 }
 
-fn note(call: &Call) -> Step {
+fn note(call: &Call, taint: Option<&str>) -> Step {
     let given = call.arguments.clone().unwrap_or_default();
     if given.get("text").is_none() && given.get("value").is_none() {
         return reject(&call.id, "the note is empty: give its `text`, or a `value`");
@@ -120,12 +125,14 @@ fn note(call: &Call) -> Step {
     }
     let artifact = answer::artifact_id(&value);
     let confidence = given.get("confidence").and_then(Value::as_f64);
+    let taint = taint.map(str::to_owned);
     let noted = Event::Noted {
         slot: text("slot"),
         key: text("key"),
         value,
         artifact: artifact.clone(),
         confidence,
+        taint,
     };
     let result = json!({ "noted": true, "artifact": artifact });
     Step::Answer { call: call.id.clone(), ok: true, result, also: vec![noted] }

@@ -2,7 +2,9 @@
 
 use callboard_config::{AgentName, Mode};
 use callboard_trace::rank::FALLBACK;
-use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Missing, Stop, Trouble};
+use callboard_trace::{
+    EndState, Event, FailureCode, Finished, MadeBy, Missing, Stop, Taint, Trouble,
+};
 use serde_json::{Value, json};
 
 use crate::rules::loops;
@@ -51,6 +53,9 @@ fn told(child: &Child, end: &Finished) -> Value {
     });
     if let Some(answer) = &end.answer {
         result["answer"] = answer.clone();
+    }
+    if let Some(by) = &child.taint {
+        result[Taint::MARK] = json!(by);
     }
     if let Some(refused) = &child.refused {
         result["refused"] = json!(refused.reason);

@@ -71,5 +71,5 @@ fn ask(run: &Run, step: u32, prompt: String, options: &[&str]) -> Option<Step> {
     }
     let options = options.iter().map(ToString::to_string).collect();
     let form = "rerun".to_string();
-    Some(Step::Record(Event::QuestionAsked { question, form, prompt, options }))
+    Some(Step::Record(Event::QuestionAsked { question, form, prompt, options, act: None }))
 }

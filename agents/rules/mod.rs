@@ -9,6 +9,7 @@ pub(crate) mod doubt;
 pub(crate) mod fallback;
 pub(crate) mod growth;
 pub(crate) mod handoff;
+pub(crate) mod leave;
 pub(crate) mod limits;
 pub(crate) mod listing;
 pub(crate) mod loops;

@@ -9,6 +9,7 @@ mod circles;
 mod doubt;
 mod failed_handoffs;
 mod handoffs;
+mod leave;
 mod limits;
 mod listing;
 mod once;

@@ -81,7 +81,9 @@ fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: M
 fn with_its_answer(run: &Run) -> (Vec<ArtifactRef>, Vec<Event>) {
     let mut artifacts = run.artifacts.clone();
     let Some(answer) = &run.kept else { return (artifacts, Vec::new()) };
-    let (event, artifact) = noted("notes", &format!("{ANSWER_OF} {}", run.name()), answer.clone());
+    let key = format!("{ANSWER_OF} {}", run.name());
+    let taint = run.tainted.by().map(str::to_owned);
+    let (event, artifact) = noted("notes", &key, answer.clone(), taint);
     artifacts.push(ArtifactRef { why: "the whole answer so far".into(), ..artifact });
     (artifacts, vec![event])
 }

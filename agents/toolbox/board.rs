@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use callboard_trace::RunId;
+use callboard_trace::{RunId, Taint};
 use serde_json::{Value, json};
 
 use super::used::Used;
@@ -13,9 +13,13 @@ const EXTRACT: usize = 8_000;
 
 /// What a run may see of its task's other runs. The scheduler implements it on the journal.
 pub trait Board: Send + Sync {
-    /// The whole text behind `a_…` or `r_…`, if it belongs to the same root as the asking run;
-    /// else a sentence for the model.
-    fn read<'a>(&'a self, asking: &'a RunId, uri: &'a str) -> Answer<'a, Result<String, String>>;
+    /// The whole text behind `a_…` or `r_…` and the tool that brought content of others into it, if
+    /// it belongs to the same root as the asking run; else a sentence for the model.
+    fn read<'a>(
+        &'a self,
+        asking: &'a RunId,
+        uri: &'a str,
+    ) -> Answer<'a, Result<(String, Option<String>), String>>;
 
     /// One line a run of the asking run's tree.
     fn status<'a>(&'a self, asking: &'a RunId) -> Answer<'a, Result<Value, String>>;
@@ -39,9 +43,12 @@ pub(super) async fn look(
     }
     let uri = arguments.get("uri").and_then(Value::as_str).unwrap_or_default();
     let offset = arguments.get("offset").and_then(Value::as_u64).unwrap_or_default();
-    let text = board.read(run, uri).await?;
-    let result = page(&text, usize::try_from(offset).unwrap_or(usize::MAX));
+    let (text, taint) = board.read(run, uri).await?;
+    let mut result = page(&text, usize::try_from(offset).unwrap_or(usize::MAX));
     let documents = vec![answer::artifact_id(&result)];
+    if let Some(by) = taint {
+        result[Taint::MARK] = json!(by);
+    }
     Ok(Used { result, documents, ..Used::default() })
 }
 

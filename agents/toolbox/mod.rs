@@ -1,10 +1,10 @@
 //! The tools an agent has inside a run: what the model is told of each, and who may use it.
 
+mod acts;
 mod board;
 mod card;
 mod catalogue;
 mod changed;
-#[cfg_attr(not(test), expect(dead_code, reason = "permissions with patterns will ask it"))]
 mod command_line;
 mod dispatch;
 mod egress;
@@ -24,6 +24,7 @@ mod used;
 mod walk;
 mod writing;
 
+pub(crate) use acts::{deed_of, is_risky};
 pub use board::{Answer, Board};
 pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of};
 pub(crate) use dispatch::use_tool;

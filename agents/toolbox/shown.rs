@@ -1,6 +1,6 @@
 //! A tool's output as it is kept and as a model is shown it.
 
-use callboard_trace::Event;
+use callboard_trace::{Event, Taint};
 use serde_json::{Value, json};
 
 use crate::answer;
@@ -21,6 +21,7 @@ pub(crate) fn cut(text: String, bytes: usize, shown: usize) -> (String, Option<V
 }
 
 /// The record of a whole output, which a call of that tool left to be read.
-pub(crate) fn left(tool: &str, call: &str, whole: Value) -> Event {
-    answer::noted("notes", &format!("{tool} ({call})"), whole).0
+pub(crate) fn left(tool: &str, server: Option<&str>, call: &str, whole: Value) -> Event {
+    let taint = Taint::brings(tool, server).then(|| tool.to_owned());
+    answer::noted("notes", &format!("{tool} ({call})"), whole, taint).0
 }

@@ -28,7 +28,7 @@ pub(super) static TODO_WRITE: LazyLock<Card> = LazyLock::new(|| {
 });
 
 /// Writes the list down.
-pub(crate) fn todo(call: &Call) -> Step {
+pub(crate) fn todo(call: &Call, taint: Option<&str>) -> Step {
     let given = call.arguments.clone().unwrap_or_default();
     let value = given.get("todos").cloned().unwrap_or_else(|| json!([]));
     let all = value.as_array().map_or(&[][..], Vec::as_slice);
@@ -36,6 +36,7 @@ pub(crate) fn todo(call: &Call) -> Step {
     let result = json!(format!("{done} of {} done", all.len()));
     let (slot, key) = (Event::TODO.to_owned(), "list".to_owned());
     let artifact = answer::artifact_id(&value);
-    let noted = Event::Noted { slot, key, value, artifact, confidence: None };
+    let taint = taint.map(str::to_owned);
+    let noted = Event::Noted { slot, key, value, artifact, confidence: None, taint };
     Step::Answer { call: call.id.clone(), ok: true, result, also: vec![noted] }
 }

@@ -120,8 +120,7 @@ fn typed(asks: &Question, say: Say) -> Result<String, Fault> {
             return Err(Fault::call("no answer was typed", "nothing was answered"));
         }
         let line = line.trim();
-        let fits = asks.options.is_empty() || asks.options.iter().any(|it| it == line);
-        if fits && !line.is_empty() {
+        if asks.takes(line) && !line.is_empty() {
             return Ok(line.to_owned());
         }
         say.complain(&format!("{line:?} is no answer here; type one{options}"));
@@ -134,7 +133,8 @@ mod tests {
 
     fn asks(id: &str) -> Question {
         let (id, kind) = (id.to_owned(), "rerun".to_owned());
-        Question { id, kind, prompt: "go on?".to_owned(), options: Vec::new() }
+        let (expires_s, expires) = (None, None);
+        Question { id, kind, prompt: "go on?".to_owned(), options: Vec::new(), expires_s, expires }
     }
 
     #[test]

@@ -161,6 +161,7 @@ mod tests {
             authority: 0.6,
             output: json!({}),
             permissions: BTreeMap::new(),
+            patterns: Vec::new(),
             grants: Grants::Own,
             publish: true,
         };
@@ -180,6 +181,8 @@ mod tests {
             fuses: Fuses::default(),
             budget: Caps::default(),
             purses: Vec::new(),
+            grant: Vec::new(),
+            approvals: callboard_config::permit::Approvals::default(),
             marks: Vec::new(),
             triggers: true,
             entry: name,

@@ -1,7 +1,7 @@
 //! `validate`: every problem of a team's files at once.
 
 use callboard_config::servers::Trust;
-use callboard_config::{Problem, Problems, Severity, Team};
+use callboard_config::{Problem, Problems, Severity, Team, permit};
 use serde_json::{Value, json};
 
 use super::args::ValidateArgs;
@@ -31,6 +31,10 @@ pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
         }
         if let Some(team) = &team {
             say.data(&summary(team))?;
+            for (from, to, lost) in permit::disarmed(team) {
+                let (from, to, lost) = (&from.name, &to.name, lost.join(", "));
+                say.tell(&format!("note: what {from} hands to {to} is done without: {lost}"));
+            }
         }
     }
     Ok(if problems::any_error(&found.0) { BAD_CALL } else { 0 })
@@ -52,7 +56,16 @@ fn as_json(team: Option<&Team>, found: &Problems) -> Value {
         "entry": team.map(|it| &it.entry),
         "agents": team.map(|it| it.agents.keys().collect::<Vec<_>>()).unwrap_or_default(),
         "problems": found.0.iter().map(problem).collect::<Vec<_>>(),
+        "disarmed": team.map(disarmed).unwrap_or_default(),
     })
+}
+
+/// Handoffs whose receiver may do less than its own file allows, because who hands on may not.
+fn disarmed(team: &Team) -> Vec<Value> {
+    let edges = permit::disarmed(team).into_iter();
+    edges
+        .map(|(from, to, lost)| json!({"from": from.name, "to": to.name, "without": lost}))
+        .collect()
 }
 
 fn problem(it: &Problem) -> Value {

@@ -16,7 +16,8 @@ fn with(stage: &Stage, servers: &Value) {
         "team.yaml",
         &format!(
             "team: stage\nproviders:\n  rehearsal: {{kind: rehearsal, playbook: playbook.yaml}}\n\
-             models:\n  default: rehearsal/rehearsal\nmcpServers: {servers}\n"
+             models:\n  default: rehearsal/rehearsal\nmcpServers: {servers}\n\
+             approvals: {{tainted: allow}}\n"
         ),
     );
 }

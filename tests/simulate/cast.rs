@@ -23,6 +23,7 @@ resources:
   bank: {capacity: 4, refill_per_s: 0.5, concurrency: 2}
 mcpServers:
   bank: {type: http, url: \"http://127.0.0.1:9/mcp\"}
+approvals: {tainted: allow}
 ";
 
 /// Agents with what they may do, and to whom they may turn.
@@ -37,7 +38,7 @@ const AGENTS: &[(&str, &str)] = &[
          output: {properties: {files: {type: array}}, required: [files]}\n",
     ),
     ("tester", "mcpServers: []\nmaxTurns: 3\nhandoffs: [coder]\n"),
-    ("clerk", "mcpServers: [bank]\nhandoffs: [tester, boss]\n"),
+    ("clerk", "mcpServers: [bank]\npermissions: {external: allow}\nhandoffs: [tester, boss]\n"),
     ("boss", "kind: human\nchoices: [\"yes\", \"no\"]\n"),
 ];
 

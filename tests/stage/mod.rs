@@ -19,6 +19,9 @@ pub(crate) struct Stage {
     folder: TempDir,
 }
 
+/// What they may do without asking, where a story is not about that.
+const FREE: &str = "{write: allow, run: allow, fetch: allow, external: allow}";
+
 /// The team every story is played with: five agents that may pass work around.
 const AGENTS: &[(&str, &str)] = &[
     ("researcher", "handoffs:\n  - {to: coder, triggers: [implement]}\n  - {to: writer}\n"),
@@ -40,7 +43,7 @@ impl Stage {
         stage.write(
             "team.yaml",
             "team: stage\nproviders:\n  rehearsal: {kind: rehearsal, playbook: playbook.yaml}\n\
-             models:\n  default: rehearsal/rehearsal\nthrottle: off\n",
+             models:\n  default: rehearsal/rehearsal\nthrottle: off\napprovals: {tainted: allow}\n",
         );
         stage
     }
@@ -59,7 +62,8 @@ impl Stage {
             "team.yaml",
             &format!(
                 "team: stage\nproviders:\n  endpoint: {{base_url: \"{base_url}\"}}\n\
-                 models:\n  default: endpoint/scripted\nthrottle: off\n{more}"
+                 models:\n  default: endpoint/scripted\nthrottle: off\n\
+                 approvals: {{tainted: allow}}\n{more}"
             ),
         );
         stage
@@ -83,7 +87,7 @@ impl Stage {
         let stage = Stage { folder: tempfile::tempdir().expect("a folder for the stage") };
         for (name, fields) in AGENTS {
             let text = format!(
-                "---\nname: {name}\ndescription: The {name} of the stage.\n{fields}---\nYou are the {name}.\n"
+                "---\nname: {name}\ndescription: The {name} of the stage.\npermissions: {FREE}\n{fields}---\nYou are the {name}.\n"
             );
             stage.write(&format!("agents/{name}.md"), &text);
         }

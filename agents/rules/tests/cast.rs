@@ -1,9 +1,7 @@
 //! Who plays in the tables: the coder's beginning, what it is given, what it calls, how it ends.
 
-use std::collections::BTreeMap;
-
 use callboard_config::budget::Caps;
-use callboard_config::{Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model};
+use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::{
     Call, EndState, FailureCode, Finished, Fuses, Handoff, MadeBy, RunId, Started, Stop, Summary,
     Trouble,
@@ -64,7 +62,8 @@ pub(super) fn started() -> Started {
             "type": "object", "required": ["summary", "confidence"],
             "properties": {"summary": {"type": "string"}, "verdict": {"enum": ["good", "bad"]}},
         }),
-        permissions: BTreeMap::new(),
+        permissions: Act::ALL.map(|it| (it, Verdict::Allow)).into(),
+        patterns: Vec::new(),
         grants: Grants::Own,
         publish: true,
     };
@@ -84,6 +83,8 @@ pub(super) fn started() -> Started {
         fuses: Fuses::default(),
         budget: Caps::default(),
         purses: Vec::new(),
+        grant: Vec::new(),
+        approvals: callboard_config::permit::Approvals::default(),
         marks: Vec::new(),
         principal: "local".into(),
         trace: "0".repeat(32),
@@ -121,6 +122,8 @@ pub(super) fn given() -> Handoff {
         made_by: MadeBy::Model,
         step: None,
         mark: String::new(),
+        dropped: Vec::new(),
+        taint: None,
     }
 }
 

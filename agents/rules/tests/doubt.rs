@@ -136,6 +136,7 @@ fn an_open_question_stops_everything_until_it_is_closed() {
         form: "text".into(),
         prompt: "which port?".into(),
         options: Vec::new(),
+        act: None,
     });
     assert_eq!(play.go(), ["waits"]);
     play.happens(Event::QuestionClosed { question: "q_other".into(), answer: None });

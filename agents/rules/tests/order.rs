@@ -33,6 +33,7 @@ fn bring(play: &mut Play, what: &str) {
             form: "rerun".into(),
             prompt: "?".into(),
             options: Vec::new(),
+            act: None,
         }),
         BUDGET => play.happens(Event::BudgetAlerted {
             node: "day".into(),

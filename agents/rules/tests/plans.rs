@@ -53,6 +53,8 @@ fn handed(step: &str, draft: Draft) -> Handoff {
         made_by: draft.made_by,
         step: Some(step.to_string()),
         mark: draft.mark,
+        dropped: Vec::new(),
+        taint: None,
     }
 }
 
@@ -63,6 +65,7 @@ pub(super) fn ends(run: &mut Run, step: &str, end: Finished) {
         handoff: Some(format!("h_{step}")),
         end: Box::new(end),
         totals: callboard_trace::Totals { tokens: 10, replies: 1, ..Default::default() },
+        taint: None,
     };
     run.apply("coder", &event);
 }

@@ -266,7 +266,7 @@ impl Play {
         let it = self.run.children[nth - 1].handoff.clone();
         let (handoff, child, agent) = (Some(it.id), it.run, it.target);
         let (by, end, totals) = (agent.to_string(), Box::new(end), Totals::default());
-        self.happens_by(&by, Event::ChildEnded { child, agent, handoff, end, totals })
+        self.happens_by(&by, Event::ChildEnded { child, agent, handoff, end, totals, taint: None })
     }
 
     /// It declines, and ends for that.

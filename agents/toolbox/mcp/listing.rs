@@ -1,11 +1,14 @@
 //! What a tool server says it can do, cut down to what an agent may use and a record may hold.
 
+use callboard_config::permit::{Deed, Object, Permit};
+use callboard_config::servers::ToolServer;
 use callboard_config::{Act, Agent, Verdict};
 use rmcp::model::{PaginatedRequestParams, Tool};
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Value, json};
 
-use crate::shelf::may_use;
+use crate::shelf::{may_use, shown};
+use crate::words::is_hidden;
 
 /// Tools of one server that an agent gets.
 const TOOLS_MAX: usize = 200;
@@ -42,13 +45,16 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, ServiceErr
 pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>) -> Value {
     let (mut cards, mut left_out, mut bytes) = (Vec::<Value>::new(), Vec::new(), 0);
     let mut n_left_out = 0;
-    // What its server does not call read-only may change something outside.
-    let is_tame = agent.permissions.get(&Act::External) == Some(&Verdict::Deny);
+    let permit = Permit::of(agent);
     for tool in tools.into_iter().filter(|it| may_use(agent, server, &it.name)) {
         let known = cards.iter().any(|it| it["name"] == *tool.name);
         let reads = tool.annotations.as_ref().is_some_and(|it| it.read_only_hint == Some(true));
+        // What its server does not call read-only may change something outside.
+        let act = if reads { Act::Read } else { Act::External };
+        let name = shown(ToolServer::name_of(server), &tool.name);
+        let ruling = permit.judge(&Deed { act, tool: name, object: Object::Any });
         let card = match card(&tool) {
-            _ if is_tame && !reads => Err("`permissions.external` of the agent is deny".to_owned()),
+            _ if ruling.verdict == Verdict::Deny => Err(ruling.why),
             _ if known => Err("a second tool has its name".to_owned()),
             Ok(_) if cards.len() == TOOLS_MAX => Err(format!("more than {TOOLS_MAX} tools")),
             Ok((_, size)) if bytes + size > CARDS_MAX => Err("no room for its schema".into()),
@@ -109,11 +115,7 @@ fn depth(value: &Value) -> usize {
 
 /// The text without marks that hide or reorder what stands there.
 fn plain(text: &str) -> String {
-    let is_hidden = |it: char| {
-        (it.is_control() && it != '\n' && it != '\t')
-            || matches!(it, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
-            || matches!(it, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-    };
-    let text: String = text.chars().filter(|it| !is_hidden(*it)).collect();
+    let text: String =
+        text.chars().filter(|it| matches!(it, '\n' | '\t') || !is_hidden(*it)).collect();
     crate::words::cut(text.trim(), DESCRIPTION_MAX)
 }

@@ -29,7 +29,11 @@ pub(super) struct Yard {
 struct Alone;
 
 impl Board for Alone {
-    fn read<'a>(&'a self, _: &'a RunId, _: &'a str) -> Answer<'a, Result<String, String>> {
+    fn read<'a>(
+        &'a self,
+        _: &'a RunId,
+        _: &'a str,
+    ) -> Answer<'a, Result<(String, Option<String>), String>> {
         Box::pin(async { Err("nobody is there".into()) })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use callboard_config::budget::Caps;
+use callboard_config::permit::{Approvals, Pattern, Permit};
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::rank::Points;
 use callboard_trace::{
@@ -115,6 +116,8 @@ pub(crate) fn handoff() -> BoxedStrategy<Handoff> {
                 reason,
                 made_by,
                 mark: step.clone().unwrap_or_default(),
+                dropped: step.iter().cloned().collect(),
+                taint: step.clone(),
                 step,
             }
         })
@@ -225,6 +228,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
             let (agent, task, root_task, context, parent, handoff) = asked;
             let (depth, hops, path, priority, deadline, fuses) = place;
             let (principal, trace, triggers, entry) = rest;
+            let grant = vec![Permit::of(&agent)];
             Started {
                 agent: agent.into(),
                 task,
@@ -241,6 +245,8 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 fuses,
                 budget: Caps { tokens: Some(fuses.depth.into()), ..Caps::default() },
                 purses: vec![],
+                grant,
+                approvals: Approvals { expires_s: 60, asks_when_tainted: triggers },
                 marks: Vec::new(),
                 principal,
                 trace,
@@ -314,6 +320,7 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 authority,
                 output,
                 permissions,
+                patterns: patterns(publish),
                 grants,
                 publish,
             }
@@ -349,6 +356,12 @@ fn act() -> BoxedStrategy<Act> {
 fn permissions() -> BoxedStrategy<BTreeMap<Act, Verdict>> {
     let all = [Verdict::Deny, Verdict::Ask, Verdict::Allow];
     btree_map(act(), proptest::sample::select(all.to_vec()), 0..5).boxed()
+}
+
+fn patterns(some: bool) -> Vec<Pattern> {
+    let pattern = |text: &str, verdict| Pattern { text: text.into(), verdict };
+    let all = vec![pattern("Bash(git:*)", Verdict::Allow), pattern("Read(.env)", Verdict::Deny)];
+    if some { all } else { Vec::new() }
 }
 
 fn grants() -> BoxedStrategy<Grants> {

@@ -4,8 +4,8 @@ use callboard_config::SourceFile;
 use callboard_config::budget::Caps;
 use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{
-    Action, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend, StepBegun,
-    Task, Touched, Usage, Waiting, Work,
+    Action, Bound, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend,
+    StepBegun, Task, Touched, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -112,20 +112,21 @@ kinds! {
         }),
     Event::ChildEnded { .. } => (run(), name(), of(text()), finished(), totals())
         .prop_map(|(child, agent, handoff, end, totals)| {
-            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals }
+            let taint = handoff.clone();
+            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals, taint }
         }),
-    Event::Noted { .. } => (text(), text(), json(), text(), of(float()))
-        .prop_map(|(slot, key, value, artifact, confidence)| {
-            Event::Noted { slot, key, value, artifact, confidence }
+    Event::Noted { .. } => (text(), text(), json(), text(), of(float()), of(text()))
+        .prop_map(|(slot, key, value, artifact, confidence, taint)| {
+            Event::Noted { slot, key, value, artifact, confidence, taint }
         }),
     Event::Forgotten { .. } => text().prop_map(|key| Event::Forgotten { key }),
     Event::Checked { .. } => (text(), text(), text(), texts(), any::<u32>())
         .prop_map(|(check, place, verdict, reasons, round)| {
             Event::Checked { check, place, verdict, reasons, round }
         }),
-    Event::QuestionAsked { .. } => (text(), text(), text(), texts())
-        .prop_map(|(question, form, prompt, options)| {
-            Event::QuestionAsked { question, form, prompt, options }
+    Event::QuestionAsked { .. } => (text(), text(), text(), texts(), of(bound()))
+        .prop_map(|(question, form, prompt, options, act)| {
+            Event::QuestionAsked { question, form, prompt, options, act }
         }),
     Event::QuestionClosed { .. } => (text(), of(text()))
         .prop_map(|(question, answer)| Event::QuestionClosed { question, answer }),
@@ -267,4 +268,10 @@ fn control() -> impl Strategy<Value = Control> {
     ];
     (proptest::sample::select(all.to_vec()), json(), text())
         .prop_map(|(action, value, reason)| Control { action, value, reason })
+}
+
+/// What an approval is for.
+fn bound() -> BoxedStrategy<Bound> {
+    let fields = (text(), text(), any::<i64>());
+    fields.prop_map(|(call, digest, expires)| Bound { call, digest, expires }).boxed()
 }

@@ -17,6 +17,8 @@ fn the_line_says_what_matters_most() {
         kind: "text".into(),
         prompt: "which port?".into(),
         options: Vec::new(),
+        expires_s: None,
+        expires: None,
     }];
     let working = RunView { queue: None, ..view(State::Working) };
     let queued = view(State::Queued);

@@ -102,6 +102,8 @@ impl Stage {
             made_by: MadeBy::Model,
             step: None,
             mark: String::new(),
+            dropped: Vec::new(),
+            taint: None,
         };
         self.happens(from, Event::HandedOff(Box::new(handoff)))
     }
@@ -138,6 +140,7 @@ impl Stage {
                 form: form.into(),
                 prompt: "may I?".into(),
                 options: vec!["yes".into()],
+                act: None,
             },
         )
     }
@@ -208,6 +211,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         authority: 0.6,
         output: json!({}),
         permissions: std::collections::BTreeMap::new(),
+        patterns: Vec::new(),
         grants: Grants::Own,
         publish: true,
     };
@@ -227,6 +231,8 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         fuses: Fuses::default(),
         budget: Caps::default(),
         purses: Vec::new(),
+        grant: Vec::new(),
+        approvals: callboard_config::permit::Approvals::default(),
         marks: Vec::new(),
         principal: "local".into(),
         trace: String::new(),

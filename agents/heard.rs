@@ -1,0 +1,73 @@
+//! What people are asked by a run, and what becomes of what they say.
+
+use callboard_trace::{Bound, Purpose};
+
+use crate::person;
+use crate::run::{Approval, Run, Word};
+
+/// How a word begins that does not allow an act, with the reason behind it.
+const DENY: &str = "deny";
+/// What allows it.
+const ALLOW: &str = "allow";
+
+/// What may be said of an act.
+pub(crate) const LEAVE: [&str; 2] = [ALLOW, DENY];
+
+impl Run {
+    /// A question is open; if a person does the work, it told them what was said since.
+    pub(crate) fn asked_a_person(&mut self, question: &str) {
+        self.questions.push(question.to_string());
+        if self.is_human() {
+            self.tell(&Purpose::Turn);
+        }
+    }
+
+    /// A question is closed; if a person does the work, what they said is the reply.
+    pub(crate) fn heard(&mut self, question: &str, answer: Option<&str>) {
+        if self.heard_on_leave(question, answer) {
+            return;
+        }
+        self.questions.retain(|it| it != question);
+        if let Some(answer) = answer.filter(|_| self.is_human()) {
+            self.replied(&person::reply(self, answer));
+        }
+    }
+
+    /// A person is asked to allow an act.
+    pub(crate) fn asked_for_leave(&mut self, question: &str, act: &Bound) {
+        let (question, act) = (question.to_string(), act.clone());
+        self.approvals.push(Approval { question, act, word: Word::Open });
+    }
+
+    /// A person's word on an act, the first one; whether the question was about an act.
+    fn heard_on_leave(&mut self, question: &str, answer: Option<&str>) -> bool {
+        let mut asked = self.approvals.iter_mut();
+        let Some(approval) = asked.find(|it| it.question == question) else { return false };
+        if approval.word == Word::Open {
+            approval.word = match answer.map(str::trim) {
+                None => Word::Withdrawn,
+                Some(ALLOW) => Word::Allowed,
+                Some(other) => {
+                    let reason = other.strip_prefix(DENY).unwrap_or(other);
+                    Word::Denied(reason.trim_start_matches(':').trim().to_string())
+                }
+            };
+        }
+        true
+    }
+
+    /// A person's word on a step in doubt: one attempt more, none, or the end.
+    pub(crate) fn decided(&mut self, by: &str, step: u32, decision: &str) {
+        if decision == "abort" {
+            self.control.aborted = Some(by.to_string());
+        }
+        if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step) {
+            tool.forgiven = tool.lost;
+            tool.may_rerun = decision == "rerun";
+            tool.skipped = decision == "skip";
+        }
+        if let Some(asking) = self.asking.as_mut().filter(|it| it.step == step) {
+            asking.lost = 0;
+        }
+    }
+}
