@@ -269,6 +269,8 @@ impl Play {
         let mut helped = open.is_empty();
         for run in open {
             let Ok(view) = desk.view(&run, &caller()).await else { continue };
+            // The run that has the work waits for a time, be it the deadline.
+            helped |= view.queue.as_ref().is_some_and(|it| it.eta_s.is_some());
             let is_paused = view.queue.is_some_and(|it| it.waiting_for.starts_with("paused"));
             if is_paused {
                 asks::resume(&desk, &run).await;
