@@ -25,13 +25,14 @@ use source::Source;
 
 /// Every room, and the rooms it may know. A new arrow is a change of design: it is made here first.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("sandbox", &[]),
     ("config", &[]),
     ("trace", &["config"]),
     ("store", &["trace"]),
-    ("agents", &["config", "trace"]),
+    ("agents", &["config", "trace", "sandbox"]),
     ("scheduler", &["config", "trace", "store", "agents"]),
     ("tools", &["config", "trace", "scheduler"]),
-    ("server", &["config", "trace", "scheduler", "tools"]),
+    ("server", &["config", "trace", "scheduler", "tools", "sandbox"]),
 ];
 
 /// Folders beside the rooms whose Rust files must open and be named like all others.
