@@ -15,6 +15,7 @@ use crate::place::{At, Place, Sink};
 use crate::problem::{Problems, Severity};
 use crate::provider::Provider;
 use crate::providers;
+use crate::sandbox;
 use crate::secret::Outside;
 use crate::servers;
 use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
@@ -77,12 +78,12 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     if members.values().any(|it| is_model(it) && it.agent.models.is_empty()) {
         tell_no_default(&team_file, &sink);
     }
-    let servers = written_server::Ground { outside, files: &texts.files };
-    let untrusted = tool_servers(&texts, &written, &members, &servers, (&sink, &agents_sink));
+    let untrusted = tool_servers(&texts, &written, &members, outside, (&sink, &agents_sink));
     let mut agents = edges::join(members, &absent, &agents_sink);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
+    let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
     let throttle = written_policy::throttle(written.throttle.as_ref(), &sink);
     let prices = prices(texts.prices.as_ref(), &providers, &mut origins, &sink);
     written_prices::tell_unpriced(&agents, &written.budgets, &prices, &team_file, &sink);
@@ -94,7 +95,6 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (Some(entry), false) = (entry, stops || in_team) else {
         return Err(Problems(problems));
     };
-    let text = |it: Option<At<String>>, or: String| it.map_or(or, |it| it.value);
     Ok(Team {
         name: text(written.team, texts.name),
         entry,
@@ -115,6 +115,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         patterns: ground.ceiling.patterns,
         approvals: written.approvals,
         triggers: written.handoffs.triggers.unwrap_or(true),
+        bash,
         servers: BTreeMap::new(),
         untrusted,
         trust: None,
@@ -135,15 +136,20 @@ fn tell_no_default(team_file: &Place, sink: &Sink) {
     }
 }
 
+fn text(it: Option<At<String>>, or: String) -> String {
+    it.map_or(or, |it| it.value)
+}
+
 /// Every tool server of the team's files; what is wrong with one of another program's files only
 /// leaves that one out.
 fn tool_servers(
     texts: &Texts,
     written: &WrittenTeam,
     members: &BTreeMap<AgentName, Member>,
-    ground: &written_server::Ground<'_>,
+    outside: &Outside<'_>,
     (sink, soft): (&Sink, &Sink),
 ) -> Vec<ToolServer> {
+    let ground = &written_server::Ground { outside, files: &texts.files };
     let imported = texts.servers.as_ref().and_then(|(path, text)| {
         // Its form is JSON, which is YAML but for tabs at the beginning of a line.
         let spaced = |it: &str| {

@@ -30,6 +30,7 @@ pub mod policy;
 mod problem;
 mod provider;
 mod providers;
+mod sandbox;
 pub mod schema;
 mod secret;
 mod select;

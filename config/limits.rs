@@ -95,6 +95,16 @@ pub struct Limits {
     pub fetch_bytes: usize,
     /// How long a page may take, its redirects included, seconds.
     pub fetch_s: u64,
+    /// Memory of one process in the sandbox, MiB.
+    pub program_memory_mib: u64,
+    /// The largest file that a process in the sandbox writes, MiB.
+    pub program_file_mib: u64,
+    /// Files that a process in the sandbox has open.
+    pub program_files: u64,
+    /// Processes and threads of one program in the sandbox.
+    pub program_processes: u32,
+    /// Output of one command before it is stopped, MiB.
+    pub command_output_mib: u32,
     /// Bytes of a result inside a RunView; the rest is read with `team_read`.
     pub result_bytes: usize,
 }
@@ -146,6 +156,11 @@ impl Default for Limits {
             walk_entries: 500_000,
             fetch_bytes: 5 << 20,
             fetch_s: 60,
+            program_memory_mib: 4_096,
+            program_file_mib: 1_024,
+            program_files: 1_024,
+            program_processes: 1_024,
+            command_output_mib: 64,
             result_bytes: 6_000,
         }
     }

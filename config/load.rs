@@ -38,6 +38,8 @@ const INHERITED: [&str; 14] = [
     "SHELL",
     "LOGNAME",
 ];
+/// Variables that every command of the tool Bash gets from this process.
+const OF_COMMANDS: [&str; 2] = ["PATH", "TZ"];
 /// Where agents are looked for, in the order in which a name is taken.
 const FOLDERS: [&str; 7] = [
     "agents",
@@ -73,6 +75,8 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
     let folder_at = |path: &Path| path.canonicalize().ok().filter(|it| it.is_dir());
     let outside = Outside { folder: &folder, env, folder_at: &folder_at, read: &read };
     let mut team = assemble(texts, &outside, sink)?;
+    team.bash.inherited =
+        OF_COMMANDS.iter().filter_map(|it| Some(((*it).to_owned(), env(it)?))).collect();
     for provider in team.providers.values() {
         if let ProviderKind::Rehearsal { playbook: Some((path, text)) } = &provider.kind {
             team.files.push(SourceFile { path: path.clone(), hash: hash(text.as_bytes()) });
@@ -84,17 +88,18 @@ pub(crate) fn load(place: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
         let what = format!("{}\n{}", place.display(), server.shown);
         server.key = format!("{}/{}", &hash(what.as_bytes())[..8], server.key);
     }
-    team.bounds.guarded = guarded(&folder, &team);
+    team.bounds.guarded = guarded(&folder, &team.bounds.roots, &team);
+    team.bash.guarded = guarded(&folder, &[], &team);
     Ok(team)
 }
 
 /// Everything that a team in this folder is or would be read from, and what other programs run by
 /// themselves.
-fn guarded(folder: &Path, team: &Team) -> Vec<PathBuf> {
-    let names = [TEAM, "team.yml", PRICES, SERVERS].into_iter();
-    let names = names.chain(OTHERS).chain(IMPORTS).chain(FOLDERS).collect::<Vec<_>>();
+fn guarded(folder: &Path, roots: &[PathBuf], team: &Team) -> Vec<PathBuf> {
+    let names = [TEAM, "team.yml", PRICES, SERVERS].iter();
+    let names = names.chain(&OTHERS).chain(&IMPORTS).chain(&FOLDERS).collect::<Vec<_>>();
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    let folders = [&folder].into_iter().chain(&team.bounds.roots);
+    let folders = [&folder].into_iter().chain(roots);
     let mut all: BTreeSet<PathBuf> =
         folders.flat_map(|folder| names.iter().map(|it| folder.join(it))).collect();
     let files = team.files.iter().filter_map(|it| it.path.canonicalize().ok());

@@ -87,6 +87,11 @@ impl Sink {
         self.0.borrow_mut().push(problem);
     }
 
+    /// Problems so far.
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.0.borrow().iter().any(|it| it.severity == Severity::Error)
     }

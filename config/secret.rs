@@ -6,6 +6,10 @@ use secrecy::SecretString;
 
 use crate::place::{At, Place, Sink};
 
+/// Words in the name of a variable or header whose value is a secret.
+const DELICATE: [&str; 8] =
+    ["auth", "key", "token", "secret", "cookie", "password", "passwd", "credential"];
+
 /// What lies outside the files of the team: handed in, so that only `load` reaches for it.
 pub(crate) struct Outside<'a> {
     /// The team's folder, which relative paths start from.
@@ -26,6 +30,12 @@ impl Outside<'_> {
             _ => self.folder.join(written),
         }
     }
+}
+
+/// Whether the value of a variable or header with this name is a secret.
+pub(crate) fn is_delicate(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    DELICATE.iter().any(|it| lower.contains(it))
 }
 
 /// Whether a value is written as a reference.
@@ -87,6 +97,6 @@ pub(crate) fn checked(text: &str, key: &str, place: &Place, sink: &Sink) -> Opti
     Some(SecretString::from(text.to_owned()))
 }
 
-fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::servers::{Reach, ToolServer, Trust};
+use crate::servers::{Reach, Sandbox, ToolServer, Trust};
 use crate::testing::{PLAIN, agent, env, folder, told, told_of_team};
 use crate::{ExposeSecret, Team, load};
 
@@ -177,4 +177,42 @@ fn the_example_of_the_docs_loads() {
     let mut again = load(folder.path(), &keys).expect("it loads again");
     again.trust_like(&team);
     assert_eq!(again.servers.len(), 2, "what was trusted before is trusted again");
+}
+
+#[test]
+fn a_sandbox_is_what_is_written_or_the_server_does_not_start() {
+    let files = [
+        (
+            "team.yaml",
+            "entry: lead\nbash: {network: true, timeout_s: 5m, read: [tools], env: [LOCAL_KEY, PATH]}\n\
+             mcpServers:\n  a: {command: sh, sandbox: true}\n  b: {command: sh, sandbox: false}\n  \
+             c: {command: sh, sandbox: {network: true, read: [in], write: [out, /tmp/x]}}\n  \
+             d: {command: sh}\n",
+        ),
+        ("agents/lead.md", PLAIN),
+    ];
+    let (folder, team) = loaded(&files, true);
+    let sandbox = |key: &str| server(&team, key).sandbox.clone();
+    assert_eq!(sandbox("a"), Some(Sandbox::default()));
+    assert_eq!((sandbox("b"), sandbox("d")), (None, None));
+    let c = sandbox("c").expect("one");
+    let path = |it: &str| folder.path().join(it);
+    assert_eq!(
+        (c.network, c.read, c.write),
+        (true, vec![path("in")], vec![path("out"), "/tmp/x".into()])
+    );
+    let bash = &team.bash;
+    assert_eq!((bash.sandbox.network, bash.timeout_s), (true, 300));
+    assert_eq!(bash.sandbox.read, [path("tools")]);
+    assert_eq!(bash.env.keys().collect::<Vec<_>>(), ["LOCAL_KEY", "PATH"]);
+    assert_eq!((bash.secrets.len(), bash.inherited["PATH"].as_str()), (1, "/usr/bin:/bin"));
+    insta::assert_snapshot!(told_of_team(
+        "entry: lead\nbash: {netwrok: true, timeout_s: 601, env: [NOT_THERE, \"A=b\"]}\nmcpServers:\n  \
+         a: {command: sh, sandbox: maybe}\n  b: {command: sh, sandbox: {network: some}}\n  \
+         c: {command: sh, sandbox: {writes: [a]}}\n  d: {url: https://x, sandbox: true}\n"
+    ));
+    let agent =
+        "---\ndescription: d.\nmcpServers:\n  x: {command: sh, sandbox: {writes: [a]}}\n---\nx\n";
+    let (_folder, team) = loaded(&[("team.yaml", "entry: lead"), ("agents/lead.md", agent)], true);
+    assert!(team.servers.is_empty() && team.untrusted.is_empty());
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::member::Member;
 use crate::nearest::did_you_mean;
 use crate::place::{At, Sink};
+pub use crate::sandbox::{Commands, Sandbox};
 use crate::select::{reaches, server_in, slug};
 use crate::team::{AgentName, Kind};
 pub use crate::team::{Reach, ToolServer, Trust};

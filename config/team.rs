@@ -16,6 +16,7 @@ use crate::nearest::nearest;
 use crate::origins::Origins;
 use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
 use crate::policy::{Ranking, Resources, Route, Throttle};
+use crate::sandbox::{Commands, Sandbox};
 use crate::select::selects;
 use crate::{Limits, Provider};
 
@@ -60,6 +61,8 @@ pub struct Team {
     pub approvals: Approvals,
     /// Whether trigger words hand off by themselves (`handoffs.triggers`).
     pub triggers: bool,
+    /// What commands of the tool Bash reach.
+    pub bash: Commands,
     /// The tool servers that may run, by key; see `Team::trust`.
     pub servers: BTreeMap<String, ToolServer>,
     /// Tool servers that nobody agreed to yet.
@@ -103,6 +106,7 @@ impl Team {
             patterns: Vec::new(),
             approvals: Approvals::default(),
             triggers: false,
+            bash: Commands::default(),
             servers: BTreeMap::new(),
             untrusted: vec![],
             trust: None,
@@ -143,6 +147,8 @@ pub struct ToolServer {
     pub own: bool,
     /// The agents that may use it.
     pub users: Vec<AgentName>,
+    /// The sandbox that its program runs in; `None` = it runs as any program of the user.
+    pub sandbox: Option<Sandbox>,
     /// Every value of it that must never reach a record.
     pub secrets: Vec<SecretString>,
 }

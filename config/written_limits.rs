@@ -15,7 +15,7 @@ use crate::yaml::Node;
 const MOST: u64 = 10;
 
 /// Bounds under which nothing can be served.
-const LEAST: [(&str, u64); 10] = [
+const LEAST: [(&str, u64); 14] = [
     ("concurrent", 1),
     ("line_bytes", 1_024),
     ("json_depth", 8),
@@ -26,6 +26,10 @@ const LEAST: [(&str, u64); 10] = [
     ("sessions", 2),
     ("head_s", 1),
     ("body_s", 1),
+    ("program_memory_mib", 64),
+    ("program_file_mib", 1),
+    ("program_files", 64),
+    ("program_processes", 16),
 ];
 
 /// No bound is larger than what every field can count.

@@ -9,14 +9,13 @@ use serde::Deserialize;
 
 use crate::fields::Fields;
 use crate::place::{At, Place, Sink};
-use crate::secret::{self, Outside};
+use crate::sandbox::{self, WrittenSandbox};
+use crate::secret::{self, Outside, is_delicate};
 use crate::select::slug;
 use crate::team::{Reach, SourceFile, ToolServer};
+use crate::units::OneOf;
 use crate::yaml::{Node, Value};
 
-/// Words in the name of a variable or header whose value is a secret.
-const DELICATE: [&str; 8] =
-    ["auth", "key", "token", "secret", "cookie", "password", "passwd", "credential"];
 /// Headers that the protocol itself sets.
 const RESERVED: [&str; 4] = ["accept", "content-type", "mcp-session-id", "last-event-id"];
 /// Keys of other programs that change nothing here.
@@ -37,6 +36,8 @@ pub(crate) struct WrittenServer {
     env: Option<BTreeMap<String, String>>,
     /// The folder it starts in. Default: the team's.
     cwd: Option<String>,
+    /// Whether the program runs in the sandbox, and what it reaches there. Default: false.
+    sandbox: Option<OneOf<bool, WrittenSandbox>>,
     /// An https address, or an http one on this machine.
     url: Option<String>,
     /// Sent with every request; secrets as `env:NAME`, `file:PATH` or `Bearer ${NAME}`.
@@ -121,6 +122,7 @@ impl Reader<'_> {
         for key in IDLE {
             let _ = fields.node(key);
         }
+        let sandbox = sandbox::sandbox(fields, self.ground.outside, fields.sink);
         if fields.flag("disabled") == Some(true) || fields.flag("enabled") == Some(false) {
             return None;
         }
@@ -138,6 +140,10 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let is_program = matches!(reach, Reach::Program { .. });
+        if !is_program && sandbox != Ok(None) || sandbox.is_err() {
+            self.wrong(&name.place, "has a `sandbox` that cannot be kept", "");
+        }
         let slug = slug(&name.value);
         if slug.is_empty() {
             self.wrong(&name.place, "has a name without a letter", "");
@@ -151,6 +157,7 @@ impl Reader<'_> {
             line: name.place.line,
             own: self.ground.is_own(&name.place),
             users: vec![],
+            sandbox: sandbox.unwrap_or_default(),
             secrets: std::mem::take(&mut self.secrets),
         })
     }
@@ -299,11 +306,6 @@ impl Reader<'_> {
 fn quoted(word: &str) -> String {
     let plain = |it: u8| it.is_ascii_graphic() && it != b'"' && it != b'\\';
     if !word.is_empty() && word.bytes().all(plain) { word.to_owned() } else { format!("{word:?}") }
-}
-
-fn is_delicate(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    DELICATE.iter().any(|it| lower.contains(it))
 }
 
 fn scalar(node: &Node) -> Option<String> {

@@ -13,6 +13,7 @@ use crate::permission::Approvals;
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
 use crate::policy::{Breaker, Ranking, Resources};
+use crate::sandbox::WrittenCommands;
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget::{self, WrittenBudgets};
@@ -78,6 +79,9 @@ pub(crate) struct WrittenTeam {
     /// MCP servers whose tools the agents may use, by name.
     #[schemars(rename = "mcpServers", with = "Option<BTreeMap<String, WrittenServer>>")]
     pub(crate) servers: Vec<(At<String>, Node)>,
+    /// What commands of the tool Bash reach.
+    #[schemars(with = "Option<WrittenCommands>")]
+    pub(crate) bash: Option<Node>,
     /// How agents hand over.
     #[schemars(with = "Option<WrittenHandoffs>")]
     pub(crate) handoffs: WrittenHandoffs,
@@ -280,6 +284,7 @@ impl WrittenTeam {
             route: fields.node("route").cloned(),
             throttle: fields.node("throttle").cloned(),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
+            bash: fields.node("bash").cloned(),
             handoffs: handoffs(&fields),
             clients: clients(&fields),
             http: fields.node("http").cloned(),

@@ -94,6 +94,7 @@ pub(crate) fn secrets(team: &Team) -> Vec<String> {
     }
     let of_servers = team.servers.values().flat_map(|it| &it.secrets);
     secrets.extend(of_servers.map(|it| it.expose_secret().to_string()));
+    secrets.extend(team.bash.secrets.iter().map(|it| it.expose_secret().to_string()));
     let of_callers = team.http.tokens.iter().filter_map(|it| it.secret.as_ref());
     secrets.extend(of_callers.map(|it| it.expose_secret().to_string()));
     secrets

@@ -116,7 +116,7 @@ fn successor(old: &Team, mut team: Team) -> Team {
 
 /// What the team reaches outside, as text; secrets do not print themselves.
 fn reached(team: &Team) -> String {
-    format!("{:?} {:?}", team.providers, team.servers)
+    format!("{:?} {:?} {:?}", team.providers, team.servers, team.bash)
 }
 
 fn kept(place: &Path, problems: Problems) -> Vec<Problem> {

@@ -161,6 +161,7 @@ mod tests {
             line: 1,
             own: true,
             users: vec![team.entry.clone()],
+            sandbox: None,
             secrets: vec![secret("hidden-5")],
         };
         team.servers.insert("notes".to_owned(), notes);
