@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::model::{Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
-use crate::toolbox::{Board, Errand, Ground, Kit, Known, ToolServers, left, use_tool};
+use crate::toolbox::{Board, Errand, Ground, Kit, Known, ToolServers, left, patience, use_tool};
 use crate::{Asked, Run, prompt};
 
 /// Tokens of the shortest reply that is worth asking for.
@@ -46,7 +46,7 @@ impl Hands {
         board: Arc<dyn Board>,
         servers: ToolServers,
     ) -> Hands {
-        let ground = Arc::new(Ground::of(team, data));
+        let ground = Arc::new(Ground::of(team, data, servers.keeper().cloned()));
         let tool_timeout = Duration::from_secs(team.limits.tool_timeout_s);
         Hands { models, board, ground, servers, tool_timeout, recorded: None }
     }
@@ -297,9 +297,9 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
         unreachable!("only a tool is called")
     };
     let started = tokio::time::Instant::now();
-    let most = step
-        .left_ms
-        .map_or(hands.tool_timeout, |it| hands.tool_timeout.min(Duration::from_millis(it)));
+    let own = patience(&hands.ground, tool, arguments).filter(|_| step.errand.is_none());
+    let most = own.unwrap_or(hands.tool_timeout);
+    let most = step.left_ms.map_or(most, |it| most.min(Duration::from_millis(it)));
     let late = || format!("`{tool}` gave no answer in {} s", most.as_secs());
     let (mut whole, mut documents, mut files) = (None, Vec::new(), Vec::new());
     let (ok, result) = match &step.errand {

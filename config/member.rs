@@ -295,9 +295,6 @@ fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
 const TEAM_TOOLS: [&str; 8] =
     ["handoff", "delegate", "Task", "Agent", "refuse_handoff", "note", "read", "team_status"];
 
-/// The built-in tool that this version does not have.
-const ABSENT: &str = "Bash";
-
 /// Tools that other programs bring along and this one does not have; and those that have nothing to
 /// see here.
 fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Sink) {
@@ -305,7 +302,7 @@ fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Sink) {
         let name = it.value.as_str();
         TEAM_TOOLS.contains(&name)
             || name == "*"
-            || hands::meant(name).iter().any(|it| *it != ABSENT)
+            || !hands::meant(name).is_empty()
             || name.starts_with("mcp_")
             || server_in(name).is_some()
     };

@@ -1,23 +1,29 @@
-//! The keeper of one tool server: starts a program in a group of its own, and sees to it that
-//! nothing of it is left when it ends, when it is asked to go, or when whoever wanted it is gone.
+//! The keeper of one program: starts it in a group of its own, in the sandbox if it is to be there,
+//! and sees to it that nothing of it is left when it ends, when it is asked to go, or when whoever
+//! wanted it is gone.
 //!
 //! Whoever holds the other end of stdin keeps the program: the end of the input, also by `kill -9`
-//! of its writer, is the word to go. The program reads the same input and may go by itself; then
+//! of its writer, is the word to go. A tool server reads the same input and may go by itself; then
 //! it is asked by a signal, then killed, and all that it started with it, wherever that hid.
+//! A command that runs once reads nothing and is killed at once.
 
 use std::ffi::OsString;
 use std::io;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use callboard_sandbox::{Ended, Jail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait,
 };
-use rustix::stdio::{dup2_stdout, stderr, stdin};
+use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
+
+use crate::pen::Pen;
 
 /// How long the end of its input is left to work.
 const BY_ITSELF: Duration = Duration::from_millis(500);
@@ -27,11 +33,23 @@ const BY_SIGNAL: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
 /// Looks before it is given up: what cannot be killed by then is stuck in the kernel.
 const LOOKS: u32 = 500;
+/// Between two counts of what a program in the sandbox has started.
+const COUNT: Duration = Duration::from_millis(50);
+
+/// What is to be kept, and how.
+pub(crate) struct Kept<'a> {
+    pub(crate) program: &'a OsString,
+    pub(crate) arguments: &'a [OsString],
+    /// The sandbox it runs in.
+    pub(crate) jail: Option<Jail>,
+    /// It reads nothing, says all of it on stdout, and how it ended is told on stderr.
+    pub(crate) once: bool,
+}
 
 /// What happens to the program.
 enum News {
-    /// It ended, with this code.
-    Ended(u8),
+    /// It ended.
+    Ended(WaitStatus),
     /// Nothing that it started is left.
     Alone,
     /// Nobody wants it any more.
@@ -42,12 +60,40 @@ enum News {
 ///
 /// # Errors
 /// When it cannot be started.
-pub(crate) fn keep(program: &OsString, arguments: &[OsString]) -> io::Result<u8> {
+pub(crate) fn keep(kept: &Kept<'_>) -> io::Result<u8> {
+    let ended = match run(kept) {
+        Err(error) if kept.once => Ended::Refused(error.to_string()),
+        ended => ended?,
+    };
+    if kept.once {
+        let told = serde_json::to_string(&ended)?;
+        rustix::io::write(stderr(), told.as_bytes())?;
+    }
+    let code = match ended {
+        Ended::Code(code) => code,
+        Ended::Signal(signal) => 128 + signal,
+        Ended::Crowd | Ended::Unwanted | Ended::Refused(_) => 0,
+    };
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn run(kept: &Kept<'_>) -> io::Result<Ended> {
     adopt()?;
-    let mut start = Command::new(program);
-    std::os::unix::process::CommandExt::process_group(&mut start, 0);
-    let started = start.args(arguments).spawn()?;
+    let pen = kept.jail.as_ref().map(Pen::new).transpose().map_err(io::Error::other)?;
+    let mut start = match &pen {
+        Some(pen) => pen.command(kept.program),
+        None => Command::new(kept.program),
+    };
+    // In the sandbox it makes a session of its own.
+    if pen.is_none() {
+        start.process_group(0);
+    }
+    if kept.once {
+        start.stdin(Stdio::null()).stderr(stdout().try_clone_to_owned()?);
+    }
+    let started = start.args(kept.arguments).spawn()?;
     // Its output is its own: the pipe ends when the program lets go of it.
+    drop(start);
     dup2_stdout(stderr())?;
     let pid = i32::try_from(started.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the system gave it no id"))?;
@@ -55,22 +101,46 @@ pub(crate) fn keep(program: &OsString, arguments: &[OsString]) -> io::Result<u8>
     let wanted = tell.clone();
     thread::spawn(move || reap(pid, &tell));
     thread::spawn(move || watch(&wanted));
-    let code = match news.recv() {
-        Ok(News::Ended(code)) => Some(code),
-        Ok(News::Unwanted | News::Alone) | Err(_) => wind_down(pid, &news),
-    };
-    sweep(pid, code.is_none(), &news);
-    Ok(code.unwrap_or_default())
+    let mut ended = end(pen.as_ref(), &news);
+    let mut is_there = matches!(ended, Ended::Crowd | Ended::Unwanted);
+    if ended == Ended::Unwanted && !kept.once {
+        let went = wind_down(pid, &news);
+        is_there = went.is_none();
+        ended = went.unwrap_or(Ended::Code(0));
+    }
+    sweep(pid, is_there, pen.as_ref(), &news);
+    Ok(ended)
 }
 
-/// Asks the program to go; its code if it did.
-fn wind_down(pid: Pid, news: &Receiver<News>) -> Option<u8> {
+/// Waits for the end of the program, or for a reason to make one.
+fn end(pen: Option<&Pen>, news: &Receiver<News>) -> Ended {
+    loop {
+        let told = match pen {
+            Some(_) => news.recv_timeout(COUNT),
+            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match told {
+            Ok(News::Ended(status)) => return how(status),
+            Err(RecvTimeoutError::Timeout) => {
+                if pen.is_some_and(Pen::is_crowded) {
+                    return Ended::Crowd;
+                }
+            }
+            Ok(News::Unwanted | News::Alone) | Err(RecvTimeoutError::Disconnected) => {
+                return Ended::Unwanted;
+            }
+        }
+    }
+}
+
+/// Asks the program to go; how it ended if it did.
+fn wind_down(pid: Pid, news: &Receiver<News>) -> Option<Ended> {
     let ended = |within: Duration| match news.recv_timeout(within) {
-        Ok(News::Ended(code)) => Some(code),
+        Ok(News::Ended(status)) => Some(how(status)),
         Ok(News::Unwanted | News::Alone) | Err(_) => None,
     };
-    if let Some(code) = ended(BY_ITSELF) {
-        return Some(code);
+    if let Some(ended) = ended(BY_ITSELF) {
+        return Some(ended);
     }
     // It may be gone just now, and then there is nobody to ask.
     let _ = kill_process_group(pid, Signal::TERM);
@@ -78,11 +148,14 @@ fn wind_down(pid: Pid, news: &Receiver<News>) -> Option<u8> {
 }
 
 /// Kills everything that is left, until nothing is.
-fn sweep(pid: Pid, is_there: bool, news: &Receiver<News>) {
+fn sweep(pid: Pid, is_there: bool, pen: Option<&Pen>, news: &Receiver<News>) {
     if is_there {
         let _ = kill_process_group(pid, Signal::KILL);
     }
     for _ in 0..LOOKS {
+        if let Some(pen) = pen {
+            pen.kill_all();
+        }
         for left in children() {
             let _ = kill_process(left, Signal::KILL);
         }
@@ -98,7 +171,7 @@ fn reap(pid: Pid, tell: &Sender<News>) {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((ended, status))) if ended == pid => {
-                let _ = tell.send(News::Ended(code(status)));
+                let _ = tell.send(News::Ended(status));
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => {
@@ -122,10 +195,11 @@ fn watch(tell: &Sender<News>) {
     let _ = tell.send(News::Unwanted);
 }
 
-fn code(status: WaitStatus) -> u8 {
-    let by_signal = status.terminating_signal().map(|it| 128 + it);
-    let code = status.exit_status().or(by_signal).unwrap_or_default();
-    u8::try_from(code).unwrap_or(u8::MAX)
+fn how(status: WaitStatus) -> Ended {
+    match status.terminating_signal() {
+        Some(signal) => Ended::Signal(signal),
+        None => Ended::Code(status.exit_status().unwrap_or_default()),
+    }
 }
 
 /// Makes every orphan among the descendants a child of this process.
@@ -137,14 +211,7 @@ fn adopt() -> io::Result<()> {
 /// The children of this process, whichever thread they belong to.
 #[cfg(target_os = "linux")]
 fn children() -> Vec<Pid> {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
-    let lists =
-        tasks.filter_map(|it| std::fs::read_to_string(it.ok()?.path().join("children")).ok());
-    let numbers = |list: String| -> Vec<Pid> {
-        let ids = list.split_whitespace().filter_map(|it| it.parse().ok());
-        ids.filter_map(Pid::from_raw).collect()
-    };
-    lists.flat_map(numbers).collect()
+    crate::pen::children("self").into_iter().filter_map(Pid::from_raw).collect()
 }
 
 /// Elsewhere only the program's own group can be found.

@@ -20,6 +20,8 @@ mod line;
 mod mcp;
 mod open;
 mod paint;
+#[cfg(unix)]
+mod pen;
 mod pipe;
 mod progress;
 mod questions;

@@ -7,6 +7,7 @@ use callboard_config::hands::TOOLS;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::bash::BASH;
 use super::card::Card;
 use super::fetching::WEB_FETCH;
 use super::reading::{LS, READ};
@@ -90,13 +91,13 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
 
 /// Whether a call of that name may be done again after its process went away.
 pub(crate) fn is_repeatable(name: &str) -> bool {
-    name != "Bash"
+    name != BASH.name
 }
 
 /// The built-in tools that reach the machine, as far as this version has them.
 fn hands() -> impl Iterator<Item = Tool> {
-    let cards: [&'static LazyLock<Card>; 8] =
-        [&READ, &GREP, &GLOB, &LS, &TODO_WRITE, &WRITE, &EDIT, &WEB_FETCH];
+    let cards: [&'static LazyLock<Card>; 9] =
+        [&READ, &GREP, &GLOB, &LS, &TODO_WRITE, &WRITE, &EDIT, &BASH, &WEB_FETCH];
     cards.into_iter().map(|it| Tool {
         name: it.name.into(),
         description: it.description.into(),

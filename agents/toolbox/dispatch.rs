@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::kit::Kit;
 use super::used::Used;
-use super::{board, fetching, reading, searching, writing};
+use super::{bash, board, fetching, reading, searching, writing};
 
 /// Performs one call of a built-in tool that has to be waited for.
 ///
@@ -20,6 +20,7 @@ pub(crate) async fn use_tool(kit: &Kit<'_>, tool: &str, arguments: &Value) -> Re
         "Write" => writing::write(kit, arguments).await,
         "Edit" => writing::edit(kit, arguments).await,
         "WebFetch" => fetching::fetch(kit, arguments).await,
+        "Bash" => bash::bash(kit.ground, arguments).await,
         _ => Err(format!("`{tool}` is not there in this version")),
     }
 }

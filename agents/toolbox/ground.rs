@@ -6,6 +6,8 @@ use callboard_config::hands::Bounds;
 use callboard_config::{Limits, Team};
 
 use super::egress::Egress;
+use super::kept::Keeper;
+use super::shell::Shell;
 
 /// The ground that the agents of a team stand on.
 #[derive(Clone, Debug, Default)]
@@ -18,14 +20,18 @@ pub(crate) struct Ground {
     pub(crate) limits: Limits,
     /// The way out to the network.
     pub(crate) egress: Egress,
+    /// How commands are started.
+    pub(crate) shell: Shell,
 }
 
 impl Ground {
     /// The ground of a team whose journal is in the folder `data`, which no agent writes.
-    pub(crate) fn of(team: &Team, data: &Path) -> Ground {
+    pub(crate) fn of(team: &Team, data: &Path, keeper: Option<Keeper>) -> Ground {
         let Bounds { roots, mut guarded, fetch } = team.bounds.clone();
         let whole = data.canonicalize().or_else(|_| std::path::absolute(data));
+        let shell = Shell::of(team, whole.as_ref().ok(), keeper);
         guarded.extend(whole);
-        Ground { roots, guarded, limits: team.limits.clone(), egress: Egress::new(fetch) }
+        let limits = team.limits.clone();
+        Ground { roots, guarded, limits, egress: Egress::new(fetch), shell }
     }
 }

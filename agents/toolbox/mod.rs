@@ -1,6 +1,7 @@
 //! The tools an agent has inside a run: what the model is told of each, and who may use it.
 
 mod acts;
+mod bash;
 mod board;
 mod card;
 mod catalogue;
@@ -11,6 +12,7 @@ mod egress;
 mod fetching;
 mod ground;
 mod html;
+mod kept;
 mod kit;
 mod mcp;
 mod place;
@@ -18,13 +20,16 @@ mod reach;
 mod reading;
 mod searching;
 mod secret_names;
+mod shell;
 mod shown;
+mod tape;
 mod todo;
 mod used;
 mod walk;
 mod writing;
 
 pub(crate) use acts::{deed_of, is_risky};
+pub(crate) use bash::patience;
 pub use board::{Answer, Board};
 pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of};
 pub(crate) use dispatch::use_tool;

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Show what tool servers would run, and agree to it
     Trust(TrustArgs),
+    /// Try what this machine can do for the agents
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
     /// See it work in half a minute: no key, no network
     Demo(DemoArgs),
     /// Print the completions of a shell
@@ -188,6 +191,15 @@ pub(crate) struct TrustArgs {
 Example:
   callboard keep -- python3 server.py    until it ends, or stdin does; then nothing of it is left")]
 pub(crate) struct KeepArgs {
+    /// The sandbox it runs in, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) jail: Option<String>,
+    /// It reads nothing, and how it ended is told on stderr
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Enter this sandbox and become the program
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["jail", "once"])]
+    pub(crate) inside: Option<String>,
     /// The program
     #[arg(value_name = "PROGRAM")]
     pub(crate) program: OsString,
@@ -246,6 +258,11 @@ pub(crate) enum Written {
     /// prices.yaml
     Prices,
 }
+
+/// `doctor` takes nothing.
+const DOCTOR_EXAMPLES: &str = "\
+Example:
+  callboard doctor    which sandbox programs of the agents run in, or why there is none";
 
 const MAN_EXAMPLES: &str = "\
 Example:

@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod ask;
 mod control;
+mod doctor;
 mod exit;
 mod fault;
 mod follow;
@@ -39,6 +40,8 @@ use self::fault::Fault;
 use self::say::Say;
 use crate::demo::Broken;
 use crate::ending::asked_to_stop;
+#[cfg(unix)]
+use crate::keep::Kept;
 
 /// Does what the command line says and answers with the code of the process.
 pub fn main() -> ExitCode {
@@ -76,6 +79,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Read(args) => wait_for(read::read(args, say)),
         Command::Replay(args) => wait_for(replay::replay(args, say)),
         Command::Trust(args) => trust::trust(args, say),
+        Command::Doctor => doctor::doctor(say),
         Command::Keep(args) => keep(args),
         Command::Demo(args) => wait_for(demo(args, say)),
         Command::Completions(args) => print::completions(args, say),
@@ -86,9 +90,15 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
 
 #[cfg(unix)]
 fn keep(args: &KeepArgs) -> Result<u8, Fault> {
-    crate::keep::keep(&args.program, &args.arguments).map_err(|error| {
-        let program = args.program.display();
-        Fault::broken(format!("{program} cannot be started: {error}"), "")
+    let KeepArgs { program, arguments, once, .. } = args;
+    if let Some(jail) = &args.inside {
+        let Err(error) = crate::pen::inside(jail, program, arguments);
+        return Err(Fault::broken(error, ""));
+    }
+    let jail = args.jail.as_deref().map(serde_json::from_str).transpose();
+    let jail = jail.map_err(|it| Fault::call(format!("`--jail` is no sandbox: {it}"), ""))?;
+    crate::keep::keep(&Kept { program, arguments, jail, once: *once }).map_err(|error| {
+        Fault::broken(format!("{} cannot be started: {error}", program.display()), "")
     })
 }
 

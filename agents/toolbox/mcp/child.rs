@@ -8,11 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use callboard_config::ExposeSecret;
-use callboard_config::servers::{Reach, ToolServer};
+use callboard_config::servers::{Reach, Sandbox, ToolServer};
+use callboard_sandbox::Jail;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::toolbox::kept::Keeper;
 
 /// Bytes of one line from a tool server.
 pub(super) const LINE_MAX: usize = 8 << 20;
@@ -79,20 +82,19 @@ impl Program {
 /// own, and a keeper that takes it along when this process goes.
 pub(super) fn spawn(
     server: &ToolServer,
-    keeper: Option<&Path>,
+    keeper: Option<&Keeper>,
     traceparent: &str,
 ) -> Result<(Program, ChildStdin, Lines<ChildStdout>), String> {
     let Reach::Program { command, args, env, inherited, cwd } = &server.reach else {
         return Err("it is no program".into());
     };
     let keeper = keeper.ok_or("no program is started by this process")?;
-    let mut start = Command::new(keeper);
-    start.arg("keep").arg("--").arg(command).args(args).current_dir(cwd);
-    start.env_clear().envs(inherited).env("TRACEPARENT", traceparent);
+    let jail = server.sandbox.as_ref().map(|it| jail(it, command, cwd, keeper));
+    let mut start = keeper.command(jail.as_ref(), false)?;
+    start.arg(command).args(args).current_dir(cwd);
+    start.envs(inherited).env("TRACEPARENT", traceparent);
     start.envs(env.iter().map(|(name, it)| (name, it.expose_secret())));
     start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    #[cfg(unix)]
-    start.process_group(0);
     let mut keeper = start.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
     let pipes = (keeper.stdin.take(), keeper.stdout.take(), keeper.stderr.take());
     let (Some(input), Some(output), Some(errors)) = pipes else {
@@ -103,6 +105,16 @@ pub(super) fn spawn(
     heard.spawn(hear(errors, server.name.clone(), words.clone()));
     let output = Lines { inner: output, since: 0, words: words.clone() };
     Ok((Program { keeper, words, _heard: heard }, input, output))
+}
+
+/// The sandbox of a program: besides what its owner wrote it reads itself and where it starts.
+fn jail(sandbox: &Sandbox, command: &Path, cwd: &Path, keeper: &Keeper) -> Jail {
+    let whole = |it: &Path| it.canonicalize().unwrap_or_else(|_| it.to_path_buf());
+    let mut read = vec![command.to_path_buf(), cwd.to_path_buf()];
+    read.extend(sandbox.read.iter().cloned());
+    let write = sandbox.write.iter().map(|it| whole(it)).collect();
+    let Keeper { bounds, guarded, .. } = keeper;
+    Jail { write, guarded: guarded.clone(), read, network: sandbox.network, bounds: *bounds }
 }
 
 /// Reads what a program says to people, so that it never waits for a reader.

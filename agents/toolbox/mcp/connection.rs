@@ -1,7 +1,6 @@
 //! How a tool server is reached: a program's pipes or an address, in whichever era it speaks.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use callboard_config::ExposeSecret;
@@ -17,6 +16,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use tokio::time::timeout;
 
 use super::child::{LINE_MAX, Program, spawn};
+use crate::toolbox::kept::Keeper;
 
 /// Longest start of a server, its greeting included.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub(super) struct Connection {
 /// once, since some end at a first word that they do not know.
 pub(super) async fn connect(
     server: &ToolServer,
-    keeper: Option<&Path>,
+    keeper: Option<&Keeper>,
     traceparent: &str,
     is_old: &mut bool,
 ) -> Result<Connection, String> {
@@ -86,7 +86,7 @@ fn auto() -> ClientLifecycleMode {
 
 async fn open(
     server: &ToolServer,
-    keeper: Option<&Path>,
+    keeper: Option<&Keeper>,
     traceparent: &str,
     mode: ClientLifecycleMode,
 ) -> Result<Connection, Closed> {

@@ -1,7 +1,6 @@
 //! The line to one tool server: opened when it is wanted, shared by all runs, opened again after
 //! a crash with growing pauses, closed when nobody used it for long.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use super::child::Words;
 use super::connection::{Connection, connect};
 use crate::model::backoff;
+use crate::toolbox::kept::Keeper;
 
 /// A line nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(600);
@@ -57,7 +57,7 @@ pub(super) type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// The line to one server.
 pub(super) struct Line {
     server: ToolServer,
-    keeper: Option<PathBuf>,
+    keeper: Option<Keeper>,
     chance: Chance,
     open: Mutex<Option<Desk>>,
     /// Calls in a row that met their deadline.
@@ -71,7 +71,7 @@ struct Desk {
 }
 
 impl Line {
-    pub(super) fn new(server: ToolServer, keeper: Option<PathBuf>, chance: Chance) -> Line {
+    pub(super) fn new(server: ToolServer, keeper: Option<Keeper>, chance: Chance) -> Line {
         Line { server, keeper, chance, open: Mutex::default(), silent: AtomicU32::new(0) }
     }
 
@@ -124,7 +124,7 @@ impl Line {
 /// Opens the line whenever somebody wants it, and lends it until it ends.
 async fn hold(
     server: ToolServer,
-    keeper: Option<PathBuf>,
+    keeper: Option<Keeper>,
     chance: Chance,
     mut wants: mpsc::Receiver<Want>,
 ) {
@@ -137,7 +137,7 @@ async fn hold(
             continue;
         }
         tokio::time::sleep(pause).await;
-        match connect(&server, keeper.as_deref(), &first.0, &mut is_old).await {
+        match connect(&server, keeper.as_ref(), &first.0, &mut is_old).await {
             Ok(connection) => {
                 let since = Instant::now();
                 let is_lost = lend(connection, first, &mut wants).await;

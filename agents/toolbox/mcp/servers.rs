@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::line::{Chance, Line, Loan};
 use super::{listing, reply};
+use crate::toolbox::kept::Keeper;
 use crate::toolbox::shown;
 
 /// Longest wait for the list of a server's tools, its start included.
@@ -26,6 +27,7 @@ const SECRET_MIN: usize = 6;
 /// used, and clones share its connection.
 #[derive(Clone)]
 pub struct ToolServers {
+    keeper: Option<Keeper>,
     lines: Arc<BTreeMap<String, (Line, Vec<String>)>>,
     timeout: Duration,
     shown: usize,
@@ -60,6 +62,7 @@ impl ToolServers {
     /// Starts nothing yet. `keeper` is the program that starts others and never outlives this one
     /// (`callboard keep`); without it no program is started. `chance` spreads restarts.
     pub fn new(team: &Team, keeper: Option<PathBuf>, chance: Chance) -> ToolServers {
+        let keeper = keeper.map(|it| Keeper::of(team, it));
         let line = |server: &ToolServer| {
             let secrets = server.secrets.iter().map(|it| it.expose_secret().to_owned());
             let mut secrets: Vec<String> = secrets.filter(|it| it.len() >= SECRET_MIN).collect();
@@ -68,6 +71,7 @@ impl ToolServers {
         };
         let lines = team.servers.iter().map(|(key, it)| (key.clone(), line(it)));
         ToolServers {
+            keeper: keeper.clone(),
             lines: Arc::new(lines.collect()),
             timeout: Duration::from_secs(team.limits.tool_timeout_s),
             shown: team.limits.tool_output_bytes,
@@ -78,6 +82,11 @@ impl ToolServers {
     /// The same names, and behind all of them a simulation.
     pub fn simulated(self, answers: Answers) -> ToolServers {
         ToolServers { answers: Some(answers), ..self }
+    }
+
+    /// What starts programs for them, if anything does.
+    pub(crate) fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_ref()
     }
 
     /// Lets go of every server; what they started is gone soon after.

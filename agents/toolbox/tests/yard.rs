@@ -57,6 +57,7 @@ impl Yard {
             guarded: guarded.iter().map(|it| whole.join(it)).collect(),
             limits: Limits::default(),
             egress: Egress::new(Fetch { hosts: None, loopback: true }),
+            ..Ground::default()
         };
         Yard { folder, ground, tools: vec![], files: Mutex::default() }
     }
