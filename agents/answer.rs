@@ -1,5 +1,6 @@
 //! The answer of an agent: found in what the model wrote, and held against its schema.
 
+use callboard_trace::memory::is_memory;
 use callboard_trace::{ArtifactRef, Event};
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
@@ -54,13 +55,25 @@ pub fn noted(slot: &str, key: &str, value: Value, taint: Option<String>) -> (Eve
     let id = artifact_id(&value);
     let artifact = artifact(slot, key, &value, &id);
     let (slot, key) = (slot.to_string(), key.to_string());
-    (Event::Noted { slot, key, value, artifact: id, confidence: None, taint }, artifact)
+    let noted = Event::Noted {
+        slot,
+        key,
+        value,
+        artifact: id,
+        confidence: None,
+        taint,
+        provenance: None,
+        tags: Vec::new(),
+        expires: None,
+    };
+    (noted, artifact)
 }
 
-/// What a note is called by; `None` for any other record, and for a list of what is to be done.
+/// What a note is called by; `None` for any other record, for a list of what is to be done, and for
+/// what is kept in memory.
 pub fn artifact_of(event: &Event) -> Option<ArtifactRef> {
     let Event::Noted { slot, key, value, artifact: id, .. } = event else { return None };
-    (slot != Event::TODO).then(|| artifact(slot, key, value, id))
+    (slot != Event::TODO && !is_memory(slot)).then(|| artifact(slot, key, value, id))
 }
 
 fn artifact(slot: &str, key: &str, value: &Value, id: &str) -> ArtifactRef {

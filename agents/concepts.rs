@@ -42,6 +42,11 @@ impl Lexicon {
         found
     }
 
+    /// All of them.
+    pub fn of_all(&self, text: &str) -> Vec<String> {
+        self.concepts(text)
+    }
+
     fn concepts(&self, text: &str) -> Vec<String> {
         let stems = stems(text);
         let mut found = BTreeSet::new();

@@ -2,15 +2,16 @@
 
 use callboard_trace::rank::Ranked;
 use callboard_trace::{
-    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Finished, Handoff,
-    ModelReplied, Purpose, Record, RunId, StepBegun, Totals, Work,
+    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied,
+    Purpose, Record, StepBegun, Totals, Work,
 };
 use serde_json::{Value, json};
 
 use crate::loops::Blown;
 use crate::plan::Plan;
-use crate::rules::listing;
+use crate::rules::{listing, memory};
 use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
+use crate::slots::shown;
 use crate::{answer, notes, person, same, spending};
 
 impl Run {
@@ -67,10 +68,9 @@ impl Run {
                 }
             }
             Event::HandoffFailed { handoff, .. } => self.handoff_failed(handoff),
-            Event::ChildEnded { child, end, totals, taint, .. } => {
-                self.child_ended(child, end, *totals, taint.as_ref());
-            }
+            Event::ChildEnded { .. } => self.child_ended(event),
             Event::Noted { .. } => {
+                self.slots.noted(event);
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
@@ -132,6 +132,7 @@ impl Run {
                 }
                 let asked = self.calls.iter().find(|it| it.id == *call).cloned();
                 let listing = server.as_deref().filter(|_| tool == Work::LIST).map(listing::call);
+                let listing = listing.or_else(|| (tool == Work::LOOK).then(|| memory::call(self)));
                 if let Some(key) = asked.as_ref().and_then(same::call) {
                     self.loops.did(&key);
                 }
@@ -239,6 +240,13 @@ impl Run {
             let server = self.tools.remove(at).server.unwrap_or_default();
             return self.shelf.put(&server, ok, result);
         }
+        let looked =
+            self.tools.iter().position(|it| it.call.id == call && it.call.tool == Work::LOOK);
+        if let Some(at) = looked {
+            self.tools.remove(at);
+            self.recalled = Some(result.clone());
+            return;
+        }
         let is_bad_summary = !ok && result.get("field").is_some();
         let was_performed = self.tools.iter().any(|it| it.call.id == call);
         self.tally.bad_summaries += u32::from(is_bad_summary);
@@ -306,19 +314,16 @@ impl Run {
         self.settle(reserved, spending::of_failure(reserved, failure));
     }
 
-    fn child_ended(
-        &mut self,
-        child: &RunId,
-        end: &Finished,
-        totals: Totals,
-        taint: Option<&String>,
-    ) {
-        self.totals = self.totals.and(totals);
-        if self.plan.as_mut().is_some_and(|it| it.ended(child, end, taint)) {
+    fn child_ended(&mut self, event: &Event) {
+        let Event::ChildEnded { child, end, totals, taint, slots, .. } = event else { return };
+        self.slots.told(slots);
+        self.totals = self.totals.and(*totals);
+        if self.plan.as_mut().is_some_and(|it| it.ended(child, end, taint.as_ref())) {
             return;
         }
         if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
-            (found.end, found.taint) = (Some(end.clone()), taint.cloned());
+            (found.end, found.taint) = (Some((**end).clone()), taint.clone());
+            found.noted = slots.0.iter().map(|it| shown(it, &slots.0)).collect();
         }
     }
 
@@ -339,6 +344,7 @@ impl Run {
             taint: None,
             refused: None,
             settled: false,
+            noted: Vec::new(),
         });
     }
 

@@ -28,8 +28,11 @@ impl Run {
             return;
         }
         self.questions.retain(|it| it != question);
-        if let Some(answer) = answer.filter(|_| self.is_human()) {
+        let Some(answer) = answer else { return };
+        if self.is_human() {
             self.replied(&person::reply(self, answer));
+        } else {
+            self.heard.insert(question.to_string(), answer.to_string());
         }
     }
 

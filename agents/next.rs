@@ -2,7 +2,7 @@
 
 use crate::rules::{
     answer, asking, budget, calls, child, doubt, fallback, handoff, leave, limits, listing, loops,
-    outside, plan, trigger,
+    memory, noting, outside, owner, plan, trigger,
 };
 use crate::{Run, Step};
 
@@ -31,6 +31,7 @@ const RULES: &[Rule] = &[
     budget::is_spent,
     outside::is_redirected,
     listing::is_due,
+    memory::is_due,
     budget::a_failed_step_is_left,
     asking::failed,
     handoff::is_refused,
@@ -43,10 +44,11 @@ const RULES: &[Rule] = &[
     limits::has_blown_a_fuse,
     loops::is_over,
     loops::is_a_repeat,
-    calls::are_notes,
+    noting::is_done,
     handoff::is_delegated,
     leave::is_wanted,
     calls::are_performed,
+    owner::is_asked,
     child::has_answered,
     leave::is_waited_for,
     calls::are_at_it,

@@ -166,7 +166,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Prepares a tool step.
 pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
-    begun.reserved = Spend { tool_calls: 1, ..Spend::default() };
+    // To look into memory is no act of the agent's, and costs it nothing.
+    let is_look = matches!(&begun.work, Work::Tool { tool, .. } if tool == Work::LOOK);
+    begun.reserved = Spend { tool_calls: u64::from(!is_look), ..Spend::default() };
     let errand = match &begun.work {
         Work::Tool { tool, server: Some(server), .. } => Some(Errand {
             server: server.clone(),

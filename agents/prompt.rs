@@ -8,7 +8,7 @@ use crate::model::{Tools, echoed};
 use crate::quoted::quoted;
 use crate::run::Said;
 use crate::toolbox;
-use crate::{Run, notes};
+use crate::{Run, notes, recall};
 
 /// The messages of a model step, as the chat completions protocol takes them from this provider.
 /// The step's own note is part of the dialogue once the step has begun for the first time.
@@ -126,6 +126,7 @@ pub(crate) fn opening(run: &Run) -> String {
     if !started.context.is_empty() {
         text.push_str(&format!("\n\n# Context, given as data\n{}", started.context));
     }
+    text.push_str(&recall::parts(run));
     text
 }
 

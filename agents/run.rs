@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::{AgentName, Kind};
+use callboard_trace::memory::Entries;
 use callboard_trace::{
     ArtifactRef, Bound, Call, EndState, Failure, Finished, Handoff, Missing, ModelReplied, Purpose,
     RunId, Spend, Started, Stop, Taint, Totals, Trouble, Waiting,
@@ -15,6 +16,7 @@ use crate::gathered::gathered;
 use crate::loops::Loops;
 use crate::plan::Plan;
 use crate::shelf::Shelf;
+use crate::slots::Slots;
 use crate::words;
 
 /// A run. `apply` is the only way it changes.
@@ -62,6 +64,12 @@ pub struct Run {
     pub approvals: Vec<Approval>,
     /// What content of others reached it.
     pub tainted: Taint,
+    /// What was answered to the others, but for those that stood in the place of a model step.
+    pub(crate) heard: BTreeMap<String, String>,
+    /// What was noted under its root, as far as it knows.
+    pub(crate) slots: Slots,
+    /// What it found in memory, once it has looked.
+    pub(crate) recalled: Option<Value>,
     /// The graph it leads, if it leads one.
     pub plan: Option<Plan>,
     /// What it and its ended children used.
@@ -196,6 +204,8 @@ pub struct Child {
     pub refused: Option<Declined>,
     /// Whether its end was acted on.
     pub settled: bool,
+    /// What was noted under it, one line each.
+    pub(crate) noted: Vec<String>,
 }
 
 /// A receiver's refusal.
@@ -248,7 +258,6 @@ impl Run {
         let artifacts = started.handoff.as_ref().map_or_else(Vec::new, |it| it.artifacts.clone());
         Run {
             id,
-            started,
             now: 0,
             steps: 0,
             turns: 0,
@@ -268,6 +277,9 @@ impl Run {
             questions: Vec::new(),
             approvals: Vec::new(),
             tainted,
+            heard: BTreeMap::new(),
+            slots: Slots::of(&started.slots),
+            recalled: None,
             plan: None,
             totals: Totals::default(),
             spent: Spend::default(),
@@ -277,7 +289,18 @@ impl Run {
             files: BTreeMap::new(),
             end: None,
             falls_back: false,
+            started,
         }
+    }
+
+    /// What was noted under its root, as a run is given it that begins now.
+    pub fn passed_slots(&self) -> Entries {
+        self.slots.passed()
+    }
+
+    /// What was noted by it and under it, as its parent is told.
+    pub fn own_slots(&self) -> Entries {
+        self.slots.own()
     }
 
     /// The agent's own name.

@@ -19,7 +19,9 @@ pub(crate) fn call(call: &Call) -> Option<String> {
             stems.dedup();
             Some(short(&format!("delegate {} {}", text("to").to_lowercase(), stems.join(" "))))
         }
-        Some(Kind::Note) | None => Some(short(&format!("{} {}", call.tool, plain(given)))),
+        Some(Kind::Note | Kind::Remember | Kind::Forget | Kind::AskOwner) | None => {
+            Some(short(&format!("{} {}", call.tool, plain(given))))
+        }
         Some(Kind::HandOff | Kind::Refuse | Kind::Performed) => None,
     }
 }

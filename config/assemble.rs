@@ -8,6 +8,7 @@ use crate::edges;
 use crate::gather::{self, AgentText, unknown};
 use crate::hands::Bounds;
 use crate::member::{Ground, Member};
+use crate::memory::{Access, Memory};
 use crate::models::Models;
 use crate::nearest::loose;
 use crate::origins::{self, Origins};
@@ -75,11 +76,10 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
         sink.absorb(of_models);
     }
-    if members.values().any(|it| is_model(it) && it.agent.models.is_empty()) {
-        tell_no_default(&team_file, &sink);
-    }
+    tell_modelless(&members, &team_file, &sink);
     let untrusted = tool_servers(&texts, &written, &members, outside, (&sink, &agents_sink));
     let mut agents = edges::join(members, &absent, &agents_sink);
+    let memory = remembering(written.memory, &mut agents);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
@@ -110,6 +110,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         route,
         throttle,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
+        memory,
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
         patterns: ground.ceiling.patterns,
@@ -128,16 +129,26 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     })
 }
 
-/// An agent has no model; where something else is wrong, that is why.
-fn tell_no_default(team_file: &Place, sink: &Sink) {
-    if !sink.has_errors() {
-        let help = "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it";
-        sink.push(team_file.error("`models.default` is missing", help));
-    }
-}
-
 fn text(it: Option<At<String>>, or: String) -> String {
     it.map_or(or, |it| it.value)
+}
+
+fn tell_modelless(members: &BTreeMap<AgentName, Member>, team_file: &Place, sink: &Sink) {
+    let has_none = |it: &Member| it.agent.kind == Kind::Model && it.agent.models.is_empty();
+    if sink.has_errors() || !members.values().any(has_none) {
+        return;
+    }
+    let help = "write `models: {default: PROVIDER/MODEL}`: agents that name no model use it";
+    sink.push(team_file.error("`models.default` is missing", help));
+}
+
+/// What the team remembers: also where only an agent's own file speaks of it.
+fn remembering(memory: Memory, agents: &mut BTreeMap<AgentName, Agent>) -> Memory {
+    if !memory.on {
+        agents.values_mut().for_each(|it| it.memory = Access::None);
+    }
+    let writes = agents.values().any(|it| it.memory == Access::Write);
+    Memory { workspace: memory.workspace || writes, ..memory }
 }
 
 /// Every tool server of the team's files; what is wrong with one of another program's files only

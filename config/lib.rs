@@ -18,6 +18,7 @@ mod imports;
 mod limits;
 mod load;
 mod member;
+pub mod memory;
 mod models;
 mod nearest;
 pub mod origins;

@@ -92,12 +92,7 @@ fn build(
     let output = answer::with_output(output, sink);
     let capabilities = capabilities(&written.capabilities, sink);
     let (name, description) = (name?, description?);
-    let prompt = written.prompt.as_ref().map_or("", |it| it.value.as_str());
-    let body = if body.is_empty() { prompt } else { body };
-    if body.is_empty() && !is_human {
-        let said = "has no instructions below the front matter; its description is used";
-        sink.push(place.warning(said, "write what the agent is to do and how"));
-    }
+    let body = instructions(&written, body, place, sink);
     if is_human {
         tell_models_keys(&written, sink);
     } else {
@@ -132,6 +127,8 @@ fn build(
         class: written.class.unwrap_or_default(),
         authority: written.authority.map_or(AUTHORITY, |it| it.value),
         output,
+        memory: written.memory.unwrap_or_default(),
+        slots: written.slots.unwrap_or_default(),
         permissions: permit.classes,
         patterns: permit.patterns,
         grants: written.grants.unwrap_or(Grants::Own),
@@ -141,6 +138,22 @@ fn build(
     let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
     let (place, servers) = (named.place, written.servers);
     Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers })
+}
+
+/// What stands below the front matter, or in its `prompt`.
+fn instructions<'a>(
+    written: &'a WrittenAgent,
+    body: &'a str,
+    place: &Place,
+    sink: &Sink,
+) -> &'a str {
+    let prompt = written.prompt.as_ref().map_or("", |it| it.value.as_str());
+    let body = if body.is_empty() { prompt } else { body };
+    if body.is_empty() && written.kind == Kind::Model {
+        let said = "has no instructions below the front matter; its description is used";
+        sink.push(place.warning(said, "write what the agent is to do and how"));
+    }
+    body
 }
 
 /// The built-in tools it has; a person has none.
@@ -292,8 +305,20 @@ fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
 }
 
 /// The tools every agent has inside a run, under all their names.
-const TEAM_TOOLS: [&str; 8] =
-    ["handoff", "delegate", "Task", "Agent", "refuse_handoff", "note", "read", "team_status"];
+const TEAM_TOOLS: [&str; 12] = [
+    "handoff",
+    "delegate",
+    "Task",
+    "Agent",
+    "refuse_handoff",
+    "note",
+    "read",
+    "team_status",
+    "remember",
+    "forget",
+    "plan",
+    "ask_owner",
+];
 
 /// Tools that other programs bring along and this one does not have; and those that have nothing to
 /// see here.

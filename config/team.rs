@@ -12,6 +12,7 @@ use crate::budget::{Budgets, Caps, Prices};
 use crate::class::Class;
 use crate::hands::Bounds;
 use crate::http::Http;
+use crate::memory::{Access, Memory, Slots};
 use crate::nearest::nearest;
 use crate::origins::Origins;
 use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
@@ -51,6 +52,8 @@ pub struct Team {
     pub throttle: Option<Throttle>,
     /// The walled area that tasks and budgets belong to.
     pub workspace: String,
+    /// What it remembers beyond a task.
+    pub memory: Memory,
     /// What the team is for, in the owner's words; priority may ask it.
     pub goal: Option<String>,
     /// The ceiling over every root's permissions; the agents' own are already cut to it.
@@ -101,6 +104,7 @@ impl Team {
             route: Route::default(),
             throttle: Some(Throttle::default()),
             workspace: "default".to_string(),
+            memory: Memory::default(),
             goal: None,
             permissions: BTreeMap::new(),
             patterns: Vec::new(),
@@ -292,6 +296,12 @@ pub struct Agent {
     pub authority: f64,
     /// JSON Schema of its answer: the base schema with the role's own fields.
     pub output: Value,
+    /// What it may do with what is remembered beyond a task.
+    #[serde(default, skip_serializing_if = "Access::is_usual")]
+    pub memory: Access,
+    /// Which slots of a task it is shown, and into which it may write.
+    #[serde(default, skip_serializing_if = "Slots::are_open")]
+    pub slots: Slots,
     /// What it may do by class of act.
     pub permissions: BTreeMap<Act, Verdict>,
     /// What it may do by tool, before its class.

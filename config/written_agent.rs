@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::class::Class;
 use crate::fields::Fields;
+use crate::memory::{self, Access, Slots};
 use crate::nearest::nearest;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
@@ -24,7 +25,7 @@ const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 38] = [
+const IDLE: [&str; 36] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
@@ -40,7 +41,6 @@ const IDLE: [&str; 38] = [
     "initialPrompt",
     "isolation",
     "license",
-    "memory",
     "metadata",
     "mode",
     "nickname_candidates",
@@ -53,7 +53,6 @@ const IDLE: [&str; 38] = [
     "permissionMode",
     "sandbox_mode",
     "skills",
-    "slots",
     "steps",
     "tags",
     "target",
@@ -137,6 +136,10 @@ pub(crate) struct WrittenAgent {
     /// What it may pass on of the permissions it received. Default: `own`.
     #[schemars(with = "Option<OneOf<GrantWord, Vec<Act>>>")]
     pub(crate) grants: Option<Grants>,
+    /// What it may do with what is remembered beyond a task. Default: `read`.
+    pub(crate) memory: Option<Access>,
+    /// Which slots of a task's shared context it is shown, and into which it may write.
+    pub(crate) slots: Option<Slots>,
     /// What one of its runs may spend. Default: the team's `budgets.run`.
     #[schemars(with = "Option<WrittenCaps>")]
     pub(crate) budget: Option<Node>,
@@ -195,6 +198,8 @@ impl WrittenAgent {
             output: fields.node("output").cloned(),
             permissions: permissions(&fields).or_else(|| readonly(&fields)),
             grants: grants(&fields),
+            memory: memory::of_agent(&fields),
+            slots: fields.node("slots").map(|it| memory::slots(it, fields.name("slots"), sink)),
             budget: fields.node("budget").cloned(),
             max_parallel: fields.whole("max_parallel", Unit::Count, 1..=10_000),
             publish: fields.flag("publish"),

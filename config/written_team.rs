@@ -9,6 +9,7 @@ use crate::budget::Budgets;
 use crate::fields::Fields;
 use crate::hands::Fetch;
 use crate::limits::Limits;
+use crate::memory::{self, Memory, WrittenMemory};
 use crate::permission::Approvals;
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
@@ -27,7 +28,7 @@ use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 6] = ["guardrails", "memory", "store", "telemetry", "workflows", "retain"];
+const LATER: [&str; 5] = ["guardrails", "store", "telemetry", "workflows", "retain"];
 
 /// The most that an endpoint is counted to take in a minute.
 const PER_MIN: u64 = 1_000_000_000_000;
@@ -82,6 +83,9 @@ pub(crate) struct WrittenTeam {
     /// What commands of the tool Bash reach.
     #[schemars(with = "Option<WrittenCommands>")]
     pub(crate) bash: Option<Node>,
+    /// What is remembered beyond a task; `off` = nothing, also of a conversation.
+    #[schemars(with = "Option<OneOf<WrittenMemory, Switch>>")]
+    pub(crate) memory: Memory,
     /// How agents hand over.
     #[schemars(with = "Option<WrittenHandoffs>")]
     pub(crate) handoffs: WrittenHandoffs,
@@ -285,6 +289,7 @@ impl WrittenTeam {
             throttle: fields.node("throttle").cloned(),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             bash: fields.node("bash").cloned(),
+            memory: memory::of_team(&fields),
             handoffs: handoffs(&fields),
             clients: clients(&fields),
             http: fields.node("http").cloned(),

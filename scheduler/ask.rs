@@ -30,6 +30,8 @@ pub struct Ask {
     pub tasks: u64,
     /// W3C trace context of the caller.
     pub traceparent: Option<String>,
+    /// The conversation it belongs to: what came of its last tasks is shown to this one.
+    pub session: Option<String>,
     /// Who asks.
     pub caller: Caller,
 }

@@ -243,6 +243,9 @@ impl Batch {
         for failure in unfinished(run) {
             self.fact(run, Event::StepFailed(failure));
         }
+        if let Some(noted) = run.came_to(&end) {
+            self.fact(run, noted);
+        }
         if let Some(parent) = run.started.parent.clone() {
             let handoff = run.started.handoff.as_ref().map(|it| it.id.clone());
             if let (Some(handoff), Some(refusal)) = (handoff.clone(), declined(run)) {
@@ -261,6 +264,7 @@ impl Batch {
                 end: Box::new(end.clone()),
                 totals: run.totals,
                 taint: run.tainted.by().map(str::to_owned),
+                slots: run.own_slots(),
             };
             if run.started.is_step() {
                 self.hurry.push(parent.clone());

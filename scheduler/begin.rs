@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use callboard_agents::{Declared, Draft, Run};
 use callboard_config::budget::Caps;
+use callboard_config::memory::Memory;
 use callboard_config::permit;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
+use callboard_trace::memory::{Entries, Recall};
 use callboard_trace::rank::FALLBACK;
 use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
 
@@ -40,6 +42,7 @@ pub(crate) fn root(
         budget: ask.budget,
         trace: trace.clone(),
         parent_span,
+        session: ask.session.clone(),
     };
     let purses = vec![Purse::task(&run, task_caps(team, ask))];
     let started = Started {
@@ -65,6 +68,8 @@ pub(crate) fn root(
         trace,
         triggers: team.triggers,
         entry: team.entry.clone(),
+        slots: Entries::default(),
+        recall: recall(team, ask),
     };
     let by = &ask.caller.principal;
     NewRun {
@@ -85,6 +90,14 @@ pub(crate) fn root(
             .to_vec(),
         queue_cap: team.limits.queue,
     }
+}
+
+/// What the runs of a root look for: nothing where nothing is remembered.
+fn recall(team: &Team, ask: &Ask) -> Option<Recall> {
+    let Memory { on, workspace, session } = team.memory;
+    let exchanges = session;
+    let session = ask.session.clone().filter(|_| exchanges > 0);
+    (on && (workspace || session.is_some())).then_some(Recall { session, exchanges, workspace })
 }
 
 /// When a root ends that is asked for now, microseconds since 1970.
@@ -140,6 +153,8 @@ pub(crate) fn child(
         trace: above.trace.clone(),
         triggers: team.triggers,
         entry: team.entry.clone(),
+        slots: parent.passed_slots(),
+        recall: above.recall.clone(),
     };
     let new = NewRun {
         run: handoff.run.clone(),
@@ -160,11 +175,14 @@ pub(crate) fn child(
     (new, handoff)
 }
 
-/// What content of others is in what a run passes on: a step of a plan is given the results it waited
-/// for and nothing else.
+/// What content of others is in what a run passes on: a step of a plan is given the words of who made
+/// the plan and the results it waited for.
 fn taint(parent: &Run, step: Option<&str>) -> Option<String> {
     match (&parent.plan, step) {
-        (Some(plan), Some(step)) => plan.taint_before(step).cloned(),
+        (Some(plan), Some(step)) => {
+            let of_plan = || parent.started.handoff.as_ref()?.taint.as_ref();
+            plan.taint_before(step).or_else(of_plan).cloned()
+        }
         _ => parent.tainted.by().map(str::to_owned),
     }
 }

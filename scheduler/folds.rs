@@ -129,6 +129,7 @@ mod tests {
             budget: None,
             tasks: 1,
             traceparent: None,
+            session: None,
             caller: Caller {
                 principal: "ann".into(),
                 client: "test".into(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use callboard_agents::concepts::Lexicon;
 use callboard_agents::model::Models;
 use callboard_agents::{Hands, ToolServers};
 use callboard_config::Team;
@@ -33,5 +34,6 @@ pub(crate) fn with(
     models: Models,
     servers: ToolServers,
 ) -> Hands {
-    Hands::of(team, data, models, Arc::new(Sight(store.clone())), servers)
+    let sight = Sight(store.clone(), Lexicon::new(&team.ranking.synonyms));
+    Hands::of(team, data, models, Arc::new(sight), servers)
 }

@@ -32,6 +32,7 @@ mod lead;
 mod listen;
 mod load;
 mod look;
+mod memory;
 mod news;
 mod node;
 mod onward;

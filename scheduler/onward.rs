@@ -118,6 +118,7 @@ impl Desk {
             budget: None,
             tasks: 1,
             traceparent: None,
+            session: estate.session.clone(),
             caller: caller.clone(),
         };
         let id = handoff.id.clone();
@@ -159,6 +160,8 @@ struct Estate {
     notes: Vec<Event>,
     /// What content of others is in it.
     taint: Option<String>,
+    /// The conversation it belongs to.
+    session: Option<String>,
 }
 
 impl Estate {
@@ -168,17 +171,21 @@ impl Estate {
         let mut notes: Vec<Event> =
             records.iter().filter(is_note).map(|it| it.event.clone()).collect();
         let Some(branch) = tree.runs.get(run) else { return Estate::default() };
+        let session = records.iter().find_map(|it| {
+            let Event::TaskAccepted(task) = &it.event else { return None };
+            task.session.clone()
+        });
         let (from, task) = (at_work(tree, run).1, &branch.task);
         let taint = tree.below(run).iter().find_map(|it| it.taint.by()).map(str::to_owned);
         let Some(end) = &branch.end else {
-            return Estate { from: Some(from), context: String::new(), notes, taint };
+            return Estate { from: Some(from), context: String::new(), notes, taint, session };
         };
         let result = end.summary();
         let last = end.answer.clone();
         notes.extend(last.map(|it| noted("notes", "the answer before", it, taint.clone()).0));
         let context =
             format!("This goes on from {run}, which was asked: {task}\nIt ended with: {result}");
-        Estate { from: Some(from), context, notes, taint }
+        Estate { from: Some(from), context, notes, taint, session }
     }
 
     /// Whether every artifact that is asked for is there; all that are not, at once.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use callboard_config::memory::{Access, Slots};
 use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
 use callboard_store::Listens;
 use callboard_trace::{Event, Fact, PlanStep};
@@ -84,6 +85,8 @@ pub(crate) fn leader() -> Agent {
         class: Class::Normal,
         authority: 1.0,
         output: json!({}),
+        memory: Access::None,
+        slots: Slots::default(),
         permissions: BTreeMap::new(),
         patterns: Vec::new(),
         grants: Grants::Team,

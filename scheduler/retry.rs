@@ -98,6 +98,7 @@ fn branches(root: &RunId, runs: &BTreeMap<RunId, Run>, fact: &Fact) -> Option<Ve
                         end: Box::new(end.clone()),
                         totals: child.totals,
                         taint: child.tainted.by().map(str::to_owned),
+                        slots: child.own_slots(),
                     };
                     found[at].1.push(Fact::new(child.name().as_str(), ended));
                 }

@@ -1,17 +1,19 @@
 //! What a run may see of its task's other runs, read from the journal.
 
+use callboard_agents::concepts::Lexicon;
 use callboard_agents::{Answer, Board};
 use callboard_store::{Store, StoreError};
 use callboard_trace::{Event, Record, RunId, Tree, story};
 use serde_json::{Value, json};
 
-use crate::{begin, journal};
+use crate::{begin, journal, memory};
 
 /// A text, and the tool that brought content of others into it.
 type Told = (String, Option<String>);
 
-/// The journal as the tools of a run see it: its own root's tree and nothing else.
-pub(crate) struct Sight(pub(crate) Store);
+/// The journal as the tools of a run see it: its own root's tree, and what its caller's runs left in
+/// memory.
+pub(crate) struct Sight(pub(crate) Store, pub(crate) Lexicon);
 
 impl Board for Sight {
     fn read<'a>(&'a self, asking: &'a RunId, uri: &'a str) -> Answer<'a, Result<Told, String>> {
@@ -24,6 +26,19 @@ impl Board for Sight {
             found.map_err(|it| it.to_string())?.ok_or_else(|| {
                 format!("nothing called `{uri}` belongs to this task; `team_status` lists its runs")
             })
+        })
+    }
+
+    fn recall<'a>(
+        &'a self,
+        asking: &'a RunId,
+        wanted: &'a Value,
+    ) -> Answer<'a, Result<Value, String>> {
+        Box::pin(async move {
+            let told = |it: StoreError| it.to_string();
+            let row = self.0.row(asking).await.map_err(told)?;
+            let row = row.ok_or_else(|| format!("{asking} is not there"))?;
+            memory::look(&self.0, &self.1, &row, wanted).await.map_err(told)
         })
     }
 

@@ -27,29 +27,32 @@ const DEEP: &str = "$deep";
 pub(crate) struct Blob {
     pub(crate) hash: String,
     pub(crate) text: String,
+    /// Whether it can be erased.
+    pub(crate) apart: bool,
 }
 
-/// Takes the long strings out of a body and leaves their hashes.
-pub(crate) fn pack(body: &mut Value, blobs: &mut Vec<Blob>) {
-    pack_at(body, 0, blobs);
+/// Takes the long strings out of a body, and those that can be erased, and leaves their hashes.
+pub(crate) fn pack(body: &mut Value, apart: &[&str], blobs: &mut Vec<Blob>) {
+    pack_at(body, 0, apart, blobs);
 }
 
-fn pack_at(body: &mut Value, level: usize, blobs: &mut Vec<Blob>) {
+fn pack_at(body: &mut Value, level: usize, apart: &[&str], blobs: &mut Vec<Blob>) {
     match body {
-        Value::String(text) if text.len() > BLOB_OVER => {
+        Value::String(text) if text.len() > BLOB_OVER || apart.contains(&text.as_str()) => {
+            let apart = apart.contains(&text.as_str());
             let (hash, text) = (digest(text.as_bytes()), std::mem::take(text));
             *body = mark(BLOB, Value::String(hash.clone()));
-            blobs.push(Blob { hash, text });
+            blobs.push(Blob { hash, text, apart });
         }
         Value::Array(_) | Value::Object(_) if level == LEVELS => {
-            pack_at(body, 0, blobs);
+            pack_at(body, 0, apart, blobs);
             *body = deep(body.to_string(), blobs);
         }
-        Value::Array(items) => items.iter_mut().for_each(|it| pack_at(it, level + 1, blobs)),
+        Value::Array(items) => items.iter_mut().for_each(|it| pack_at(it, level + 1, apart, blobs)),
         Value::Object(map) => {
             rename(map, escape);
             for (key, it) in map.iter_mut() {
-                pack_at(it, level + 1, blobs);
+                pack_at(it, level + 1, apart, blobs);
                 if level == 0 && key == SHARED && it.is_object() {
                     share(it, blobs);
                 }
@@ -69,7 +72,7 @@ fn share(packed: &mut Value, blobs: &mut Vec<Blob>) {
 
 fn deep(text: String, blobs: &mut Vec<Blob>) -> Value {
     let mut text = Value::String(text);
-    pack_at(&mut text, 0, blobs);
+    pack_at(&mut text, 0, &[], blobs);
     mark(DEEP, text)
 }
 
@@ -140,6 +143,18 @@ pub(crate) fn keep(tx: &mut dyn Tx, blob: &Blob) -> Result<(), StoreError> {
     tx.exec(sql, &[(&blob.hash).into(), bytes]).map(|_| ())
 }
 
+/// Keeps another text in the place of a blob's own.
+pub(crate) fn put(tx: &mut dyn Tx, hash: &str, text: String) -> Result<(), StoreError> {
+    let bytes = crate::db::Val::Bytes(text.into_bytes());
+    tx.exec("UPDATE blob SET bytes = $2 WHERE hash = $1", &[hash.into(), bytes]).map(|_| ())
+}
+
+/// Whether it was erased: then it has no longer its hash.
+pub(crate) fn is_erased(tx: &mut dyn Tx, hash: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM apart WHERE hash = $1 AND erased = 1 LIMIT 1";
+    Ok(tx.one(sql, &[hash.into()])?.is_some())
+}
+
 /// Finds a blob by its hash.
 pub(crate) fn fetch(tx: &mut dyn Tx, hash: &str) -> Result<String, StoreError> {
     let found = tx.one("SELECT bytes FROM blob WHERE hash = $1", &[hash.into()])?;
@@ -175,9 +190,9 @@ mod tests {
         let body = |task: &str| json!({"kind": "run_started", "agent": agent, "task": task});
         let (mut one, mut other) = (Vec::new(), Vec::new());
         let mut packed = body("one");
-        pack(&mut packed, &mut one);
+        pack(&mut packed, &[], &mut one);
         assert!(packed.to_string().len() < 300, "{packed}");
-        pack(&mut body("other"), &mut other);
+        pack(&mut body("other"), &[], &mut other);
         assert_eq!(one, other, "both name the same blobs");
         let mut fetch = |hash: &str| {
             let found = one.iter().find(|it| it.hash == hash);
@@ -187,7 +202,7 @@ mod tests {
         assert_eq!(packed, body("one"));
         let mut small = json!({"kind": "child_ended", "agent": "coder", "task": "t"});
         let was = small.clone();
-        pack(&mut small, &mut Vec::new());
+        pack(&mut small, &[], &mut Vec::new());
         assert_eq!(small, was);
     }
 }

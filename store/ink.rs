@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::StoreError;
 use crate::blob::{Blob, depth, pack};
 use crate::chain::digest;
+use crate::memory::{self, Touch};
 
 /// The most bytes a record may have, its blobs included.
 const BODY_MAX: usize = 32 << 20;
@@ -35,6 +36,8 @@ pub(crate) struct Line {
     pub(crate) body: String,
     pub(crate) digest: String,
     pub(crate) blobs: Vec<Blob>,
+    /// What it does to the index over memory.
+    pub(crate) touch: Option<Touch>,
 }
 
 /// What the line says, as a reader will find it.
@@ -76,7 +79,7 @@ impl Ink {
         }
         let (event, mut body) = self.redact(event, body)?;
         let mut blobs = Vec::new();
-        pack(&mut body, &mut blobs);
+        pack(&mut body, &event.erasable(), &mut blobs);
         let body = body.to_string();
         let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
         if bytes > BODY_MAX {
@@ -86,8 +89,8 @@ impl Ink {
             return Err(StoreError::Db(text));
         }
         let author = self.clean(&by).unwrap_or(by);
-        let line =
-            Line { author: author.clone(), kind, digest: digest(body.as_bytes()), body, blobs };
+        let (digest, touch) = (digest(body.as_bytes()), memory::touch(&event));
+        let line = Line { author: author.clone(), kind, digest, body, blobs, touch };
         Ok((Said { by: author, event }, line))
     }
 

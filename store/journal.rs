@@ -8,6 +8,7 @@ use crate::blob;
 use crate::chain::{Link, digest, link};
 use crate::db::{Row, Tx, Val};
 use crate::ink::{Line, Said};
+use crate::memory;
 
 /// The end of one run's journal, with what is needed to write on.
 #[derive(Clone, Debug)]
@@ -23,6 +24,20 @@ pub(crate) struct Tail {
     pub(crate) head: String,
     pub(crate) state: String,
     pub(crate) top: bool,
+}
+
+impl Tail {
+    /// Where its last record stands, which was written then.
+    pub(crate) fn place(&self, at: i64) -> memory::Place<'_> {
+        memory::Place {
+            run: self.pos,
+            name: self.run.as_str(),
+            workspace: &self.workspace,
+            is_stream: self.state == "stream",
+            seq: self.seq,
+            at,
+        }
+    }
 }
 
 /// The columns of a [`Tail`], in its order.
@@ -80,6 +95,10 @@ pub(crate) fn append(
 fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<Stamp, StoreError> {
     for it in &line.blobs {
         blob::keep(tx, it)?;
+        if it.apart {
+            let sql = "INSERT INTO apart(hash, run) VALUES($1, $2) ON CONFLICT DO NOTHING";
+            tx.exec(sql, &[(&it.hash).into(), tail.pos.into()])?;
+        }
     }
     let stamp = Stamp { seq: tail.seq + 1, at, prev: tail.head.clone() };
     let sql = "INSERT INTO journal(run, root, seq, at, v, attempt, author, kind, prev, body)
@@ -109,6 +128,9 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         body: &line.digest,
     });
     tail.seq = stamp.seq;
+    if let Some(touch) = &line.touch {
+        memory::index(tx, tail.place(at), touch)?;
+    }
     Ok(stamp)
 }
 
@@ -249,6 +271,18 @@ pub(crate) fn read(
     );
     let rows = tx.query(sql, &[run.into(), after.into(), limit.into()])?;
     rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
+}
+
+/// One record, by the place of its run and its number.
+pub(crate) fn at(tx: &mut dyn Tx, run: i64, seq: u64) -> Result<Option<Record>, StoreError> {
+    let row = tx.one(kept!("WHERE j.run = $1 AND j.seq = $2"), &[run.into(), seq.into()])?;
+    row.map(|it| kept_of(&it)?.record(tx)).transpose()
+}
+
+/// The end of the journal of the run in that place.
+pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail, StoreError> {
+    let row = tx.one(tail!("WHERE pos = $1"), &[run.into()])?;
+    tail_of(&row.ok_or(StoreError::Closed)?)
 }
 
 /// Puts the row's state back in the queue, if it waits.

@@ -22,6 +22,9 @@ mod ink;
 mod journal;
 mod ledger;
 pub mod look;
+mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod new;
 mod newest;
 mod news;
@@ -29,6 +32,7 @@ mod node;
 mod open;
 mod rank;
 mod read;
+mod recall;
 mod schema;
 mod signal;
 pub mod simulated;

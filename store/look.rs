@@ -2,6 +2,8 @@
 
 use callboard_trace::{Record, RunId};
 
+pub use crate::recall::{Asked, Found};
+
 use crate::busy::nodes;
 use crate::db::Tx;
 use crate::journal::kept;

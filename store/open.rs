@@ -89,7 +89,8 @@ pub(crate) fn connect(
     let rest = format!(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
          PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;
-         PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;"
+         PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;
+         PRAGMA secure_delete = ON;"
     );
     conn.execute_batch(&rest).map_err(|it| told(&it))?;
     // Else each statement with a parameter as its limit is planned anew each time it is used.

@@ -1,7 +1,7 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX];
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -137,4 +137,41 @@ CREATE INDEX journal_score ON journal(pos) WHERE kind = 'rank_set' OR kind = 'em
 /// The seats that are held, counted from an index alone. Who leads a plan (`rank::LEADER`) holds none.
 const FIVE: &str = "
 CREATE INDEX run_seat ON run(agent) WHERE state = 'running' AND agent <> 'plan';
+";
+
+/// `memory` is an index over the notes that are remembered, by their records; `live` = 1 are those that
+/// are shown. `memory_text` finds them by their words. `apart` names the bodies that are kept apart
+/// from their records so that they can be erased, by the run whose records they belong to; what was
+/// erased has no longer the hash it is kept under. Nothing of this was written before this change.
+const SIX: &str = "
+CREATE TABLE memory(
+  pos {serial},
+  workspace TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  slot TEXT NOT NULL,
+  key TEXT NOT NULL,
+  session TEXT,
+  agent TEXT NOT NULL,
+  run {int} NOT NULL,
+  seq {int} NOT NULL,
+  at {int} NOT NULL,
+  used {int} NOT NULL,
+  expires {int},
+  body TEXT,
+  live {int} NOT NULL
+) {options};
+CREATE INDEX memory_key ON memory(workspace, principal, slot, key);
+CREATE INDEX memory_live ON memory(workspace, principal, slot, used, pos) WHERE live = 1;
+CREATE INDEX memory_agent ON memory(workspace, principal, agent, pos) WHERE live = 1;
+CREATE INDEX memory_session ON memory(workspace, principal, session, pos)
+  WHERE live = 1 AND session IS NOT NULL;
+CREATE VIRTUAL TABLE memory_text USING fts5(words, tokenize = 'porter unicode61');
+INSERT INTO memory_text(memory_text, rank) VALUES('secure-delete', 1);
+CREATE TABLE apart(
+  hash TEXT NOT NULL,
+  run {int} NOT NULL,
+  erased {int} NOT NULL DEFAULT 0,
+  PRIMARY KEY(run, hash)
+) {options};
+CREATE INDEX apart_hash ON apart(hash);
 ";

@@ -168,7 +168,7 @@ fn bodies(tx: &mut dyn Tx, body: &str) -> Result<Option<String>, StoreError> {
     let mut wrong = None;
     let opened = blob::unpack(&mut packed, &mut |hash| {
         let text = blob::fetch(tx, hash)?;
-        if digest(text.as_bytes()) != hash {
+        if digest(text.as_bytes()) != hash && !blob::is_erased(tx, hash)? {
             wrong = Some(format!("blob {hash} was changed"));
         }
         Ok(text)

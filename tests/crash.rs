@@ -5,7 +5,7 @@ mod stage;
 
 use std::process::{Command, Output};
 
-use callboard_trace::State;
+use callboard_trace::{Event, State};
 use stage::{Stage, ask, caller, end, no_finished_step_is_taken_again, records};
 
 const SUMMARY: &str =
@@ -78,6 +78,16 @@ async fn goes_on(stage: &Stage, sync: u32) {
     assert_eq!(view.handoffs, 3, "cut at sync {sync}:\n{told}");
     assert!(after.starts_with(&before), "what was written stays, cut at sync {sync}:\n{told}");
     no_finished_step_is_taken_again(&after, &told);
+    let given = after.iter().find_map(|it| {
+        let Event::RunStarted(started) = &it.event else { return None };
+        let is_coder = started.agent.name.as_str() == "coder";
+        is_coder.then(|| started.slots.0.iter().map(|it| it.key.clone()).collect::<Vec<_>>())
+    });
+    assert_eq!(
+        given,
+        Some(vec!["plan".to_owned()]),
+        "the slots cross, cut at sync {sync}:\n{told}"
+    );
     for (what, count) in [("started", 4), ("ended completed", 4), ("noted findings", 1)] {
         let found = told.lines().filter(|it| it.contains(&format!(": {what}"))).count();
         assert_eq!(found, count, "`{what}`, cut at sync {sync}:\n{told}");

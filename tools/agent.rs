@@ -127,6 +127,7 @@ pub(crate) fn ask(
         budget: asked.budget,
         tasks: 1,
         traceparent: asked.traceparent,
+        session: asked.session,
         caller: caller.clone(),
     };
     Ok((ask, asked.may_rejoin))

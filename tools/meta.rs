@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) deadline_s: Option<u64>,
     /// What it may spend, at most what the team allows.
     pub(crate) budget: Option<Caps>,
+    /// The conversation: the caller's own name for it, else the client's.
+    pub(crate) session: Option<String>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
 }
@@ -53,6 +55,16 @@ pub(crate) fn read(
             None
         }
     };
+    let session = match meta.get("callboard/session") {
+        None | Some(Value::Null) => thread_id(meta, client),
+        Some(Value::String(id)) if (1..=KEY_CHARS).contains(&id.chars().count()) => {
+            Some(id.clone())
+        }
+        Some(_) => {
+            told("session", format!("a text of 1..{KEY_CHARS} characters"));
+            None
+        }
+    };
     let fresh = match meta.get("callboard/fresh") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(fresh)) => *fresh,
@@ -82,7 +94,7 @@ pub(crate) fn read(
     });
     let traceparent = meta.get("traceparent").and_then(Value::as_str).map(str::to_owned);
     if problems.is_empty() {
-        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, budget, traceparent })
+        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, budget, session, traceparent })
     } else {
         Err(problems)
     }
@@ -94,6 +106,13 @@ fn call_id(meta: &Map<String, Value>, client: &str) -> Option<String> {
     let id = CALL_IDS.iter().find_map(text)?;
     let thread = THREAD_IDS.iter().find_map(text).unwrap_or_default();
     Some(format!("{client}/{thread}/{id}").chars().take(KEY_CHARS).collect())
+}
+
+/// The client's own id of the conversation, named after the client.
+fn thread_id(meta: &Map<String, Value>, client: &str) -> Option<String> {
+    let text = |name: &&str| meta.get(*name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let id = THREAD_IDS.iter().find_map(text)?;
+    Some(format!("{client}/{id}").chars().take(KEY_CHARS).collect())
 }
 
 fn number(
@@ -133,13 +152,24 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_is_the_callers_or_the_clients() {
+        let session = |it: Value| of(it).expect("fits").session;
+        assert_eq!(session(json!({})), None);
+        assert_eq!(session(json!({"threadId": "t-1"})).as_deref(), Some("codex/t-1"));
+        let both = json!({"threadId": "t-1", "callboard/session": "mine"});
+        assert_eq!(session(both).as_deref(), Some("mine"));
+    }
+
+    #[test]
     fn every_field_of_ours_is_checked() {
-        let wrong = json!({"callboard/key": "", "callboard/fresh": 1, "callboard/priority": 1001,
+        let wrong = json!({"callboard/key": "", "callboard/session": 7,
+            "callboard/fresh": 1, "callboard/priority": 1001,
             "callboard/deadline_s": 0, "callboard/budget": {"usd": "much"}});
         assert_eq!(
             of(wrong).expect_err("nothing fits"),
             [
                 "_meta.callboard/key: does not fit; write a text of 1..200 characters",
+                "_meta.callboard/session: does not fit; write a text of 1..200 characters",
                 "_meta.callboard/fresh: does not fit; write true or false",
                 "_meta.callboard/priority: does not fit; write an integer, 0..1000",
                 "_meta.callboard/deadline_s: does not fit; write seconds, 1..86400",

@@ -299,6 +299,8 @@ pub(crate) mod tests {
             class: Class::Normal,
             authority: 0.5,
             output: json!({"type": "object"}),
+            memory: callboard_config::memory::Access::default(),
+            slots: callboard_config::memory::Slots::default(),
             permissions: BTreeMap::from([(Act::Read, Verdict::Allow)]),
             patterns: Vec::new(),
             grants: Grants::Own,

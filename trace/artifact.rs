@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::memory::is_memory;
 use crate::{Event, Record, RunId};
 
 /// A body that can be read by its uri.
@@ -38,6 +39,7 @@ impl Record {
     pub fn made(&self) -> Option<(Made, String)> {
         let (name, id, value) = if let Event::Noted { slot, key, value, artifact, .. } = &self.event
             && slot != Event::TODO
+            && !is_memory(slot)
         {
             (format!("{slot}/{key}"), Some(artifact.clone()), value)
         } else if let Event::RunEnded(end) = &self.event {

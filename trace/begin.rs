@@ -7,6 +7,7 @@ use callboard_config::permit::{Approvals, Permit};
 use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
 
+use crate::memory::{Entries, Recall};
 use crate::rank::Points;
 use crate::{Handoff, RunId};
 
@@ -36,6 +37,9 @@ pub struct Task {
     /// The caller's span, 16 hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span: Option<String>,
+    /// The conversation it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// Who asks, and through what.
@@ -108,6 +112,12 @@ pub struct Started {
     pub triggers: bool,
     /// The entry agent of the team, last resort of a failed handoff.
     pub entry: AgentName,
+    /// What was noted so far under its root, as far as who began it knew.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub slots: Entries,
+    /// What it looks for before its first turn; absent where nothing is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Recall>,
 }
 
 impl Started {

@@ -4,6 +4,7 @@ use callboard_config::{Agent, AgentName, SourceFile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::memory::{Entries, Provenance};
 use crate::rank::{Ranked, Routed};
 use crate::{
     Bound, Control, Failure, Finished, Handoff, ModelReplied, RunId, Started, StepBegun, Task,
@@ -99,8 +100,11 @@ pub enum Event {
         /// What content of others reached the child.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taint: Option<String>,
+        /// What was noted under it and its parent does not know.
+        #[serde(default, skip_serializing_if = "Entries::is_empty")]
+        slots: Entries,
     },
-    /// Something was written into shared context.
+    /// Something was written into shared context or memory.
     Noted {
         slot: String,
         key: String,
@@ -111,6 +115,15 @@ pub enum Event {
         /// What content of others had reached who wrote it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         taint: Option<String>,
+        /// Where it comes from; absent for what the engine left to be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provenance: Option<Box<Provenance>>,
+        /// What it is about.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tags: Vec<String>,
+        /// When it leaves memory, microseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<i64>,
     },
     /// A key of memory was erased.
     Forgotten { key: String },

@@ -62,6 +62,8 @@ pub enum Work {
 impl Work {
     /// What the step is called that asks a tool server for its tools.
     pub const LIST: &str = "tools/list";
+    /// What the step is called that looks for what is remembered.
+    pub const LOOK: &str = "memory/look";
 }
 
 /// A file as a step left it.

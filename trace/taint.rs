@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use callboard_config::memory::Slot;
 use serde_json::Value;
 
+use crate::memory::Entry;
 use crate::{Event, Started, Work};
 
 /// The tools that bring pages of the web.
 const OF_THE_WEB: [&str; 2] = ["WebFetch", "WebSearch"];
+/// The tool that notes of others come from.
+const NOTE: &str = "note";
 
 /// Whether a run read content of others, and which first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,10 +31,13 @@ impl Taint {
         server.is_some() && tool != Work::LIST || OF_THE_WEB.contains(&tool)
     }
 
-    /// What a run begins with.
+    /// What a run begins with: what reached who passed it on, and what is in the notes it is shown.
     pub fn of(started: &Started) -> Taint {
         let by = started.handoff.as_ref().and_then(|it| it.taint.clone());
-        Taint { by, open: BTreeMap::new() }
+        let rights = &started.agent.slots;
+        let is_shown = |it: &Entry| Slot::parse(&it.slot).is_some_and(|slot| rights.reads(slot));
+        let is_read = started.slots.0.iter().any(|it| it.provenance.taint && is_shown(it));
+        Taint { by: by.or_else(|| is_read.then(|| NOTE.to_owned())), open: BTreeMap::new() }
     }
 
     /// What reached the run first; `None` if nothing did.

@@ -47,9 +47,11 @@ pub(crate) fn a_failed_step_is_left(run: &Run) -> Option<Step> {
 pub(crate) fn calls_are_not_taken(run: &Run) -> Option<Step> {
     let alert = nearest_its_end(run)?;
     let is_left = |it: &&Call| match toolbox::kind(&it.tool) {
-        Some(Kind::Note) => false,
+        Some(Kind::Note | Kind::Remember | Kind::Forget) => false,
         Some(Kind::HandOff) => !is_its_own(run),
-        Some(Kind::Delegate | Kind::Refuse | Kind::Performed) | None => !calls::is_begun(run, it),
+        Some(Kind::Delegate | Kind::Refuse | Kind::AskOwner | Kind::Performed) | None => {
+            !calls::is_begun(run, it)
+        }
     };
     let lost = run.tools.iter().find(|it| !it.open).map(|it| &it.call);
     let call = lost.or_else(|| run.calls.iter().find(is_left))?;

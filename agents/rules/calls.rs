@@ -1,15 +1,13 @@
 //! Tool calls of the last reply: refused, answered at once, or performed.
 
-use callboard_trace::{Call, Event};
-use serde_json::{Value, json};
+use callboard_trace::Call;
+use serde_json::Value;
 
 use crate::rules::rejected::reject;
 use crate::run::Child;
 use crate::toolbox::{self, Kind};
 use crate::{Run, Step, answer, leave};
 
-/// Bytes of one note.
-const NOTE_MAX: usize = 64 << 10;
 /// What a refusal is told that is not the first act.
 const LATE: &str = "a handoff can be refused only as the first act: do the work, or hand it on";
 
@@ -27,13 +25,6 @@ pub(crate) fn are_passed_on_no_more(run: &Run) -> Option<Step> {
 pub(crate) fn cannot_be_read(run: &Run) -> Option<Step> {
     let open = run.calls.iter().filter(|it| !is_begun(run, it));
     open.filter_map(|call| Some(reject(&call.id, &problem(run, call)?))).next()
-}
-
-/// Rule: a note is written down at once.
-pub(crate) fn are_notes(run: &Run) -> Option<Step> {
-    let call = run.calls.iter().find(|it| toolbox::kind(&it.tool) == Some(Kind::Note))?;
-    let taint = run.tainted.by();
-    Some(if call.tool == "note" { note(call, taint) } else { toolbox::todo(call, taint) })
 }
 
 /// Rule: everything else is performed, side by side.
@@ -87,9 +78,16 @@ fn problem(run: &Run, call: &Call) -> Option<String> {
     }
     let is_it = |it: &toolbox::Tool| match kind {
         Some(Kind::Delegate) => toolbox::kind(&it.name) == kind,
-        Some(Kind::HandOff | Kind::Refuse | Kind::Note | Kind::Performed) | None => {
-            it.name == call.tool
-        }
+        Some(
+            Kind::HandOff
+            | Kind::Refuse
+            | Kind::Note
+            | Kind::Remember
+            | Kind::Forget
+            | Kind::AskOwner
+            | Kind::Performed,
+        )
+        | None => it.name == call.tool,
     };
     let Some(tool) = tools.iter().find(|it| is_it(it)) else {
         let known: Vec<&str> = tools.iter().map(|it| &*it.name).collect();
@@ -107,33 +105,4 @@ fn misfit(call: &Call, schema: &Value) -> Option<String> {
         Ok(arguments) => answer::problem(arguments, schema)
             .map(|it| it.replacen("the answer", "the arguments", 1)),
     }
-}
-
-fn note(call: &Call, taint: Option<&str>) -> Step {
-    let given = call.arguments.clone().unwrap_or_default();
-    if given.get("text").is_none() && given.get("value").is_none() {
-        return reject(&call.id, "the note is empty: give its `text`, or a `value`");
-    }
-    let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
-    let value = given.get("value").cloned().unwrap_or_else(|| json!(text("text")));
-    let bytes = value.to_string().len();
-    if bytes > NOTE_MAX {
-        return reject(
-            &call.id,
-            &format!("a note holds at most {NOTE_MAX} bytes, this has {bytes}"),
-        );
-    }
-    let artifact = answer::artifact_id(&value);
-    let confidence = given.get("confidence").and_then(Value::as_f64);
-    let taint = taint.map(str::to_owned);
-    let noted = Event::Noted {
-        slot: text("slot"),
-        key: text("key"),
-        value,
-        artifact: artifact.clone(),
-        confidence,
-        taint,
-    };
-    let result = json!({ "noted": true, "artifact": artifact });
-    Step::Answer { call: call.id.clone(), ok: true, result, also: vec![noted] }
 }

@@ -57,6 +57,9 @@ fn told(child: &Child, end: &Finished) -> Value {
     if let Some(by) = &child.taint {
         result[Taint::MARK] = json!(by);
     }
+    if !child.noted.is_empty() {
+        result["noted"] = json!(child.noted);
+    }
     if let Some(refused) = &child.refused {
         result["refused"] = json!(refused.reason);
         result["better"] = json!(refused.better);

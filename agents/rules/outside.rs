@@ -4,7 +4,7 @@ use callboard_config::{AgentName, Mode};
 use callboard_trace::{EndState, Event, FailureCode, Finished, MadeBy, Stop, Summary, Trouble};
 use serde::Deserialize;
 
-use crate::rules::{answer, asking, loops};
+use crate::rules::{answer, asking, loops, owner};
 use crate::{Draft, Run, Step};
 
 /// Rule: nothing follows the end.
@@ -43,10 +43,14 @@ pub(crate) fn was_told_something(run: &Run) -> Option<Step> {
 }
 
 /// Rule: a question that stands in the place of a model step is withdrawn when the task is passed
-/// on, and put again when its person was told something more.
+/// on, and put again when its person was told something more; one that an agent put to the owner,
+/// when the task is passed on or is to be finished.
 pub(crate) fn question_is_overtaken(run: &Run) -> Option<Step> {
-    let question = run.questions.first().filter(|_| run.is_human())?.clone();
-    let is_overtaken = run.control.redirect.is_some() || !run.control.messages.is_empty();
+    let is_own = |it: &&String| owner::is_own(it);
+    let question = run.questions.first().filter(|it| run.is_human() || is_own(it))?.clone();
+    let control = &run.control;
+    let hears = if run.is_human() { !control.messages.is_empty() } else { control.finish };
+    let is_overtaken = control.redirect.is_some() || hears;
     is_overtaken.then_some(Step::Record(Event::QuestionClosed { question, answer: None }))
 }
 

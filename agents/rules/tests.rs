@@ -12,6 +12,7 @@ mod handoffs;
 mod leave;
 mod limits;
 mod listing;
+mod noting;
 mod once;
 mod order;
 mod outside;

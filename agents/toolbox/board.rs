@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use callboard_trace::{RunId, Taint};
+use callboard_trace::{RunId, Taint, Work};
 use serde_json::{Value, json};
 
 use super::used::Used;
@@ -20,6 +20,15 @@ pub trait Board: Send + Sync {
         asking: &'a RunId,
         uri: &'a str,
     ) -> Answer<'a, Result<(String, Option<String>), String>>;
+
+    /// What is remembered that concerns the asking run, as its call of [`Work::LOOK`] wants it: lists
+    /// `session`, `related` and `own` of `{agent, task, result, at, taint}`, and `memory` of `{key, body,
+    /// by, at, taint}`; [`Taint::MARK`] where content of others is in any of it.
+    fn recall<'a>(
+        &'a self,
+        asking: &'a RunId,
+        wanted: &'a Value,
+    ) -> Answer<'a, Result<Value, String>>;
 
     /// One line a run of the asking run's tree.
     fn status<'a>(&'a self, asking: &'a RunId) -> Answer<'a, Result<Value, String>>;
@@ -40,6 +49,9 @@ pub(super) async fn look(
 ) -> Result<Used, String> {
     if tool == "team_status" {
         return Ok(Used { result: board.status(run).await?, ..Used::default() });
+    }
+    if tool == Work::LOOK {
+        return Ok(Used { result: board.recall(run, arguments).await?, ..Used::default() });
     }
     let uri = arguments.get("uri").and_then(Value::as_str).unwrap_or_default();
     let offset = arguments.get("offset").and_then(Value::as_u64).unwrap_or_default();

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use callboard_config::hands::TOOLS;
+use callboard_trace::memory::REMEMBER;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::bash::BASH;
 use super::card::Card;
+use super::cards::cards;
 use super::fetching::WEB_FETCH;
 use super::reading::{LS, READ};
 use super::searching::{GLOB, GREP};
@@ -27,6 +29,12 @@ pub(crate) enum Kind {
     Refuse,
     /// Writes into shared context.
     Note,
+    /// Writes into memory.
+    Remember,
+    /// Erases what is in memory.
+    Forget,
+    /// Asks the owner.
+    AskOwner,
     /// Waits for something outside the run.
     Performed,
 }
@@ -65,6 +73,10 @@ impl Tool {
             schema["properties"]["summary"] = json!({});
             schema["required"] = json!(["to", "task"]);
         }
+        // Which slots it may write into is told by the rule, with the reason.
+        if self.name == "note" {
+            schema["properties"]["slot"] = json!({"type": "string"});
+        }
         schema
     }
 
@@ -83,6 +95,9 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
         "delegate" | "Task" | "Agent" => Kind::Delegate,
         "refuse_handoff" => Kind::Refuse,
         "note" | "TodoWrite" => Kind::Note,
+        REMEMBER => Kind::Remember,
+        "forget" => Kind::Forget,
+        "ask_owner" => Kind::AskOwner,
         "read" | "team_status" => Kind::Performed,
         _ if TOOLS.iter().any(|it| it.0 == name) => Kind::Performed,
         _ => return None,
@@ -115,7 +130,12 @@ pub(crate) fn tools_of(run: &Run) -> Vec<Tool> {
     if run.started.handoff.is_some() && !run.started.is_step() && !run.accepted {
         tools.push(refuse());
     }
-    tools.extend([note(), read(), team_status()]);
+    tools.extend(cards(run).into_iter().map(|(name, description, schema)| Tool {
+        name: name.into(),
+        description: description.into(),
+        schema,
+    }));
+    tools.extend([read(), team_status()]);
     let agent = &run.started.agent;
     tools.extend(hands().filter(|it| agent.hands.iter().any(|had| *had == it.name)));
     tools.retain(|it| !agent.disallowed_tools.iter().any(|denied| *denied == it.name));
@@ -188,32 +208,6 @@ fn refuse() -> Tool {
         name: "refuse_handoff".into(),
         description: "Decline what was handed to you, as your first act only, when it is not \
             yours to do."
-            .into(),
-        schema: Cow::Borrowed(&SCHEMA),
-    }
-}
-
-fn note() -> Tool {
-    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-        json!({
-            "type": "object",
-            "properties": {
-                "slot": {
-                    "type": "string",
-                    "enum": ["findings", "implementation", "tests", "reviews", "notes"],
-                },
-                "key": {"type": "string", "minLength": 1, "maxLength": 80},
-                "text": {"type": "string"},
-                "value": {"description": "Structured content, instead of `text`."},
-                "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-            },
-            "required": ["slot", "key"],
-        })
-    });
-    Tool {
-        name: "note".into(),
-        description: "Write something down for the team, such as a finding or a file's text. \
-            Answers with an artifact id that handoffs can pass on."
             .into(),
         schema: Cow::Borrowed(&SCHEMA),
     }

@@ -1,5 +1,6 @@
 //! A call of a built-in tool that has to be waited for, brought to its tool.
 
+use callboard_trace::Work;
 use serde_json::Value;
 
 use super::kit::Kit;
@@ -12,7 +13,7 @@ use super::{bash, board, fetching, reading, searching, writing};
 /// A sentence for the model.
 pub(crate) async fn use_tool(kit: &Kit<'_>, tool: &str, arguments: &Value) -> Result<Used, String> {
     match tool {
-        "read" | "team_status" => board::look(kit.board, kit.run, tool, arguments).await,
+        "read" | "team_status" | Work::LOOK => board::look(kit.board, kit.run, tool, arguments).await,
         "Read" => reading::read(kit, arguments).await,
         "LS" => reading::list(kit, arguments).await,
         "Grep" => searching::grep(kit, arguments).await,

@@ -4,6 +4,7 @@ mod acts;
 mod bash;
 mod board;
 mod card;
+mod cards;
 mod catalogue;
 mod changed;
 mod command_line;

@@ -37,6 +37,16 @@ pub(crate) fn todo(call: &Call, taint: Option<&str>) -> Step {
     let (slot, key) = (Event::TODO.to_owned(), "list".to_owned());
     let artifact = answer::artifact_id(&value);
     let taint = taint.map(str::to_owned);
-    let noted = Event::Noted { slot, key, value, artifact, confidence: None, taint };
+    let noted = Event::Noted {
+        slot,
+        key,
+        value,
+        artifact,
+        confidence: None,
+        taint,
+        provenance: None,
+        tags: Vec::new(),
+        expires: None,
+    };
     Step::Answer { call: call.id.clone(), ok: true, result, also: vec![noted] }
 }

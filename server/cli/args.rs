@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::memory::MemoryArgs;
 use super::on_run::{
     AnswerArgs, ControlArgs, HandoffsArgs, ReadArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
 };
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// Take an ended run again from its record, as a test
     Replay(ReplayArgs),
+    /// Show, search and change what the workspace remembers
+    Memory(MemoryArgs),
     /// Show what tool servers would run, and agree to it
     Trust(TrustArgs),
     /// Try what this machine can do for the agents

@@ -11,6 +11,7 @@ mod follow;
 mod graph;
 mod handoffs;
 mod init;
+mod memory;
 mod on_run;
 mod place;
 mod print;
@@ -78,6 +79,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Control(args) => wait_for(control::control(args, say)),
         Command::Read(args) => wait_for(read::read(args, say)),
         Command::Replay(args) => wait_for(replay::replay(args, say)),
+        Command::Memory(args) => wait_for(memory::memory(args, say)),
         Command::Trust(args) => trust::trust(args, say),
         Command::Doctor => doctor::doctor(say),
         Command::Keep(args) => keep(args),

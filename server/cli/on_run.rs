@@ -38,6 +38,9 @@ pub(crate) struct RunArgs {
     /// The same key joins the run it started, for 24 hours
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,
+    /// The conversation it belongs to: it is shown what its last tasks came to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) session: Option<String>,
     /// Start anew, whatever was started before
     #[arg(long)]
     pub(crate) fresh: bool,

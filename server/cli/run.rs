@@ -102,6 +102,7 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
         budget: args.budget.as_deref().map(budget).transpose()?,
         tasks: 1,
         traceparent: None,
+        session: args.session.clone(),
         caller: place::caller(),
     })
 }

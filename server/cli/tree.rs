@@ -160,6 +160,8 @@ mod tests {
             class: Class::Normal,
             authority: 0.6,
             output: json!({}),
+            memory: callboard_config::memory::Access::default(),
+            slots: callboard_config::memory::Slots::default(),
             permissions: BTreeMap::new(),
             patterns: Vec::new(),
             grants: Grants::Own,
@@ -188,6 +190,8 @@ mod tests {
             entry: name,
             principal: "local".into(),
             trace: String::new(),
+            slots: callboard_trace::memory::Entries::default(),
+            recall: None,
         }))
     }
 

@@ -48,6 +48,7 @@ fn ask(scene: &Scene, task: &str) -> Ask {
         budget: None,
         tasks: 1,
         traceparent: None,
+        session: None,
         caller: caller(),
     }
 }

@@ -167,6 +167,7 @@ pub(crate) fn ask(to: &str, task: &str) -> Ask {
         budget: None,
         tasks: 1,
         traceparent: None,
+        session: None,
         caller: caller(),
     }
 }

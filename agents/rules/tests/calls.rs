@@ -19,15 +19,15 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
     for (wanted, expected) in [
         (
             call("c", "deploy", json!({})),
-            "there is no tool `deploy`; there are: handoff, delegate, note, read, team_status",
+            "there is no tool `deploy`; there are: handoff, delegate, note, ask_owner, read, team_status",
         ),
         (broken, "the arguments are no JSON object: {\"uri\":"),
         (call("c", "read", json!({})), "the arguments: \"uri\" is a required property"),
         (call("c", "read", json!({"uri": 5})), "`/uri`: 5 is not of type \"string\""),
         (
             call("c", "note", json!({"slot": "diary", "key": "k", "text": "t"})),
-            "`/slot`: \"diary\" is none of \
-             [\"findings\",\"implementation\",\"tests\",\"reviews\",\"notes\"]",
+            "not_allowed: coder may not write into `diary`; it may into: findings, implementation, \
+             tests, reviews, notes",
         ),
         (
             call("c", "delegate", json!({"to": "tester"})),
@@ -35,7 +35,8 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
         ),
         (
             call("c", "refuse_handoff", json!({"reason": "not my trade"})),
-            "there is no tool `refuse_handoff`; there are: handoff, delegate, note, read, team_status",
+            "there is no tool `refuse_handoff`; there are: handoff, delegate, note, ask_owner, read, \
+             team_status",
         ),
     ] {
         let tool = wanted.tool.clone();
@@ -47,13 +48,19 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
 fn tools_that_were_taken_away_are_not_there() {
     let mut play = Play::with(|it| it.agent_mut().disallowed_tools = vec!["delegate".into()]);
     let error = told(&mut play, pass("c", "delegate", "tester"));
-    assert_eq!(error, "there is no tool `delegate`; there are: handoff, note, read, team_status");
+    assert_eq!(
+        error,
+        "there is no tool `delegate`; there are: handoff, note, ask_owner, read, team_status"
+    );
     let mut play = Play::with(|it| it.agent_mut().disallowed_tools = vec!["delegate".into()]);
     let error = told(&mut play, pass("c", "Task", "tester"));
-    assert_eq!(error, "there is no tool `Task`; there are: handoff, note, read, team_status");
+    assert_eq!(
+        error,
+        "there is no tool `Task`; there are: handoff, note, ask_owner, read, team_status"
+    );
     let mut play = Play::with(|it| it.agent_mut().handoffs.clear());
     let error = told(&mut play, pass("c", "handoff", "tester"));
-    assert_eq!(error, "there is no tool `handoff`; there are: note, read, team_status");
+    assert_eq!(error, "there is no tool `handoff`; there are: note, ask_owner, read, team_status");
 }
 
 #[test]
@@ -70,7 +77,7 @@ fn delegate_is_known_by_the_names_other_programs_give_it() {
 fn a_note_becomes_an_artifact_at_once() {
     let mut play = Play::new();
     play.go();
-    let value = json!({"path": "a.rs"});
+    let value = json!({"case": "a", "result": "pass"});
     play.wants(vec![
         call("c1", "note", json!({"slot": "notes", "key": "k", "text": "t"})),
         call("c2", "note", json!({"slot": "tests", "key": "l", "value": value, "text": "x"})),
@@ -80,7 +87,10 @@ fn a_note_becomes_an_artifact_at_once() {
     assert_eq!(play.told()["noted"], true);
     let names: Vec<&str> = play.run.artifacts.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["notes/k", "tests/l"]);
-    assert_eq!(play.run.artifacts[1].head, "{\"path\":\"a.rs\"}", "structure wins over text");
+    assert_eq!(
+        play.run.artifacts[1].head, "{\"case\":\"a\",\"result\":\"pass\"}",
+        "structure wins over text"
+    );
     assert_eq!(play.told()["artifact"], play.run.artifacts[1].id.as_str());
 }
 

@@ -62,6 +62,8 @@ pub(super) fn started() -> Started {
             "type": "object", "required": ["summary", "confidence"],
             "properties": {"summary": {"type": "string"}, "verdict": {"enum": ["good", "bad"]}},
         }),
+        memory: callboard_config::memory::Access::default(),
+        slots: callboard_config::memory::Slots::default(),
         permissions: Act::ALL.map(|it| (it, Verdict::Allow)).into(),
         patterns: Vec::new(),
         grants: Grants::Own,
@@ -90,6 +92,8 @@ pub(super) fn started() -> Started {
         trace: "0".repeat(32),
         triggers: true,
         entry: name("coordinator"),
+        slots: callboard_trace::memory::Entries::default(),
+        recall: None,
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) fn ends(run: &mut Run, step: &str, end: Finished) {
         end: Box::new(end),
         totals: callboard_trace::Totals { tokens: 10, replies: 1, ..Default::default() },
         taint: None,
+        slots: callboard_trace::memory::Entries::default(),
     };
     run.apply("coder", &event);
 }

@@ -266,7 +266,9 @@ impl Play {
         let it = self.run.children[nth - 1].handoff.clone();
         let (handoff, child, agent) = (Some(it.id), it.run, it.target);
         let (by, end, totals) = (agent.to_string(), Box::new(end), Totals::default());
-        self.happens_by(&by, Event::ChildEnded { child, agent, handoff, end, totals, taint: None })
+        let (taint, slots) = (None, callboard_trace::memory::Entries::default());
+        let ended = Event::ChildEnded { child, agent, handoff, end, totals, taint, slots };
+        self.happens_by(&by, ended)
     }
 
     /// It declines, and ends for that.

@@ -37,6 +37,10 @@ impl Board for Alone {
         Box::pin(async { Err("nobody is there".into()) })
     }
 
+    fn recall<'a>(&'a self, _: &'a RunId, _: &'a Value) -> Answer<'a, Result<Value, String>> {
+        Box::pin(async { Err("nobody is there".into()) })
+    }
+
     fn status<'a>(&'a self, _: &'a RunId) -> Answer<'a, Result<Value, String>> {
         Box::pin(async { Err("nobody is there".into()) })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use callboard_config::budget::Caps;
+use callboard_config::memory::{Access, Slot, Slots};
 use callboard_config::permit::{Approvals, Pattern, Permit};
 use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
 use callboard_trace::rank::Points;
@@ -14,6 +15,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+
+use crate::notes::{entries, recall};
 
 /// What has broken readers and writers of JSON before.
 const HOSTILE: &[&str] = &[
@@ -222,12 +225,12 @@ pub(crate) fn code() -> BoxedStrategy<FailureCode> {
 pub(crate) fn started() -> BoxedStrategy<Started> {
     let asked = (agent(), text(), text(), text(), of(run()), of(handoff()));
     let place = (any::<u32>(), any::<u32>(), names(), any::<u16>(), any::<i64>(), fuses());
-    let rest = (text(), text(), any::<bool>(), name());
+    let rest = (text(), text(), any::<bool>(), name(), entries(), of(recall()));
     (asked, place, rest)
         .prop_map(|(asked, place, rest)| {
             let (agent, task, root_task, context, parent, handoff) = asked;
             let (depth, hops, path, priority, deadline, fuses) = place;
-            let (principal, trace, triggers, entry) = rest;
+            let (principal, trace, triggers, entry, slots, recall) = rest;
             let grant = vec![Permit::of(&agent)];
             Started {
                 agent: agent.into(),
@@ -252,6 +255,8 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 trace,
                 triggers,
                 entry,
+                slots,
+                recall,
             }
         })
         .boxed()
@@ -319,6 +324,8 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 class,
                 authority,
                 output,
+                memory: Access::Read,
+                slots: Slots { reads: None, writes: publish.then(|| vec![Slot::Tests]) },
                 permissions,
                 patterns: patterns(publish),
                 grants,

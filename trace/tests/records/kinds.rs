@@ -15,6 +15,7 @@ use crate::any::{
     agent, code, finished, float, handoff, json, name, names, object, run, started, text, texts,
     totals,
 };
+use crate::notes::{entries, provenance};
 
 /// Writes both the list of strategies and a `match` without a wildcard out of the same lines, so
 /// that a new kind does not compile before it has a strategy.
@@ -110,14 +111,29 @@ kinds! {
         .prop_map(|(handoff, to, stage, reason)| {
             Event::HandoffFailed { handoff, to, stage, reason }
         }),
-    Event::ChildEnded { .. } => (run(), name(), of(text()), finished(), totals())
-        .prop_map(|(child, agent, handoff, end, totals)| {
+    Event::ChildEnded { .. } => (run(), name(), of(text()), finished(), totals(), entries())
+        .prop_map(|(child, agent, handoff, end, totals, slots)| {
             let taint = handoff.clone();
-            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals, taint }
+            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals, taint, slots }
         }),
-    Event::Noted { .. } => (text(), text(), json(), text(), of(float()), of(text()))
-        .prop_map(|(slot, key, value, artifact, confidence, taint)| {
-            Event::Noted { slot, key, value, artifact, confidence, taint }
+    Event::Noted { .. } => (
+        (text(), text(), json(), text(), of(float()), of(text())),
+        (of(provenance()), texts(), of(any::<i64>())),
+    )
+        .prop_map(|(noted, (provenance, tags, expires))| {
+            let (slot, key, value, artifact, confidence, taint) = noted;
+            let provenance = provenance.map(Box::new);
+            Event::Noted {
+                slot,
+                key,
+                value,
+                artifact,
+                confidence,
+                taint,
+                provenance,
+                tags,
+                expires,
+            }
         }),
     Event::Forgotten { .. } => text().prop_map(|key| Event::Forgotten { key }),
     Event::Checked { .. } => (text(), text(), text(), texts(), any::<u32>())
@@ -165,9 +181,10 @@ fn task() -> impl Strategy<Value = Task> {
     });
     let said = (text(), text(), caller, of(text()), of(any::<u16>()));
     (said, any::<i64>(), text(), of(text())).prop_map(|(said, deadline, trace, parent_span)| {
+        let session = parent_span.clone();
         let (text, context, caller, key, priority) = said;
         let budget = priority.map(|it| Caps { tokens: Some(it.into()), ..Caps::default() });
-        Task { text, context, caller, key, priority, deadline, budget, trace, parent_span }
+        Task { text, context, caller, key, priority, deadline, budget, trace, parent_span, session }
     })
 }
 

@@ -3,6 +3,7 @@
 mod any;
 mod kinds;
 mod lines;
+mod notes;
 mod round_trip;
 mod sample;
 mod stage;

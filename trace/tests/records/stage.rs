@@ -210,6 +210,8 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         class: Class::Normal,
         authority: 0.6,
         output: json!({}),
+        memory: callboard_config::memory::Access::default(),
+        slots: callboard_config::memory::Slots::default(),
         permissions: std::collections::BTreeMap::new(),
         patterns: Vec::new(),
         grants: Grants::Own,
@@ -238,5 +240,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         trace: String::new(),
         triggers: true,
         entry: name,
+        slots: callboard_trace::memory::Entries::default(),
+        recall: None,
     }))
 }
