@@ -2,7 +2,7 @@
 
 use crate::rules::{
     answer, asking, budget, calls, child, doubt, fallback, handoff, leave, limits, listing, loops,
-    memory, noting, outside, owner, plan, trigger,
+    memory, noting, outside, owner, plan, planning, trigger,
 };
 use crate::{Run, Step};
 
@@ -46,6 +46,7 @@ const RULES: &[Rule] = &[
     loops::is_a_repeat,
     noting::is_done,
     handoff::is_delegated,
+    planning::is_made,
     leave::is_wanted,
     calls::are_performed,
     owner::is_asked,

@@ -19,7 +19,7 @@ pub(crate) fn call(call: &Call) -> Option<String> {
             stems.dedup();
             Some(short(&format!("delegate {} {}", text("to").to_lowercase(), stems.join(" "))))
         }
-        Some(Kind::Note | Kind::Remember | Kind::Forget | Kind::AskOwner) | None => {
+        Some(Kind::Note | Kind::Remember | Kind::Forget | Kind::AskOwner | Kind::Plan) | None => {
             Some(short(&format!("{} {}", call.tool, plain(given))))
         }
         Some(Kind::HandOff | Kind::Refuse | Kind::Performed) => None,
@@ -30,7 +30,10 @@ pub(crate) fn call(call: &Call) -> Option<String> {
 /// has counts of its own.
 pub(crate) fn reply(reply: &ModelReplied) -> Option<String> {
     let passes = |it: &Call| {
-        matches!(toolbox::kind(&it.tool), Some(Kind::HandOff | Kind::Delegate | Kind::Refuse))
+        matches!(
+            toolbox::kind(&it.tool),
+            Some(Kind::HandOff | Kind::Delegate | Kind::Plan | Kind::Refuse)
+        )
     };
     if reply.calls.is_empty() || reply.calls.iter().any(passes) {
         return None;

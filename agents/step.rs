@@ -3,7 +3,7 @@
 use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Mode};
 use callboard_trace::{
-    ArtifactRef, Call, Event, Finished, Handoff, MadeBy, Purpose, RunId, Summary,
+    ArtifactRef, Call, Event, Finished, Handoff, MadeBy, PlanStep, Purpose, RunId, Summary,
 };
 use serde_json::Value;
 
@@ -88,6 +88,8 @@ pub struct Draft {
     pub also: Vec<Event>,
     /// The step of a plan that it begins.
     pub plan: Option<Declared>,
+    /// The steps of a plan that it makes, and its receiver leads.
+    pub leads: Vec<PlanStep>,
 }
 
 impl Draft {

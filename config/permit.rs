@@ -177,6 +177,10 @@ pub fn passed_on(agent: &Agent, grant: &[Permit]) -> Vec<Permit> {
 
 /// What an agent may do by its own file and may not under this grant: classes and patterns.
 pub fn dropped(agent: &Agent, grant: &[Permit]) -> Vec<String> {
+    // The leader of a plan does nothing by itself.
+    if agent.permissions.is_empty() {
+        return Vec::new();
+    }
     let own = Permit::of(agent);
     let left = |act| grant.iter().map(|it| it.class(act)).min().unwrap_or(Verdict::Allow);
     let classes = Act::ALL.into_iter().filter_map(|act| match (own.class(act), left(act)) {

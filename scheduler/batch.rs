@@ -11,8 +11,8 @@ use callboard_trace::{
 };
 use serde_json::{Value, json};
 
-use crate::begin;
 use crate::house::House;
+use crate::{begin, plan};
 
 /// Steps decided on before anything is written; more would be a rule that never rests.
 const STEPS_MAX: usize = 1_000;
@@ -184,8 +184,10 @@ impl Batch {
         let also = std::mem::take(&mut draft.also);
         let team = house.crew.team();
         let declared = run.plan.as_ref().and_then(|it| it.agent(&draft.to)).cloned();
+        let leads = std::mem::take(&mut draft.leads);
+        let leader = (!leads.is_empty()).then(|| Arc::new(plan::leader()));
         let member = || team.agents.get(&draft.to).cloned().map(Arc::new);
-        let Some(agent) = declared.or_else(member) else {
+        let Some(agent) = declared.or(leader).or_else(member) else {
             also.into_iter().for_each(|it| self.fact(run, it));
             let message = format!("{} is no longer in the team", draft.to);
             self.nobody(run, draft, message);
@@ -196,10 +198,15 @@ impl Batch {
         let (name, id) = named.unzip();
         let id = draft.id.take().or(id).unwrap_or_else(|| house.world.name("h_"));
         let named = (name.unwrap_or_else(|| house.world.run()), id);
-        let (new, handoff) = begin::child(&team, &agent, run, root, draft.clone(), named);
+        let (mut new, handoff) = begin::child(&team, &agent, run, root, draft.clone(), named);
         let mut events = also;
         events.push(Event::HandedOff(Box::new(handoff)));
-        if draft.plan.is_none() {
+        if !leads.is_empty() {
+            let made = plan::made_by_agent(&team, house.world.name("p_"), leads);
+            new.facts.push(Fact::new(run.name().as_str(), made));
+        }
+        // The steps of a plan that an agent made are growth, each of them.
+        if draft.plan.is_none() || run.started.parent.is_some() {
             return Some(Rest::Gated(Box::new(Pending {
                 events,
                 what: What::HandOff(draft, new),

@@ -131,6 +131,11 @@ impl Drive {
             Ruling::Blown(blown) => {
                 if let What::HandOff(draft, _) = &asking.pending.what {
                     let (value, limit, after) = (blown.value, blown.limit, blown.retry_after_s);
+                    if draft.plan.is_some() {
+                        let message = format!("the fuse `{}` allows {limit}", blown.fuse);
+                        batch.nobody(run, draft.clone(), message);
+                        return Turn::Done(After::Again);
+                    }
                     let refused = creation_refused(run, draft, blown.fuse, value, limit, after);
                     batch.refused(run, refused);
                 }

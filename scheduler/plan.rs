@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use callboard_agents::plan::cycle;
 use callboard_config::memory::{Access, Slots};
 use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
 use callboard_store::Listens;
@@ -94,6 +95,16 @@ pub(crate) fn leader() -> Agent {
     }
 }
 
+/// The record of a plan that an agent makes of its team mates.
+pub(crate) fn made_by_agent(team: &Team, plan: String, mut steps: Vec<PlanStep>) -> Event {
+    for step in &mut steps {
+        step.weight = team.agents.get(&step.to).map_or(step.weight, |it| it.authority);
+    }
+    let names: BTreeSet<&AgentName> = steps.iter().map(|it| &it.to).collect();
+    let agents = names.iter().filter_map(|it| team.agents.get(it)).cloned().collect();
+    Event::PlanMade { plan, source: "agent".into(), steps: PlanStep::written(&steps), agents }
+}
+
 fn name(steps: &[PlanStep]) -> String {
     let first: Vec<&str> = steps.iter().take(NAMED).map(|it| it.id.as_str()).collect();
     let more = if steps.len() > NAMED { ", …" } else { "" };
@@ -184,37 +195,6 @@ fn step(team: &Team, id: String, task: TaskAsk) -> Result<PlanStep, Vec<String>>
         }),
         _ => Err(problems),
     }
-}
-
-/// A circle of tasks that wait for each other, its first one named again at its end.
-fn cycle(steps: &[PlanStep]) -> Option<Vec<&str>> {
-    let at: HashMap<&str, usize> = steps.iter().enumerate().map(|(at, it)| (&*it.id, at)).collect();
-    let needs = |it: usize| steps[it].after.iter().filter_map(|id| at.get(&**id).copied());
-    let mut unmet: Vec<usize> = (0..steps.len()).map(|it| needs(it).count()).collect();
-    let mut heirs: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for it in 0..steps.len() {
-        needs(it).for_each(|need| heirs[need].push(it));
-    }
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| unmet[*it] == 0).collect();
-    while let Some(done) = free.pop() {
-        for heir in &heirs[done] {
-            unmet[*heir] -= 1;
-            if unmet[*heir] == 0 {
-                free.push(*heir);
-            }
-        }
-    }
-    // Who is left waits for somebody who is left: walking from need to need comes round.
-    let mut here = (0..steps.len()).find(|it| unmet[*it] > 0)?;
-    let mut path = Vec::new();
-    let mut seen = HashMap::new();
-    while !seen.contains_key(&here) {
-        seen.insert(here, path.len());
-        path.push(here);
-        here = needs(here).find(|it| unmet[*it] > 0)?;
-    }
-    let round = path[seen[&here]..].iter().chain([&here]).rev();
-    Some(round.map(|it| &*steps[*it].id).collect())
 }
 
 fn refused(mut problems: Vec<String>) -> Refusal {

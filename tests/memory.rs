@@ -308,3 +308,90 @@ async fn the_owner_is_asked_and_the_answer_is_the_calls_result() {
     assert_eq!(answers, 1);
     node.stop().await;
 }
+
+/// The coordinator makes this plan, and says at the end what its call brought.
+async fn planning(steps: Value) -> Endpoint {
+    Endpoint::start(move |ask: &endpoint::Ask| {
+        let system = ask.system();
+        if system.contains("You are the coordinator") {
+            return match ask.turn() {
+                1 => Act::call("plan", json!({ "steps": steps })),
+                _ => done(&ask.last()),
+            };
+        }
+        if system.contains("You are the researcher") && ask.turn() == 1 {
+            return Act::call(
+                "note",
+                json!({"slot": "findings", "key": "w", "text": "three ways"}),
+            );
+        }
+        done(&format!("did {}", ask.user().lines().nth(1).unwrap_or_default()))
+    })
+    .await
+}
+
+fn step(id: &str, to: &str, after: &[&str]) -> Value {
+    json!({"id": id, "to": to, "task": format!("task {id}"), "after": after})
+}
+
+#[tokio::test]
+async fn an_agents_plan_brings_its_results_as_the_calls_result() {
+    let steps =
+        [step("a", "researcher", &[]), step("b", "coder", &["a"]), step("c", "writer", &[])];
+    let endpoint = planning(json!(steps)).await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("coordinator", "do it all")).await;
+    let story = told(&node.desk(), &view.run).await;
+    assert_eq!(view.state, State::Completed, "{story}");
+    let result: Value =
+        serde_json::from_str(view.result.as_deref().unwrap_or_default()).expect("a result");
+    assert_eq!(result["state"], "completed", "{result}");
+    for id in ["a", "b", "c"] {
+        let said = result["answer"]["results"][id]["result"].as_str().unwrap_or_default();
+        assert!(said.contains(&format!("did task {id}")), "{id}: {result}");
+    }
+    let noted = result["noted"].to_string();
+    assert!(noted.contains("three ways"), "what was noted comes back too: {result}");
+    let coder = endpoint
+        .requests()
+        .iter()
+        .find(|it| it.body.to_string().contains("You are the coder"))
+        .map(|it| it.body.to_string())
+        .unwrap_or_default();
+    assert!(coder.contains("did task a") && coder.contains("three ways"), "{coder}");
+    assert!(story.contains("plan made: 3 tasks"), "{story}");
+    let replayed = again(&node.desk(), &view.run).await;
+    assert!(replayed.same && replayed.notes.is_empty(), "{replayed:?}\n{story}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_agents_plan_is_held_to_its_edges_and_to_every_fuse() {
+    let two = json!([step("a", "writer", &[]), step("b", "writer", &["a"])]);
+    for (limits, steps, expected) in [
+        ("", json!([step("a", "coordinator", &[])]), "is none of"),
+        (
+            "",
+            json!([step("a", "writer", &["b"]), step("b", "writer", &["a"])]),
+            "wait for each other",
+        ),
+        ("", json!([step("a", "writer", &["x"])]), "which is no step"),
+        ("", json!([step("a", "writer", &[]), step("a", "coder", &[])]), "there twice"),
+        ("limits: {depth: 0}\n", two.clone(), "the fuse `depth` allows 0"),
+        ("limits: {fan_out: 0}\n", two.clone(), "the fuse `fan_out` allows 0"),
+        ("limits: {tasks_per_root: 2}\n", two.clone(), "the fuse `tasks_per_root` allows 2"),
+    ] {
+        let endpoint = planning(steps.clone()).await;
+        let stage = Stage::at(&endpoint.base_url(), limits);
+        let node = stage.node().await;
+        let view = play(&node.desk(), ask("coordinator", "do it all")).await;
+        let said = view.result.clone().unwrap_or_default();
+        assert!(
+            said.contains(expected),
+            "{steps}: {said}\n{}",
+            told(&node.desk(), &view.run).await
+        );
+        node.stop().await;
+    }
+}

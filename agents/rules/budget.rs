@@ -49,9 +49,8 @@ pub(crate) fn calls_are_not_taken(run: &Run) -> Option<Step> {
     let is_left = |it: &&Call| match toolbox::kind(&it.tool) {
         Some(Kind::Note | Kind::Remember | Kind::Forget) => false,
         Some(Kind::HandOff) => !is_its_own(run),
-        Some(Kind::Delegate | Kind::Refuse | Kind::AskOwner | Kind::Performed) | None => {
-            !calls::is_begun(run, it)
-        }
+        Some(Kind::Delegate | Kind::Plan | Kind::Refuse | Kind::AskOwner | Kind::Performed)
+        | None => !calls::is_begun(run, it),
     };
     let lost = run.tools.iter().find(|it| !it.open).map(|it| &it.call);
     let call = lost.or_else(|| run.calls.iter().find(is_left))?;

@@ -14,7 +14,7 @@ const LATE: &str = "a handoff can be refused only as the first act: do the work,
 /// Rule: who was asked to finish passes nothing on any more.
 pub(crate) fn are_passed_on_no_more(run: &Run) -> Option<Step> {
     let passes = |it: &&Call| {
-        matches!(toolbox::kind(&it.tool), Some(Kind::HandOff | Kind::Delegate))
+        matches!(toolbox::kind(&it.tool), Some(Kind::HandOff | Kind::Delegate | Kind::Plan))
             && !is_passed_on(run, it)
     };
     let call = run.calls.iter().find(passes).filter(|_| run.control.finish)?;
@@ -85,6 +85,7 @@ fn problem(run: &Run, call: &Call) -> Option<String> {
             | Kind::Remember
             | Kind::Forget
             | Kind::AskOwner
+            | Kind::Plan
             | Kind::Performed,
         )
         | None => it.name == call.tool,

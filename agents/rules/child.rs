@@ -98,6 +98,7 @@ fn failed(run: &Run, child: &Child, end: &Finished) -> Step {
             mark: loops::mark(run),
             also: vec![stage(child, number, &why)],
             plan: None,
+            leads: Vec::new(),
         }),
         None => give_up(run, child, why),
     }

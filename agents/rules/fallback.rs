@@ -42,6 +42,7 @@ pub(crate) fn instead(run: &Run, step: Step) -> Step {
         mark: loops::mark(run),
         also: also.into_iter().collect(),
         plan: None,
+        leads: Vec::new(),
     })
 }
 

@@ -171,8 +171,22 @@ fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Reje
         _ => format!("model: {why}"),
     };
     let (to, call, task) = (edge.to.clone(), Some(call.id.clone()), given.task);
-    let (id, also, plan, mark) = (None, Vec::new(), None, loops::mark(run));
-    Ok(Draft { id, to, call, task, mode, summary, artifacts, reason, made_by, mark, also, plan })
+    let (id, also, plan, mark, leads) = (None, Vec::new(), None, loops::mark(run), Vec::new());
+    Ok(Draft {
+        id,
+        to,
+        call,
+        task,
+        mode,
+        summary,
+        artifacts,
+        reason,
+        made_by,
+        mark,
+        also,
+        plan,
+        leads,
+    })
 }
 
 fn edge<'a>(run: &'a Run, call: &Call, to: &str) -> Result<&'a Edge, Rejected> {
@@ -187,7 +201,7 @@ fn edge<'a>(run: &'a Run, call: &Call, to: &str) -> Result<&'a Edge, Rejected> {
 }
 
 /// Whether a count forbids another child.
-fn fuse(run: &Run, call: &Call, mode: Mode) -> Result<(), Rejected> {
+pub(super) fn fuse(run: &Run, call: &Call, mode: Mode) -> Result<(), Rejected> {
     let fuses = run.started.fuses;
     let children = run.children.len() as u64;
     let (name, value, limit) = match mode {
@@ -258,7 +272,7 @@ fn artifacts(
 }
 
 /// Why a handoff did not come about: told to the model as the call's result.
-struct Rejected {
+pub(super) struct Rejected {
     call: String,
     field: Option<&'static str>,
     error: String,
@@ -266,7 +280,7 @@ struct Rejected {
 }
 
 impl Rejected {
-    fn step(self) -> Step {
+    pub(super) fn step(self) -> Step {
         let mut result = json!({ "error": self.error });
         if let Some(field) = self.field {
             result["field"] = json!(field);
@@ -275,6 +289,6 @@ impl Rejected {
     }
 }
 
-fn refused(call: &Call, field: Option<&'static str>, error: &str) -> Rejected {
+pub(super) fn refused(call: &Call, field: Option<&'static str>, error: &str) -> Rejected {
     Rejected { call: call.id.clone(), field, error: error.to_string(), also: Vec::new() }
 }

@@ -18,6 +18,7 @@ pub(crate) mod noting;
 pub(crate) mod outside;
 pub(crate) mod owner;
 pub(crate) mod plan;
+pub(crate) mod planning;
 mod rejected;
 pub(crate) mod trigger;
 

@@ -22,7 +22,12 @@ pub(crate) fn is_done(run: &Run) -> Option<Step> {
         Kind::Note => Some(toolbox::todo(call, run.tainted.by())),
         Kind::Remember => Some(remember(run, call)),
         Kind::Forget => Some(forget(call)),
-        Kind::HandOff | Kind::Delegate | Kind::Refuse | Kind::AskOwner | Kind::Performed => None,
+        Kind::HandOff
+        | Kind::Delegate
+        | Kind::Refuse
+        | Kind::AskOwner
+        | Kind::Plan
+        | Kind::Performed => None,
     })
 }
 

@@ -80,5 +80,6 @@ pub(crate) fn is_redirected(run: &Run) -> Option<Step> {
         mark: loops::mark(run),
         also: Vec::new(),
         plan: None,
+        leads: Vec::new(),
     }))
 }

@@ -43,6 +43,7 @@ pub(crate) fn starts(run: &Run) -> Option<Step> {
             waiters: place.points.waiters,
             share: plan.share(step),
         }),
+        leads: Vec::new(),
     }))
 }
 

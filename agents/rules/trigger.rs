@@ -74,6 +74,7 @@ fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: M
         mark: loops::mark(run),
         also,
         plan: None,
+        leads: Vec::new(),
     })
 }
 

@@ -21,7 +21,37 @@ pub(crate) fn cards(run: &Run) -> Vec<Card> {
     if run.started.agent.memory == Access::Write && run.started.recall.is_some() {
         tools.extend([remember(), forget()]);
     }
+    if !run.started.agent.handoffs.is_empty() {
+        tools.push(plan(run));
+    }
     tools
+}
+
+fn plan(run: &Run) -> Card {
+    let targets: Vec<&str> = run.started.agent.handoffs.iter().map(|it| it.to.as_str()).collect();
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "steps": {
+                "type": "array", "minItems": 1, "maxItems": 500,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string"},
+                        "to": {"type": "string", "enum": targets},
+                        "task": {"type": "string", "description": "It must stand alone."},
+                        "after": {"type": "array", "items": {"type": "string"},
+                            "description": "Ids of the steps whose results it needs."},
+                    },
+                    "required": ["id", "to", "task"],
+                },
+            },
+        },
+        "required": ["steps"],
+    });
+    let description = "Have several pieces of work done by team mates, each as soon as those it \
+        needs are done, and get all results back as this call's result.";
+    ("plan", description, Cow::Owned(schema))
 }
 
 fn note(run: &Run) -> Card {

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Forget,
     /// Asks the owner.
     AskOwner,
+    /// Begins a graph of runs and gets their results.
+    Plan,
     /// Waits for something outside the run.
     Performed,
 }
@@ -98,6 +100,7 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
         REMEMBER => Kind::Remember,
         "forget" => Kind::Forget,
         "ask_owner" => Kind::AskOwner,
+        "plan" => Kind::Plan,
         "read" | "team_status" => Kind::Performed,
         _ if TOOLS.iter().any(|it| it.0 == name) => Kind::Performed,
         _ => return None,

@@ -19,7 +19,8 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
     for (wanted, expected) in [
         (
             call("c", "deploy", json!({})),
-            "there is no tool `deploy`; there are: handoff, delegate, note, ask_owner, read, team_status",
+            "there is no tool `deploy`; there are: handoff, delegate, note, ask_owner, plan, read, \
+             team_status",
         ),
         (broken, "the arguments are no JSON object: {\"uri\":"),
         (call("c", "read", json!({})), "the arguments: \"uri\" is a required property"),
@@ -35,8 +36,8 @@ fn what_cannot_be_read_is_told_with_the_way_out() {
         ),
         (
             call("c", "refuse_handoff", json!({"reason": "not my trade"})),
-            "there is no tool `refuse_handoff`; there are: handoff, delegate, note, ask_owner, read, \
-             team_status",
+            "there is no tool `refuse_handoff`; there are: handoff, delegate, note, ask_owner, plan, \
+             read, team_status",
         ),
     ] {
         let tool = wanted.tool.clone();
@@ -50,13 +51,13 @@ fn tools_that_were_taken_away_are_not_there() {
     let error = told(&mut play, pass("c", "delegate", "tester"));
     assert_eq!(
         error,
-        "there is no tool `delegate`; there are: handoff, note, ask_owner, read, team_status"
+        "there is no tool `delegate`; there are: handoff, note, ask_owner, plan, read, team_status"
     );
     let mut play = Play::with(|it| it.agent_mut().disallowed_tools = vec!["delegate".into()]);
     let error = told(&mut play, pass("c", "Task", "tester"));
     assert_eq!(
         error,
-        "there is no tool `Task`; there are: handoff, note, ask_owner, read, team_status"
+        "there is no tool `Task`; there are: handoff, note, ask_owner, plan, read, team_status"
     );
     let mut play = Play::with(|it| it.agent_mut().handoffs.clear());
     let error = told(&mut play, pass("c", "handoff", "tester"));

@@ -73,13 +73,13 @@ fn a_step_s_own_words_are_said_once() {
 fn tools_are_offered_in_a_turn_and_only_named_where_they_were_used() {
     let mut play = Play::new();
     let finalise = Purpose::Finalise;
-    assert_eq!(prompt::tools(&play.run, &Purpose::Turn).0.all().len(), 6);
+    assert_eq!(prompt::tools(&play.run, &Purpose::Turn).0.all().len(), 7);
     assert_eq!(prompt::tools(&play.run, &finalise), (Tools::default(), None));
     play.go();
     play.wants(vec![status("c")]).go();
     play.returns("c", true, json!({})).go();
     let (tools, choice) = prompt::tools(&play.run, &finalise);
-    assert_eq!((tools.all().len(), choice), (6, Some(json!("none"))));
+    assert_eq!((tools.all().len(), choice), (7, Some(json!("none"))));
 }
 
 #[test]
