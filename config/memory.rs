@@ -181,3 +181,63 @@ pub(crate) fn slots(node: &Node, path: String, sink: &Sink) -> Slots {
     }
     slots
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{PLAIN, agent, team, told_of_agent, told_of_team};
+
+    fn file(more: &str) -> String {
+        format!("---\ndescription: Does it.\n{more}---\nDo it.\n")
+    }
+
+    #[test]
+    fn a_team_remembers_where_it_says_so_or_an_agent_may_write() {
+        let memory = |yaml: &str, more: &str| {
+            let team = team(&[
+                ("team.yaml", yaml),
+                ("agents/lead.md", PLAIN),
+                ("agents/odd.md", &file(more)),
+            ]);
+            let Memory { on, workspace, session } = team.memory;
+            (on, workspace, session, agent(&team, "odd").memory)
+        };
+        let entry = "entry: lead\n";
+        assert_eq!(memory(entry, ""), (true, false, 10, Access::Read));
+        assert_eq!(memory(entry, "memory: none\n"), (true, false, 10, Access::None));
+        assert_eq!(memory(entry, "memory: write\n"), (true, true, 10, Access::Write));
+        assert_eq!(memory(entry, "memory: project\n"), (true, true, 10, Access::Write));
+        let on = format!("{entry}memory: on\n");
+        assert_eq!(memory(&on, ""), (true, true, 10, Access::Read));
+        let few = format!("{entry}memory: {{session: 0}}\n");
+        assert_eq!(memory(&few, ""), (true, true, 0, Access::Read));
+        let off = format!("{entry}memory: off\n");
+        assert_eq!(memory(&off, "memory: write\n"), (false, false, 10, Access::None));
+    }
+
+    #[test]
+    fn slots_are_named_and_nothing_else_is_taken() {
+        let text = file("slots: {reads: [findings, tests], writes: reviews}\n");
+        let team = team(&[("agents/odd.md", &text)]);
+        let slots = &agent(&team, "odd").slots;
+        assert!(slots.reads(Slot::Tests) && !slots.reads(Slot::Reviews));
+        assert_eq!(slots.writes(), [Slot::Reviews]);
+        for (wrong, said) in [
+            ("slots: {reads: [finding]}\n", "`slots.reads` cannot hold \"finding\""),
+            ("slots: {write: [findings]}\n", "key `slots.write` is not known"),
+            ("slots: all\n", "`slots` must be a map"),
+            ("memory: some\n", "`memory` cannot be \"some\""),
+        ] {
+            let told = told_of_agent(&file(wrong));
+            assert!(told.contains(said), "{wrong}: {told}");
+        }
+        for (wrong, said) in [
+            ("memory: {session: 51}\n", "`memory.session` must be 0 to 50"),
+            ("memory: {sesion: 5}\n", "key `memory.sesion` is not known"),
+            ("memory: 7\n", "`memory` must be"),
+        ] {
+            let told = told_of_team(wrong);
+            assert!(told.contains(said), "{wrong}: {told}");
+        }
+    }
+}

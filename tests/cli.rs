@@ -238,3 +238,39 @@ fn the_demo_does_what_it_says() {
     assert!(said.out.contains("Everything happened as said"), "{}", said.out);
     assert!(said.out.contains("scripted"), "{}", said.out);
 }
+
+#[test]
+fn what_the_owner_remembers_is_listed_found_and_erased() {
+    let house = House::new();
+    let kept =
+        house.does(&["memory", "remember", "release/branch", "we cut from quokka", "--tag", "git"]);
+    assert_eq!(kept.code, 0, "{}", kept.err);
+    let said = house.does(&["memory", "remember", "hours", "never\non friday"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let listed = house.does(&["memory", "list"]);
+    let lines: Vec<&str> = listed.out.lines().collect();
+    assert_eq!(lines.len(), 2, "one line each: {}", listed.out);
+    assert!(lines[0].starts_with("hours: never on friday  (you, "), "{}", listed.out);
+    let found = house.does(&["memory", "search", "quokkas", "--json"]);
+    let one: Value = serde_json::from_str(&found.out).expect("one object");
+    assert_eq!(
+        (one["key"].as_str(), one["tags"][0].as_str()),
+        (Some("release/branch"), Some("git"))
+    );
+    assert_eq!(house.does(&["memory", "rebuild"]).code, 0);
+    assert_eq!(house.does(&["memory", "list"]).out, listed.out);
+
+    for wrong in [&["memory", "search"][..], &["memory", "forget"], &["memory", "remember", "k"]] {
+        assert_eq!(house.does(wrong).code, 2, "{wrong:?}");
+    }
+    let long = "x".repeat(2_001);
+    let said = house.does(&["memory", "remember", "k", &long]);
+    assert!(said.code == 2 && said.err.contains("text: 2001 characters"), "{}", said.err);
+    assert_eq!(house.does(&["memory", "forget", "release/branch"]).code, 0);
+    let said = house.does(&["memory", "forget", "release/branch"]);
+    assert!(said.code != 0 && said.err.contains("nothing is remembered"), "{}", said.err);
+    for entry in std::fs::read_dir(house.path("data")).expect("a folder").flatten() {
+        let Ok(bytes) = std::fs::read(entry.path()) else { continue };
+        assert!(!bytes.windows(6).any(|it| it == b"quokka"), "{}", entry.path().display());
+    }
+}

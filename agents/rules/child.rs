@@ -11,6 +11,8 @@ use crate::rules::loops;
 use crate::run::Child;
 use crate::{Draft, Run, Step, words};
 
+/// Steps of a plan that came to nothing, of which the model is told why.
+const TOLD_MISSING: usize = 5;
 /// Failed handoffs of which the source's model is told before others decide.
 const TOLD_MAX: u32 = 2;
 
@@ -56,6 +58,11 @@ fn told(child: &Child, end: &Finished) -> Value {
     }
     if let Some(by) = &child.taint {
         result[Taint::MARK] = json!(by);
+    }
+    if end.answer.as_ref().is_some_and(|it| it.get("results").is_some()) && !end.missing.is_empty()
+    {
+        // Of a plan: what it lacks, and why.
+        result["missing"] = json!(end.missing.iter().take(TOLD_MISSING).collect::<Vec<_>>());
     }
     if !child.noted.is_empty() {
         result["noted"] = json!(child.noted);

@@ -1,6 +1,7 @@
 //! `memory`: what the workspace remembers, shown, searched, added to and erased by its owner.
 
-use clap::{Args, Subcommand};
+use callboard_scheduler::Desk;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::fault::Fault;
@@ -15,79 +16,75 @@ Examples:
   callboard memory search release branch
   callboard memory remember release/branch \"we release from main\" --tag git
   callboard memory forget release/branch
+  callboard memory rebuild                  the index, from the records
 What you remember here is shown to every caller's runs that it concerns, and stays until you forget it.
 Forgetting erases the text; a run that has said it in words of its own keeps those.")]
 pub(crate) struct MemoryArgs {
-    #[command(subcommand)]
+    /// What to do
+    #[arg(value_enum)]
     act: Act,
+    /// Words to search for; a key and its text to remember; a key to forget
+    #[arg(value_name = "WORD")]
+    words: Vec<String>,
+    /// What it is about that is remembered
+    #[arg(long = "tag", value_name = "WORD")]
+    tags: Vec<String>,
+    /// One JSON object a line on stdout
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     place: Where,
-    /// One JSON object a line on stdout
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 /// What to do with it.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Act {
-    /// Show every entry, the newest first
     List,
-    /// Show the entries with one of these words, the best match first
-    Search {
-        /// What to look for
-        #[arg(required = true)]
-        words: Vec<String>,
-    },
-    /// Keep something, in the place of what is there under that key
-    Remember {
-        /// What it is called
-        key: String,
-        /// What is to be remembered, up to 2,000 characters
-        text: String,
-        /// What it is about
-        #[arg(long = "tag", value_name = "WORD")]
-        tags: Vec<String>,
-    },
-    /// Erase what is there under that key
-    Forget {
-        /// What it is called
-        key: String,
-    },
-    /// Make the index anew from the records
+    Search,
+    Remember,
+    Forget,
     Rebuild,
 }
 
 /// Does it.
 pub(crate) async fn memory(args: &MemoryArgs, say: Say) -> Result<u8, Fault> {
+    let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
+    let fits = match args.act {
+        Act::List | Act::Rebuild => words.is_empty(),
+        Act::Search => !words.is_empty(),
+        Act::Remember => words.len() == 2,
+        Act::Forget => words.len() == 1,
+    };
+    if !fits {
+        let help = "`callboard memory --help` shows one example of each";
+        return Err(Fault::call("these are not the words that this takes", help));
+    }
     let node = place::node(&args.place, false).await?;
-    let done = act(args, &node.desk(), say).await;
+    let done = act(args, &words, &node.desk(), say).await;
     node.stop().await;
     done.map(|()| 0)
 }
 
-async fn act(args: &MemoryArgs, desk: &callboard_scheduler::Desk, say: Say) -> Result<(), Fault> {
-    match &args.act {
-        Act::List => show(&desk.remembered(None).await.map_err(Fault::Refused)?, args, say),
-        Act::Search { words } => {
+async fn act(args: &MemoryArgs, words: &[&str], desk: &Desk, say: Say) -> Result<(), Fault> {
+    let done = match (args.act, words) {
+        (Act::List, _) => {
+            return show(&desk.remembered(None).await.map_err(Fault::Refused)?, args, say);
+        }
+        (Act::Search, _) => {
             let found = desk.remembered(Some(&words.join(" "))).await;
-            show(&found.map_err(Fault::Refused)?, args, say)
+            return show(&found.map_err(Fault::Refused)?, args, say);
         }
-        Act::Remember { key, text, tags } => {
-            desk.remember(key, text, tags).await.map_err(Fault::Refused)?;
-            say.tell("remembered");
-            Ok(())
+        (Act::Remember, [key, text, ..]) => {
+            desk.remember(key, text, &args.tags).await.map(|()| "remembered".to_owned())
         }
-        Act::Forget { key } => {
-            desk.forget(key).await.map_err(Fault::Refused)?;
-            say.tell("forgotten");
-            Ok(())
+        (Act::Forget, [key, ..]) => desk.forget(key).await.map(|()| "forgotten".to_owned()),
+        (Act::Rebuild, _) => {
+            desk.rebuild_memory().await.map(|it| format!("made anew from {it} records"))
         }
-        Act::Rebuild => {
-            let n_records = desk.rebuild_memory().await.map_err(Fault::Refused)?;
-            say.tell(&format!("made anew from {n_records} records"));
-            Ok(())
-        }
-    }
+        (Act::Remember | Act::Forget, _) => return Ok(()),
+    };
+    say.tell(&done.map_err(Fault::Refused)?);
+    Ok(())
 }
 
 fn show(found: &[Value], args: &MemoryArgs, say: Say) -> Result<(), Fault> {
