@@ -88,7 +88,8 @@ async fn reload(house: &House, place: &Path) {
     let is_same = same_secrets
         && reached(&team) == reached(&old)
         && team.limits == old.limits
-        && team.bounds == old.bounds;
+        && team.bounds == old.bounds
+        && team.ranking.synonyms == old.ranking.synonyms;
     let hands = match is_same {
         true => house.crew.hands(),
         false => hands(&team, &house.data, &house.store, house.keeper.clone(), &house.world),
