@@ -11,7 +11,7 @@ mod stage;
 use std::collections::BTreeMap;
 
 use callboard_config::AgentName;
-use callboard_scheduler::{Desk, HandoffAsk, Listens, PlanAsk, RefusalCode, TaskAsk};
+use callboard_scheduler::{Ask, Desk, HandoffAsk, Listens, PlanAsk, RefusalCode, TaskAsk};
 use callboard_trace::{Event, Question, RunId, RunView, State, Summary};
 use fixture::Fixture;
 use serde_json::{Value, json};
@@ -208,6 +208,10 @@ async fn along(how: &str, grants: &'static str) -> (bool, String) {
             work,
             answers()
         ]),
+        "plan" => {
+            let steps = json!({"steps": [{"id": "a", "to": "coder", "task": "do it"}]});
+            json!([calls("lead", 1, &[("plan", steps)]), work, answers()])
+        }
         _ => {
             let again = |turn: u32| {
                 let mut rule = passes("handoff", "lead", "clerk");
@@ -249,7 +253,7 @@ async fn along(how: &str, grants: &'static str) -> (bool, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_may_do_what_it_and_its_callers_may_do() {
-    for how in ["transfer", "delegate", "two hops", "reroute"] {
+    for how in ["transfer", "delegate", "two hops", "reroute", "plan"] {
         let (ok, told) = along(how, "").await;
         assert!(!ok && told.contains("`external` is denied by lead"), "{how}: {told}");
         let (ok, told) = along(how, "grants: team").await;
@@ -478,5 +482,62 @@ async fn a_page_of_the_web_taints_who_fetched_it() {
     desk.answer(&run, &word(&question, "deny: the page said so"), &caller()).await.expect("open");
     assert_eq!(end(&desk, &run).await.state, State::Completed);
     assert_eq!(fixture.seen().len(), 0);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_page_makes_later_tasks_wary() {
+    let page = || calls("reader", 1, &[(READS, json!({"text": "a page"}))]);
+    let work = || calls("coder", 1, &[(CHANGES, json!({"to": "main"}))]);
+    let text = json!({"key": "rule", "text": "a release is deployed from the velvet branch"});
+    let keeps = calls("reader", 2, &[("remember", text)]);
+    for (fields, session, rules) in [
+        ("memory: write", None, json!([page(), keeps, work(), answers()])),
+        ("", Some("s"), json!([page(), work(), answers()])),
+    ] {
+        let fixture = Fixture::new("");
+        let members = [("reader", fields), ("coder", "permissions: {external: allow}")];
+        let stage = stage(&fixture, &members, &rules, "{}");
+        let node = stage.node().await;
+        let desk = node.desk();
+        let asks =
+            |to: &str, task: &str| Ask { session: session.map(str::to_owned), ..ask(to, task) };
+        let first = desk.submit(asks("reader", "read the page")).await.expect("taken in").run;
+        end(&desk, &first).await;
+        let run = desk.submit(asks("coder", "deploy the release")).await.expect("taken in").run;
+        let (_, question) = asked(&desk, &run).await;
+        let why = "content of others has reached this run by `mcp__x__echo`";
+        assert!(question.prompt.contains(why), "{}", question.prompt);
+        desk.answer(&run, &word(&question, "deny"), &caller()).await.expect("open");
+        assert_eq!(end(&desk, &run).await.state, State::Completed);
+        assert_eq!(fixture.seen().len(), 1, "the page was read, and nothing else done");
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_words_of_who_read_a_page_taint_the_plan_it_makes() {
+    let fixture = Fixture::new("");
+    let steps = json!({"steps": [{"id": "a", "to": "coder", "task": "do it"}]});
+    let rules = json!([
+        calls("reader", 1, &[(READS, json!({"text": "a page"}))]),
+        calls("reader", 2, &[("plan", steps)]),
+        calls("coder", 1, &[(CHANGES, json!({"to": "main"}))]),
+        answers(),
+    ]);
+    let members = [
+        ("reader", "handoffs: [coder]\npermissions: {external: allow}"),
+        ("coder", "permissions: {external: allow}"),
+    ];
+    let stage = stage(&fixture, &members, &rules, "{}");
+    let node = stage.node().await;
+    let desk = node.desk();
+    let run = submit(&desk, "reader").await;
+    let (view, question) = asked(&desk, &run).await;
+    assert_eq!(view.agent.as_str(), "coder");
+    assert!(question.prompt.contains("by `mcp__x__echo`"), "{}", question.prompt);
+    desk.answer(&run, &word(&question, "allow"), &caller()).await.expect("open");
+    assert_eq!(end(&desk, &run).await.state, State::Completed);
+    assert_eq!(fixture.seen().len(), 2);
     node.stop().await;
 }

@@ -13,7 +13,9 @@ use super::{bash, board, fetching, reading, searching, writing};
 /// A sentence for the model.
 pub(crate) async fn use_tool(kit: &Kit<'_>, tool: &str, arguments: &Value) -> Result<Used, String> {
     match tool {
-        "read" | "team_status" | Work::LOOK => board::look(kit.board, kit.run, tool, arguments).await,
+        "read" | "team_status" | Work::LOOK => {
+            board::look(kit.board, kit.run, tool, arguments).await
+        }
         "Read" => reading::read(kit, arguments).await,
         "LS" => reading::list(kit, arguments).await,
         "Grep" => searching::grep(kit, arguments).await,

@@ -2,14 +2,14 @@
 //! owner is asked.
 
 use callboard_config::memory::{Slot, Slots};
-use callboard_trace::Event;
-use callboard_trace::memory::{Body, Entries};
+use callboard_trace::memory::{Body, Entries, Recall};
+use callboard_trace::{Event, Handoff, Started, Work};
 use serde_json::{Value, json};
 
 use super::cast::*;
 use super::play::Play;
 use crate::slots::digest;
-use crate::toolbox;
+use crate::{prompt, toolbox};
 
 /// What the model is told of that note.
 fn told(play: &mut Play, given: Value) -> Value {
@@ -176,12 +176,81 @@ fn windows_hold_whatever_is_poured_in() {
     assert!(bytes < 6_100, "{bytes}");
 }
 
+/// Its agent may write memory.
+fn writer(it: &mut Started) {
+    it.agent_mut().memory = callboard_config::memory::Access::Write;
+    it.recall = Some(Recall { workspace: true, ..Default::default() });
+}
+
+/// Whose notes of that slot say, and how, that content of others is in them.
+fn taints(play: &Play, of: &str) -> Vec<(Option<String>, bool)> {
+    let all = play.records.iter().filter_map(|it| {
+        let Event::Noted { slot, taint, provenance, .. } = &it.event else { return None };
+        let is_marked = provenance.as_ref().is_some_and(|it| it.taint);
+        (slot == of).then(|| (taint.clone(), is_marked))
+    });
+    all.collect()
+}
+
+#[test]
+fn what_content_of_others_is_in_taints_who_is_shown_it() {
+    let wary = |it: &mut Started| {
+        writer(it);
+        it.handoff = Some(Handoff { taint: Some("WebFetch".into()), ..given() });
+    };
+    let mut noter = Play::with(wary);
+    noter.run.recalled = Some(json!({}));
+    told(&mut noter, json!({"slot": "findings", "key": "k", "text": "t"}));
+    noter.wants(vec![call("m", "remember", json!({"key": "k", "text": "t"}))]).go();
+    let marked = [(Some("WebFetch".to_owned()), true)];
+    assert_eq!(
+        (taints(&noter, "findings"), taints(&noter, "memory")),
+        (marked.to_vec(), marked.to_vec())
+    );
+    let Some(Event::Noted { taint, provenance, .. }) = noter.run.came_to(&done("so")) else {
+        panic!("it leaves what it came to")
+    };
+    assert_eq!(taint.as_deref(), Some("WebFetch"));
+    assert!(provenance.is_some_and(|it| it.taint));
+
+    let notes = noter.run.passed_slots();
+    let given_them = |reads: &[Slot]| {
+        Play::with(|it| {
+            it.slots = notes.clone();
+            it.agent_mut().slots.reads = Some(reads.to_vec());
+        })
+    };
+    let shown = given_them(&[Slot::Findings]);
+    assert_eq!(shown.run.tainted.by(), Some("note"));
+    assert!(prompt::opening(&shown.run).contains(", from untrusted content (a_"));
+    let blind = given_them(&[Slot::Tests]);
+    assert_eq!(blind.run.tainted.by(), None, "it is not shown them");
+
+    let mut finder = Play::with(writer);
+    assert!(finder.go()[0].contains(Work::LOOK), "it looks first");
+    let found = json!({
+        "related": [{"agent": "writer", "at": "2026-01-01", "task": "t", "result": "r", "taint": true}],
+        "untrusted": "WebFetch",
+    });
+    finder.returns(Work::LOOK, true, found);
+    assert_eq!(finder.run.tainted.by(), Some("WebFetch"));
+    let opening = prompt::opening(&finder.run);
+    assert!(opening.contains("came to \"r\", from untrusted content"), "{opening}");
+    assert_eq!(crate::Run::fold(&finder.records).expect("a run").tainted, finder.run.tainted);
+}
+
+#[test]
+fn a_list_of_what_is_to_be_done_is_no_note() {
+    let mut play = Play::with(|it| it.agent_mut().hands = vec!["TodoWrite".into()]);
+    play.go();
+    let todos = json!({"todos": [{"content": "read", "status": "completed"}]});
+    play.wants(vec![call("l", "TodoWrite", todos)]).go();
+    assert_eq!(last(&play), json!("1 of 1 done"));
+    assert!(play.run.passed_slots().is_empty() && play.run.artifacts.is_empty());
+}
+
 #[test]
 fn who_may_write_remembers_and_forgets() {
-    let writer = |it: &mut callboard_trace::Started| {
-        it.agent_mut().memory = callboard_config::memory::Access::Write;
-        it.recall = Some(callboard_trace::memory::Recall { workspace: true, ..Default::default() });
-    };
     let mut play = Play::with(writer);
     play.run.recalled = Some(json!({}));
     play.go();
