@@ -42,7 +42,7 @@ const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 const PRODUCT_LINES_MAX: usize = 46_000;
 
 /// The vocabularies of all rooms above them: what a team is made of, and every kind of record.
-const VOCABULARIES: [(&str, usize); 2] = [("config", 36), ("trace", 55)];
+const VOCABULARIES: [(&str, usize); 2] = [("config", 37), ("trace", 56)];
 
 #[test]
 fn rooms_know_only_the_rooms_below() {

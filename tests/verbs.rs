@@ -25,7 +25,7 @@ fn help_says_what_a_verb_does_and_shows_an_example() {
     let said = does(&["--help"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let mut all = said.out;
-    let verbs = "init validate serve work run status trace handoffs answer control read replay doctor demo completions schema";
+    let verbs = "init validate serve work run status trace handoffs answer control read replay memory doctor demo completions schema";
     for verb in verbs.split(' ') {
         let said = does(&[verb, "--help"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{verb}");
