@@ -48,7 +48,8 @@ async fn told(sandbox: &Value, commands: &[String]) -> Vec<String> {
         "team.yaml",
         &format!(
             "team: stage\nproviders:\n  rehearsal: {{kind: rehearsal, playbook: playbook.yaml}}\n\
-             models:\n  default: rehearsal/rehearsal\nthrottle: off\nmcpServers: {{x: {server}}}\n"
+             models:\n  default: rehearsal/rehearsal\nthrottle: off\nmcpServers: {{x: {server}}}\n\
+             approvals: {{tainted: allow}}\n"
         ),
     );
     let node = stage.node().await;
