@@ -222,7 +222,8 @@ async fn what_was_spent_is_told_in_money_and_in_per_cent() {
         Act::answer(&json!({"summary": "done", "confidence": 0.9})).usage(used)
     })
     .await;
-    let stage = Stage::at(&endpoint.base_url(), "budgets: {day: {usd: 0.02}}\n");
+    let few = "budgets: {day: {usd: 0.02}}\nagents: {coder: {tools: []}}\n";
+    let stage = Stage::at(&endpoint.base_url(), few);
     stage.write("prices.yaml", "models:\n  endpoint/scripted: {input: 1, output: 2}\n");
     let node = stage.node().await;
     let budget = json!({"callboard/budget": {"usd": 0.0025, "tokens": 40_000}});
