@@ -13,6 +13,7 @@ mod fields;
 mod front_matter;
 mod gather;
 pub mod hands;
+mod hidden;
 pub mod http;
 mod imports;
 mod limits;

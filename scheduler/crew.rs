@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_agents::Hands;
-use callboard_config::{Agent, AgentName, ExposeSecret, ProviderKind, Team};
+use callboard_config::{Agent, AgentName, Team};
 use callboard_trace::Event;
 use tokio::sync::watch;
 
@@ -82,24 +82,6 @@ impl Reloads {
     }
 }
 
-/// Every value that must never reach a record.
-pub(crate) fn secrets(team: &Team) -> Vec<String> {
-    let mut secrets = Vec::new();
-    for provider in team.providers.values() {
-        if let ProviderKind::OpenAi(endpoint) = &provider.kind {
-            let key = endpoint.api_key.iter();
-            let all = key.chain(endpoint.headers.values());
-            secrets.extend(all.map(|it| it.expose_secret().to_string()));
-        }
-    }
-    let of_servers = team.servers.values().flat_map(|it| &it.secrets);
-    secrets.extend(of_servers.map(|it| it.expose_secret().to_string()));
-    secrets.extend(team.bash.secrets.iter().map(|it| it.expose_secret().to_string()));
-    let of_callers = team.http.tokens.iter().filter_map(|it| it.secret.as_ref());
-    secrets.extend(of_callers.map(|it| it.expose_secret().to_string()));
-    secrets
-}
-
 /// That this team is the one that new runs begin with.
 pub(crate) fn loaded(team: &Team) -> Event {
     Event::TeamLoaded {
@@ -111,18 +93,7 @@ pub(crate) fn loaded(team: &Team) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use callboard_config::http::{Scope, Token};
-
     use super::*;
-
-    #[test]
-    fn a_callers_token_is_a_secret() {
-        let mut team = Team::nobody(vec![]);
-        for (name, secret) in [("ci", Some("ci-token-0123456789".into())), ("ops", None)] {
-            team.http.tokens.push(Token { name: name.into(), secret, scope: Scope::Run });
-        }
-        assert_eq!(secrets(&team), ["ci-token-0123456789"]);
-    }
 
     #[test]
     fn equal_agents_are_kept_once_and_others_as_they_are() {

@@ -347,12 +347,13 @@ impl Drive {
         });
         match outcome {
             Ok(Outcome::Done { events, learned: _ }) => {
-                events.into_iter().for_each(|it| batch.fact(run, it))
+                let store = &self.house.store;
+                events.into_iter().for_each(|it| batch.fact(run, store.told(it)))
             }
             Ok(Outcome::Failed { mut failure, retry_after, learned: _ }) => {
                 let again = failure.retryable && has_tries(run, failure.code);
                 failure.retry_at = again.then(|| retry_at(&self.house.world, run, retry_after));
-                batch.fact(run, Event::StepFailed(failure));
+                batch.fact(run, self.house.store.told(Event::StepFailed(failure)));
             }
             // A broken invariant: this run is dropped, folded anew by whoever claims it, and its
             // step counts as lost; after three times it halts.

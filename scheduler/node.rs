@@ -18,7 +18,7 @@ use crate::admit::watch_load;
 use crate::callers::Callers;
 use crate::claim::claim;
 use crate::clients::Clients;
-use crate::crew::{Crew, loaded, secrets};
+use crate::crew::{Crew, loaded};
 use crate::desk::Desk;
 use crate::folds::Folds;
 use crate::hands::{hands, with};
@@ -85,7 +85,7 @@ impl Node {
     ) -> Result<Node, StartError> {
         let name = options.world.name("n_");
         let mut open = OpenOptions::new(&options.data, &name, options.world.bits.clone());
-        open.secrets = secrets(&options.team);
+        open.secrets = options.team.secrets();
         let store = tokio::task::spawn_blocking(move || Store::open(open))
             .await
             .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))

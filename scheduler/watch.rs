@@ -10,7 +10,7 @@ use callboard_trace::Fact;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use crate::crew::{loaded, secrets};
+use crate::crew::loaded;
 use crate::hands::hands;
 use crate::house::House;
 use crate::playbook_problems;
@@ -79,12 +79,12 @@ async fn reload(house: &House, place: &Path) {
         }
         Err(problems) => Team { problems: kept(place, problems), ..(*old).clone() },
     };
-    let same_secrets = secrets(&team) == secrets(&old);
+    let same_secrets = team.secrets() == old.secrets();
     if team.files == old.files && team.problems == old.problems && same_secrets {
         return;
     }
     // First of all, so that no record can hold a new key.
-    house.store.learn(&secrets(&team));
+    house.store.learn(&team.secrets());
     let is_same = same_secrets
         && reached(&team) == reached(&old)
         && team.limits == old.limits

@@ -34,6 +34,7 @@ mod shown;
 mod stdout;
 mod tasks;
 mod trace_context;
+mod veil;
 mod who;
 mod wire;
 

@@ -2,6 +2,7 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
+use callboard_trace::secrets::{self, INSTEAD};
 use callboard_trace::{Event, Fact};
 use serde_json::Value;
 
@@ -21,8 +22,6 @@ const SECRET_MIN: usize = 8;
 
 /// How many times over a secret is looked for as escaped text.
 const DEEP: usize = 5;
-
-const INSTEAD: &str = "[secret]";
 
 /// Makes lines. Holds the secrets, in every spelling they may turn up in.
 pub(crate) struct Ink {
@@ -118,11 +117,18 @@ impl Ink {
         Err(StoreError::Db(text.to_owned()))
     }
 
-    /// Whether a secret stands in one of its strings or keys.
+    /// Whether a secret, or what looks like one, stands in one of its strings or keys.
     fn is_told_in(&self, body: &Value) -> bool {
-        let secrets = self.secrets();
-        let tells = |text: &str| secrets.iter().any(|it| text.contains(it.as_str()));
-        !secrets.is_empty() && any_text(body, &tells)
+        let known = self.secrets();
+        let tells = |text: &str| known.iter().any(|it| text.contains(it.as_str()));
+        any_text(body, &|text| tells(text) || secrets::is_told(text))
+    }
+
+    /// The event as it will be kept: what was learnt from outside is known without its secrets from
+    /// the first moment on, as whoever reads it again later knows it.
+    pub(crate) fn told(&self, event: Event) -> Event {
+        let Ok(body) = serde_json::to_value(&event) else { return event };
+        self.redact(event.clone(), body).map_or(event, |it| it.0)
     }
 
     fn walk(&self, value: &mut Value, keys: bool) -> bool {
@@ -146,11 +152,12 @@ impl Ink {
 
     /// The text without secrets, if it had any.
     pub(crate) fn clean(&self, text: &str) -> Option<String> {
-        let secrets = self.secrets();
-        let found = secrets.iter().filter(|it| text.contains(it.as_str()));
-        found.fold(None, |done: Option<String>, it| {
+        let known = self.secrets();
+        let found = known.iter().filter(|it| text.contains(it.as_str()));
+        let done = found.fold(None, |done: Option<String>, it| {
             Some(done.as_deref().unwrap_or(text).replace(it.as_str(), INSTEAD))
-        })
+        });
+        secrets::hide(done.as_deref().unwrap_or(text)).or(done)
     }
 }
 

@@ -144,6 +144,11 @@ impl Store {
         self.inner.ink.learn(secrets);
     }
 
+    /// What happened, as it will be kept: without secrets.
+    pub fn told(&self, event: callboard_trace::Event) -> callboard_trace::Event {
+        self.inner.ink.told(event)
+    }
+
     /// How often [`Store::beat`] wants to be called.
     pub fn beat_every(&self) -> Duration {
         self.inner.beat

@@ -15,6 +15,7 @@ pub mod memory;
 mod plan;
 pub mod rank;
 mod record;
+pub mod secrets;
 mod spend;
 mod step;
 mod story;

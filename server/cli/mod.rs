@@ -164,7 +164,7 @@ fn log(say: Say) {
     }
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(crate::veil::Veil)
         .with_ansi(say.paint.is_on())
         // Its own complaint would be a panic where nobody reads stderr any more.
         .log_internal_errors(false)

@@ -13,6 +13,7 @@ use directories::ProjectDirs;
 use super::fault::Fault;
 use super::say::Say;
 use crate::ending::asked_to_stop;
+use crate::veil;
 
 /// Most that giving the leases back may take.
 const LEAVE: Duration = Duration::from_millis(900);
@@ -108,8 +109,9 @@ pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
 /// When the team does not hold or the journal cannot be opened.
 pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
     let keeper = std::env::current_exe().ok();
-    let options =
-        NodeOptions { team: team(place)?, data: data(place)?, work, keeper, world: World::real() };
+    let team = team(place)?;
+    veil::learn(&team);
+    let options = NodeOptions { team, data: data(place)?, work, keeper, world: World::real() };
     Node::start(options).await.map_err(Fault::Start)
 }
 
