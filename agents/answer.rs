@@ -28,6 +28,22 @@ pub(crate) fn read(text: &str) -> Option<Value> {
     Some(answer)
 }
 
+/// Reads an answer of a caller's own schema: the first JSON value, or the text where there is none.
+pub(crate) fn shaped(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let from = text.find(['{', '[']).map(|at| &text[at..]);
+    let whole = serde_json::from_str(text).ok();
+    let inside = || {
+        let mut values = serde_json::Deserializer::from_str(from?).into_iter::<Value>();
+        values.next()?.ok()
+    };
+    let value: Option<Value> = whole.or_else(inside).filter(is_kept);
+    Some(value.unwrap_or_else(|| plain(text)))
+}
+
 /// Whether a text holds an answer object from its first brace to its last.
 pub(crate) fn is_whole(text: &str) -> bool {
     object_in(text.trim()).is_some()
@@ -144,6 +160,20 @@ mod tests {
             json!({"summary": "just { text", "confidence": 0.5})
         );
         assert_eq!(read(" \n"), None);
+    }
+
+    #[test]
+    fn an_answer_of_a_callers_schema_is_any_value() {
+        for (text, value) in [
+            (r#"{"city": "Bern"}"#, json!({"city": "Bern"})),
+            ("Here:\n```json\n[1, 2]\n```", json!([1, 2])),
+            ("\"a\"", json!("a")),
+            ("7", json!(7)),
+            ("It is {not JSON}", json!({"summary": "It is {not JSON}"})),
+        ] {
+            assert_eq!(shaped(text), Some(value), "{text}");
+        }
+        assert_eq!(shaped(" "), None);
     }
 
     #[test]

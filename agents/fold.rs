@@ -2,16 +2,15 @@
 
 use callboard_trace::rank::Ranked;
 use callboard_trace::{
-    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, Handoff, ModelReplied,
-    Purpose, Record, StepBegun, Totals, Work,
+    Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, ModelReplied, Purpose,
+    Record, StepBegun, Work,
 };
 use serde_json::{Value, json};
 
 use crate::loops::Blown;
 use crate::plan::Plan;
 use crate::rules::{listing, memory};
-use crate::run::{Asking, Child, Declined, OpenTool, Replied, Run, Said};
-use crate::slots::shown;
+use crate::run::{Asking, Declined, OpenTool, Replied, Run, Said};
 use crate::{answer, notes, person, same, spending};
 
 impl Run {
@@ -49,6 +48,7 @@ impl Run {
                 let seen = files.iter().map(|it| (it.path.clone(), it.hash.clone()));
                 self.files.extend(seen);
                 self.tool_spent(*step, *ms, documents);
+                self.brings(*step, call);
                 self.returned(call, *ok, result);
             }
             Event::StepFailed(failure) => self.failed(failure),
@@ -69,8 +69,9 @@ impl Run {
             }
             Event::HandoffFailed { handoff, .. } => self.handoff_failed(handoff),
             Event::ChildEnded { .. } => self.child_ended(event),
-            Event::Noted { .. } => {
+            Event::Noted { slot, key, value, .. } => {
                 self.slots.noted(event);
+                self.noted_tests(slot, key, value);
                 let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
                 self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
             }
@@ -78,13 +79,16 @@ impl Run {
                 self.asked_for_leave(question, act);
             }
             Event::QuestionAsked { question, act: None, .. } => self.asked_a_person(question),
-            Event::QuestionClosed { question, answer } => self.heard(question, answer.as_deref()),
+            Event::QuestionClosed { question, answer } => {
+                self.heard(by, question, answer.as_deref());
+            }
             Event::StepDecided { step, decision } => self.decided(by, *step, decision),
             Event::FuseBlown { fuse, value, limit, chain } => {
                 let (fuse, chain) = (fuse.clone(), chain.clone());
                 self.blew(Blown { fuse, value: *value, limit: *limit, chain });
             }
             Event::BudgetAlerted { .. } => self.alerted(event),
+            Event::Checked { .. } => self.checked(event),
             Event::Controlled(control) => self.controlled(by, control),
             Event::Routed(routed) => self.falls_back = routed.falls_back,
             Event::RankSet(ranked) => self.ranked(ranked),
@@ -99,7 +103,6 @@ impl Run {
             | Event::LimitsLearned { .. }
             | Event::BreakerChanged { .. }
             | Event::Forgotten { .. }
-            | Event::Checked { .. }
             | Event::BudgetSet { .. }
             | Event::Checkpointed { .. }
             | Event::Delivered { .. }
@@ -123,7 +126,9 @@ impl Run {
         self.held = None;
         match &step.work {
             Work::Model { purpose, provider, model, .. } => {
-                self.asked(step, purpose, provider, model);
+                if !self.judge_asked(step, purpose, (provider, model)) {
+                    self.asked(step, purpose, provider, model);
+                }
             }
             Work::Tool { call, tool, repeatable, server, .. } => {
                 if let Some(tool) = self.tools.iter_mut().find(|it| it.step == step.step) {
@@ -172,7 +177,7 @@ impl Run {
         match purpose {
             Purpose::Repair { .. } => self.tally.repairs += 1,
             Purpose::Summarise { .. } => self.tally.summaries += 1,
-            Purpose::Turn | Purpose::Finalise => (),
+            Purpose::Turn | Purpose::Finalise | Purpose::Judge { .. } => (),
         }
         self.tell(purpose);
         self.asking = Some(Asking {
@@ -190,11 +195,11 @@ impl Run {
     }
 
     pub(crate) fn replied(&mut self, reply: &ModelReplied) {
-        let used = reply.usage.input.saturating_add(reply.usage.output);
-        let micro_usd = reply.micro_usd.unwrap_or_default();
-        let unpriced = u64::from(reply.micro_usd.is_none() && !self.is_human());
-        let totals = Totals { tokens: used, replies: 1, handoffs: 0, micro_usd, unpriced };
-        self.totals = self.totals.and(totals);
+        if self.judge_replied(reply) {
+            return;
+        }
+        self.checks.brought.clear();
+        self.totals = self.totals.and(spending::totals(reply, self.is_human()));
         let asking = self.asking.take();
         if let Some(asking) = &asking {
             self.settle(asking.reserved, spending::of_reply(reply));
@@ -215,11 +220,15 @@ impl Run {
         let answers = match purpose {
             Purpose::Turn | Purpose::Repair { .. } => reply.calls.is_empty(),
             Purpose::Finalise => true,
-            Purpose::Summarise { .. } => false,
+            Purpose::Summarise { .. } | Purpose::Judge { .. } => false,
         };
-        let read = if self.is_human() { person::said } else { answer::read };
+        let read = match (&self.started.output_schema, self.is_human()) {
+            (Some(_), _) => answer::shaped,
+            (None, true) => person::said,
+            (None, false) => answer::read,
+        };
         if let Some(answer) = read(&reply.text).filter(|_| answers && !is_declined) {
-            self.kept = Some(answer);
+            (self.kept, self.kept_by) = (Some(answer), reply.step);
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
         self.reply = Some(Replied { purpose, reply: reply.clone() });
@@ -230,6 +239,7 @@ impl Run {
         let told: Vec<Said> = notes::before(self, purpose).map(Said::Note).collect();
         self.dialogue.extend(told);
         self.control.messages.clear();
+        self.checks.told();
         self.alerts.iter_mut().for_each(|it| it.is_told = true);
     }
 
@@ -284,6 +294,9 @@ impl Run {
     }
 
     fn failed(&mut self, failure: &Failure) {
+        if self.judge_failed(failure) {
+            return;
+        }
         let lost = failure.code == FailureCode::InDoubt;
         // Cancelled: its process was asked to stop, which is no fault of the step.
         let cut_off = lost || failure.code == FailureCode::Cancelled;
@@ -314,47 +327,6 @@ impl Run {
         self.settle(reserved, spending::of_failure(reserved, failure));
     }
 
-    fn child_ended(&mut self, event: &Event) {
-        let Event::ChildEnded { child, end, totals, taint, slots, .. } = event else { return };
-        self.slots.told(slots);
-        self.totals = self.totals.and(*totals);
-        if self.plan.as_mut().is_some_and(|it| it.ended(child, end, taint.as_ref())) {
-            return;
-        }
-        if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
-            (found.end, found.taint) = (Some((**end).clone()), taint.clone());
-            found.noted = slots.0.iter().map(|it| shown(it, &slots.0)).collect();
-        }
-    }
-
-    fn handed_off(&mut self, handoff: &Handoff) {
-        if let (Some(plan), Some(step)) = (&mut self.plan, &handoff.step) {
-            return plan.began(step, &handoff.run);
-        }
-        self.totals.handoffs += 1;
-        if let Some(key) = self.key_of(handoff.call.as_deref()) {
-            self.loops.did(&key);
-        }
-        self.tally.refused_creations = 0;
-        self.tally.bad_turns = 0;
-        self.control.redirect = None;
-        self.children.push(Child {
-            handoff: handoff.clone(),
-            end: None,
-            taint: None,
-            refused: None,
-            settled: false,
-            noted: Vec::new(),
-        });
-    }
-
-    fn handoff_failed(&mut self, handoff: &str) {
-        self.tally.failed_handoffs += 1;
-        if let Some(child) = self.child(handoff) {
-            child.settled = true;
-        }
-    }
-
     fn controlled(&mut self, by: &str, control: &Control) {
         match control.action {
             Action::Cancel => {
@@ -378,9 +350,5 @@ impl Run {
                 self.started.points.fit = 0;
             }
         }
-    }
-
-    fn child(&mut self, handoff: &str) -> Option<&mut Child> {
-        self.children.iter_mut().find(|it| it.handoff.id == handoff)
     }
 }

@@ -10,6 +10,9 @@ const DENY: &str = "deny";
 /// What allows it.
 const ALLOW: &str = "allow";
 
+/// What stands in the name of a question that a check asks, and of no other.
+pub(crate) const CHECK: &str = "_chk";
+
 /// What may be said of an act.
 pub(crate) const LEAVE: [&str; 2] = [ALLOW, DENY];
 
@@ -23,8 +26,9 @@ impl Run {
     }
 
     /// A question is closed; if a person does the work, what they said is the reply.
-    pub(crate) fn heard(&mut self, question: &str, answer: Option<&str>) {
-        if self.heard_on_leave(question, answer) {
+    pub(crate) fn heard(&mut self, by: &str, question: &str, answer: Option<&str>) {
+        // What a check asked and nobody waits for any more is nobody's reply.
+        if self.heard_on_leave(by, question, answer) || question.contains(CHECK) {
             return;
         }
         self.questions.retain(|it| it != question);
@@ -39,14 +43,16 @@ impl Run {
     /// A person is asked to allow an act.
     pub(crate) fn asked_for_leave(&mut self, question: &str, act: &Bound) {
         let (question, act) = (question.to_string(), act.clone());
-        self.approvals.push(Approval { question, act, word: Word::Open });
+        let (is_check, by) = (question.contains(CHECK), String::new());
+        self.approvals.push(Approval { question, act, is_check, word: Word::Open, by });
     }
 
     /// A person's word on an act, the first one; whether the question was about an act.
-    fn heard_on_leave(&mut self, question: &str, answer: Option<&str>) -> bool {
+    fn heard_on_leave(&mut self, by: &str, question: &str, answer: Option<&str>) -> bool {
         let mut asked = self.approvals.iter_mut();
         let Some(approval) = asked.find(|it| it.question == question) else { return false };
         if approval.word == Word::Open {
+            approval.by = by.to_string();
             approval.word = match answer.map(str::trim) {
                 None => Word::Withdrawn,
                 Some(ALLOW) => Word::Allowed,

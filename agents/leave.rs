@@ -43,13 +43,24 @@ pub(crate) fn has_read(by: &str) -> String {
 
 /// What was asked about exactly this call.
 pub(crate) fn asked<'a>(run: &'a Run, call: &Call) -> Option<&'a Approval> {
-    let is_it = |it: &&Approval| it.act.call == call.id && it.act.digest == digest(call);
+    let is_it =
+        |it: &&Approval| !it.is_check && it.act.call == call.id && it.act.digest == digest(call);
     run.approvals.iter().find(is_it)
 }
 
 /// SHA-256 of a tool and its arguments, as they came.
 pub(crate) fn digest(call: &Call) -> String {
     let given = call.arguments.as_ref().map_or_else(String::clone, Value::to_string);
-    let hash = Sha256::digest(format!("{}\n{given}", call.tool));
+    hash(&format!("{}\n{given}", call.tool))
+}
+
+/// The word on what a check asks about.
+pub(crate) fn asked_by_check<'a>(run: &'a Run, digest: &str) -> Option<&'a Approval> {
+    run.approvals.iter().find(|it| it.is_check && it.act.digest == digest)
+}
+
+/// SHA-256 (hex) of a text.
+pub(crate) fn hash(text: &str) -> String {
+    let hash = Sha256::digest(text);
     hash.iter().map(|it| format!("{it:02x}")).collect()
 }

@@ -1,8 +1,8 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, budget, calls, child, doubt, fallback, handoff, leave, limits, listing, loops,
-    memory, noting, outside, owner, plan, planning, trigger,
+    answer, asking, budget, calls, checks, child, doubt, fallback, handoff, leave, limits, listing,
+    loops, memory, noting, outside, owner, plan, planning, repair, trigger,
 };
 use crate::{Run, Step};
 
@@ -29,6 +29,7 @@ const RULES: &[Rule] = &[
     asking::is_at_it,
     budget::has_crossed,
     budget::is_spent,
+    checks::input,
     outside::is_redirected,
     listing::is_due,
     memory::is_due,
@@ -44,6 +45,7 @@ const RULES: &[Rule] = &[
     limits::has_blown_a_fuse,
     loops::is_over,
     loops::is_a_repeat,
+    checks::calls,
     noting::is_done,
     handoff::is_delegated,
     planning::is_made,
@@ -51,16 +53,19 @@ const RULES: &[Rule] = &[
     calls::are_performed,
     owner::is_asked,
     child::has_answered,
+    checks::results,
     leave::is_waited_for,
     calls::are_at_it,
     child::is_asked,
     handoff::is_transferred,
+    checks::last_output,
     limits::was_finalised,
     limits::finalisation_is_due,
     trigger::has_its_summary,
     answer::was_declined,
-    answer::needs_repair,
+    repair::is_needed,
     outside::was_told_something,
+    checks::output,
     trigger::fires,
     answer::is_there,
 ];
@@ -69,5 +74,5 @@ const RULES: &[Rule] = &[
 /// [`Step::End`]: that is how the tool calls of one turn proceed side by side.
 pub fn next(run: &Run) -> Step {
     let step = RULES.iter().find_map(|rule| rule(run)).unwrap_or_else(|| asking::a_turn(run));
-    fallback::instead(run, step)
+    checks::passes(run, fallback::instead(run, step))
 }

@@ -7,7 +7,7 @@ use crate::{Run, words};
 /// What the engine says before a step of that purpose; nothing before an ordinary turn.
 fn note(purpose: &Purpose) -> Option<String> {
     match purpose {
-        Purpose::Turn => None,
+        Purpose::Turn | Purpose::Judge { .. } => None,
         Purpose::Finalise => Some(
             "This is your last turn, without tools. Give the best answer you can with what you \
              have, in the required form; say what is missing."
@@ -34,7 +34,7 @@ pub(crate) fn before<'a>(
     purpose: &Purpose,
 ) -> impl Iterator<Item = String> + use<'a> {
     let messages = run.control.messages.iter().map(|(by, text)| message(by, text));
-    messages.chain(run.untold_alerts()).chain(note(purpose))
+    messages.chain(run.untold_alerts()).chain(run.checks.note()).chain(note(purpose))
 }
 
 /// Quotes a message of somebody outside.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_config::budget::{Caps, Price};
+use callboard_config::guards::{Guard, Kind};
 use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -69,7 +70,7 @@ pub struct Prepared {
 
 /// Prepares a model step: the prompt is derived here, before the step's own record is folded.
 pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared {
-    let model = &run.started.agent.models[asked.model];
+    let model = &run.models_for(&asked.purpose)[asked.model];
     let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
     let written = serde_json::to_vec(&messages).unwrap_or_default();
@@ -88,7 +89,7 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
         reserved: reserved(input, model.max_output, price),
     };
     let request = Request {
-        agent: run.name().to_string(),
+        agent: asks(run, &asked.purpose),
         turn: run.turns + u32::from(asked.purpose == Purpose::Turn),
         attempt: asked.attempt,
         purpose: asked.purpose.clone(),
@@ -106,7 +107,8 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
         response_format: prompt::form(run, &asked.purpose),
     };
     let (id, provider) = (run.id.clone(), model.provider.clone());
-    let left_ms = left_ms(run);
+    let of_judge = guard_of(run, &asked.purpose).map(|it| it.timeout_s.saturating_mul(1_000));
+    let left_ms = [left_ms(run), of_judge].into_iter().flatten().min();
     Prepared {
         begun,
         run: id,
@@ -152,6 +154,19 @@ fn reserved(input: u64, max_output: u32, price: Option<Price>) -> Spend {
 /// What is left of the run's time inside steps.
 fn left_ms(run: &Run) -> Option<u64> {
     run.started.budget.ms.map(|it| it.saturating_sub(run.spent.ms).max(1))
+}
+
+/// Who asks: the agent, or the judge of one of its checks.
+fn asks(run: &Run, purpose: &Purpose) -> String {
+    let judge = guard_of(run, purpose)
+        .and_then(|it| if let Kind::Judge { by, .. } = &it.kind { Some(by.clone()) } else { None });
+    judge.unwrap_or_else(|| run.name().to_string())
+}
+
+/// The check that a judge is asked for.
+fn guard_of<'a>(run: &'a Run, purpose: &Purpose) -> Option<&'a Guard> {
+    let Purpose::Judge { check, .. } = purpose else { return None };
+    run.started.agent.guards.iter().find(|it| it.name == *check)
 }
 
 /// The W3C trace context of a step: the root's trace, and a span made of the step's own name.
@@ -285,7 +300,7 @@ fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
         step: step.begun.step,
         attempt: step.begun.attempt,
         code: FailureCode::Timeout,
-        message: format!("no reply in the {seconds:.1} s that the run's budget had left"),
+        message: format!("no reply in the {seconds:.1} s that the step had left"),
         retryable: false,
         retry_at: None,
         ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),

@@ -102,7 +102,9 @@ fn asked(run: &Run, purpose: &Purpose) -> String {
     }
     let required = agent.output.get("required").and_then(Value::as_array);
     let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
-    let how = if !agent.choices.is_empty() {
+    let how = if let Some(schema) = &run.started.output_schema {
+        format!("Answer with one JSON value of this schema: {schema}")
+    } else if !agent.choices.is_empty() {
         "Answer with one of the options".to_string()
     } else if required.iter().all(|it| BASE.contains(it)) {
         "Answer with a text, or with one JSON object".to_string()

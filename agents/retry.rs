@@ -33,6 +33,7 @@ impl Run {
         }
         self.questions.clear();
         self.approvals.clear();
+        self.checks.again();
         let messages = mem::take(&mut self.control.messages);
         self.control = Controls { messages, ..Controls::default() };
         if let Some(deadline) = value.get("deadline").and_then(Value::as_i64) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::advice::advice;
 use crate::alert::Alert;
+use crate::checks::Checks;
 use crate::gathered::gathered;
 use crate::loops::Loops;
 use crate::plan::Plan;
@@ -50,6 +51,10 @@ pub struct Run {
     pub artifacts: Vec<ArtifactRef>,
     /// The last answer that met its schema, or text that may serve as one.
     pub kept: Option<Value>,
+    /// The step that gave it.
+    pub kept_by: u32,
+    /// What was checked.
+    pub(crate) checks: Checks,
     /// Whether the receiver of a handoff set to work.
     pub accepted: bool,
     /// What was asked of it from outside.
@@ -165,8 +170,12 @@ pub struct Approval {
     pub question: String,
     /// The one act it is for, and until when.
     pub act: Bound,
+    /// Whether a check asks, and not the permissions: the act is what it is about.
+    pub is_check: bool,
     /// How it stands.
     pub word: Word,
+    /// Whose word it is; empty as long as there is none.
+    pub by: String,
 }
 
 /// A person's word on an act.
@@ -270,6 +279,8 @@ impl Run {
             children: Vec::new(),
             artifacts,
             kept: None,
+            kept_by: 0,
+            checks: Checks::default(),
             accepted: false,
             control: Controls::default(),
             tally: Tally::default(),
@@ -336,7 +347,9 @@ impl Run {
             end.recommendations.splice(0..0, advice);
             return Finished { stop, error: Some(trouble), ..end };
         }
-        let is_part = self.kept.is_some();
+        // What was not checked to the end is not shown.
+        let kept = self.kept.clone().filter(|_| self.is_cleared(None));
+        let is_part = kept.is_some();
         let rest = || Missing {
             agent: self.name().clone(),
             error: trouble.message.clone(),
@@ -345,7 +358,7 @@ impl Run {
         Finished {
             state: if is_part { EndState::Partial } else { EndState::Failed },
             stop,
-            answer: self.kept.clone(),
+            answer: kept,
             missing: is_part.then(rest).into_iter().collect(),
             recommendations: advice.into_iter().collect(),
             error: Some(trouble),
@@ -354,6 +367,6 @@ impl Run {
 
     /// Whether any step is in progress.
     pub fn is_busy(&self) -> bool {
-        self.asking.as_ref().is_some_and(|it| it.open) || self.tools.iter().any(|it| it.open)
+        !self.open_models().is_empty() || self.tools.iter().any(|it| it.open)
     }
 }

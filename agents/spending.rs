@@ -1,6 +1,6 @@
 //! What each outcome of a step spent, in the place of what it had set aside.
 
-use callboard_trace::{Failure, FailureCode, ModelReplied, Spend};
+use callboard_trace::{Failure, FailureCode, ModelReplied, Spend, Totals};
 
 use crate::Run;
 
@@ -13,6 +13,14 @@ pub(crate) fn of_reply(reply: &ModelReplied) -> Spend {
         model_calls: 1,
         ..Spend::default()
     }
+}
+
+/// What it adds to what a run used; a person's word has no price.
+pub(crate) fn totals(reply: &ModelReplied, is_human: bool) -> Totals {
+    let used = reply.usage.input.saturating_add(reply.usage.output);
+    let micro_usd = reply.micro_usd.unwrap_or_default();
+    let unpriced = u64::from(reply.micro_usd.is_none() && !is_human);
+    Totals { tokens: used, replies: 1, handoffs: 0, micro_usd, unpriced }
 }
 
 /// What an attempt without an outcome cost. Where the other side may have worked on it, nobody

@@ -6,9 +6,9 @@ use crate::place::{Place, Sink};
 use crate::yaml::{Node, Value};
 
 /// Bytes of a schema.
-const BYTES: usize = 256 << 10;
+pub(crate) const BYTES: usize = 256 << 10;
 /// Levels of a schema.
-const LEVELS: usize = 64;
+pub(crate) const LEVELS: usize = 64;
 
 /// The base schema `answer`: what every agent's final answer holds at least.
 pub fn answer_schema() -> Json {

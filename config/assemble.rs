@@ -7,6 +7,7 @@ use crate::budget::Prices;
 use crate::edges;
 use crate::gather::{self, AgentText, unknown};
 use crate::hands::Bounds;
+use crate::judges;
 use crate::member::{Ground, Member};
 use crate::memory::{Access, Memory};
 use crate::models::Models;
@@ -65,19 +66,20 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (of_models, agents_sink) = (Sink::default(), Sink::default());
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
-    let (embed, small) = (models.embed(), models.small());
     let route = written_policy::route(written.route.as_ref(), &sink);
     let roots = written_fetch::roots(&written.roots, &texts.project, outside, &sink);
     let ground = Ground::of(models, &written, !roots.is_empty());
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);
-    let (members, absent) = gathered.done(&mut origins, &sink);
+    let (mut members, mut absent) = gathered.done(&mut origins, &sink);
+    let both = (&sink, &agents_sink);
+    judges::join(written.guards.clone(), (&mut members, &mut absent), &ground.models, both);
     // Where only people work, nobody misses an endpoint that nobody wrote.
     let is_model = |it: &Member| it.agent.kind == Kind::Model;
     if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
         sink.absorb(of_models);
     }
     tell_modelless(&members, &team_file, &sink);
-    let untrusted = tool_servers(&texts, &written, &members, outside, (&sink, &agents_sink));
+    let untrusted = tool_servers(&texts, &written, &members, outside, both);
     let mut agents = edges::join(members, &absent, &agents_sink);
     let memory = remembering(written.memory, &mut agents);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
@@ -100,8 +102,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         entry,
         agents,
         providers,
-        embed,
-        small,
+        embed: ground.models.embed(),
+        small: ground.models.small(),
         limits: written.limits,
         budgets: written.budgets,
         prices,
@@ -117,15 +119,13 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         approvals: written.approvals,
         triggers: written.handoffs.triggers.unwrap_or(true),
         bash,
-        servers: BTreeMap::new(),
         untrusted,
-        trust: None,
         finishes: written.clients.on_disconnect == OnDisconnect::Finish,
         http: http.unwrap_or_default(),
         bounds: Bounds { roots, guarded: vec![], fetch: written.fetch },
         files: texts.files,
         origins,
-        problems,
+        ..Team::nobody(problems)
     })
 }
 

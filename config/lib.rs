@@ -10,16 +10,20 @@ mod class;
 mod codex;
 mod edges;
 mod fields;
+mod form;
 mod front_matter;
 mod gather;
+pub mod guards;
 pub mod hands;
 mod hidden;
 pub mod http;
 mod imports;
+mod judges;
 mod limits;
 mod load;
 mod member;
 pub mod memory;
+mod model;
 mod models;
 mod nearest;
 pub mod origins;
@@ -44,6 +48,7 @@ mod written_agent;
 mod written_budget;
 mod written_edge;
 mod written_fetch;
+mod written_guard;
 mod written_http;
 mod written_limits;
 mod written_permission;
@@ -59,12 +64,13 @@ pub use limits::Limits;
 #[cfg(test)]
 pub(crate) use load::load;
 pub use load::{Footprint, environment, footprint, holds_a_team, load_here};
+pub use model::Model;
 pub use pack::write;
 pub use permission::{Act, Grants, Verdict};
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use team::{Agent, AgentName, Edge, Kind, Mode, Model, SourceFile, Team};
+pub use team::{Agent, AgentName, Edge, Kind, Mode, SourceFile, Team};
 
 #[cfg(test)]
 mod agent_tests;
@@ -74,6 +80,8 @@ mod bounds_tests;
 mod budget_tests;
 #[cfg(test)]
 mod docs_tests;
+#[cfg(test)]
+mod guard_tests;
 #[cfg(test)]
 mod hands_tests;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::team::{Agent, AgentName, Kind};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget;
 use crate::written_edge::WrittenEdge;
+use crate::written_guard::Read;
 use crate::written_team::WrittenTeam;
 use crate::yaml::Node;
 
@@ -51,6 +52,8 @@ pub(crate) struct Member {
     pub(crate) triggers: Vec<At<String>>,
     /// `mcpServers`, as it is written.
     pub(crate) servers: Option<Node>,
+    /// Its own `guardrails`.
+    pub(crate) guards: Vec<Read>,
 }
 
 impl Ground {
@@ -133,11 +136,12 @@ fn build(
         patterns: permit.patterns,
         grants: written.grants.unwrap_or(Grants::Own),
         publish: written.publish.unwrap_or(true),
+        guards: vec![],
     };
     let (handoffs, handoffs_from) = (written.handoffs, written.handoffs_from);
     let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
-    let (place, servers) = (named.place, written.servers);
-    Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers })
+    let (place, servers, guards) = (named.place, written.servers, written.guards);
+    Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers, guards })
 }
 
 /// What stands below the front matter, or in its `prompt`.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::Model;
 use crate::nearest::did_you_mean;
 use crate::place::{At, Sink};
 use crate::provider::{Provider, ProviderKind};
 use crate::secret::Outside;
-use crate::team::Model;
 use crate::written_team::{WrittenModel, WrittenTeam};
 
 /// The alias of the team's default model.
@@ -77,6 +77,16 @@ impl Models {
             append(&mut chain, found.unwrap_or_else(|| self.default_chain()));
         }
         if chain.is_empty() { self.default_chain() } else { chain }
+    }
+
+    /// The models of an alias, or of `provider/model`.
+    pub(crate) fn named(&self, name: &str) -> Option<Vec<Model>> {
+        self.aliases.get(name).cloned().or_else(|| Some(vec![self.direct(name)?]))
+    }
+
+    /// Every alias.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.aliases.keys().map(String::as_str)
     }
 
     /// The first model of the alias `embed`.

@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 pub use crate::answer::answer_schema as answer;
+pub use crate::form::problem;
 use crate::written_agent::WrittenAgent;
 use crate::written_prices::WrittenPrices;
 use crate::written_team::WrittenTeam;

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 use crate::budget::{Budgets, Caps, Prices};
 use crate::class::Class;
+use crate::guards::Guard;
 use crate::hands::Bounds;
 use crate::http::Http;
 use crate::memory::{Access, Memory, Slots};
+use crate::model::Model;
 use crate::nearest::nearest;
 use crate::origins::Origins;
 use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
@@ -311,6 +313,9 @@ pub struct Agent {
     pub grants: Grants,
     /// Whether it is a tool of its own.
     pub publish: bool,
+    /// What is checked at the borders of its runs: the team's checks and its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Guard>,
 }
 
 impl Agent {
@@ -319,19 +324,6 @@ impl Agent {
         self.tools.as_ref().is_none_or(|it| selects(it, tool))
             && !selects(&self.disallowed_tools, tool)
     }
-}
-
-/// One model of an agent's chain, with its alias resolved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Model {
-    /// A key of `Team::providers`.
-    pub provider: String,
-    /// The name the provider knows it by.
-    pub model: String,
-    /// Most tokens of one reply.
-    pub max_output: u32,
-    /// Tokens of prompt and reply together.
-    pub context: u32,
 }
 
 /// The right to pass work to another agent, with all the model is told about it.

@@ -17,6 +17,7 @@ use crate::team::Kind;
 use crate::units::{OneOf, Switch, Unit};
 use crate::written_budget::WrittenCaps;
 use crate::written_edge::{self, WrittenEdge};
+use crate::written_guard::{self, Read, WrittenGuard};
 use crate::written_permission::{WrittenPermissions, permissions};
 use crate::written_server::WrittenServer;
 use crate::yaml::{Node, Value};
@@ -25,7 +26,7 @@ const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 36] = [
+const IDLE: [&str; 35] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
@@ -33,7 +34,6 @@ const IDLE: [&str; 36] = [
     "color",
     "disable",
     "disable-model-invocation",
-    "guardrails",
     "hooks",
     "icon",
     "infer",
@@ -149,6 +149,9 @@ pub(crate) struct WrittenAgent {
     /// Whether it is a tool of its own. Default: true.
     #[schemars(with = "Option<Switch>")]
     pub(crate) publish: Option<bool>,
+    /// What is checked at the borders of its runs, besides the checks of the team.
+    #[schemars(rename = "guardrails", with = "Option<Vec<WrittenGuard>>")]
+    pub(crate) guards: Vec<Read>,
 }
 
 /// `mcpServers` of an agent, for the schema.
@@ -203,6 +206,7 @@ impl WrittenAgent {
             budget: fields.node("budget").cloned(),
             max_parallel: fields.whole("max_parallel", Unit::Count, 1..=10_000),
             publish: fields.flag("publish"),
+            guards: written_guard::read(&fields),
         };
         agent.disallowed_tools.extend(fields.texts("disallowedTools").unwrap_or_default());
         agent.handoffs.extend(written_edge::sub_agents(&fields));

@@ -19,6 +19,7 @@ use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget::{self, WrittenBudgets};
 use crate::written_fetch::{self, WrittenFetch};
+use crate::written_guard::{self, Read, WrittenGuard};
 use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
 use crate::written_permission::{WrittenApprovals, WrittenPermissions, approvals, permissions};
@@ -28,7 +29,7 @@ use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 5] = ["guardrails", "store", "telemetry", "workflows", "retain"];
+const LATER: [&str; 4] = ["store", "telemetry", "workflows", "retain"];
 
 /// The most that an endpoint is counted to take in a minute.
 const PER_MIN: u64 = 1_000_000_000_000;
@@ -110,6 +111,9 @@ pub(crate) struct WrittenTeam {
     /// When and how long people are asked for leave.
     #[schemars(with = "Option<WrittenApprovals>")]
     pub(crate) approvals: Approvals,
+    /// What is checked at the borders of every run.
+    #[schemars(rename = "guardrails", with = "Option<Vec<WrittenGuard>>")]
+    pub(crate) guards: Vec<Read>,
 }
 
 /// How agents hand over.
@@ -298,6 +302,7 @@ impl WrittenTeam {
             publish: fields.texts("publish"),
             permissions: permissions(&fields),
             approvals: approvals(&fields),
+            guards: written_guard::read(&fields),
         };
         for key in LATER {
             if let Some(node) = fields.node(key) {

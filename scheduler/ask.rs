@@ -6,6 +6,7 @@ use callboard_config::AgentName;
 use callboard_config::budget::Caps;
 use callboard_trace::{ArtifactRef, Caller, Record, RunId, State, Summary};
 use serde::Serialize;
+use serde_json::Value;
 
 /// A task for one agent.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Ask {
     pub deadline_s: Option<u64>,
     /// What the task may spend with all its runs; never more than the team's limit.
     pub budget: Option<Caps>,
+    /// The JSON Schema that the answer has to meet; `None` = the agent's own form.
+    pub output_schema: Option<Value>,
     /// How many tasks it stands for: those of a plan, else 1.
     pub tasks: u64,
     /// W3C trace context of the caller.

@@ -288,14 +288,14 @@ impl Batch {
 
 /// A model step as its team prices it.
 pub(crate) fn prepared(house: &House, run: &Run, asked: &Asked) -> Prepared {
-    let model = &run.started.agent.models[asked.model];
+    let model = &run.models_for(&asked.purpose)[asked.model];
     let price = house.crew.team().prices.of(&model.provider, &model.model);
     prepare_model(run, asked, price)
 }
 
 /// The steps that the end cuts off.
 fn unfinished(run: &Run) -> Vec<Failure> {
-    let model = run.asking.as_ref().filter(|it| it.open).map(|it| (it.step, it.begun));
+    let models = run.open_models();
     let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
     let cut_off = |(step, attempt)| Failure {
         step,
@@ -307,7 +307,7 @@ fn unfinished(run: &Run) -> Vec<Failure> {
         ms: 0,
         asked_again: 0,
     };
-    model.into_iter().chain(tools).map(cut_off).collect()
+    models.into_iter().chain(tools).map(cut_off).collect()
 }
 
 fn gone(run: &Run, message: String) -> Finished {

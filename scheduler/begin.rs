@@ -11,6 +11,7 @@ use callboard_store::NewRun;
 use callboard_trace::memory::{Entries, Recall};
 use callboard_trace::rank::FALLBACK;
 use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
+use serde_json::Value;
 
 use crate::same::fingerprint;
 use crate::{Ask, World, points, route};
@@ -40,6 +41,7 @@ pub(crate) fn root(
         priority: ask.priority,
         deadline,
         budget: ask.budget,
+        output_schema: ask.output_schema.clone(),
         trace: trace.clone(),
         parent_span,
         session: ask.session.clone(),
@@ -70,8 +72,11 @@ pub(crate) fn root(
         entry: team.entry.clone(),
         slots: Entries::default(),
         recall: recall(team, ask),
+        output_schema: ask.output_schema.clone(),
     };
     let by = &ask.caller.principal;
+    let schema = ask.output_schema.as_ref().map(ToString::to_string);
+    let parts = [ask.to.as_str(), &ask.task, &ask.context].into_iter();
     NewRun {
         run,
         root: None,
@@ -80,7 +85,7 @@ pub(crate) fn root(
         workspace: team.workspace.clone(),
         principal: by.clone(),
         key: ask.key.clone().filter(|_| !ask.fresh),
-        fingerprint: fingerprint([ask.to.as_str(), &ask.task, &ask.context]),
+        fingerprint: fingerprint(parts.chain(schema.as_deref())),
         priority,
         points: points::of_root(team, ask),
         unscored: agent.name.as_str() != PLAN && points::may_be_scored(team, ask),
@@ -155,6 +160,7 @@ pub(crate) fn child(
         entry: team.entry.clone(),
         slots: parent.passed_slots(),
         recall: above.recall.clone(),
+        output_schema: owed(parent, &handoff),
     };
     let new = NewRun {
         run: handoff.run.clone(),
@@ -185,6 +191,12 @@ fn taint(parent: &Run, step: Option<&str>) -> Option<String> {
         }
         _ => parent.tainted.by().map(str::to_owned),
     }
+}
+
+/// The schema that passes along: who finishes in another's place owes it, who is asked does not.
+fn owed(parent: &Run, handoff: &Handoff) -> Option<Value> {
+    let finishes = handoff.mode == Mode::Transfer && handoff.step.is_none();
+    parent.started.output_schema.clone().filter(|_| finishes)
 }
 
 /// What a task may spend with all its runs. Each task of a plan is one that the team's limits

@@ -77,7 +77,9 @@ impl Conductor {
             let waiting = self.recorded.waiting();
             let fits =
                 |it: &&(RunId, StepBegun)| it.0 == *cue.run && answers(&cue.does, &it.1.work);
-            if let Some((run, begun)) = waiting.iter().find(fits) {
+            // Of several models that are asked side by side the one that was asked the same.
+            let same = waiting.iter().filter(fits).find(|it| asks(&it.1.work, prompt));
+            if let Some((run, begun)) = same.or_else(|| waiting.iter().find(fits)) {
                 self.heeds(run, begun, prompt);
                 self.answered += 1;
                 return Ok(self.recorded.answer(run, begun.step, left, event));
@@ -186,6 +188,11 @@ impl Written {
 
 fn is_told(cue: &Cue<'_>) -> bool {
     matches!(cue.does, Does::Told { .. })
+}
+
+/// Whether a model is asked exactly that.
+fn asks(work: &Work, asked: Option<&str>) -> bool {
+    matches!(work, Work::Model { prompt, .. } if Some(&**prompt) == asked)
 }
 
 /// Whether what came is the outcome of such work.

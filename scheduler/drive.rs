@@ -164,18 +164,21 @@ impl Drive {
         mut batch: Batch,
     ) -> Result<(), StoreError> {
         self.inside.shutdown().await;
-        if let Some(asking) = run.asking.clone().filter(|it| it.open) {
-            let failure = Failure {
-                step: asking.step,
-                attempt: asking.begun,
-                code: FailureCode::Cancelled,
-                message: "cut off: the process was asked to stop".into(),
-                retryable: true,
-                retry_at: None,
-                ms: 0,
-                asked_again: 0,
-            };
-            batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
+        let open = run.open_models();
+        if !open.is_empty() {
+            for (step, attempt) in open {
+                let failure = Failure {
+                    step,
+                    attempt,
+                    code: FailureCode::Cancelled,
+                    message: "cut off: the process was asked to stop".into(),
+                    retryable: true,
+                    retry_at: None,
+                    ms: 0,
+                    asked_again: 0,
+                };
+                batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
+            }
             let advance = self.advance(run, batch, Next::Go);
             self.house.store.advance(&self.lease, advance).await?;
         }
@@ -226,9 +229,9 @@ impl Drive {
 
     /// Steps that an earlier holder began and nobody finished.
     fn doubt(&self, run: &mut Run, batch: &mut Batch) {
-        let model = run.asking.iter().filter(|it| it.open).map(|it| (it.step, it.begun));
+        let models = run.open_models().into_iter();
         let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
-        for (step, attempt) in model.chain(tools).collect::<Vec<_>>() {
+        for (step, attempt) in models.chain(tools).collect::<Vec<_>>() {
             let failure = Failure {
                 step,
                 attempt,
@@ -351,8 +354,9 @@ impl Drive {
                 events.into_iter().for_each(|it| batch.fact(run, store.told(it)))
             }
             Ok(Outcome::Failed { mut failure, retry_after, learned: _ }) => {
-                let again = failure.retryable && has_tries(run, failure.code);
-                failure.retry_at = again.then(|| retry_at(&self.house.world, run, retry_after));
+                let again = failure.retryable && has_tries(run, failure.step, failure.code);
+                failure.retry_at =
+                    again.then(|| retry_at(&self.house.world, run, failure.step, retry_after));
                 batch.fact(run, self.house.store.told(Event::StepFailed(failure)));
             }
             // A broken invariant: this run is dropped, folded anew by whoever claims it, and its

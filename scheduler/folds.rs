@@ -127,6 +127,7 @@ mod tests {
             fresh: false,
             deadline_s: None,
             budget: None,
+            output_schema: None,
             tasks: 1,
             traceparent: None,
             session: None,

@@ -297,6 +297,6 @@ fn is_last_turn(work: &Work) -> bool {
 /// The next model of the agent's chain that was not held yet.
 fn untried(run: &Run, asking: &Asking) -> Option<usize> {
     let What::Model(asked, _) = &asking.pending.what else { return None };
-    let chain = &run.started.agent.models;
+    let chain = run.models_for(&asked.purpose);
     (0..chain.len()).find(|at| *at > asked.model && !asking.held.contains(at))
 }

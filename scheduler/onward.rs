@@ -116,6 +116,7 @@ impl Desk {
             fresh: true,
             deadline_s: None,
             budget: None,
+            output_schema: None,
             tasks: 1,
             traceparent: None,
             session: estate.session.clone(),

@@ -17,8 +17,11 @@ pub(crate) fn jittered(world: &World, pause: Duration) -> Duration {
 }
 
 /// Whether the rules will try the same model again after one more failure of that kind.
-pub(crate) fn has_tries(run: &Run, code: FailureCode) -> bool {
+pub(crate) fn has_tries(run: &Run, step: u32, code: FailureCode) -> bool {
     let fuses = run.started.fuses;
+    if let Some(attempts) = run.judge_attempts(step) {
+        return attempts + 1 < fuses.attempts;
+    }
     run.asking.as_ref().is_some_and(|it| {
         if code == FailureCode::RateLimited {
             it.rate_limited + 1 < fuses.rate_limited
@@ -30,14 +33,15 @@ pub(crate) fn has_tries(run: &Run, code: FailureCode) -> bool {
 
 /// When a failed step may be tried again: as the other side asked, plus a fifth at random, or
 /// after a random pause that grows.
-pub(crate) fn retry_at(world: &World, run: &Run, retry_after: Option<Duration>) -> i64 {
+pub(crate) fn retry_at(world: &World, run: &Run, step: u32, retry_after: Option<Duration>) -> i64 {
     let pause = match retry_after {
         Some(asked) => {
             let fifth = u64::try_from(asked.as_micros() / 5).unwrap_or_default();
             asked + Duration::from_micros(world.below(fifth + 1))
         }
         None => {
-            let attempt = run.asking.as_ref().map_or(1, |it| it.attempts + it.rate_limited + 1);
+            let asking = run.asking.as_ref().map(|it| it.attempts + it.rate_limited);
+            let attempt = run.judge_attempts(step).or(asking).map_or(1, |it| it + 1);
             callboard_agents::model::backoff(attempt, world.below(u64::MAX))
         }
     };

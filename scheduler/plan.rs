@@ -79,6 +79,7 @@ pub(crate) fn leader() -> Agent {
         servers: Vec::new(),
         max_turns: 0,
         turns_are_its_own: true,
+        guards: Vec::new(),
         budget: None,
         max_parallel: None,
         capabilities: Vec::new(),

@@ -125,6 +125,7 @@ pub(crate) fn ask(
         fresh: asked.fresh,
         deadline_s: asked.deadline_s,
         budget: asked.budget,
+        output_schema: asked.output_schema,
         tasks: 1,
         traceparent: asked.traceparent,
         session: asked.session,

@@ -34,6 +34,8 @@ pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
         edge
     });
     let models = agent.models.iter().map(|it| format!("{}/{}", it.provider, it.model));
+    let guards =
+        agent.guards.iter().map(|it| json!({"name": it.name, "on": it.on, "on_fail": it.on_fail}));
     Ok(json!({
         "name": agent.name, "description": agent.description,
         "models": models.collect::<Vec<_>>(), "tools": agent.tools,
@@ -43,6 +45,7 @@ pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
         "capabilities": agent.capabilities, "class": agent.class, "authority": agent.authority,
         "max_turns": agent.max_turns, "max_parallel": agent.max_parallel,
         "budget": caps(&agent.budget.unwrap_or(team.budgets.run)), "publish": agent.publish,
+        "guardrails": guards.collect::<Vec<_>>(),
         "answer": format!("{SCHEME}schema/{}", agent.name),
     }))
 }

@@ -1,8 +1,8 @@
 //! What a call carries beside its arguments, in `_meta`: who repeats itself, what is urgent.
 
-use callboard_config::Limits;
 use callboard_config::amounts::amounts;
 use callboard_config::budget::Caps;
+use callboard_config::{Limits, schema};
 use serde_json::{Map, Value};
 
 /// What is taken from `_meta`.
@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) budget: Option<Caps>,
     /// The conversation: the caller's own name for it, else the client's.
     pub(crate) session: Option<String>,
+    /// The JSON Schema that the answer has to meet.
+    pub(crate) output_schema: Option<Value>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
 }
@@ -92,9 +94,22 @@ pub(crate) fn read(
             None
         }
     });
+    let output_schema = meta.get("callboard/output_schema").filter(|it| !it.is_null()).cloned();
+    let misfit = output_schema.as_ref().and_then(schema::problem);
+    problems.extend(misfit.map(|it| format!("_meta.callboard/output_schema{it}")));
     let traceparent = meta.get("traceparent").and_then(Value::as_str).map(str::to_owned);
     if problems.is_empty() {
-        Ok(Asked { key, fresh, may_rejoin, priority, deadline_s, budget, session, traceparent })
+        Ok(Asked {
+            key,
+            fresh,
+            may_rejoin,
+            priority,
+            deadline_s,
+            budget,
+            session,
+            output_schema,
+            traceparent,
+        })
     } else {
         Err(problems)
     }
@@ -135,6 +150,18 @@ mod tests {
     fn of(meta: Value) -> Result<Asked, Vec<String>> {
         let Value::Object(meta) = meta else { panic!("an object") };
         read(&meta, "codex", &Limits::default())
+    }
+
+    #[test]
+    fn a_form_of_the_answer_is_taken_and_a_hostile_one_is_told_by_its_path() {
+        let schema = json!({"type": "object"});
+        let asked = of(json!({"callboard/output_schema": schema})).expect("fits");
+        assert_eq!(asked.output_schema, Some(schema));
+        let wrong = of(json!({"callboard/output_schema": {"items": {"$ref": "http://x/y"}}}));
+        let told = wrong.expect_err("it leaves the schema").join("\n");
+        assert!(told.starts_with("_meta.callboard/output_schema/items/$ref: refers to"), "{told}");
+        let told = of(json!({"callboard/output_schema": 7})).expect_err("no schema").join("\n");
+        assert!(told.contains("not an object"), "{told}");
     }
 
     #[test]

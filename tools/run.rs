@@ -1,8 +1,8 @@
 //! `team_run`: work for the team as a whole, one task or a graph of them.
 
-use callboard_config::Limits;
 use callboard_config::amounts::amounts;
 use callboard_config::budget::Caps;
+use callboard_config::{Limits, schema};
 use callboard_scheduler::{Ask, Desk, PlanAsk, Refusal, TaskAsk};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
@@ -53,9 +53,10 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::optional(
             "budget",
             json!({"type": "object"}),
-            "usd, tokens, minutes; `split` beside it: shares by task",
+            "usd, tokens, minutes; `split`: shares by task",
         )
         .brief(),
+        Field::optional("output_schema", json!({"type": "object"}), "a JSON Schema of the answer"),
         Field::optional("split", split, "shares of the budget, by task or agent").unlisted(),
         wait_s(limits),
     ]
@@ -65,9 +66,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 pub(crate) fn published(limits: &Limits) -> Published {
     Published {
         name: NAME.to_owned(),
-        description:
-            "Gives the team a `task`, or `tasks` side by side, each `after` the ids it needs."
-                .to_owned(),
+        description: "Gives the team a `task`, or `tasks`, each `after` the ids it needs."
+            .to_owned(),
         input_schema: fields::shown(&fields(limits)),
         annotations: Annotations::default(),
     }
@@ -87,6 +87,7 @@ pub(crate) async fn apply(
     let given = |name: &str| arguments.contains_key(name);
     let wrong = |text: &str| Err(refused(NAME, vec![text.to_owned()]));
     let own = budget(arguments)?;
+    let own_form = form(arguments)?;
     let submitted = match (given("task"), given("tasks")) {
         (true, true) => return wrong("task: there is `tasks` too; write one of the two"),
         (false, false) => return wrong("task: missing; write what to do, or `tasks`"),
@@ -97,12 +98,18 @@ pub(crate) async fn apply(
             let to = named.map_or(Ok(team.entry.clone()), |it| handoff::agent(&team, it))?;
             let (ask, may_rejoin) = agent::ask(&team.limits, &to, arguments, call, caller)?;
             let priority = priority(arguments).or(ask.priority);
-            let ask = Ask { priority, budget: own.or(ask.budget), ..ask };
+            let output_schema = own_form.or(ask.output_schema);
+            let ask = Ask { priority, budget: own.or(ask.budget), output_schema, ..ask };
             let listens = agent::listens(arguments, patience, may_rejoin);
             match named {
                 Some(_) => desk.call(ask, listens).await?,
                 None => desk.call_team(ask, listens).await?,
             }
+        }
+        (false, true) if own_form.is_some() => {
+            return wrong(
+                "output_schema: only for one `task`; those of a plan answer in their own form",
+            );
         }
         (false, true) if given("to") => return wrong("to: write it into each of the tasks"),
         (false, true) => {
@@ -131,6 +138,14 @@ fn budget(of: &Map<String, Value>) -> Result<Option<Caps>, Refusal> {
     let Some(given) = of.get("budget") else { return Ok(None) };
     let amounts = amounts(given, "budget").map_err(|told| refused(NAME, told))?;
     Ok(Some(Caps::of_amounts(&amounts)))
+}
+
+/// The schema that the answer has to meet, if one was written and can be checked by.
+fn form(of: &Map<String, Value>) -> Result<Option<Value>, Refusal> {
+    let Some(given) = of.get("output_schema") else { return Ok(None) };
+    let problem =
+        schema::problem(given).map(|it| refused(NAME, vec![format!("output_schema{it}")]));
+    problem.map_or_else(|| Ok(Some(given.clone())), Err)
 }
 
 fn priority(of: &Map<String, Value>) -> Option<u16> {

@@ -292,6 +292,7 @@ pub(crate) mod tests {
             servers: Vec::new(),
             max_turns: 20,
             turns_are_its_own: false,
+            guards: Vec::new(),
             budget: None,
             max_parallel: None,
             capabilities: Vec::new(),

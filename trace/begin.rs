@@ -6,6 +6,7 @@ use callboard_config::budget::Caps;
 use callboard_config::permit::{Approvals, Permit};
 use callboard_config::{Agent, AgentName, Limits};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::memory::{Entries, Recall};
 use crate::rank::Points;
@@ -34,6 +35,9 @@ pub struct Task {
     /// What it may spend, if the caller said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Caps>,
+    /// The JSON Schema that the caller wants its answer in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
     /// The caller's span, 16 hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span: Option<String>,
@@ -118,9 +122,17 @@ pub struct Started {
     /// What it looks for before its first turn; absent where nothing is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
+    /// The JSON Schema that the root's caller wants the answer in, where this run owes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
 }
 
 impl Started {
+    /// The schema that its answer has to meet: its caller's, or its agent's.
+    pub fn answer_schema(&self) -> &Value {
+        self.output_schema.as_ref().unwrap_or(&self.agent.output)
+    }
+
     /// Whether it is a step of its caller's plan.
     pub fn is_step(&self) -> bool {
         self.handoff.as_ref().is_some_and(|it| it.step.is_some())

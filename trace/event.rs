@@ -128,7 +128,19 @@ pub enum Event {
     /// A key of memory was erased.
     Forgotten { key: String },
     /// A judgement on content.
-    Checked { check: String, place: String, verdict: String, reasons: Vec<String>, round: u32 },
+    Checked {
+        check: String,
+        place: String,
+        verdict: String,
+        reasons: Vec<String>,
+        round: u32,
+        /// What it is about: `input`, `call/<step>/<id>`, `result/<step>`, `answer/<step>`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        subject: String,
+        /// 0..1, as a judge gave it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        score: Option<f64>,
+    },
     /// The run asks a person.
     QuestionAsked {
         question: String,

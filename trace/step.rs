@@ -81,7 +81,7 @@ pub struct Touched {
 }
 
 /// Why a model is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// An ordinary turn.
@@ -92,6 +92,17 @@ pub enum Purpose {
     Repair {
         /// What to say about it.
         problem: String,
+    },
+    /// A guardrail wants to know whether content passes.
+    Judge {
+        /// The guardrail.
+        check: String,
+        /// `input`, `tool_call`, `tool_result`, `handoff` or `output`.
+        place: String,
+        /// What the content is called.
+        subject: String,
+        /// The content.
+        content: Value,
     },
     /// A summary for a handoff that a trigger asked for.
     Summarise {

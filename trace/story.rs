@@ -72,6 +72,9 @@ fn told(event: &Event, by: &str) -> String {
         Event::FuseBlown { fuse, value, limit, .. } => {
             format!("fuse {} blown: {value} over {limit}", line(fuse))
         }
+        Event::Checked { check, place, verdict, reasons, .. } => {
+            checked(check, place, verdict, &reasons.join("; "))
+        }
         Event::Controlled(control) => controlled(control, by),
         Event::RunEnded(end) => ended(end),
         Event::NodeStarted { version, .. } => format!("process started, version {}", line(version)),
@@ -92,7 +95,6 @@ fn told(event: &Event, by: &str) -> String {
         | Event::LimitsLearned { .. }
         | Event::BreakerChanged { .. }
         | Event::Forgotten { .. }
-        | Event::Checked { .. }
         | Event::BudgetAlerted { .. }
         | Event::BudgetSet { .. }
         | Event::Checkpointed { .. }
@@ -120,6 +122,11 @@ fn begun(started: &Started) -> String {
     }
 }
 
+fn checked(check: &str, place: &str, verdict: &str, why: &str) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(": {}", line(why)) };
+    format!("checked {} ({}): {}{why}", line(place), line(check), line(verdict))
+}
+
 fn controlled(control: &Control, by: &str) -> String {
     let mut text = format!("{} by {}", tag(&control.action), line(by));
     if !control.value.is_null() && control.action != Action::Retry {
@@ -140,6 +147,9 @@ fn step_begun(begun: &StepBegun) -> String {
                 Purpose::Turn => String::new(),
                 Purpose::Finalise => " for its last turn".into(),
                 Purpose::Repair { problem } => format!(" to mend its answer: {}", line(problem)),
+                Purpose::Judge { check, place, .. } => {
+                    format!(" to judge the {} ({})", line(place), line(check))
+                }
                 Purpose::Summarise { to, trigger } => {
                     format!(" for a summary to {to} (trigger: {})", line(trigger))
                 }

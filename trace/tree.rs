@@ -65,6 +65,8 @@ pub struct Branch {
     pub used: Used,
     /// What content of others reached it.
     pub taint: Taint,
+    /// Its answer is of its caller's own schema: all of it is shown.
+    pub is_shaped: bool,
 }
 
 impl Tree {
@@ -100,6 +102,7 @@ impl Tree {
                 todo: None,
                 used: Used::begun(started),
                 taint: Taint::of(started),
+                is_shaped: started.output_schema.is_some(),
             };
             self.runs.insert(record.run.clone(), branch);
         } else if let Some(branch) = self.runs.get_mut(&record.run) {
@@ -149,6 +152,9 @@ impl Tree {
         };
         if let Some(end) = &branch.end {
             view.finish(end);
+            if branch.is_shaped {
+                view.shape(end);
+            }
         }
         Some(view)
     }
@@ -349,23 +355,6 @@ impl Branch {
             | Action::Redirect
             | Action::Drain => (),
         }
-    }
-}
-
-impl RunView {
-    /// Takes in how the run ended.
-    pub fn finish(&mut self, end: &Finished) {
-        self.result = Some(end.summary().to_string());
-        self.confidence = end.confidence();
-        self.answer = end.answer.as_ref().and_then(|it| it.as_object()).and_then(|fields| {
-            let mut fields = fields.clone();
-            fields.shift_remove("summary");
-            fields.shift_remove("confidence");
-            (!fields.is_empty()).then_some(serde_json::Value::Object(fields))
-        });
-        self.missing.clone_from(&end.missing);
-        self.recommendations.clone_from(&end.recommendations);
-        self.error.clone_from(&end.error);
     }
 }
 

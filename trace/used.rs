@@ -19,6 +19,8 @@ pub struct Used {
     pub task: Option<Caps>,
     /// Budgets of which a large share is used: whose, the dimension, per cent.
     pub alerts: Vec<(String, String, f64)>,
+    /// What guardrails let pass and tell of.
+    pub flags: BTreeSet<String>,
 }
 
 impl Used {
@@ -36,6 +38,11 @@ impl Used {
         } else if let Event::BudgetAlerted { node, dimension, pct, .. } = event {
             self.alerts.retain(|it| (&it.0, &it.1) != (node, dimension));
             self.alerts.push((node.clone(), dimension.clone(), *pct));
+        } else if let Event::Checked { check, place, verdict, reasons, .. } = event
+            && verdict == "flag"
+        {
+            let why = reasons.join("; ");
+            self.flags.insert(format!("guardrail `{check}` flagged the {place}: {why}"));
         } else if let Event::Controlled(control) = event
             && control.action == Action::SetBudget
         {
@@ -61,14 +68,16 @@ pub(crate) fn cost<'a>(runs: impl Iterator<Item = (&'a Used, u64, u32)>) -> Cost
     Cost::of(tokens, micro_usd, replies > 0, is_priced)
 }
 
-/// What is to be told of the money of some runs: each budget that is used by four fifths or more
-/// with its highest share, and once they are over the models that have no price.
+/// What is to be told of some runs: each budget that is used by four fifths or more with its highest
+/// share, once they are over the models that have no price, and what guardrails flagged.
 pub(crate) fn notices<'a>(
     runs: impl Iterator<Item = (&'a AgentName, &'a Used)>,
     is_over: bool,
 ) -> Vec<String> {
     let (mut told, mut unpriced) = (Vec::<(String, f64)>::new(), BTreeSet::new());
+    let mut flags = BTreeSet::new();
     for (agent, used) in runs {
+        flags.extend(used.flags.iter().map(|it| format!("{agent}: {it}")));
         unpriced.extend(&used.unpriced);
         for (node, dimension, pct) in &used.alerts {
             let whose = if node == "run" { agent.as_str() } else { &format!("the {node}") };
@@ -82,5 +91,6 @@ pub(crate) fn notices<'a>(
     let unpriced = unpriced.into_iter().filter(|_| is_over).map(|model| {
         format!("unpriced_model: {model} has no price in prices.yaml, its money is not counted")
     });
-    told.into_iter().map(|(what, pct)| format!("{pct:.0} % of {what}")).chain(unpriced).collect()
+    let used = told.into_iter().map(|(what, pct)| format!("{pct:.0} % of {what}"));
+    used.chain(unpriced).chain(flags).collect()
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::artifact::Artifact;
-use crate::{Event, Missing, RunId, Stop, Trouble};
+use crate::story::line;
+use crate::{Event, Finished, Missing, RunId, Stop, Trouble};
 
 /// Where a run stands. About 50 tokens while working, at most 2,000 when done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +65,33 @@ pub struct RunView {
     /// Runs that ended while nobody listened, and warnings of the team.
     #[serde(default)]
     pub notices: Vec<String>,
+}
+
+impl RunView {
+    /// Takes in how the run ended.
+    pub fn finish(&mut self, end: &Finished) {
+        self.result = Some(end.summary().to_string());
+        self.confidence = end.confidence();
+        self.answer = end.answer.as_ref().and_then(|it| it.as_object()).and_then(|fields| {
+            let mut fields = fields.clone();
+            fields.shift_remove("summary");
+            fields.shift_remove("confidence");
+            (!fields.is_empty()).then_some(Value::Object(fields))
+        });
+        self.missing.clone_from(&end.missing);
+        self.recommendations.clone_from(&end.recommendations);
+        self.error.clone_from(&end.error);
+    }
+
+    /// Shows an answer of the caller's own schema whole; the conclusion is its `summary`, or its
+    /// beginning.
+    pub(crate) fn shape(&mut self, end: &Finished) {
+        let Some(answer) = &end.answer else { return };
+        self.answer = Some(answer.clone());
+        if self.result.as_ref().is_none_or(String::is_empty) {
+            self.result = Some(line(&answer.to_string()));
+        }
+    }
 }
 
 /// The states of a run.

@@ -51,10 +51,21 @@ const UNSUPPORTED: &[&str] = &[
     "only the default",
 ];
 
+/// Words of a refusal that is about the form of the answer, however it is worded.
+const FORM: &[&str] = &["response_format", "json_schema", "response mime type", "grammar"];
+
 impl Manners {
     /// Takes a refusal of `body` to heart. Answers whether the next request would be another one.
     pub(crate) fn learn(&mut self, told: &Complaint, body: &Value) -> bool {
-        if is_overflow(told) || !told.says(UNSUPPORTED) {
+        if is_overflow(told) {
+            return false;
+        }
+        let format = ["response_format", "text"].into_iter().find(|it| body.get(it).is_some());
+        if let Some(format) = format.filter(|_| told.says(FORM)) {
+            // Some take an output format and some take tools, and not both at once.
+            return self.dropped.insert(format.to_owned());
+        }
+        if !told.says(UNSUPPORTED) {
             return false;
         }
         let before = self.clone();

@@ -133,6 +133,7 @@ fn schema(request: &Request) -> Option<Value> {
     };
     match request.purpose {
         Purpose::Summarise { .. } => given,
+        Purpose::Judge { .. } => None,
         Purpose::Turn | Purpose::Finalise | Purpose::Repair { .. } => given.or_else(in_prompt),
     }
 }
@@ -141,6 +142,7 @@ fn schema(request: &Request) -> Option<Value> {
 fn plain(request: &Request, voice: &str) -> Value {
     match &request.purpose {
         Purpose::Summarise { .. } => summary(voice, &request.task),
+        Purpose::Judge { .. } => json!({"score": 1.0, "pass": true, "reasons": []}),
         Purpose::Turn | Purpose::Finalise | Purpose::Repair { .. } => {
             json!({"summary": voice, "confidence": 0.8, "findings": [], "artifacts": [],
                 "open_questions": []})

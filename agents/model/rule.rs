@@ -37,6 +37,7 @@ enum Why {
     Finalise,
     Repair,
     Summarise,
+    Judge,
 }
 
 /// What a rule does.
@@ -137,6 +138,7 @@ fn why(purpose: &Purpose) -> Why {
         Purpose::Finalise => Why::Finalise,
         Purpose::Repair { .. } => Why::Repair,
         Purpose::Summarise { .. } => Why::Summarise,
+        Purpose::Judge { .. } => Why::Judge,
     }
 }
 

@@ -60,7 +60,7 @@ fn allows(fuse: &str, limit: u64, chain: &[AgentName]) -> String {
 fn kept_back(run: &Run, draft: &Draft, why: &str, retry_after_s: Option<u64>) -> Finished {
     let when = retry_after_s.map_or_else(String::new, |it| format!(" in {it} s"));
     let advice = format!("{} was not asked: {why}; give it the rest{when} as a task", draft.to);
-    let fits = |it: &&_| answer::problem(it, &run.started.agent.output).is_none();
+    let fits = |it: &&_| answer::problem(it, run.started.answer_schema()).is_none();
     let mut end = match run.kept.as_ref().filter(fits) {
         Some(answer) => Finished::done(answer.clone()),
         None => run.stopped(

@@ -5,9 +5,11 @@ use callboard_config::permit::Ruling;
 use callboard_trace::{Bound, Call, Event};
 use serde_json::json;
 
+use crate::checks::{ANSWER, HANDOFF, INPUT};
 use crate::heard::LEAVE;
 use crate::leave::{READ, asked, digest, has_read, judged};
 use crate::rules::calls::{is_begun, is_performed};
+use crate::rules::outside;
 use crate::rules::rejected::reject;
 use crate::run::{Approval, Word};
 use crate::{Run, Step, words};
@@ -21,9 +23,23 @@ const SECOND: i64 = 1_000_000;
 
 /// Rule: a question for leave is withdrawn when the work goes elsewhere, or is to end.
 pub(crate) fn is_overtaken(run: &Run) -> Option<Step> {
-    let goes_on = run.control.redirect.is_none() && !run.control.finish;
-    let open = run.approvals.iter().find(|it| it.word == Word::Open && !goes_on)?;
-    Some(close(open))
+    let is_overtaken = |it: &&Approval| {
+        let subject = it.is_check.then_some(it.act.call.as_str());
+        it.word == Word::Open && is_moot(run, subject)
+    };
+    Some(close(run.approvals.iter().find(is_overtaken)?))
+}
+
+/// Whether nobody is asked any more about a call, or about what a check has before it. What comes in
+/// and what is passed on has to pass wherever the work goes, and the last answer also where it is to
+/// end.
+pub(super) fn is_moot(run: &Run, subject: Option<&str>) -> bool {
+    let (goes, ends) = (run.control.redirect.is_some(), run.control.finish);
+    match subject.and_then(|it| it.split('/').next()) {
+        Some(INPUT | HANDOFF) => false,
+        Some(ANSWER) => goes || outside::was_told_something(run).is_some(),
+        Some(_) | None => goes || ends,
+    }
 }
 
 /// Rule: calls that may not be made are refused, and those that a person has to allow are asked
@@ -67,7 +83,7 @@ fn refuse(call: &Call, why: &str) -> Step {
     reject(&call.id, &format!("{why}; {way_out}"))
 }
 
-fn close(approval: &Approval) -> Step {
+pub(super) fn close(approval: &Approval) -> Step {
     let question = approval.question.clone();
     Step::Record(Event::QuestionClosed { question, answer: None })
 }
@@ -77,14 +93,25 @@ fn ask(run: &Run, call: &Call, ruling: &Ruling) -> Step {
     let step = run.reply.as_ref().map_or(0, |it| it.reply.step);
     let place = run.place_of(&call.id).unwrap_or_default() + 1;
     let name = run.id.as_str().trim_start_matches("r_");
+    let question = format!("q_{name}_{step}_{place}_{}", &digest[..12]);
+    put(run, question, prompt(run, call, ruling), (call.id.clone(), digest))
+}
+
+/// The question for leave, and until when it may be given.
+pub(super) fn put(
+    run: &Run,
+    question: String,
+    prompt: String,
+    (call, digest): (String, String),
+) -> Step {
     let wait = i64::try_from(run.started.approvals.expires_s).unwrap_or(i64::MAX);
     let expires = run.now.saturating_add(wait.saturating_mul(SECOND));
     Step::Record(Event::QuestionAsked {
-        question: format!("q_{name}_{step}_{place}_{}", &digest[..12]),
+        question,
         form: "approval".into(),
-        prompt: prompt(run, call, ruling),
+        prompt,
         options: LEAVE.map(String::from).to_vec(),
-        act: Some(Bound { call: call.id.clone(), digest, expires }),
+        act: Some(Bound { call, digest, expires }),
     })
 }
 
@@ -106,7 +133,7 @@ fn prompt(run: &Run, call: &Call, ruling: &Ruling) -> String {
 }
 
 /// The head and the end of a long text, and where the whole is.
-fn cut(run: &Run, text: &str) -> String {
+pub(super) fn cut(run: &Run, text: &str) -> String {
     let length = text.chars().count();
     if length <= HEAD + TAIL {
         return text.to_owned();

@@ -81,7 +81,7 @@ pub(crate) fn finalisation_is_due(run: &Run) -> Option<Step> {
 fn finished(run: &Run) -> Step {
     let problem = match &run.kept {
         None => Some("the last turn gave no answer".to_string()),
-        Some(answer) => answer::problem(answer, &run.started.agent.output),
+        Some(answer) => answer::problem(answer, run.started.answer_schema()),
     };
     match (problem, &run.kept) {
         (None, Some(answer)) => Step::End(Finished::done(answer.clone())),

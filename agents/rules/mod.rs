@@ -4,11 +4,13 @@ pub(crate) mod answer;
 pub(crate) mod asking;
 pub(crate) mod budget;
 pub(crate) mod calls;
+pub(crate) mod checks;
 pub(crate) mod child;
 pub(crate) mod doubt;
 pub(crate) mod fallback;
 pub(crate) mod growth;
 pub(crate) mod handoff;
+mod judge;
 pub(crate) mod leave;
 pub(crate) mod limits;
 pub(crate) mod listing;
@@ -20,7 +22,9 @@ pub(crate) mod owner;
 pub(crate) mod plan;
 pub(crate) mod planning;
 mod rejected;
+pub(crate) mod repair;
 pub(crate) mod trigger;
+mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,16 @@
 //! it does next.
 
 mod answers;
+mod approvals;
 mod budgets;
 mod calls;
 mod cast;
+mod checks;
 mod circles;
 mod doubt;
 mod failed_handoffs;
 mod handoffs;
+mod judges;
 mod leave;
 mod limits;
 mod listing;

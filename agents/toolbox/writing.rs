@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use callboard_trace::secrets;
 use serde_json::{Value, json};
 
 use super::card::{Card, is_set, text};
@@ -85,8 +86,16 @@ impl Job {
         if content.len() > most {
             return Err(format!("{} bytes are more than a file may get, {most}", content.len()));
         }
-        place::put(&self.spot, was, content.as_bytes(), &self.mark)?;
         let before = was.map_or("".into(), |it| String::from_utf8_lossy(&it.content));
+        let hidden = |text: &str| text.matches(secrets::INSTEAD).count();
+        if was.is_some() && hidden(content) > hidden(&before) {
+            let (shown, instead) = (&self.spot.shown, secrets::INSTEAD);
+            return Err(format!(
+                "`{instead}` stands where `{shown}` may hold a secret that nobody is shown, and it \
+                 would be lost: `Edit` what is around it, or write another word"
+            ));
+        }
+        place::put(&self.spot, was, content.as_bytes(), &self.mark)?;
         let told = format!("{done} `{}`: {}", self.spot.shown, changed(&before, content));
         Ok(self.used(told, content))
     }

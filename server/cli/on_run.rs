@@ -35,6 +35,9 @@ pub(crate) struct RunArgs {
     /// model_calls, tool_calls and documents [default: the team's limits, and never more]
     #[arg(long, value_name = "LIMITS")]
     pub(crate) budget: Option<String>,
+    /// A JSON Schema that the answer has to meet; the answer is printed as JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "tasks")]
+    pub(crate) schema: Option<PathBuf>,
     /// The same key joins the run it started, for 24 hours
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,

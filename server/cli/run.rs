@@ -1,6 +1,7 @@
 //! `run`: a task for an agent, done by this process or left to another.
 
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use callboard_config::amounts::{amounts, words};
@@ -8,6 +9,7 @@ use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Limits, Team};
 use callboard_scheduler::{Ask, Listens, Node, PlanAsk};
 use callboard_trace::{RunId, RunView};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::exit;
@@ -20,6 +22,8 @@ use super::problems;
 use super::say::Say;
 use super::view;
 
+/// Bytes read of a schema's file: a little more than a schema may have.
+const SCHEMA_BYTES: usize = 512 << 10;
 /// Longest wait, in seconds: a year, so that no sum overflows.
 const WAIT_MAX: u64 = 31_536_000;
 
@@ -100,6 +104,7 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
         fresh: args.fresh,
         deadline_s: args.deadline,
         budget: args.budget.as_deref().map(budget).transpose()?,
+        output_schema: args.schema.as_deref().map(form).transpose()?,
         tasks: 1,
         traceparent: None,
         session: args.session.clone(),
@@ -114,16 +119,35 @@ fn budget(typed: &str) -> Result<Caps, Fault> {
     Ok(Caps::of_amounts(&amounts))
 }
 
-/// The context, from the command line or from a file, of which no more is read than it may hold.
+/// The context, from the command line or from a file.
 fn context(args: &RunArgs, most: usize) -> Result<String, Fault> {
-    let Some(path) = &args.context_file else {
-        return Ok(args.context.clone().unwrap_or_default());
+    match &args.context_file {
+        None => Ok(args.context.clone().unwrap_or_default()),
+        Some(path) => file(path, most, "or give the text with `--context`"),
+    }
+}
+
+/// A schema of the answer, out of a file.
+fn form(path: &Path) -> Result<Value, Fault> {
+    let written = file(path, SCHEMA_BYTES, "which holds a JSON Schema")?;
+    let read: Result<Value, _> = serde_json::from_str(&written);
+    let wrong = |why: String| {
+        Fault::call(
+            format!("{}{why}", path.display()),
+            "`--schema` takes a JSON Schema of the answer",
+        )
     };
+    let schema = read.map_err(|it| wrong(format!(": no JSON: {it}")))?;
+    callboard_config::schema::problem(&schema).map_or(Ok(schema), |it| Err(wrong(it)))
+}
+
+/// A text file, of which no more is read than it may hold and a little.
+fn file(path: &Path, most: usize, instead: &str) -> Result<String, Fault> {
     let file = std::fs::File::open(path);
     let mut bytes = Vec::new();
     let read = file.and_then(|it| it.take(most as u64 + 4).read_to_end(&mut bytes));
     read.map_err(|error| {
-        let help = "name a file that can be read, or give the text with `--context`";
+        let help = format!("name a file that can be read, {instead}");
         Fault::call(format!("{} cannot be read: {error}", path.display()), help)
     })?;
     text(bytes, &path.display().to_string())
@@ -197,8 +221,11 @@ fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
 
 /// Tells how it came out; whether anybody was there to read it.
 fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<bool, Fault> {
+    let shaped = view.answer.as_ref().filter(|_| args.schema.is_some());
     let written = if args.json {
         say.data(&view::line(view))
+    } else if let Some(answer) = shaped {
+        say.data(&view::json(answer, say))
     } else {
         view::result(view, say).map_or(Ok(()), |text| say.data(&text))
     };

@@ -14,6 +14,12 @@ pub(crate) fn line(view: &RunView) -> String {
     serde_json::to_string(view).unwrap_or_default()
 }
 
+/// An answer of the caller's own schema.
+pub(crate) fn json(answer: &Value, say: Say) -> String {
+    let text = format!("{answer:#}");
+    if say.out_terminal { clean(&text) } else { text }
+}
+
 /// What the agent answered, and the fields of its role below; nothing if there is no answer.
 pub(crate) fn result(view: &RunView, say: Say) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();

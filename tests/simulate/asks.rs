@@ -46,6 +46,7 @@ fn ask(scene: &Scene, task: &str) -> Ask {
         fresh: false,
         deadline_s: scene.percent(30).then(|| 5 + scene.below(300) as u64),
         budget: None,
+        output_schema: None,
         tasks: 1,
         traceparent: None,
         session: None,

@@ -115,6 +115,11 @@ impl Outside {
             Purpose::Summarise { .. } => {
                 return (json!({"summary": self.summary()}).to_string(), vec![], Finish::Stop);
             }
+            Purpose::Judge { .. } => {
+                let verdict =
+                    json!({"score": scene.below(11) as f64 / 10.0, "reasons": ["so it is"]});
+                return (verdict.to_string(), vec![], Finish::Stop);
+            }
             Purpose::Finalise | Purpose::Repair { .. } => return self.conclusion(),
         }
         let name = |it: &Value| it["function"]["name"].as_str().unwrap_or_default().to_owned();

@@ -165,6 +165,7 @@ pub(crate) fn ask(to: &str, task: &str) -> Ask {
         fresh: false,
         deadline_s: None,
         budget: None,
+        output_schema: None,
         tasks: 1,
         traceparent: None,
         session: None,

@@ -49,6 +49,7 @@ pub(super) fn started() -> Started {
         servers: Vec::new(),
         max_turns: 20,
         turns_are_its_own: false,
+        guards: Vec::new(),
         budget: None,
         max_parallel: None,
         capabilities: Vec::new(),
@@ -94,6 +95,7 @@ pub(super) fn started() -> Started {
         entry: name("coordinator"),
         slots: callboard_trace::memory::Entries::default(),
         recall: None,
+        output_schema: None,
     }
 }
 

@@ -227,6 +227,37 @@ impl Play {
         })))
     }
 
+    /// A judge gives its word.
+    pub(super) fn judged(&mut self, step: u32, text: &str) -> &mut Play {
+        let reply = json!({"role": "assistant", "content": text});
+        self.happens(Event::ModelReplied(Box::new(ModelReplied {
+            step,
+            reply,
+            text: text.into(),
+            calls: Vec::new(),
+            finish: Finish::Stop,
+            usage: self.usage,
+            model: "local/critic".into(),
+            first_token_ms: 0,
+            ms: 0,
+            asked_again: 0,
+            micro_usd: None,
+        })))
+    }
+
+    /// A judge is not heard.
+    pub(super) fn judge_fails(
+        &mut self,
+        step: u32,
+        code: FailureCode,
+        retryable: bool,
+    ) -> &mut Play {
+        let (message, attempt, ms, asked_again) = ("it failed".to_string(), 0, 0, 0);
+        let failure =
+            Failure { step, attempt, code, message, retryable, retry_at: None, ms, asked_again };
+        self.happens(Event::StepFailed(failure))
+    }
+
     /// The step in progress fails: the model's, or else the first tool's.
     pub(super) fn fails(
         &mut self,

@@ -129,6 +129,22 @@ async fn a_call_that_broke_off_is_taken_again_and_done_once() {
 }
 
 #[tokio::test]
+async fn a_secret_that_nobody_was_shown_is_not_written_over() {
+    let yard = Yard::new();
+    yard.write("a.txt", "key: hunter22\nport: 1\n");
+    yard.told("Read", json!({"file_path": "a.txt"})).await;
+    let whole = |path: &str| json!({"file_path": path, "content": "key: [secret]\nport: 2\n"});
+    let told = yard.refused("Write", whole("a.txt")).await;
+    assert!(told.contains("`Edit` what is around it"), "{told}");
+    let told = yard.refused("Edit", edit("hunter22", "[secret]")).await;
+    assert!(told.contains("a secret that nobody is shown"), "{told}");
+    yard.told("Edit", edit("port: 1", "port: 2")).await;
+    assert_eq!(yard.text("a.txt"), "key: hunter22\nport: 2\n");
+    yard.told("Write", whole("b.txt")).await;
+    yard.told("Edit", json!({"file_path": "b.txt", "old_string": "2", "new_string": "3"})).await;
+}
+
+#[tokio::test]
 async fn too_much_is_not_written() {
     let mut yard = Yard::new();
     yard.ground.limits.file_bytes = 10;

@@ -257,6 +257,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 entry,
                 slots,
                 recall,
+                output_schema: None,
             }
         })
         .boxed()
@@ -317,6 +318,7 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 servers,
                 max_turns,
                 turns_are_its_own: false,
+                guards: Vec::new(),
                 budget: None,
                 max_parallel: None,
                 capabilities,

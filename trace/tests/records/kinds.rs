@@ -136,9 +136,9 @@ kinds! {
             }
         }),
     Event::Forgotten { .. } => text().prop_map(|key| Event::Forgotten { key }),
-    Event::Checked { .. } => (text(), text(), text(), texts(), any::<u32>())
-        .prop_map(|(check, place, verdict, reasons, round)| {
-            Event::Checked { check, place, verdict, reasons, round }
+    Event::Checked { .. } => (text(), text(), text(), texts(), any::<u32>(), text(), of(float()))
+        .prop_map(|(check, place, verdict, reasons, round, subject, score)| {
+            Event::Checked { check, place, verdict, reasons, round, subject, score }
         }),
     Event::QuestionAsked { .. } => (text(), text(), text(), texts(), of(bound()))
         .prop_map(|(question, form, prompt, options, act)| {
@@ -184,7 +184,20 @@ fn task() -> impl Strategy<Value = Task> {
         let session = parent_span.clone();
         let (text, context, caller, key, priority) = said;
         let budget = priority.map(|it| Caps { tokens: Some(it.into()), ..Caps::default() });
-        Task { text, context, caller, key, priority, deadline, budget, trace, parent_span, session }
+        let output_schema = parent_span.as_ref().map(|it| serde_json::json!({"title": it}));
+        Task {
+            text,
+            context,
+            caller,
+            key,
+            priority,
+            deadline,
+            budget,
+            output_schema,
+            trace,
+            parent_span,
+            session,
+        }
     })
 }
 

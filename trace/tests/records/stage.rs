@@ -203,6 +203,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         servers: Vec::new(),
         max_turns: 20,
         turns_are_its_own: false,
+        guards: Vec::new(),
         budget: None,
         max_parallel: None,
         capabilities: Vec::new(),
@@ -242,5 +243,6 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         entry: name,
         slots: callboard_trace::memory::Entries::default(),
         recall: None,
+        output_schema: None,
     }))
 }
