@@ -146,10 +146,12 @@ impl Run {
     }
 
     /// Something was noted.
-    pub(crate) fn noted_tests(&mut self, slot: &str, key: &str, value: &Value) {
-        if slot == "tests" {
-            self.checks.tests.retain(|it| it.0 != key);
-            self.checks.tests.push((key.to_owned(), value.clone()));
+    pub(crate) fn noted_tests(&mut self, event: &Event) {
+        if let Event::Noted { slot, key, value, .. } = event
+            && slot == "tests"
+        {
+            self.checks.tests.retain(|it| it.0 != *key);
+            self.checks.tests.push((key.clone(), value.clone()));
         }
     }
 

@@ -45,8 +45,7 @@ impl Run {
             Event::ModelReplied(reply) => self.replied(reply),
             Event::ToolReturned { step, call, ok, result, ms, documents, files } => {
                 self.steps = self.steps.max(*step);
-                let seen = files.iter().map(|it| (it.path.clone(), it.hash.clone()));
-                self.files.extend(seen);
+                self.files.extend(files.iter().map(|it| (it.path.clone(), it.hash.clone())));
                 self.tool_spent(*step, *ms, documents);
                 self.brings(*step, call);
                 self.returned(call, *ok, result);
@@ -69,11 +68,9 @@ impl Run {
             }
             Event::HandoffFailed { handoff, .. } => self.handoff_failed(handoff),
             Event::ChildEnded { .. } => self.child_ended(event),
-            Event::Noted { slot, key, value, .. } => {
+            Event::Noted { .. } => {
                 self.slots.noted(event);
-                self.noted_tests(slot, key, value);
-                let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
-                self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
+                self.noted(event);
             }
             Event::QuestionAsked { question, act: Some(act), .. } => {
                 self.asked_for_leave(question, act);
@@ -110,6 +107,12 @@ impl Run {
             | Event::Exported { .. }
             | Event::DayClosed { .. } => (),
         }
+    }
+
+    fn noted(&mut self, event: &Event) {
+        self.noted_tests(event);
+        let known = |it: &ArtifactRef| self.artifacts.iter().any(|has| has.id == it.id);
+        self.artifacts.extend(answer::artifact_of(event).filter(|it| !known(it)));
     }
 
     /// A rule's value keeps what comes on top of it.

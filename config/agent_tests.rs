@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::permission::Grants;
 use crate::testing::{PLAIN, agent, team, told, told_of_agent, try_load};
-use crate::{Act, AgentName, Class, Grants, Kind, Mode, Verdict, schema};
+use crate::{Act, AgentName, Class, Kind, Mode, Verdict, schema};
 
 #[test]
 fn a_claude_code_agent_loads_unchanged() {

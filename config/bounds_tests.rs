@@ -6,10 +6,11 @@ use std::time::Duration;
 use proptest::prelude::{any, prop_oneof, proptest};
 use proptest::strategy::Strategy;
 
+use crate::permission::Grants;
 use crate::testing::{
     PLAIN, agent, env, folder, team, told, told_of_agent, told_of_team, try_load,
 };
-use crate::{AgentName, Class, Grants, load, pack};
+use crate::{AgentName, Class, load, pack};
 
 #[test]
 fn an_alias_bomb_stops_at_the_bound() {

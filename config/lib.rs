@@ -66,7 +66,7 @@ pub(crate) use load::load;
 pub use load::{Footprint, environment, footprint, holds_a_team, load_here};
 pub use model::Model;
 pub use pack::write;
-pub use permission::{Act, Grants, Verdict};
+pub use permission::{Act, Verdict};
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};

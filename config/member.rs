@@ -104,6 +104,7 @@ fn build(
     let permit = permit(&written, &ground.ceiling);
     let hands = hands(&written, &permit, ground.has_roots);
     let choices = choices(&written, sink);
+    let whole = |it: At<u64>| u32::try_from(it.value).ok();
     let texts = |all: Vec<At<String>>| all.into_iter().map(|it| it.value).collect::<Vec<_>>();
     let agent = Agent {
         name,
@@ -120,11 +121,8 @@ fn build(
         servers: vec![],
         turns_are_its_own: written.max_turns.is_some(),
         budget: written.budget.map(|it| written_budget::caps(&it, "budget", ground.run, sink)),
-        max_parallel: written.max_parallel.and_then(|it| u32::try_from(it.value).ok()),
-        max_turns: written
-            .max_turns
-            .and_then(|it| u32::try_from(it.value).ok())
-            .unwrap_or(ground.turns),
+        max_parallel: written.max_parallel.and_then(whole),
+        max_turns: written.max_turns.and_then(whole).unwrap_or(ground.turns),
         capabilities,
         handoffs: vec![],
         class: written.class.unwrap_or_default(),

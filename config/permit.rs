@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 pub use crate::pattern::{Deed, Object};
 use crate::pattern::{Fit, act_of_tool, fit, narrowed};
-use crate::permission::{Act, Grants, Verdict};
-pub use crate::permission::{Approvals, Pattern};
+use crate::permission::{Act, Verdict};
+pub use crate::permission::{Approvals, Grants, Pattern};
 use crate::team::{Agent, Team};
 
 /// One word on what may be done: the team's, an agent's, or what a caller passed on.

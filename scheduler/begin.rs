@@ -75,8 +75,6 @@ pub(crate) fn root(
         output_schema: ask.output_schema.clone(),
     };
     let by = &ask.caller.principal;
-    let schema = ask.output_schema.as_ref().map(ToString::to_string);
-    let parts = [ask.to.as_str(), &ask.task, &ask.context].into_iter();
     NewRun {
         run,
         root: None,
@@ -85,7 +83,7 @@ pub(crate) fn root(
         workspace: team.workspace.clone(),
         principal: by.clone(),
         key: ask.key.clone().filter(|_| !ask.fresh),
-        fingerprint: fingerprint(parts.chain(schema.as_deref())),
+        fingerprint: said_by(ask),
         priority,
         points: points::of_root(team, ask),
         unscored: agent.name.as_str() != PLAN && points::may_be_scored(team, ask),
@@ -191,6 +189,13 @@ fn taint(parent: &Run, step: Option<&str>) -> Option<String> {
         }
         _ => parent.tainted.by().map(str::to_owned),
     }
+}
+
+/// What makes it the same as another under its key.
+fn said_by(ask: &Ask) -> String {
+    let schema = ask.output_schema.as_ref().map(ToString::to_string);
+    let parts = [ask.to.as_str(), &ask.task, &ask.context].into_iter();
+    fingerprint(parts.chain(schema.as_deref()))
 }
 
 /// The schema that passes along: who finishes in another's place owes it, who is asked does not.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use callboard_agents::plan::cycle;
 use callboard_config::memory::{Access, Slots};
-use callboard_config::{Agent, AgentName, Class, Grants, Kind, Team};
+use callboard_config::permit::Grants;
+use callboard_config::{Agent, AgentName, Class, Kind, Team};
 use callboard_store::Listens;
 use callboard_trace::{Event, Fact, PlanStep};
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! An agent as a tool: it gets a task, and answers with the run that works on it.
 
-use callboard_config::{Act, Agent, AgentName, Grants, Limits, Verdict};
+use callboard_config::permit::Grants;
+use callboard_config::{Act, Agent, AgentName, Limits, Verdict};
 use callboard_scheduler::{Ask, Desk, Listens, Refusal, Submitted};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};

@@ -271,7 +271,8 @@ fn cut(text: &str, n_letters: usize) -> String {
 pub(crate) mod tests {
     use std::collections::BTreeMap;
 
-    use callboard_config::{Act, Class, Grants, Verdict};
+    use callboard_config::permit::Grants;
+    use callboard_config::{Act, Class, Verdict};
 
     use super::*;
 

@@ -25,7 +25,7 @@ mod tree;
 mod used;
 mod view;
 
-pub use begin::{Caller, Fuses, Growth, Purse, Repeats, Started, Task};
+pub use begin::{Caller, Fuses, Growth, Purse, Started, Task};
 pub use cost::{Spent, spent};
 pub use end::{EndState, Finished, Missing, Stop, Trouble};
 pub use event::Event;

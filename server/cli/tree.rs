@@ -114,7 +114,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use callboard_config::budget::Caps;
-    use callboard_config::{Agent, AgentName, Class, Grants, Kind};
+    use callboard_config::permit::Grants;
+    use callboard_config::{Agent, AgentName, Class, Kind};
     use callboard_trace::{Event, Finished, Fuses, Started};
     use serde_json::json;
 

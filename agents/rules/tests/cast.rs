@@ -1,7 +1,8 @@
 //! Who plays in the tables: the coder's beginning, what it is given, what it calls, how it ends.
 
 use callboard_config::budget::Caps;
-use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
+use callboard_config::permit::Grants;
+use callboard_config::{Act, Agent, AgentName, Class, Edge, Kind, Mode, Model, Verdict};
 use callboard_trace::{
     Call, EndState, FailureCode, Finished, Fuses, Handoff, MadeBy, RunId, Started, Stop, Summary,
     Trouble,

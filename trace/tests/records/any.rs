@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use callboard_config::budget::Caps;
 use callboard_config::memory::{Access, Slot, Slots};
-use callboard_config::permit::{Approvals, Pattern, Permit};
-use callboard_config::{Act, Agent, AgentName, Class, Edge, Grants, Kind, Mode, Model, Verdict};
+use callboard_config::permit::{Approvals, Grants, Pattern, Permit};
+use callboard_config::{Act, Agent, AgentName, Class, Edge, Kind, Mode, Model, Verdict};
 use callboard_trace::rank::Points;
 use callboard_trace::{
-    ArtifactRef, Finished, Fuses, Growth, Handoff, MadeBy, Repeats, RunId, Started, Summary, Totals,
+    ArtifactRef, Finished, Fuses, Growth, Handoff, MadeBy, RunId, Started, Summary, Totals,
 };
 use callboard_trace::{EndState, FailureCode, Missing, Stop, Trouble};
 use proptest::collection::{btree_map, vec};
@@ -265,21 +265,26 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
 
 fn fuses() -> BoxedStrategy<Fuses> {
     any::<[u32; 15]>()
-        .prop_map(|it| Fuses {
-            depth: it[0],
-            hops: it[1],
-            fan_out: it[2],
-            turns: it[3],
-            parallel_calls: it[4],
-            attempts: it[5],
-            rate_limited: it[6],
-            growth: Growth {
-                tasks_per_root: it[7],
-                tasks_per_workspace: it[8],
-                burst: it[9],
-                rate: it[10],
-            },
-            repeats: Repeats { laps: it[11], calls: it[12], calls_all: it[13], replies: it[14] },
+        .prop_map(|it| {
+            let mut fuses = Fuses {
+                depth: it[0],
+                hops: it[1],
+                fan_out: it[2],
+                turns: it[3],
+                parallel_calls: it[4],
+                attempts: it[5],
+                rate_limited: it[6],
+                growth: Growth {
+                    tasks_per_root: it[7],
+                    tasks_per_workspace: it[8],
+                    burst: it[9],
+                    rate: it[10],
+                },
+                repeats: Default::default(),
+            };
+            let of = &mut fuses.repeats;
+            (of.laps, of.calls, of.calls_all, of.replies) = (it[11], it[12], it[13], it[14]);
+            fuses
         })
         .boxed()
 }

@@ -1,7 +1,8 @@
 //! A journal in the making: runs begin, things happen to them, and a tree is folded of it.
 
 use callboard_config::budget::Caps;
-use callboard_config::{Agent, AgentName, Class, Grants, Kind, Mode, Model};
+use callboard_config::permit::Grants;
+use callboard_config::{Agent, AgentName, Class, Kind, Mode, Model};
 use callboard_trace::{
     Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
     MadeBy, ModelReplied, Purpose, Record, RunId, RunView, Started, StepBegun, Stop, Summary, Tree,
