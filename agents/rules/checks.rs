@@ -47,9 +47,12 @@ pub(crate) fn calls(run: &Run) -> Option<Step> {
     let mut waits = false;
     for call in run.calls.iter().filter(|it| !calls::is_begun(run, it)) {
         let (on, tool) = match toolbox::kind(&call.tool) {
-            Some(Tool::HandOff | Tool::Delegate) => (Border::Handoff, ""),
+            Some(Tool::HandOff | Tool::Delegate | Tool::Plan) => (Border::Handoff, ""),
             Some(Tool::Refuse) => continue,
-            Some(Tool::Note | Tool::Performed) | None => (Border::ToolCall, &*call.tool),
+            Some(
+                Tool::Note | Tool::Remember | Tool::Forget | Tool::AskOwner | Tool::Performed,
+            )
+            | None => (Border::ToolCall, &*call.tool),
         };
         let subject = subject(run, call);
         let content = || call.arguments.clone().unwrap_or_default();
