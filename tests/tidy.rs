@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 
 /// Lines of code of the product: without its tests, blank lines and comments.
-const PRODUCT_LINES_MAX: usize = 46_000;
+const PRODUCT_LINES_MAX: usize = 50_000;
 
 /// The vocabularies of all rooms above them: what a team is made of, and every kind of record.
 const VOCABULARIES: [(&str, usize); 2] = [("config", 37), ("trace", 56)];
