@@ -33,19 +33,6 @@ pub(crate) fn root(
     let deadline = deadline(team, ask, world);
     let priority = ask.priority.unwrap_or_else(|| agent.class.priority());
     let (trace, parent_span) = trace_of(world, ask.traceparent.as_deref());
-    let task = Task {
-        text: ask.task.clone(),
-        context: ask.context.clone(),
-        caller: ask.caller.clone(),
-        key: ask.key.clone(),
-        priority: ask.priority,
-        deadline,
-        budget: ask.budget,
-        output_schema: ask.output_schema.clone(),
-        trace: trace.clone(),
-        parent_span,
-        session: ask.session.clone(),
-    };
     let purses = vec![Purse::task(&run, task_caps(team, ask))];
     let started = Started {
         agent: Arc::new(agent.clone()),
@@ -67,7 +54,7 @@ pub(crate) fn root(
         approvals: team.approvals,
         marks: Vec::new(),
         principal: ask.caller.principal.clone(),
-        trace,
+        trace: trace.clone(),
         triggers: team.triggers,
         entry: team.entry.clone(),
         slots: Entries::default(),
@@ -88,10 +75,30 @@ pub(crate) fn root(
         points: points::of_root(team, ask),
         unscored: agent.name.as_str() != PLAN && points::may_be_scored(team, ask),
         deadline,
-        facts: [Event::TaskAccepted(task), Event::RunStarted(Box::new(started))]
-            .map(|it| Fact::new(by, it))
-            .to_vec(),
+        facts: [
+            Event::TaskAccepted(accepted(ask, deadline, (trace, parent_span))),
+            Event::RunStarted(Box::new(started)),
+        ]
+        .map(|it| Fact::new(by, it))
+        .to_vec(),
         queue_cap: team.limits.queue,
+    }
+}
+
+/// What was asked for, as its caller said it.
+fn accepted(ask: &Ask, deadline: i64, (trace, parent_span): (String, Option<String>)) -> Task {
+    Task {
+        text: ask.task.clone(),
+        context: ask.context.clone(),
+        caller: ask.caller.clone(),
+        key: ask.key.clone(),
+        priority: ask.priority,
+        deadline,
+        budget: ask.budget,
+        output_schema: ask.output_schema.clone(),
+        trace,
+        parent_span,
+        session: ask.session.clone(),
     }
 }
 

@@ -47,26 +47,15 @@ pub(crate) fn read(
         problems.push(format!("_meta.callboard/{name}: does not fit; write {write}"));
     };
     let may_rejoin = meta.get("callboard/key").is_none_or(Value::is_null);
-    let key = match meta.get("callboard/key") {
-        None | Some(Value::Null) => call_id(meta, client),
-        Some(Value::String(key)) if (1..=KEY_CHARS).contains(&key.chars().count()) => {
-            Some(key.clone())
-        }
-        Some(_) => {
-            told("key", format!("a text of 1..{KEY_CHARS} characters"));
-            None
-        }
-    };
-    let session = match meta.get("callboard/session") {
-        None | Some(Value::Null) => thread_id(meta, client),
-        Some(Value::String(id)) if (1..=KEY_CHARS).contains(&id.chars().count()) => {
-            Some(id.clone())
-        }
-        Some(_) => {
-            told("session", format!("a text of 1..{KEY_CHARS} characters"));
-            None
-        }
-    };
+    let key = name(meta.get("callboard/key"), || call_id(meta, client)).unwrap_or_else(|write| {
+        told("key", write);
+        None
+    });
+    let session = meta.get("callboard/session");
+    let session = name(session, || thread_id(meta, client)).unwrap_or_else(|write| {
+        told("session", write);
+        None
+    });
     let fresh = match meta.get("callboard/fresh") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(fresh)) => *fresh,
@@ -112,6 +101,20 @@ pub(crate) fn read(
         })
     } else {
         Err(problems)
+    }
+}
+
+/// A name that the caller gave, else the usual one; or what to write.
+fn name(
+    given: Option<&Value>,
+    usual: impl FnOnce() -> Option<String>,
+) -> Result<Option<String>, String> {
+    match given {
+        None | Some(Value::Null) => Ok(usual()),
+        Some(Value::String(name)) if (1..=KEY_CHARS).contains(&name.chars().count()) => {
+            Ok(Some(name.clone()))
+        }
+        Some(_) => Err(format!("a text of 1..{KEY_CHARS} characters")),
     }
 }
 

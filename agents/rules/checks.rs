@@ -49,9 +49,7 @@ pub(crate) fn calls(run: &Run) -> Option<Step> {
         let (on, tool) = match toolbox::kind(&call.tool) {
             Some(Tool::HandOff | Tool::Delegate | Tool::Plan) => (Border::Handoff, ""),
             Some(Tool::Refuse) => continue,
-            Some(
-                Tool::Note | Tool::Remember | Tool::Forget | Tool::AskOwner | Tool::Performed,
-            )
+            Some(Tool::Note | Tool::Remember | Tool::Forget | Tool::AskOwner | Tool::Performed)
             | None => (Border::ToolCall, &*call.tool),
         };
         let subject = subject(run, call);

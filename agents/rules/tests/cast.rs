@@ -27,14 +27,13 @@ impl AgentMut for Started {
     }
 }
 
+fn model(provider: &str, model: &str) -> Model {
+    let (provider, model) = (provider.into(), model.into());
+    Model { provider, model, max_output: 1_000, context: 8_000 }
+}
+
 /// The coder's beginning: two models, and edges to tester and reviewer.
 pub(super) fn started() -> Started {
-    let model = |provider: &str, model: &str| Model {
-        provider: provider.into(),
-        model: model.into(),
-        max_output: 1_000,
-        context: 8_000,
-    };
     let agent = Agent {
         name: name("coder"),
         description: "writes code".into(),
