@@ -1,6 +1,7 @@
 //! One attempt at an OpenAI-compatible endpoint, from the request to a reply or a fault.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ impl Wire {
     /// Asks once; dropping the future closes the connection.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Reply, Fault> {
         let trying = self.trying(&request.model, request.traceparent.as_deref());
-        let answer = self.in_time(&trying, self.converge(&trying, request)).await;
+        let answer = self.in_time(&trying, Box::pin(self.converge(&trying, request))).await;
         let ms = trying.begun.elapsed().as_millis() as u64;
         let asked_again = trying.asked_again();
         match answer {
@@ -87,7 +88,8 @@ impl Wire {
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in embed::batches(texts) {
             let trying = self.trying(model, None);
-            vectors.extend(self.in_time(&trying, self.embed_batch(&trying, batch)).await?);
+            let batch = Box::pin(self.embed_batch(&trying, batch));
+            vectors.extend(self.in_time(&trying, batch).await?);
         }
         match embed::is_even(&vectors) {
             true => Ok(vectors),
@@ -122,13 +124,14 @@ impl Wire {
         Try::new(self.asked(model), trace)
     }
 
+    /// Boxed by who asks: taken in as it is, its room would be kept twice while ten thousand wait.
     async fn in_time<T>(
         &self,
         trying: &Try<'_>,
-        work: impl Future<Output = Result<T, Fault>>,
+        work: Pin<Box<impl Future<Output = Result<T, Fault>>>>,
     ) -> Result<T, Fault> {
         let total = Duration::from_secs(self.endpoint.total_s);
-        let answer = timeout(total, Box::pin(work)).await;
+        let answer = timeout(total, work).await;
         let answer = answer.unwrap_or_else(|_| Err(self.too_late(&trying.asked)));
         answer.map_err(|fault| Fault { learned: trying.learned(), ..fault })
     }
@@ -205,7 +208,7 @@ impl Wire {
         let is_silent = arrived.is_silent() && !request.tools.is_empty();
         let whole = arrived.whole(asked)?;
         if is_silent && !is_held_back(asked, &whole) {
-            return self.unstreamed(trying, request, dialect).await;
+            return Box::pin(self.unstreamed(trying, request, dialect)).await;
         }
         self.reply(trying, request, whole, &probe)
     }
