@@ -1,5 +1,8 @@
 //! What a model is asked and what it answers.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use callboard_config::budget::Price;
 use callboard_trace::{Call, Finish, ModelReplied, Purpose, Usage};
 use serde::Serialize;
@@ -47,15 +50,28 @@ pub struct Request {
     pub response_format: Option<Value>,
 }
 
-/// Function tools of a request. They are kept as text: very many requests wait at once, and as values
-/// each would hold five times as much.
+/// Function tools of a request. They are kept as text, and equal ones once: very many requests wait at
+/// the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tools(Box<str>);
+pub struct Tools(Arc<str>);
+
+/// The lists that were written last. The runs of an agent have most often the same.
+static LAST: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());
+/// How many of them are kept.
+const LISTS: usize = 32;
 
 impl Tools {
     /// Those of a list that is written as the chat protocol has them.
     pub(crate) fn written(all: &impl Serialize) -> Tools {
-        Tools(serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned()).into())
+        let text = serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned());
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = last.iter().find(|it| ***it == *text) {
+            return Tools(known.clone());
+        }
+        let list: Arc<str> = text.into();
+        last.truncate(LISTS - 1);
+        last.push_front(list.clone());
+        Tools(list)
     }
 
     /// Whether there are none.
