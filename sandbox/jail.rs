@@ -1,5 +1,6 @@
 //! What a program in the sandbox may reach and use, and how it came to its end.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,18 @@ pub struct Jail {
     pub network: bool,
     /// How much of the machine it may use.
     pub bounds: Bounds,
+    /// What is put back after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+}
+
+/// Files and folders that a program can write and must not change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Where it is kept how they were, without an ending: a place that no program writes.
+    pub kept: PathBuf,
+    /// Their paths, by the folder in which each begins.
+    pub files: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Jail {

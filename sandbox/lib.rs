@@ -17,11 +17,15 @@ mod nowhere;
 mod paths;
 #[cfg(target_os = "linux")]
 mod scope;
+#[cfg(target_os = "linux")]
+mod watch;
 
 #[cfg(target_os = "linux")]
 pub use enter::{enforced, enter};
-pub use jail::{Bounds, Ended, Jail};
+pub use jail::{Bounds, Ended, Jail, Watch};
 #[cfg(not(target_os = "linux"))]
-pub use nowhere::{Scope, enforced, enter};
+pub use nowhere::{Scope, Watched, enforced, enter};
 #[cfg(target_os = "linux")]
 pub use scope::Scope;
+#[cfg(target_os = "linux")]
+pub use watch::Watched;

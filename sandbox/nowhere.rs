@@ -1,6 +1,8 @@
 //! Systems without Landlock: nothing is enforced here, so nothing runs.
 
-use crate::Jail;
+use std::io;
+
+use crate::{Jail, Watch};
 
 /// Why nothing runs.
 const REFUSED: &str = "programs run in a sandbox on Linux only";
@@ -21,6 +23,30 @@ impl Scope {
     /// Never called.
     pub fn kill_all(&self) {
         match *self {}
+    }
+}
+
+/// Never begun on this system.
+#[derive(Debug)]
+pub enum Watched {}
+
+impl Watch {
+    /// Always refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn begin(&self) -> Result<Watched, String> {
+        Err(REFUSED.to_owned())
+    }
+}
+
+impl Watched {
+    /// Never called.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn end(self) -> io::Result<Vec<String>> {
+        match self {}
     }
 }
 

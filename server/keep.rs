@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use callboard_sandbox::{Ended, Jail};
+use callboard_sandbox::{Ended, Jail, Watch, Watched};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
@@ -61,12 +61,15 @@ enum News {
 /// # Errors
 /// When it cannot be started.
 pub(crate) fn keep(kept: &Kept<'_>) -> io::Result<u8> {
-    let ended = match run(kept) {
-        Err(error) if kept.once => Ended::Refused(error.to_string()),
+    let (ended, undone) = match watched(kept) {
+        Err(error) if kept.once => (Ended::Refused(error.to_string()), Vec::new()),
         ended => ended?,
     };
     if kept.once {
-        let told = serde_json::to_string(&ended)?;
+        let mut told = serde_json::to_string(&ended)?;
+        if !undone.is_empty() {
+            told = format!("{told}\n{}", serde_json::to_string(&undone)?);
+        }
         rustix::io::write(stderr(), told.as_bytes())?;
     }
     let code = match ended {
@@ -75,6 +78,15 @@ pub(crate) fn keep(kept: &Kept<'_>) -> io::Result<u8> {
         Ended::Crowd | Ended::Unwanted | Ended::Refused(_) => 0,
     };
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Runs it, and puts back what it was not to change.
+fn watched(kept: &Kept<'_>) -> io::Result<(Ended, Vec<String>)> {
+    let watch = kept.jail.as_ref().and_then(|it| it.watch.as_ref());
+    let watched = watch.map(Watch::begin).transpose().map_err(io::Error::other)?;
+    let ended = run(kept)?;
+    let undone = watched.map_or_else(|| Ok(Vec::new()), Watched::end);
+    Ok((ended, undone.unwrap_or_else(|error| vec![format!("nothing could be put back: {error}")])))
 }
 
 fn run(kept: &Kept<'_>) -> io::Result<Ended> {

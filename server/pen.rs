@@ -34,6 +34,7 @@ impl Pen {
         let home = home.map_err(|it| format!("a private folder cannot be made: {it}"))?;
         let mut jail = jail.clone();
         jail.write.push(home.path().canonicalize().map_err(|it| it.to_string())?);
+        jail.watch = None;
         let processes = jail.bounds.processes;
         let jail = serde_json::to_string(&jail).map_err(|it| it.to_string())?;
         Ok(Pen { scope, home, jail, processes })

@@ -15,3 +15,5 @@ mod refused;
 #[path = "sandbox/servers.rs"]
 mod servers;
 mod stage;
+#[path = "sandbox/watched.rs"]
+mod watched;

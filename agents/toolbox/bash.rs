@@ -20,6 +20,8 @@ use crate::answer;
 const COMMAND_MAX: usize = 100_000;
 /// How long a keeper may take to end everything and say so.
 const GONE: Duration = Duration::from_secs(6);
+/// Files that are named of those that were put back.
+const UNDONE: usize = 20;
 /// Bytes that are read at once.
 const PIECE: usize = 64 << 10;
 
@@ -80,11 +82,10 @@ pub(super) async fn bash(ground: &Ground, arguments: &Value) -> Result<Used, Str
     let mut keeper = ground.shell.start(command)?;
     let mut tape = Tape::new(ground.limits.tool_output_bytes, ground.limits.tool_kept_bytes);
     let most = u64::from(ground.limits.command_output_mib) << 20;
-    let (ended, stop) =
+    let (ended, undone, stop) =
         follow(&mut keeper, &mut tape, command_time(ground, arguments), most).await?;
     let (mut said, whole) = tape.played(|it| answer::artifact_id(&json!(it)));
-    let told = how(&ended, stop.as_ref(), ground);
-    if let Some(told) = &told {
+    for told in how(&ended, stop.as_ref(), ground).into_iter().chain(put_back(&undone)) {
         let line = if said.is_empty() || said.ends_with('\n') { "" } else { "\n" };
         said = format!("{said}{line}{told}");
     }
@@ -103,7 +104,7 @@ async fn follow(
     tape: &mut Tape,
     time: Duration,
     most: u64,
-) -> Result<(Ended, Option<Stop>), String> {
+) -> Result<(Ended, Vec<String>, Option<Stop>), String> {
     let pipes = (keeper.stdin.take(), keeper.stdout.take(), keeper.stderr.take());
     let (Some(input), Some(mut output), Some(mut report)) = pipes else {
         return Err("it was started without its pipes".to_owned());
@@ -120,11 +121,13 @@ async fn follow(
     drop((input, output));
     let _ = timeout(GONE, report.read_to_end(&mut said)).await;
     let _ = timeout(GONE, keeper.wait()).await;
-    let ended = serde_json::from_slice(&said).map_err(|_| {
+    let mut lines = said.split(|it| *it == b'\n');
+    let ended = serde_json::from_slice(lines.next().unwrap_or_default()).map_err(|_| {
         let said = String::from_utf8_lossy(&said);
         format!("what became of it is not known: {}", crate::words::cut(said.trim(), 300))
     })?;
-    Ok((ended, stop))
+    let undone = lines.next().and_then(|it| serde_json::from_slice(it).ok()).unwrap_or_default();
+    Ok((ended, undone, stop))
 }
 
 /// Whether the output came to its end before it was too much.
@@ -137,6 +140,17 @@ async fn record(output: &mut (impl AsyncRead + Unpin), tape: &mut Tape, most: u6
         }
     }
     true
+}
+
+/// What is told of files that were put back.
+fn put_back(undone: &[String]) -> Option<String> {
+    let (first, rest) = (undone.get(..UNDONE).unwrap_or(undone), undone.len().max(UNDONE) - UNDONE);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let names = crate::words::shown(&first.join(", "));
+    (!undone.is_empty()).then(|| {
+        tracing::warn!(files = ?first, "a command changed what decides over programs or agents");
+        format!("[put back as it was: {names}{more}; it decides what programs or agents do]")
+    })
 }
 
 /// What is told of the end; nothing where all went well and something was said.

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use callboard_config::servers::Commands;
 use callboard_config::{ExposeSecret, Team};
-use callboard_sandbox::Jail;
+use callboard_sandbox::{Jail, Watch};
+use sha2::{Digest, Sha256};
 use tokio::process::Child;
 
 use super::kept::Keeper;
@@ -21,6 +22,9 @@ pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
 /// Where programs are, if nobody says so.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// What decides which programs Git runs, in a folder that is a repository.
+const CONTROL: [&str; 5] =
+    [".git/commondir", ".git/config", ".git/config.worktree", ".git/hooks", ".git/info/attributes"];
 /// The same for everybody, so that a command says the same everywhere.
 const FIXED: [(&str, &str); 2] = [("LANG", "C.UTF-8"), ("TERM", "dumb")];
 
@@ -44,6 +48,7 @@ impl Shell {
             read: team.bash.sandbox.read.clone(),
             network: team.bash.sandbox.network,
             bounds: keeper.as_ref().map(|it| it.bounds).unwrap_or_default(),
+            watch: data.map(|it| watch(team, it)),
         };
         // Every processor for as long as it may run: what is left then goes on unseen.
         let processors = available_parallelism().map_or(1, usize::from) as u64;
@@ -87,4 +92,18 @@ impl Shell {
         start.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         start.spawn().map_err(|it| format!("it cannot be started: {it}"))
     }
+}
+
+/// What commands can write since Landlock cannot leave it out, and must not.
+fn watch(team: &Team, data: &Path) -> Watch {
+    let apart = |it: &&PathBuf| !team.bash.guarded.iter().any(|own| it.starts_with(own));
+    let of_root = |root: &PathBuf| {
+        let others = team.bounds.guarded.iter().filter(apart);
+        let others = others.filter_map(|it| it.strip_prefix(root).ok().map(Path::to_path_buf));
+        (root.clone(), CONTROL.map(PathBuf::from).into_iter().chain(others).collect())
+    };
+    let files: BTreeMap<PathBuf, Vec<PathBuf>> = team.bounds.roots.iter().map(of_root).collect();
+    let hash = Sha256::digest(format!("{files:?}"));
+    let name: String = hash.iter().take(8).map(|it| format!("{it:02x}")).collect();
+    Watch { kept: data.join("watched").join(name), files }
 }

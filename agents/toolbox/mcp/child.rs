@@ -114,7 +114,8 @@ fn jail(sandbox: &Sandbox, command: &Path, cwd: &Path, keeper: &Keeper) -> Jail 
     read.extend(sandbox.read.iter().cloned());
     let write = sandbox.write.iter().map(|it| whole(it)).collect();
     let Keeper { bounds, guarded, .. } = keeper;
-    Jail { write, guarded: guarded.clone(), read, network: sandbox.network, bounds: *bounds }
+    let guarded = guarded.clone();
+    Jail { write, guarded, read, network: sandbox.network, bounds: *bounds, watch: None }
 }
 
 /// Reads what a program says to people, so that it never waits for a reader.
