@@ -11,7 +11,7 @@ use seccompiler::{
 };
 
 /// Never allowed.
-const REFUSED: [c_long; 52] = [
+const REFUSED: [c_long; 54] = [
     // Other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -54,6 +54,9 @@ const REFUSED: [c_long; 52] = [
     libc::SYS_keyctl,
     libc::SYS_add_key,
     libc::SYS_request_key,
+    // Whose files are: no folder bounds it.
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
     // The machine as a whole.
     libc::SYS_reboot,
     libc::SYS_swapon,
@@ -70,6 +73,41 @@ const REFUSED: [c_long; 52] = [
     libc::SYS_syslog,
     libc::SYS_vhangup,
 ];
+/// A call that is too new for the list of numbers; the same everywhere, as are those below.
+const FCHMODAT2: c_long = 452;
+/// What files are beside their content and mode, access lists among it. Programs that copy them go
+/// on where a file system has none.
+const ATTRIBUTES: [c_long; 9] = [
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    463, // setxattrat
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    466, // removexattrat
+    469, // file_setattr
+];
+/// The bits that have others run a file as its owner or group.
+const AS_OTHERS: u64 = 0o6000;
+/// Calls that take the mode of a file, and the place of that among their arguments.
+const MODES: [(c_long, u8); 5] = [
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (FCHMODAT2, 2),
+    (libc::SYS_openat, 3),
+    (libc::SYS_mknodat, 2),
+];
+/// The same of calls that newer machines do not have.
+#[cfg(target_arch = "x86_64")]
+const OLD_MODES: [(c_long, u8); 4] =
+    [(libc::SYS_chmod, 1), (libc::SYS_open, 2), (libc::SYS_creat, 1), (libc::SYS_mknod, 1)];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_MODES: [(c_long, u8); 0] = [];
+#[cfg(target_arch = "x86_64")]
+const OLD_REFUSED: [c_long; 2] = [libc::SYS_chown, libc::SYS_lchown];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_REFUSED: [c_long; 0] = [];
 /// New views of the machine, as flags of a new process.
 const APART: [i32; 7] = [
     libc::CLONE_NEWNS,
@@ -90,9 +128,12 @@ pub(crate) fn restrict(network: bool, unix: bool) -> Result<(), String> {
     let told = |it: &dyn std::fmt::Display| format!("calls of the kernel cannot be refused: {it}");
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|it| told(&it))?;
     let refused = rules(network, unix).map_err(|it| told(&it))?;
-    // Its flags are out of sight. Whoever is told that there is no such call takes the older one.
-    let unseen = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    for (rules, error) in [(refused, libc::EPERM), (unseen, libc::ENOSYS)] {
+    // Their flags and modes are out of sight. Whoever is told that there is no such call takes the
+    // older one.
+    let unseen = [libc::SYS_clone3, libc::SYS_openat2].map(|it| (it, Vec::new())).into();
+    let none = ATTRIBUTES.map(|it| (it, Vec::new())).into();
+    let all = [(refused, libc::EPERM), (unseen, libc::ENOSYS), (none, libc::EOPNOTSUPP)];
+    for (rules, error) in all {
         let action = SeccompAction::Errno(error.unsigned_abs());
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch);
         let program: Result<BpfProgram, _> = filter.and_then(TryInto::try_into);
@@ -109,7 +150,11 @@ fn rules(network: bool, unix: bool) -> Result<Rules, seccompiler::BackendError> 
     let is = |argument: u8, how: SeccompCmpOp, value: i32| {
         SeccompCondition::new(argument, Dword, how, u64::from(value.unsigned_abs()))
     };
-    let mut rules: Rules = REFUSED.iter().map(|it| (*it, Vec::new())).collect();
+    let refused = REFUSED.iter().chain(&OLD_REFUSED);
+    let mut rules: Rules = refused.map(|it| (*it, Vec::new())).collect();
+    for (call, argument) in MODES.into_iter().chain(OLD_MODES) {
+        rules.insert(call, as_others(argument)?);
+    }
     let mut families = Vec::new();
     if network {
         families.extend([AF_INET, AF_INET6, AF_NETLINK]);
@@ -132,6 +177,13 @@ fn rules(network: bool, unix: bool) -> Result<Rules, seccompiler::BackendError> 
         vec![SeccompRule::new(vec![is(1, Ne, 0)?])?, SeccompRule::new(vec![is(0, Eq, of_user)?])?];
     rules.insert(libc::SYS_setpriority, priority);
     Ok(rules)
+}
+
+/// A mode with one of the bits, or with both.
+fn as_others(argument: u8) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let bits = [0o4000, 0o2000, AS_OTHERS].into_iter();
+    let is = |it| SeccompCondition::new(argument, Dword, MaskedEq(AS_OTHERS), it);
+    bits.map(|it| SeccompRule::new(vec![is(it)?])).collect()
 }
 
 /// Refuses the second set of calls, which no list of numbers covers.

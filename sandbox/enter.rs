@@ -24,7 +24,7 @@ pub fn enter(jail: &Jail) -> Result<(), String> {
     let _ = std::fs::write(FIRST.0, FIRST.1);
     let _ = nice(NICE);
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|it| it.to_string())?;
-    limits::set(&jail.bounds)?;
+    limits::set(jail)?;
     let abi = paths::restrict(jail)?;
     calls::restrict(jail.network, abi >= SOCKETS)
 }
@@ -42,8 +42,11 @@ pub fn enforced() -> Result<String, String> {
     });
     let abi = tried.join().map_err(|_| "the sandbox could not be tried".to_owned())??;
     let sockets = if abi >= SOCKETS { ", sockets in the folders" } else { "" };
-    let user =
-        if geteuid().is_root() { "the superuser, with four capabilities" } else { "the user" };
+    let user = if geteuid().is_root() {
+        "the superuser, without its rights over files of others"
+    } else {
+        "the user"
+    };
     Ok(format!(
         "Landlock {} (files, network, signals{sockets}), seccomp, limits; programs run as {user}",
         abi as i32

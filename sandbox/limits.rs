@@ -1,22 +1,21 @@
 //! How much of the machine a process may use, and what is left of a superuser's rights.
 
 use std::os::linux::fs::MetadataExt;
+use std::path::Path;
 
-use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use rustix::process::{Resource, Rlimit, Uid, geteuid, getrlimit, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
+};
 
-use crate::Bounds;
+use crate::Jail;
 
-/// What a superuser needs to work in folders of other users; nothing of it leads out of the paths.
-const KEPT: CapabilitySet = CapabilitySet::CHOWN
-    .union(CapabilitySet::DAC_OVERRIDE)
-    .union(CapabilitySet::FOWNER)
-    .union(CapabilitySet::FSETID);
 /// A process reserves far more addresses than it uses memory.
 const ADDRESSES: u64 = 16;
 
 /// Sets the limits of this process; none is raised.
-pub(crate) fn set(bounds: &Bounds) -> Result<(), String> {
+pub(crate) fn set(jail: &Jail) -> Result<(), String> {
+    let bounds = &jail.bounds;
     let mib = |it: u64| it.saturating_mul(1 << 20);
     let memory = mib(bounds.memory_mib);
     limit(Resource::Core, 0)?;
@@ -29,7 +28,7 @@ pub(crate) fn set(bounds: &Bounds) -> Result<(), String> {
     }
     if geteuid().is_root() {
         // The kernel counts no processes of the superuser: the keeper does.
-        return drop_capabilities();
+        return drop_capabilities(jail);
     }
     limit(Resource::Nproc, (tasks_of_user() + bounds.processes) as u64)
 }
@@ -50,14 +49,22 @@ fn tasks_of_user() -> usize {
     usize::try_from(own.sum::<u64>()).unwrap_or(usize::MAX)
 }
 
-/// What is not in the bounding set is gone with the next program, also for the superuser.
-fn drop_capabilities() -> Result<(), String> {
-    for capability in (CapabilitySet::all() - KEPT).iter() {
+/// A superuser without rights over files of others, but where its folders are in theirs: to open them
+/// there. What leads out of the paths is not opened then either.
+fn drop_capabilities(jail: &Jail) -> Result<(), String> {
+    let of_others = |it: &Path| it.metadata().is_ok_and(|it| it.st_uid() != Uid::ROOT.as_raw());
+    let mut given = jail.write.iter().chain(&jail.read).flat_map(|it| it.ancestors());
+    let is_guest = given.any(of_others);
+    let kept = if is_guest { CapabilitySet::DAC_OVERRIDE } else { CapabilitySet::empty() };
+    for capability in (CapabilitySet::all() - kept).iter() {
         match remove_capability_from_bounding_set(capability) {
             // An older kernel does not know all of them.
             Ok(()) | Err(rustix::io::Errno::INVAL) => {}
             Err(error) => return Err(format!("a capability cannot be dropped: {error}")),
         }
     }
-    Ok(())
+    // What is not in the bounding set is gone with the next program, but for what is inherited.
+    let sets =
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets).map_err(|it| format!("capabilities cannot be dropped: {it}"))
 }

@@ -163,3 +163,67 @@ async fn the_team_is_not_changed_from_inside() {
     }
     assert_eq!(told[all.len()].1, "changed\nb\nshort\nlonger\n");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_modes_and_times_of_files_elsewhere_stay() {
+    let no = "Operation not permitted";
+    let other = tempfile::tempdir().expect("a folder");
+    let file = other.path().join("a");
+    std::fs::write(&file, "a").expect("a file");
+    let path = file.display();
+    let me = rustix::process::getuid().as_raw();
+    let python = |text: &str| format!("python3 -c \"import os; {text}\" && echo done");
+    let case = |text: String| (text, no);
+    let mut cases = vec![
+        case(format!("chown {me} {path} && echo done")),
+        case(format!("chown -h {me} {path} && echo done")),
+        case(format!("chmod u+s {path} && echo done")),
+        case("touch b; chgrp $(id -g) b && echo done".into()),
+        case("touch c; chmod 4755 c && echo done".into()),
+        case("mkdir d; chmod g+s d && echo done".into()),
+        case(python("os.open('e', os.O_CREAT | os.O_WRONLY, 0o4755)")),
+        (python(&format!("os.setxattr('{path}', 'user.a', b'x')")), "not supported"),
+        case(python("f = os.open('f', os.O_CREAT | os.O_WRONLY); os.fchmod(f, 0o2755)")),
+        (python("open('g', 'w'); os.removexattr('g', 'user.a')"), "not supported"),
+    ];
+    if me == 0 {
+        // Of somebody else, in a folder that all may look into.
+        std::os::unix::fs::chown(&file, Some(65_534), Some(65_534)).expect("a superuser");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(other.path(), open).expect("set");
+        cases.push(case(format!("chmod 666 {path} && echo done")));
+        cases.push(case(python(&format!("os.utime('{path}', (1, 1))"))));
+        cases.push((format!("touch {path} && echo done"), "Permission denied"));
+    }
+    let before = std::fs::metadata(&file).expect("it is there");
+    refuses(&cases).await;
+    let after = std::fs::metadata(&file).expect("it is there");
+    let of = |it: &std::fs::Metadata| {
+        use std::os::unix::fs::MetadataExt;
+        (it.mode(), it.uid(), it.gid(), it.mtime(), it.ctime(), it.ctime_nsec())
+    };
+    assert_eq!(of(&after), of(&before));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superuser_keeps_no_rights_over_others() {
+    let told = super::bash::told(&["grep ^Cap /proc/self/status; python3 -c '\
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.prctl(23, 0), libc.prctl(23, 1), libc.prctl(23, 21))'"])
+    .await;
+    assert!(told[0].ends_with("0 0 0\n"), "CHOWN, DAC_OVERRIDE, SYS_ADMIN: {}", told[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ordinary_work_goes_on() {
+    let told = super::bash::told(&[
+        "echo 'echo ran' > s; chmod +x s; ./s; chmod 640 s; stat -c %a s; mkdir -m 750 d; stat -c %a d",
+        "echo a > a; touch -d 2001-01-01 a; install -m 755 a b; stat -c %a b; mv b d/b; ls d",
+        "mkdir t; tar cf t.tar a; tar xf t.tar -C t --no-same-owner; cat t/a; date -r t/a +%Y",
+        "git init -q r; cd r; echo a > a; git add a; git -c user.name=a -c user.email=b@c commit -qm x; \
+         git clone -q . ../r2; git -C ../r2 log --format=%s",
+    ])
+    .await;
+    assert_eq!(told, ["ran\n640\n750\n", "755\nb\n", "a\n2001\n", "x\n"]);
+}
