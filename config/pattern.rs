@@ -22,6 +22,8 @@ const TOOLS: [(&str, Act); 11] = [
 const OF_SERVERS: &str = "mcp__";
 /// How the argument of `WebFetch` begins.
 const DOMAIN: &str = "domain:";
+/// Words before what a command is to do.
+const OPTIONS: usize = 32;
 /// Folders of a path that is looked at.
 const PARTS: usize = 256;
 
@@ -183,8 +185,27 @@ fn command(argument: &str, words: &[String], loosely: bool) -> Fit {
     let pattern: Vec<&str> =
         argument.split_whitespace().map(many).chain(is_head.then_some("**")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let bare = words.split_first().map(|(first, rest)| [&[program(first)], rest].concat());
-    of(walk(&pattern, &words) || loosely && bare.is_some_and(|it| walk(&pattern, &it)))
+    of(walk(&pattern, &words) || loosely && disguised(&words).any(|it| walk(&pattern, &it)))
+}
+
+/// A command as it is too: its program without its folder, and without the options that stand before
+/// what it is to do, each with a value or without. `git -C x push` is `git push`.
+fn disguised<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<&'a str>> {
+    let mut heads = vec![1];
+    let mut at = 0;
+    while let Some(&head) = heads.get(at) {
+        let option = words.get(head).filter(|it| it.starts_with(['-', '+']));
+        let after = option.map_or(0..0, |it| head + 1..head + 2 + usize::from(!it.contains('=')));
+        let is_new = |it: &usize| !heads.contains(it) && *it <= words.len().min(OPTIONS);
+        let new: Vec<usize> = after.filter(is_new).collect();
+        heads.extend(new);
+        at += 1;
+    }
+    let first = words.first().map(|it| program(it));
+    let rest = |head: usize| words.get(head..).unwrap_or_default();
+    let all =
+        first.map(|first| heads.into_iter().map(|it| [&[first], rest(it)].concat()).collect());
+    all.unwrap_or_else(Vec::new).into_iter()
 }
 
 /// `/bin/rm` and `\rm` are `rm`.

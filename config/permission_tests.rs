@@ -71,6 +71,14 @@ fn a_line_is_as_free_as_its_least_free_command() {
         ("git push", Deny),
         ("git rm x", Ask),
         ("echo rm", Ask),
+        ("git -C . push", Deny),
+        ("git --no-pager push origin", Deny),
+        ("/usr/bin/git -c a=b --git-dir=x -p push", Deny),
+        ("git --work-tree y push", Deny),
+        ("git log -p push", Ask),
+        ("git -C x status", Ask),
+        ("git -c core.sshCommand=x status", Ask),
+        ("git -c core.fsmonitor=x status --short", Ask),
     ] {
         assert_eq!(says(&team, &line(commands)), expected, "{commands:?}");
     }
