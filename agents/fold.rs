@@ -263,7 +263,9 @@ impl Run {
         let is_bad_summary = !ok && result.get("field").is_some();
         let was_performed = self.tools.iter().any(|it| it.call.id == call);
         self.tally.bad_summaries += u32::from(is_bad_summary);
-        if ok || is_bad_summary || was_performed {
+        // What may not be done was asked for as it should be.
+        let is_forbidden = result.get("forbidden").is_some();
+        if ok || is_bad_summary || is_forbidden || was_performed {
             self.tally.bad_turns = 0;
         }
         self.count(call, ok, result);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::checks::{HANDOFF, INPUT, Made, SECRETS};
 use crate::heard::CHECK;
 use crate::leave::{asked_by_check, hash};
-use crate::rules::rejected::reject;
+use crate::rules::rejected::forbid;
 use crate::rules::verdict::{said, word};
 use crate::rules::{answer, asking, calls, judge, leave, outside};
 use crate::run::Word;
@@ -64,7 +64,7 @@ pub(crate) fn calls(run: &Run) -> Option<Step> {
             Look::Failed(guard, made) => {
                 let why = made.reasons.join("; ");
                 let said = format!("not done: guardrail `{}` does not allow it: {why}", guard.name);
-                return Some(reject(&call.id, &said));
+                return Some(forbid(&call.id, &said));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::heard::LEAVE;
 use crate::leave::{READ, asked, digest, has_read, judged};
 use crate::rules::calls::{is_begun, is_performed};
 use crate::rules::outside;
-use crate::rules::rejected::reject;
+use crate::rules::rejected::forbid;
 use crate::run::{Approval, Word};
 use crate::{Run, Step, words};
 
@@ -80,7 +80,7 @@ fn missing(run: &Run, call: &Call) -> Option<Step> {
 
 fn refuse(call: &Call, why: &str) -> Step {
     let way_out = "do it in another way, or say in your answer what is left to be done";
-    reject(&call.id, &format!("{why}; {way_out}"))
+    forbid(&call.id, &format!("{why}; {way_out}"))
 }
 
 pub(super) fn close(approval: &Approval) -> Step {

@@ -361,3 +361,28 @@ fn a_file_and_a_host_are_what_the_arguments_name() {
         assert_eq!(judged(&patterns, &call("c", tool, arguments.clone())), expected, "{arguments}");
     }
 }
+
+#[test]
+fn what_is_refused_again_and_again_is_no_fault_of_the_model() {
+    let mut denied = coder(|it| {
+        it.agent_mut().permissions.insert(Act::External, Verdict::Deny);
+    });
+    for turn in 0..5 {
+        let lines = denied.wants(vec![write(&format!("c{turn}"), &turn.to_string())]).go();
+        assert!(lines.last().is_some_and(|it| it.starts_with("waits")), "{turn}: {lines:?}");
+        anew(&denied);
+    }
+    let mut asker = asker();
+    for turn in 0..5 {
+        asker.wants(vec![write(&format!("c{turn}"), &turn.to_string())]).go();
+        let question = asked(&asker)[turn].0.clone();
+        let word = ["deny: use git", "deny"].get(turn).copied();
+        let lines = asker.hears_of(&question, word).go();
+        assert!(lines.last().is_some_and(|it| it.starts_with("waits")), "{turn}: {lines:?}");
+    }
+    // What is no call at all still is.
+    let mut lost = coder(|_| ());
+    let ends = (0..3).map(|it| lost.wants(vec![call(&format!("c{it}"), "rn", json!({}))]).go());
+    let ends: Vec<_> = ends.collect();
+    assert!(ends[2].iter().any(|it| it.contains("no usable tool call")), "{ends:?}");
+}
