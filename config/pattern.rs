@@ -38,6 +38,14 @@ pub struct Deed {
     pub object: Object,
 }
 
+impl Deed {
+    /// The same with one of its commands.
+    pub(crate) fn of_one(&self, command: &[String]) -> Deed {
+        let object = Object::Commands(Some(vec![command.to_vec()]));
+        Deed { act: self.act, tool: self.tool.clone(), object }
+    }
+}
+
 /// What a deed is done to, as patterns tell it apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
@@ -146,10 +154,7 @@ pub(crate) fn narrowed(tools: &[String], deed: &Deed) -> Option<bool> {
     }
     let fits = |deed: &Deed| narrow.iter().any(|it| fit(it, deed, false) == Fit::Yes);
     let Object::Commands(Some(commands)) = &deed.object else { return Some(fits(deed)) };
-    let one = |it: &Vec<String>| {
-        fits(&Deed { object: Object::Commands(Some(vec![it.clone()])), ..deed.clone() })
-    };
-    Some(commands.iter().all(one))
+    Some(commands.iter().all(|it| fits(&deed.of_one(it))))
 }
 
 /// The tool and, in brackets, the argument.

@@ -59,10 +59,7 @@ impl Permit {
     /// of them.
     pub fn judge(&self, deed: &Deed) -> Ruling {
         let Object::Commands(Some(commands)) = &deed.object else { return self.judge_one(deed) };
-        let one = |it: &Vec<String>| {
-            let object = Object::Commands(Some(vec![it.clone()]));
-            self.judge_one(&Deed { object, ..deed.clone() })
-        };
+        let one = |it: &Vec<String>| self.judge_one(&deed.of_one(it));
         let all = commands.iter().map(one).min_by_key(|it| it.verdict);
         all.unwrap_or_else(|| self.judge_one(deed))
     }

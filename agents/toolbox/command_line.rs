@@ -20,6 +20,7 @@ pub(crate) fn words(line: &str) -> Result<Vec<Vec<String>>, &'static str> {
             Token::Redirect => command.is_begun = true,
             Token::Open if command.is_begun => return Err("a function or an array"),
             Token::Open => {}
+            Token::Break if commands.len() == COMMANDS => return Err("very many commands"),
             Token::Break => commands.extend(command.done()?),
             Token::End => {
                 commands.extend(command.done()?);
@@ -29,6 +30,8 @@ pub(crate) fn words(line: &str) -> Result<Vec<Vec<String>>, &'static str> {
     }
 }
 
+/// Commands of a line that is told: what has more is a script.
+const COMMANDS: usize = 256;
 /// Words that begin what has commands inside; those come next.
 const AROUND: [&str; 11] =
     ["if", "then", "elif", "else", "fi", "while", "until", "do", "done", "{", "}"];

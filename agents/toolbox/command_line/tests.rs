@@ -56,6 +56,8 @@ fn what_cannot_be_told() {
     for line in lines.split('|') {
         assert!(words(line).is_err(), "{line:?} is told: {:?}", words(line));
     }
+    assert_eq!(words(&"true; ".repeat(257)), Err("very many commands"));
+    assert_eq!(words(&"true; ".repeat(256)).map(|it| it.len()), Ok(256));
     for line in ["a\0b", "a\rb", "a\u{7f}", "a\u{1}"] {
         assert!(words(line).is_err(), "{line:?} is told");
     }
