@@ -343,3 +343,35 @@ fn who_is_disarmed_by_a_handoff_is_known_before() {
     let shown = effective(&team, agent(&team, "bb"));
     assert_eq!((&shown["write"], &shown["deny"][0]), (&"allow".into(), &"Bash(rm:*)".into()));
 }
+
+#[test]
+fn tools_that_are_taken_away_or_narrowed_are_not_passed_on() {
+    let coder = "permissions: {write: allow, run: allow, fetch: allow, external: allow}";
+    let tool = |it: &str| on(Act::External, it, Object::Any);
+    let write = path(Act::Write, "Write", "src/a");
+    let docs = path(Act::Write, "Edit", "docs/a");
+    use Verdict::{Allow, Deny};
+    for (lead, says, lost) in [
+        ("", [Allow, Allow, Allow, Allow, Allow], ""),
+        ("disallowedTools: [Bash]", [Deny, Deny, Allow, Allow, Allow], "run"),
+        ("tools: [Read, 'Bash(git:*)']", [Allow, Deny, Allow, Allow, Allow], "run"),
+        ("tools: ['Bash(git:*)', Bash]", [Allow, Allow, Allow, Allow, Allow], ""),
+        ("tools: ['Edit(docs/**)']", [Allow, Allow, Deny, Allow, Allow], "write"),
+        ("disallowedTools: [Edit]", [Allow, Allow, Allow, Allow, Allow], ""),
+        ("disallowedTools: [Write, Edit, mcp__x]", [Allow, Allow, Deny, Deny, Deny], "write"),
+        ("tools: [Read]", [Allow, Allow, Allow, Allow, Allow], ""),
+        ("grants: team\ndisallowedTools: [Bash]", [Allow, Allow, Allow, Allow, Allow], ""),
+    ] {
+        let file = format!("{coder}\n{lead}");
+        let team = row("{}", [&file, coder, coder]);
+        let grant = passed_on(agent(&team, "aa"), &of_root(&team));
+        let to = agent(&team, "bb");
+        let deeds = [line("git log"), line("ls"), write.clone(), docs.clone(), tool("mcp__x__y")];
+        let found = deeds.map(|it| ruling(to, &grant, &it).verdict);
+        assert_eq!((found, dropped(to, &grant).join(", ").as_str()), (says, lost), "{lead}");
+    }
+    // Of who says nothing of what it may do, like most who only lead, people are asked.
+    let team = row("{}", ["disallowedTools: [Bash]", coder, coder]);
+    let grant = passed_on(agent(&team, "aa"), &of_root(&team));
+    assert_eq!(ruling(agent(&team, "bb"), &grant, &line("ls")).verdict, Verdict::Ask);
+}

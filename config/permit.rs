@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::hands::{TOOLS, meant};
 pub use crate::pattern::{Deed, Object};
 use crate::pattern::{Fit, act_of_tool, fit, narrowed};
 use crate::permission::{Act, Verdict};
@@ -168,8 +169,41 @@ pub fn passed_on(agent: &Agent, grant: &[Permit]) -> Vec<Permit> {
         }
     };
     // The same agent comes again along a path; its word counts once.
-    let own = own.filter(|it| !it.is_open() && !grant.contains(it));
+    let limits = own.is_some().then(|| limits(agent)).filter(|_| agent.grants == Grants::Own);
+    let own = own.into_iter().chain(limits).filter(|it| !it.is_open() && !grant.contains(it));
     grant.iter().cloned().chain(own).collect()
+}
+
+/// What the tools of an agent leave it of what it may do: those that are taken away, and those that it
+/// has for some things only. What it merely does not have is no limit, nor what a person is asked about:
+/// whoever leads hands on what it does not do itself.
+fn limits(agent: &Agent) -> Permit {
+    let mut permit = Permit::ceiling(BTreeMap::new(), Vec::new());
+    permit.of = agent.name.to_string();
+    let whole = |it: &&String| !it.contains('(');
+    let away: Vec<&str> =
+        agent.disallowed_tools.iter().filter(whole).flat_map(|it| meant(it)).collect();
+    let tools = agent.tools.as_deref().unwrap_or_default();
+    let allowed = |it: &Act| agent.permissions.get(it) == Some(&Verdict::Allow);
+    for act in [Act::Write, Act::Run, Act::Fetch].into_iter().filter(allowed) {
+        let of_act: Vec<&str> = TOOLS.iter().filter(|it| it.1 == act).map(|it| it.0).collect();
+        let is_of_act = |it: &&String| meant(it).iter().any(|it| of_act.contains(it));
+        let is_whole = tools.iter().filter(is_of_act).any(|it| whole(&it));
+        let narrow = tools.iter().filter(is_of_act).filter(|_| !is_whole);
+        let narrow: Vec<Pattern> =
+            narrow.map(|it| Pattern { text: it.clone(), verdict: Verdict::Allow }).collect();
+        if of_act.iter().all(|it| away.contains(it)) {
+            permit.classes.insert(act, Verdict::Deny);
+        } else if !narrow.is_empty() {
+            permit.classes.insert(act, Verdict::Deny);
+            permit.patterns.extend(narrow);
+        }
+    }
+    let of_servers = agent.disallowed_tools.iter().filter(|it| it.starts_with("mcp__"));
+    permit
+        .patterns
+        .extend(of_servers.map(|it| Pattern { text: it.clone(), verdict: Verdict::Deny }));
+    permit
 }
 
 /// What an agent may do by its own file and may not under this grant: classes and patterns.
