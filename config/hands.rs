@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::nearest::did_you_mean;
 use crate::permission::{Act, Verdict};
 use crate::place::At;
 use crate::select::fits;
@@ -72,6 +73,33 @@ pub(crate) fn meant(written: &str) -> Vec<&'static str> {
     let small = name.rsplit('/').next().unwrap_or_default().to_lowercase();
     let known = ALSO.iter().find(|it| it.0.split_whitespace().any(|it| it == small));
     known.map_or_else(Vec::new, |it| it.1.to_vec())
+}
+
+/// Tools of the team itself, which touch nothing outside.
+pub(crate) const INSIDE: [&str; 12] = [
+    "handoff",
+    "delegate",
+    "Task",
+    "Agent",
+    "refuse_handoff",
+    "note",
+    "remember",
+    "forget",
+    "ask_owner",
+    "plan",
+    "read",
+    "team_status",
+];
+
+/// The end of a message where a name is that of no tool, and near to one: `; did you mean "Bash"?`.
+pub(crate) fn misspelt(written: &str) -> Option<String> {
+    let name = written.split('(').next().unwrap_or_default().trim();
+    let is_of_server = name.starts_with("mcp__") || name.contains(['/', '*']);
+    if is_of_server || INSIDE.contains(&name) || !meant(name).is_empty() {
+        return None;
+    }
+    let known = TOOLS.iter().map(|it| it.0).chain(INSIDE);
+    Some(did_you_mean(name, known)).filter(|it| !it.is_empty())
 }
 
 /// Whether a tool needs a folder that the team does not have.

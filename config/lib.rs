@@ -45,6 +45,7 @@ mod team;
 mod trust;
 mod units;
 mod written_agent;
+mod written_applies;
 mod written_budget;
 mod written_edge;
 mod written_fetch;

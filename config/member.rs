@@ -7,6 +7,7 @@ use crate::budget::Caps;
 use crate::front_matter::Parts;
 use crate::hands;
 use crate::models::Models;
+use crate::pattern;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
@@ -101,6 +102,7 @@ fn build(
     } else {
         tell_absent_tools(written.tools.as_deref().unwrap_or_default(), ground.has_roots, sink);
     }
+    tell_odd_tools(&written, sink);
     let permit = permit(&written, &ground.ceiling);
     let hands = hands(&written, &permit, ground.has_roots);
     let choices = choices(&written, sink);
@@ -306,28 +308,31 @@ fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
     sink.push(place.warning(said, "remove it, or remove `kind: human`"));
 }
 
-/// The tools every agent has inside a run, under all their names.
-const TEAM_TOOLS: [&str; 12] = [
-    "handoff",
-    "delegate",
-    "Task",
-    "Agent",
-    "refuse_handoff",
-    "note",
-    "read",
-    "team_status",
-    "remember",
-    "forget",
-    "plan",
-    "ask_owner",
-];
+/// Names that take nothing away, and patterns that never fit.
+fn tell_odd_tools(written: &WrittenAgent, sink: &Sink) {
+    for text in &written.disallowed_tools {
+        if let Some(near) = hands::misspelt(&text.value) {
+            let said = format!("`disallowedTools` names `{}`, which is no tool{near}", text.value);
+            sink.push(text.place.warning(said, "nothing is taken away by it"));
+        }
+    }
+    let named = written.tools.iter().flatten().map(|it| ("tools", it));
+    let taken_away = written.disallowed_tools.iter().map(|it| ("disallowedTools", it));
+    for (key, text) in named.chain(taken_away) {
+        let is_known = hands::TOOLS.iter().any(|it| text.value.split('(').next() == Some(it.0));
+        let problem = text.value.contains('(').then(|| pattern::problem(&text.value)).flatten();
+        if let Some((said, help)) = problem.filter(|_| is_known) {
+            sink.push(text.place.warning(format!("`{}` in `{key}`: {said}", text.value), help));
+        }
+    }
+}
 
 /// Tools that other programs bring along and this one does not have; and those that have nothing to
 /// see here.
 fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Sink) {
     let is_there = |it: &&At<String>| {
         let name = it.value.as_str();
-        TEAM_TOOLS.contains(&name)
+        hands::INSIDE.contains(&name)
             || name == "*"
             || !hands::meant(name).is_empty()
             || name.starts_with("mcp_")

@@ -81,6 +81,13 @@ pub(crate) fn act_of_tool(pattern: &str) -> Option<Act> {
 pub(crate) fn problem(pattern: &str) -> Option<(String, String)> {
     let (tool, argument) = parts(pattern);
     let names = TOOLS.map(|it| it.0);
+    if argument.is_some() && !pattern.trim_end().ends_with(')') {
+        return Some(("its bracket is not closed".to_owned(), format!("write `{pattern})`")));
+    }
+    if tool.strip_prefix(OF_SERVERS).is_some_and(|it| it.is_empty() || it.starts_with('_')) {
+        let said = "it names no server".to_owned();
+        return Some((said, "write `mcp__SERVER__TOOL`, or `mcp__*` for all".to_owned()));
+    }
     if tool.starts_with(OF_SERVERS) {
         let said = "tools of servers take no argument".to_owned();
         return argument.map(|_| (said, format!("write `{tool}`")));
@@ -98,7 +105,11 @@ pub(crate) fn problem(pattern: &str) -> Option<(String, String)> {
         "WebFetch" if !argument.starts_with(DOMAIN) && argument != "*" => {
             said("it is no domain", "write `WebFetch(domain:docs.rs)`")
         }
-        "WebFetch" | "Bash" => None,
+        "WebFetch" if argument.trim_end() == DOMAIN => {
+            said("it names no host", "write `WebFetch(domain:docs.rs)`")
+        }
+        "WebFetch" => None,
+        "Bash" => line(argument),
         _ if argument.starts_with('~') || argument.split('/').any(|it| it == "..") => {
             said("its path leaves the folder", "write it from the team's root")
         }
@@ -107,6 +118,26 @@ pub(crate) fn problem(pattern: &str) -> Option<(String, String)> {
         }
         _ => None,
     }
+}
+
+/// What is wrong with the words of a pattern for commands: what would never fit.
+fn line(argument: &str) -> Option<(String, String)> {
+    let joins = |it: &str| {
+        ["&&", "||", "|", "&", ";"].contains(&it)
+            || it.ends_with(';')
+            || it.starts_with(['>', '<'])
+            || it.contains("$(")
+            || it.contains('`')
+    };
+    if argument.split_whitespace().any(joins) {
+        let said = "a line is taken apart first, so it never fits".to_owned();
+        return Some((said, "write a pattern for each command".to_owned()));
+    }
+    let head = argument.strip_suffix(":*")?;
+    head.split_whitespace().any(|it| it == "*").then(|| {
+        let said = "behind another `*` the word before `:*` is a whole one".to_owned();
+        (said, format!("write `Bash({head} *)`, or `Bash({head}* *)` for words that begin so"))
+    })
 }
 
 /// Whether a pattern fits a deed. Loosely where that makes it more careful: what allows something

@@ -13,6 +13,7 @@ use crate::guards::{Border, Guard, Kind, OnFail, Personal};
 use crate::nearest::did_you_mean;
 use crate::place::{At, Sink};
 use crate::units::{OneOf, Seconds, Unit};
+use crate::written_applies::{AppliesTo, applies_to};
 use crate::yaml::{Node, Value};
 
 const BORDERS: [&str; 5] = ["input", "tool_call", "tool_result", "handoff", "output"];
@@ -81,17 +82,6 @@ pub(crate) struct WrittenGuard {
     /// `judge`: the least score that passes, 0.7.
     #[schemars(range(min = 0, max = 1))]
     pass: Option<f64>,
-}
-
-/// What a check is about.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename = "applies_to", deny_unknown_fields)]
-#[expect(dead_code, reason = "stands here for the schema; the keys are read one by one")]
-pub(crate) struct AppliesTo {
-    /// Agents by name.
-    agents: Option<OneOf<Vec<String>, String>>,
-    /// Tools by name or glob.
-    tools: Option<OneOf<Vec<String>, String>>,
 }
 
 /// The words of `kind`.
@@ -202,20 +192,6 @@ fn one(node: &Node, path: String, sink: &Sink) -> Option<Read> {
     Some(Read { guard, by, agents })
 }
 
-type Names = Option<Vec<At<String>>>;
-
-fn applies_to(fields: &Fields<'_>) -> (Names, Names) {
-    let Some(node) = fields.node("applies_to") else { return (None, None) };
-    let inner = Fields::open(node, fields.name("applies_to"), fields.sink);
-    let found = (inner.texts("agents"), inner.texts("tools"));
-    for (key, place) in inner.rest() {
-        let near = did_you_mean(key, ["agents", "tools"]);
-        let said = format!("key `{}` is not known there{near}", inner.name(key));
-        fields.sink.push(place.error(said, "write `agents` or `tools`"));
-    }
-    found
-}
-
 /// The word of a kind, as it is written.
 fn spelt(word: KindWord) -> &'static str {
     KINDS[word as usize]
@@ -238,6 +214,12 @@ fn kind(word: KindWord, node: &Node, fields: &Fields<'_>) -> (Option<Kind>, Opti
         KindWord::Size => {
             let of = |key| fields.whole(key, Unit::Count, 0..=u64::MAX).map(|it| it.value);
             let (min, max) = (of("min"), of("max"));
+            if let (Some(min), Some(max)) = (min, max)
+                && min > max
+            {
+                fields.wrong(node, "min", &format!("is more than `max`: {min}, {max}"), "");
+                return (None, None);
+            }
             if min.is_none() && max.is_none() {
                 return (lacks("max", "write `max: LETTERS`, or `min`"), None);
             }
