@@ -2,7 +2,7 @@
 //! said of exactly this act.
 
 use callboard_config::Verdict;
-use callboard_config::permit::{Ruling, ruling};
+use callboard_config::permit::{Deed, Object, Ruling, is_named, ruling};
 use callboard_trace::Call;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -29,12 +29,27 @@ pub(crate) fn judged(run: &Run, call: &Call) -> Ruling {
     let Some(deed) = deed_of(run, call) else { return free() };
     let ruling = ruling(&run.started.agent, &run.started.grant, &deed);
     match run.tainted.by().filter(|_| run.started.approvals.asks_when_tainted) {
-        Some(by) if ruling.verdict == Verdict::Allow && is_risky(&deed, call) => Ruling {
-            verdict: Verdict::Ask,
-            why: format!("`{}` is allowed, but {}", deed.act.word(), has_read(by)),
-        },
+        Some(by)
+            if ruling.verdict == Verdict::Allow && is_risky(&deed) && !is_known(run, &deed) =>
+        {
+            Ruling {
+                verdict: Verdict::Ask,
+                why: format!("`{}` is allowed, but {}", deed.act.word(), has_read(by)),
+            }
+        }
         Some(_) | None => ruling,
     }
+}
+
+/// Whether the owner, or the task as it came in, names the host that is fetched from: an address can
+/// carry away what the run knows.
+fn is_known(run: &Run, deed: &Deed) -> bool {
+    let Object::Host(Some(host)) = &deed.object else { return false };
+    let started = &run.started;
+    let is_part = |it: char| it.is_alphanumeric() || ".-_".contains(it);
+    let mut told = started.root_task.split(|it| !is_part(it)).map(|it| it.trim_matches('.'));
+    told.any(|it| it.eq_ignore_ascii_case(host))
+        || is_named(&started.agent, &started.grant, &started.approvals.hosts, deed)
 }
 
 pub(crate) fn has_read(by: &str) -> String {

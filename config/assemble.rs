@@ -116,7 +116,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
         patterns: ground.ceiling.patterns,
-        approvals: written.approvals,
+        approvals: written.approvals.for_hosts(written.fetch.hosts.as_deref()),
         triggers: written.handoffs.triggers.unwrap_or(true),
         bash,
         untrusted,

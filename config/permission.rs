@@ -85,22 +85,30 @@ pub struct Pattern {
 }
 
 /// When and how long people are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approvals {
     /// Seconds after which what nobody allowed is not allowed.
     pub expires_s: u64,
     /// Whether a run that read content of others asks before it changes things, also where that
     /// is allowed.
     pub asks_when_tainted: bool,
+    /// The hosts that the owner named, which are fetched from also then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 impl Default for Approvals {
     fn default() -> Approvals {
-        Approvals { expires_s: 86_400, asks_when_tainted: true }
+        Approvals { expires_s: 86_400, asks_when_tainted: true, hosts: vec![] }
     }
 }
 
 impl Approvals {
+    /// The same for a team that names its hosts.
+    pub(crate) fn for_hosts(self, hosts: Option<&[String]>) -> Approvals {
+        Approvals { hosts: hosts.unwrap_or_default().to_vec(), ..self }
+    }
+
     /// Whether nothing about it was written.
     pub fn is_usual(&self) -> bool {
         *self == Approvals::default()

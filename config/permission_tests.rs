@@ -257,7 +257,8 @@ fn tools_named_with_arguments_are_for_those_alone() {
 fn what_is_wrong_with_permissions_is_told_with_the_way_out() {
     let text = "permissions:\n  raed: allow\n  write: never\n  alow: [Bash]\n  deny:\n    \
         - Bsh(rm:*)\n    - Read(../x)\n    - Edit(~/x)\n    - 'Read(a/{b,c})'\n    \
-        - WebFetch(docs.rs)\n    - mcp__x__y(z)\n    - Bash()\n    - Bash(curl\n    - 'Bash(git status; rm x)'\n    - 'Bash(* http:*)'\n    \
+        - WebFetch(docs.rs)\n    - mcp__x__y(z)\n    - Bash()\n    \
+        - Bash(curl\n    - 'Bash(git status; rm x)'\n    - 'Bash(* http:*)'\n    \
         - 'WebFetch(domain:)'\n    - mcp__\n  'Bash(rm *)': deny\n\
         approvals: {expires_s: soon, tainted: never, expires: 1}\n";
     insta::assert_snapshot!(told_of_team(text));
@@ -384,5 +385,5 @@ fn tools_that_are_written_wrong_are_told() {
         applies_to: {tools: [Bsah, 'mcp__x__*', run_tests]}}\n---\nx";
     insta::assert_snapshot!(told_of_agent(file));
     let turned = told_of_team("guardrails: [{on: input, kind: size, min: 5, max: 3}]");
-    assert!(turned.contains("`guardrails[0].min` is more than `max`: 5, 3"), "{turned}");
+    assert!(turned.contains("`guardrails[0].min` is more than `max`"), "{turned}");
 }

@@ -150,6 +150,16 @@ pub fn ruling(agent: &Agent, grant: &[Permit], deed: &Deed) -> Ruling {
     Ruling { verdict: Verdict::Deny, why }
 }
 
+/// Whether a host that is fetched from is named by whoever allowed it.
+pub fn is_named(agent: &Agent, grant: &[Permit], hosts: &[String], deed: &Deed) -> bool {
+    let patterns = agent.patterns.iter().chain(grant.iter().flat_map(|it| &it.patterns));
+    let allowed = patterns.filter(|it| it.verdict == Verdict::Allow).map(|it| it.text.clone());
+    let tools = agent.tools.iter().flatten().cloned();
+    let hosts = hosts.iter().map(|it| format!("WebFetch(domain:{it})"));
+    let mut all = allowed.chain(tools).chain(hosts).filter(|it| it.starts_with("WebFetch("));
+    all.any(|it| fit(&it, deed, false) == Fit::Yes)
+}
+
 /// What a root is granted by its team.
 pub fn of_root(team: &Team) -> Vec<Permit> {
     Some(Permit::of_team(team)).filter(|it| !it.is_open()).into_iter().collect()

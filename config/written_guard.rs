@@ -214,10 +214,8 @@ fn kind(word: KindWord, node: &Node, fields: &Fields<'_>) -> (Option<Kind>, Opti
         KindWord::Size => {
             let of = |key| fields.whole(key, Unit::Count, 0..=u64::MAX).map(|it| it.value);
             let (min, max) = (of("min"), of("max"));
-            if let (Some(min), Some(max)) = (min, max)
-                && min > max
-            {
-                fields.wrong(node, "min", &format!("is more than `max`: {min}, {max}"), "");
+            if min.zip(max).is_some_and(|(min, max)| min > max) {
+                fields.wrong(node, "min", "is more than `max`", "");
                 return (None, None);
             }
             if min.is_none() && max.is_none() {

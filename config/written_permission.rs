@@ -119,5 +119,6 @@ pub(crate) fn approvals(fields: &Fields<'_>) -> Approvals {
     Approvals {
         expires_s: expires_s.map_or(usual.expires_s, |it| it.value),
         asks_when_tainted: tainted.is_none_or(|it| it.value == Tainted::Ask),
+        hosts: vec![],
     }
 }

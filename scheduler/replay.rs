@@ -139,7 +139,7 @@ fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun,
         let agent = crate::intake::member(team, &started.agent.name)?;
         started.fuses = begin::fuses(team, agent);
         (started.triggers, started.entry) = (team.triggers, team.entry.clone());
-        (started.grant, started.approvals) = (permit::of_root(team), team.approvals);
+        (started.grant, started.approvals) = (permit::of_root(team), team.approvals.clone());
         started.agent = Arc::new(agent.clone());
     }
     started.parent = None;

@@ -52,8 +52,11 @@ impl Taint {
             if Taint::brings(tool, server.as_deref()) {
                 self.open.insert(begun.step, tool.clone());
             }
-        } else if let Event::ToolReturned { step, result, .. } = event {
+        } else if let Event::ToolReturned { step, ok, result, .. } = event {
+            // Of a page that was not fetched nothing is shown; what a tool server says of a failure is
+            // its own words.
             let brought = self.open.remove(step);
+            let brought = brought.filter(|it| *ok || !OF_THE_WEB.contains(&it.as_str()));
             self.reached(brought.or_else(|| marked(result).map(str::to_owned)));
         } else if let Event::ChildEnded { taint, .. } = event {
             self.reached(taint.clone());

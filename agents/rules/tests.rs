@@ -25,4 +25,5 @@ mod play;
 mod prompts;
 mod retries;
 mod shares;
+mod tame;
 mod triggers;

@@ -43,15 +43,11 @@ pub(crate) fn deed_of(run: &Run, call: &Call) -> Option<Deed> {
     Some(Deed { act, tool: call.tool.clone(), object })
 }
 
-/// Whether a deed of that call may do harm outside, once somebody else has put words into the run.
-pub(crate) fn is_risky(deed: &Deed, call: &Call) -> bool {
+/// Whether a deed may do harm outside, or carry something there, once somebody else has put words
+/// into the run.
+pub(crate) fn is_risky(deed: &Deed) -> bool {
     match deed.act {
-        Act::Run | Act::External => true,
-        Act::Fetch => {
-            let method = call.arguments.as_ref().ok().and_then(|it| it.get("method"));
-            let only_reads = |it: &str| ["GET", "HEAD"].contains(&it.to_ascii_uppercase().as_str());
-            method.is_some_and(|it| !it.as_str().is_some_and(only_reads))
-        }
+        Act::Run | Act::External | Act::Fetch => true,
         Act::Read | Act::Write => false,
     }
 }

@@ -58,7 +58,8 @@ impl Egress {
         let sent = client.get(asked.clone()).header("accept", ACCEPT).timeout(time).send().await;
         let mut answer = sent.map_err(|it| told(&asked, &it))?;
         if !answer.status().is_success() {
-            return Err(format!("{} answered {}", answer.url(), answer.status()));
+            // Where it was passed on to is not said: others write that.
+            return Err(format!("{asked} answered {}", answer.status()));
         }
         let kind = answer.headers().get("content-type").and_then(|it| it.to_str().ok());
         let kind = kind.unwrap_or_default().to_lowercase();

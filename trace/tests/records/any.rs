@@ -249,7 +249,11 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 budget: Caps { tokens: Some(fuses.depth.into()), ..Caps::default() },
                 purses: vec![],
                 grant,
-                approvals: Approvals { expires_s: 60, asks_when_tainted: triggers },
+                approvals: Approvals {
+                    expires_s: 60,
+                    asks_when_tainted: triggers,
+                    hosts: vec!["docs.rs".into()],
+                },
                 marks: Vec::new(),
                 principal,
                 trace,
