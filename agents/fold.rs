@@ -253,6 +253,9 @@ impl Run {
             let server = self.tools.remove(at).server.unwrap_or_default();
             return self.shelf.put(&server, ok, result);
         }
+        if let Some(server) = listing::refused(self, call) {
+            return self.shelf.put(server, ok, result);
+        }
         let looked =
             self.tools.iter().position(|it| it.call.id == call && it.call.tool == Work::LOOK);
         if let Some(at) = looked {

@@ -19,7 +19,17 @@ pub(crate) fn is_due(run: &Run) -> Option<Step> {
     Some(Step::Call { step, attempt: 1, call, repeatable: true, server })
 }
 
+/// What stands before the server in the id of such a call.
+const ID: &str = "list:";
+
 /// The call that asks a server for its tools.
 pub(crate) fn call(server: &str) -> Call {
-    Call { id: format!("list:{server}"), tool: Work::LIST.into(), arguments: Ok(json!({})) }
+    Call { id: format!("{ID}{server}"), tool: Work::LIST.into(), arguments: Ok(json!({})) }
+}
+
+/// The server that a call asked which was not even begun, if it is one of the run's own.
+pub(crate) fn refused<'a>(run: &Run, call: &'a str) -> Option<&'a str> {
+    let is_of_the_model = run.calls.iter().any(|it| it.id == call);
+    let server = call.strip_prefix(ID).filter(|_| !is_of_the_model)?;
+    run.started.agent.servers.iter().any(|it| it == server).then_some(server)
 }

@@ -130,6 +130,30 @@ async fn too_many_tools_and_hostile_schemas_are_left_out_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_comes_up_is_not_started_for_ever() {
+    let fixture = Fixture::new("dead");
+    let stage = one(&fixture, &[]);
+    let node = stage.node().await;
+    let mut starts = Vec::new();
+    for round in 0..6 {
+        let view = play(&node.desk(), ask("writer", &format!("round {round}"))).await;
+        assert_eq!(view.state, State::Completed, "the agent goes on: {:?}", view.error);
+        starts.push(fixture.pids().len());
+    }
+    assert!(
+        starts[0] > 0 && starts[5] == starts[2],
+        "it is left alone after three times: {starts:?}"
+    );
+    let view = play(&node.desk(), ask("writer", "once more")).await;
+    let all = records(&node.desk(), &view.run).await;
+    let refused = all.iter().filter(|it| matches!(it.event, Event::ToolReturned { .. })).count();
+    assert_eq!(refused, 1, "a run asks once and goes on without");
+    assert!(format!("{all:?}").contains("is left alone after failures"));
+    node.stop().await;
+    fixture.until_gone();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_a_server_that_hides_and_does_not_listen() {
     let fixture = Fixture::new("stubborn escape");
     let stage = one(&fixture, &[("mcp__x__echo", json!({"text": "x"}))]);

@@ -1,6 +1,6 @@
 //! Tool servers tell what they have before the first turn; their tools are called like others.
 
-use callboard_trace::{Action, Purpose};
+use callboard_trace::{Action, Event, Purpose};
 use serde_json::{Value, json};
 
 use super::cast::{AgentMut, call};
@@ -100,4 +100,15 @@ fn whoever_is_to_finish_at_once_asks_nobody() {
     let mut play = with_servers();
     play.controls(Action::FinishNow, Value::Null);
     assert_eq!(play.go(), ["step 1 asks local/small for its last turn", "waits"]);
+}
+
+#[test]
+fn a_server_that_may_not_be_asked_is_gone_without() {
+    let mut play = Play::with(|it| it.agent_mut().servers = vec!["files".into()]);
+    assert_eq!(play.run.steps, 0);
+    let (call, result) = ("list:files".to_owned(), json!({"error": "it is left alone"}));
+    let (documents, files) = (vec![], vec![]);
+    play.happens(Event::ToolReturned { step: 1, call, ok: false, result, ms: 0, documents, files });
+    assert_eq!(play.go(), ["step 2 asks local/small", "waits"], "it is not asked again and again");
+    assert_eq!(play.run.shelf.absent().collect::<Vec<_>>(), [("files", "it is left alone")]);
 }
