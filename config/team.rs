@@ -181,6 +181,8 @@ pub enum Reach {
         url: String,
         /// Sent with every request.
         headers: BTreeMap<String, SecretString>,
+        /// Whether it may be in a private network.
+        private: bool,
     },
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct WrittenServer {
     url: Option<String>,
     /// Sent with every request; secrets as `env:NAME`, `file:PATH` or `Bearer ${NAME}`.
     headers: Option<BTreeMap<String, String>>,
+    /// Whether the address is in a private network. Default: false.
+    private: Option<bool>,
 }
 
 /// How a tool server speaks.
@@ -119,6 +121,7 @@ impl Reader<'_> {
         let url = url.and_then(|it| fields.text_of(it, "url"));
         let (arguments, cwd) = (self.list("args"), fields.text("cwd"));
         let (env, headers) = (self.values("env"), self.values("headers"));
+        let private = fields.flag("private").unwrap_or(false);
         for key in IDLE {
             let _ = fields.node(key);
         }
@@ -133,7 +136,7 @@ impl Reader<'_> {
                 (self.program(&command, &arguments, cwd, env), shown)
             }
             (None, Some(url)) if speaks.as_ref().is_none_or(|it| it.value == Speaks::Http) => {
-                (self.address(&url, headers)?, quoted(&url.value))
+                (self.address(&url, headers, private)?, quoted(&url.value))
             }
             (Some(_) | None, _) => {
                 self.wrong(&name.place, "takes a `command` or a `url`, one of the two", "");
@@ -188,6 +191,7 @@ impl Reader<'_> {
         &mut self,
         url: &At<String>,
         headers: BTreeMap<String, SecretString>,
+        private: bool,
     ) -> Option<Reach> {
         let whole = self.expanded(&url.value, &url.place).0;
         if let Err(why) = allowed(&whole) {
@@ -203,7 +207,7 @@ impl Reader<'_> {
                 self.wrong(&url.place, &format!("cannot send the header `{name}`"), "remove it");
             }
         }
-        Some(Reach::Http { url: whole, headers })
+        Some(Reach::Http { url: whole, headers, private })
     }
 
     /// The values of a map whose secrets are references.

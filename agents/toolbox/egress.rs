@@ -81,7 +81,7 @@ impl Egress {
 /// # Errors
 /// Where this machine cannot speak TLS.
 pub(crate) fn client(rules: &Fetch) -> Result<Client, String> {
-    let (redirects, loopback) = (rules.clone(), rules.loopback);
+    let (redirects, may) = (rules.clone(), May::of(rules));
     let policy = Policy::custom(move |attempt| {
         if attempt.previous().len() > REDIRECTS {
             return attempt.error(format!("it was passed on more than {REDIRECTS} times"));
@@ -91,16 +91,53 @@ pub(crate) fn client(rules: &Fetch) -> Result<Client, String> {
             Err(why) => attempt.error(why),
         }
     });
+    within(may, policy)
+}
+
+/// A client for the one address that an owner wrote. It follows no redirect: headers go to the
+/// address they were written for. This machine is asked where the address says so, and a `private`
+/// network where the owner does.
+///
+/// # Errors
+/// Where the address may not be asked.
+pub(crate) fn client_to(url: &str, private: bool) -> Result<Client, String> {
+    let asked = Url::parse(url).map_err(|it| format!("its address is none: {it}"))?;
+    let host = asked.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    // Spelled in a way that only a program reads, it is none that an owner agreed to.
+    let may = May { loopback: is_local_name(host) && url.contains(host), private };
+    if let Ok(address) = host.parse::<IpAddr>() {
+        may_be_asked(host, address, may)?;
+    }
+    within(may, Policy::none())
+}
+
+/// It takes no proxy, which would look names up by itself.
+fn within(may: May, policy: Policy) -> Result<Client, String> {
     Client::builder()
         .no_proxy()
         .referer(false)
         .connect_timeout(CONNECT)
         .redirect(policy)
         .retry(reqwest::retry::never())
-        .dns_resolver(Filter { loopback })
+        .dns_resolver(Filter { may })
         .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|it| it.to_string())
+}
+
+/// What may be asked besides the public network.
+#[derive(Clone, Copy)]
+struct May {
+    /// This machine, by a name that says so.
+    loopback: bool,
+    /// Networks of one owner.
+    private: bool,
+}
+
+impl May {
+    fn of(rules: &Fetch) -> May {
+        May { loopback: rules.loopback, private: false }
+    }
 }
 
 /// Whether an address may be asked at all, coming from another or not.
@@ -127,7 +164,7 @@ fn admits(rules: &Fetch, url: &Url, from: Option<&Url>) -> Result<(), String> {
         return Err(format!("{host} is not among the hosts that may be fetched: {hosts}"));
     }
     match host.parse::<IpAddr>() {
-        Ok(address) => may_be_asked(host, address, rules.loopback),
+        Ok(address) => may_be_asked(host, address, May::of(rules)),
         Err(_) => Ok(()),
     }
 }
@@ -152,33 +189,52 @@ fn is_local_name(host: &str) -> bool {
 
 /// Looks names up, and keeps every connection from addresses that nobody may be led to.
 struct Filter {
-    loopback: bool,
+    may: May,
 }
 
 impl Resolve for Filter {
     fn resolve(&self, name: Name) -> Resolving {
-        let (name, loopback) = (name.as_str().to_owned(), self.loopback);
+        let (name, may) = (name.as_str().to_owned(), self.may);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found = filtered(&name, found.collect(), loopback)?;
+            let found = filtered(&name, found.collect(), may)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
 /// The addresses of a name, if all of them may be asked: one that is not shows what the name is for.
-fn filtered(name: &str, found: Vec<SocketAddr>, loopback: bool) -> Result<Vec<SocketAddr>, String> {
+fn filtered(name: &str, found: Vec<SocketAddr>, may: May) -> Result<Vec<SocketAddr>, String> {
+    let may = May { loopback: may.loopback && is_local_name(name), ..may };
     for address in &found {
-        may_be_asked(name, address.ip(), loopback && is_local_name(name))?;
+        may_be_asked(name, address.ip(), may)?;
     }
     Ok(found)
 }
 
-fn may_be_asked(host: &str, address: IpAddr, loopback: bool) -> Result<(), String> {
-    if is_public(address) || (loopback && address.is_loopback()) {
+fn may_be_asked(host: &str, address: IpAddr, may: May) -> Result<(), String> {
+    let address = address.to_canonical();
+    if is_public(address)
+        || (may.loopback && address.is_loopback())
+        || (may.private && is_private(address))
+    {
         return Ok(());
     }
-    Err(format!("{host} is {address}, which is no public address: it is not asked"))
+    let ours = if is_private(address) { " (`private: true` is for networks of yours)" } else { "" };
+    Err(format!("{host} is {address}, which is no public address: it is not asked{ours}"))
+}
+
+/// Whether an address belongs to a network of one owner, and is none of a metadata service.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            let is_shared = (it.to_bits() >> 22) == 0b01_1001_0001;
+            (it.is_private() || is_shared) && it != Ipv4Addr::new(100, 100, 100, 200)
+        }
+        IpAddr::V6(it) => {
+            it.is_unique_local() && it != Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+        }
+    }
 }
 
 /// Whether an address belongs to the public network.
@@ -363,13 +419,65 @@ mod tests {
     fn a_name_is_held_against_every_address_it_has() {
         let at =
             |all: &[&str]| all.iter().map(|it| SocketAddr::new(it.parse().unwrap(), 0)).collect();
-        let ok = |name, all: &[&str], loopback| filtered(name, at(all), loopback).is_ok();
+        let ok = |name, all: &[&str], loopback| {
+            filtered(name, at(all), May { loopback, private: false }).is_ok()
+        };
         assert!(ok("example.org", &["8.8.8.8", "2606:4700::1111"], false));
         assert!(!ok("rebound.example.org", &["8.8.8.8", "10.0.0.1"], false));
         assert!(!ok("rebound.example.org", &["127.0.0.1"], true));
         assert!(ok("localhost", &["127.0.0.1", "::1"], true));
         assert!(!ok("localhost", &["127.0.0.1"], false));
         assert!(!ok("localhost", &["10.0.0.1"], true));
+    }
+
+    #[test]
+    fn an_owner_may_write_an_address_of_theirs_and_none_of_a_metadata_service() {
+        let is_asked = |url: &str, private| client_to(url, private).is_ok();
+        for url in [
+            "http://localhost:8/mcp",
+            "http://127.0.0.1:8/mcp",
+            "http://[::1]:8/mcp",
+            "https://example.org/mcp",
+            "https://8.8.8.8/mcp",
+            "https://[64:ff9b::808:808]/mcp",
+        ] {
+            assert!(is_asked(url, false), "{url}");
+        }
+        for url in [
+            "https://10.1.2.3/",
+            "https://192.168.0.9/",
+            "https://[fd12::1]/",
+            "https://100.64.0.1/",
+        ] {
+            assert!(is_asked(url, true) && !is_asked(url, false), "{url}");
+        }
+        for url in [
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[fe80::1]/",
+            "https://[fd00:ec2::254]/",
+            "https://100.100.100.200/",
+            "https://168.63.129.16/",
+            "https://0.0.0.0/",
+            "https://[::]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://[64:ff9b::a00:1]/",
+            "https://[2002:a00:1::1]/",
+            "https://[2002:7f00:1::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+        ] {
+            assert!(!is_asked(url, true), "{url}");
+        }
+        let why = client_to("https://10.1.2.3/", false).unwrap_err();
+        assert!(why.contains("no public address") && why.contains("`private: true`"), "{why}");
+        let at = |it: &str| vec![SocketAddr::new(it.parse().unwrap(), 0)];
+        let may = May { loopback: false, private: true };
+        assert!(filtered("mcp.example.org", at("10.1.2.3"), may).is_ok());
+        for address in ["169.254.169.254", "127.0.0.1", "::1", "fe80::1"] {
+            assert!(filtered("mcp.example.org", at(address), may).is_err(), "{address}");
+        }
     }
 
     #[test]

@@ -61,9 +61,10 @@ fn shown(server: &ToolServer) -> String {
             let place = format!("  program {command:?}\n  folder {cwd:?}");
             (format!("runs {}\n{place}", server.shown), ("variables", names))
         }
-        Reach::Http { headers, .. } => {
+        Reach::Http { headers, private, .. } => {
             let names: Vec<&str> = headers.keys().map(String::as_str).collect();
-            (format!("asks {}", server.shown), ("headers", names))
+            let place = if *private { ", also in a private network" } else { "" };
+            (format!("asks {}{place}", server.shown), ("headers", names))
         }
     };
     let mut text = format!(

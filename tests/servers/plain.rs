@@ -109,11 +109,41 @@ async fn a_server_behind_an_address_gets_its_headers_and_nobody_else() {
 async fn a_redirect_is_not_followed() {
     let target = Remote::start(true).await;
     let away = Remote::redirecting(target.url.clone()).await;
-    let stage = stage(&json!({"far": {"url": away.url}}), &[]);
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(secret.path(), "Bearer tok-en-of-the-first").expect("written");
+    let key = format!("file:{}", secret.path().display());
+    let servers = json!({"far": {"url": away.url, "headers": {"Authorization": key}}});
+    let stage = stage(&servers, &[]);
     let node = stage.node().await;
     let view = play(&node.desk(), ask("writer", "greet")).await;
     assert_eq!(view.state, State::Completed, "it goes on without");
-    assert!(target.asked().is_empty(), "{:?}", target.asked());
+    assert!(
+        target.asked().is_empty(),
+        "neither a message nor a header went on: {:?}",
+        target.asked()
+    );
+    let story = super::stage::told(&node.desk(), &view.run).await;
+    assert!(story.contains("`far` is not there"), "{story}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_inside_is_not_asked_however_it_is_written() {
+    let remote = Remote::start(true).await;
+    let port = remote.url.rsplit(':').next().and_then(|it| it.split('/').next()).expect("a port");
+    let at = |host: &str| json!({ "url": format!("https://{host}:{port}/mcp") });
+    // The last one is told by nothing but its looking up; where it has no address nobody is asked either.
+    let servers = json!({"meta": at("169.254.169.254"), "mapped": at("[::ffff:169.254.169.254]"),
+        "nat": at("[64:ff9b::a9fe:a9fe]"), "relay": at("[2002:7f00:1::1]"), "ours": at("10.0.0.1"),
+        "odd": at("2130706433"), "named": at("ip6-localhost")});
+    let stage = stage(&servers, &[]);
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "greet")).await;
+    assert_eq!(view.state, State::Completed, "it goes on without");
+    let story = super::stage::told(&node.desk(), &view.run).await;
+    assert!(story.matches("no public address").count() >= 6, "{story}");
+    assert!(story.contains("`named` is not there"), "{story}");
+    assert!(remote.asked().is_empty());
     node.stop().await;
 }
 

@@ -16,12 +16,11 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use tokio::time::timeout;
 
 use super::child::{LINE_MAX, Program, spawn};
+use crate::toolbox::egress::client_to;
 use crate::toolbox::kept::Keeper;
 
 /// Longest start of a server, its greeting included.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest wait for a connection to an address.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open line.
 pub(super) struct Connection {
@@ -111,7 +110,7 @@ async fn open(
                 }
             }
         }
-        Reach::Http { url, headers } => {
+        Reach::Http { url, headers, private } => {
             let mut custom = HashMap::new();
             for (name, value) in headers {
                 let name = HeaderName::try_from(name.as_str());
@@ -125,25 +124,13 @@ async fn open(
             let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                 .custom_headers(custom)
                 .max_sse_event_size(LINE_MAX);
-            let http = http_client(url).map_err(Closed::Early)?;
+            let http = client_to(url, *private).map_err(Closed::Early)?;
             let transport = StreamableHttpClientTransport::with_client(http, config);
             let service = us.serve_with_lifecycle(transport, mode).await;
             let service = service.map_err(|it| Closed::Speaking(told(&it)))?;
             Ok(Connection { service, program: None })
         }
     }
-}
-
-/// A client that follows no redirect: headers go to the address they were written for.
-fn http_client(url: &str) -> Result<reqwest::Client, String> {
-    let builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")));
-    // Only this machine is spoken to without encryption.
-    let builder = if url.starts_with("http://") { builder.no_proxy() } else { builder };
-    builder.build().map_err(|it| it.to_string())
 }
 
 fn told(error: &ClientInitializeError) -> String {
