@@ -184,12 +184,12 @@ pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
     // To look into memory is no act of the agent's, and costs it nothing.
     let is_look = matches!(&begun.work, Work::Tool { tool, .. } if tool == Work::LOOK);
     begun.reserved = Spend { tool_calls: u64::from(!is_look), ..Spend::default() };
+    let card = |tool: &str| run.shelf.card(tool).filter(|_| tool != Work::LIST);
     let errand = match &begun.work {
         Work::Tool { tool, server: Some(server), .. } => Some(Errand {
             server: server.clone(),
-            tool: (tool != Work::LIST)
-                .then(|| run.shelf.card(tool).map(|it| it.tool.clone()))
-                .flatten(),
+            tool: card(tool).map(|it| it.tool.clone()),
+            sha256: card(tool).and_then(|it| it.sha256.clone()),
             agent: run.started.agent.clone(),
             traceparent: traceparent(run, begun.step),
         }),

@@ -161,10 +161,14 @@ fn team(agent: &Agent) -> String {
     )
 }
 
-/// Tool servers that could not be asked: the agent goes on without their tools.
+/// Tool servers that could not be asked, and tools that nobody agreed to as they are: the agent goes
+/// on without them.
 fn absent(run: &Run) -> String {
-    let lines: Vec<String> =
-        run.shelf.absent().map(|(name, why)| format!("- `{name}`: {why}")).collect();
+    let changed = run.shelf.changed().into_iter().map(|(name, count)| {
+        format!("- `{name}`: {count} of its tools changed; the owner may agree: `callboard trust`")
+    });
+    let absent = run.shelf.absent().map(|(name, why)| format!("- `{name}`: {why}"));
+    let lines: Vec<String> = absent.chain(changed).collect();
     if lines.is_empty() {
         return String::new();
     }

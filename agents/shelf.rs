@@ -1,5 +1,7 @@
 //! Tools of other programs as a run knows them: what each listing told, under the model's names.
 
+use std::collections::BTreeMap;
+
 use callboard_config::Agent;
 use callboard_config::servers::ToolServer;
 use serde_json::{Value, json};
@@ -7,6 +9,8 @@ use sha2::{Digest, Sha256};
 
 /// Letters of a tool's name that every provider takes.
 const NAME_MAX: usize = 64;
+/// What becomes of a tool that is not what was agreed to.
+pub(crate) const WAY_OUT: &str = "`callboard trust` shows what is other, and agrees to it";
 /// Keywords that large providers refuse at the top of a schema.
 const REFUSED: [&str; 7] = ["anyOf", "oneOf", "allOf", "not", "enum", "$schema", "$id"];
 
@@ -25,6 +29,8 @@ pub(crate) struct Card {
     pub(crate) repeatable: bool,
     /// It only reads, says its server.
     pub(crate) reads: bool,
+    /// The hash of its definition; runs of before know none.
+    pub(crate) sha256: Option<String>,
     pub(crate) description: String,
 }
 
@@ -34,6 +40,8 @@ pub(crate) struct Shelf {
     cards: Vec<Card>,
     /// Every server that was asked, and why it has no tools if it could not say.
     asked: Vec<(String, Option<String>)>,
+    /// Tools that are not what was agreed to: their server, and what the model would call them.
+    changed: Vec<(String, String)>,
 }
 
 impl Shelf {
@@ -55,9 +63,15 @@ impl Shelf {
                 schema: told.get("inputSchema").cloned().unwrap_or_else(|| json!({})),
                 repeatable: is_set("readOnlyHint") || is_set("idempotentHint"),
                 reads: is_set("readOnlyHint"),
+                sha256: told.get("sha256").and_then(Value::as_str).map(str::to_owned),
                 description: text("description").to_owned(),
             });
         }
+        let server = ToolServer::name_of(server);
+        let changed = result.get("changed").and_then(Value::as_array).into_iter().flatten();
+        let changed =
+            changed.filter_map(|it| Some((server.to_owned(), shown(server, it.as_str()?))));
+        self.changed.extend(changed);
     }
 
     /// Whether that server was asked.
@@ -75,6 +89,18 @@ impl Shelf {
         let why =
             |it: &'a (String, Option<String>)| Some((ToolServer::name_of(&it.0), it.1.as_deref()?));
         self.asked.iter().filter_map(why)
+    }
+
+    /// The servers with tools that are not what was agreed to, and how many.
+    pub(crate) fn changed(&self) -> BTreeMap<&str, usize> {
+        let mut all = BTreeMap::new();
+        self.changed.iter().for_each(|it| *all.entry(it.0.as_str()).or_default() += 1);
+        all
+    }
+
+    /// Whether the tool of that name is not what was agreed to.
+    pub(crate) fn is_changed(&self, name: &str) -> bool {
+        self.changed.iter().any(|it| it.1 == name)
     }
 
     /// Every tool that was told of.

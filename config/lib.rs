@@ -31,6 +31,7 @@ mod pack;
 mod pattern;
 mod permission;
 pub mod permit;
+mod pins;
 mod place;
 pub mod policy;
 mod problem;

@@ -173,6 +173,8 @@ pub fn footprint(place: &Path, served: &Team) -> Footprint {
     }
     // Looked at, but not listened to: everything else in the data folder changes all the time.
     files.extend(served.trust.iter().map(|it| it.file.clone()));
+    let pins = served.trust.iter().map(|it| it.pins());
+    files.extend(pins.flat_map(|it| served.servers.keys().map(move |key| it.waiting_file(key))));
     let look =
         |it: &PathBuf| Some((it.metadata().ok()?.len(), it.metadata().ok()?.modified().ok()?));
     footprint.files = files.into_iter().map(|it| (it.clone(), look(&it))).collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::member::Member;
 use crate::nearest::did_you_mean;
+pub use crate::pins::{Change, Definition, Definitions, Pins};
 use crate::place::{At, Sink};
 pub use crate::sandbox::{Commands, Sandbox};
 use crate::select::{reaches, server_in, slug};

@@ -1,10 +1,11 @@
 //! What the owner agreed to run: the path and hash of every file whose tool servers may start.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pins::{self, Pins};
 use crate::problem::{Problem, Severity};
 use crate::team::{SourceFile, Team, ToolServer, Trust};
 
@@ -40,23 +41,13 @@ impl Trust {
             self.known.retain(|it| it.path != file.path);
             self.known.push(file);
         }
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-        let fresh = self.file.with_extension("new");
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut out = options.open(&fresh)?;
-        out.write_all(
-            serde_json::to_string_pretty(&Written { files: self.known.clone() })?.as_bytes(),
-        )?;
-        out.sync_all()?;
-        std::fs::rename(&fresh, &self.file)
+        let text = serde_json::to_string_pretty(&Written { files: self.known.clone() })?;
+        pins::replace(&self.file, text.as_bytes())
+    }
+
+    /// What was agreed to of the tools of servers that may run.
+    pub fn pins(&self) -> Pins {
+        Pins::beside(&self.file)
     }
 
     fn holds(&self, server: &ToolServer) -> bool {
@@ -71,6 +62,7 @@ impl Team {
     pub fn trust(&mut self, trust: &Trust) {
         for server in std::mem::take(&mut self.untrusted) {
             if trust.holds(&server) {
+                self.problems.extend(changed(&server, trust.pins().changes(&server.key).len()));
                 for agent in self.agents.values_mut().filter(|it| server.users.contains(&it.name)) {
                     agent.servers.push(server.key.clone());
                     agent.servers.sort();
@@ -101,6 +93,20 @@ fn untrusted(server: &ToolServer) -> Problem {
         help: Some("`callboard trust` shows what it would run, and records that it may".into()),
         severity: Severity::Warning,
     }
+}
+
+/// That a server changed so many of its tools, or added them, if it did.
+fn changed(server: &ToolServer, count: usize) -> Option<Problem> {
+    let name = &server.name;
+    (count > 0).then(|| Problem {
+        file: server.source.path.clone(),
+        line: server.line,
+        message: format!(
+            "tool server `{name}` changed or added {count} of its tools: they are not used"
+        ),
+        help: Some("`callboard trust` shows what is other, and records that they may be".into()),
+        severity: Severity::Warning,
+    })
 }
 
 /// The file by its whole path.

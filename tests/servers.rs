@@ -11,6 +11,8 @@ mod faults;
 mod fixture;
 #[path = "servers/http.rs"]
 mod http;
+#[path = "servers/pins.rs"]
+mod pins;
 #[path = "servers/plain.rs"]
 mod plain;
 #[path = "servers/reload.rs"]

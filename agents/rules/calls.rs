@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::rules::rejected::reject;
 use crate::run::Child;
+use crate::shelf::WAY_OUT;
 use crate::toolbox::{self, Kind};
 use crate::{Run, Step, answer, leave};
 
@@ -70,6 +71,9 @@ pub(super) fn is_passed_on(run: &Run, call: &Call) -> bool {
 fn problem(run: &Run, call: &Call) -> Option<String> {
     if let Some(card) = run.shelf.card(&call.tool) {
         return misfit(call, &card.schema);
+    }
+    if run.shelf.is_changed(&call.tool) {
+        return Some(format!("the tool `{}` was changed by its server: {WAY_OUT}", call.tool));
     }
     let tools = toolbox::tools_of(run);
     let kind = toolbox::kind(&call.tool);

@@ -6,7 +6,11 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 
-fn callboard(stage: &super::Stage, folder: &std::path::Path, arguments: &[&str]) -> Output {
+pub(crate) fn callboard(
+    stage: &super::Stage,
+    folder: &std::path::Path,
+    arguments: &[&str],
+) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
     command.args(arguments).arg("--data").arg(stage.data());
     command.current_dir(folder).stdin(Stdio::null()).output().expect("it runs")

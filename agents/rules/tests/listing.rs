@@ -112,3 +112,22 @@ fn a_server_that_may_not_be_asked_is_gone_without() {
     assert_eq!(play.go(), ["step 2 asks local/small", "waits"], "it is not asked again and again");
     assert_eq!(play.run.shelf.absent().collect::<Vec<_>>(), [("files", "it is left alone")]);
 }
+
+#[test]
+fn a_tool_that_changed_is_no_tool_and_the_model_is_told_why() {
+    let mut play = Play::with(|it| it.agent_mut().servers = vec!["files".into()]);
+    play.go();
+    play.returns("list:files", true, json!({"tools": [{"name": "make"}], "changed": ["read"]}));
+    play.go();
+    play.wants(vec![call("c1", "mcp__files__read", json!({}))]).go();
+    let error = play.told()["error"].as_str().expect("a refusal").to_owned();
+    assert!(
+        error.contains("changed by its server") && error.contains("callboard trust"),
+        "{error}"
+    );
+    let (tools, _) = prompt::tools(&play.run, &Purpose::Turn);
+    assert!(!tools.all().iter().any(|it| it.to_string().contains("mcp__files__read")));
+    let messages = prompt::messages(&play.run, 9, &Purpose::Turn, "local");
+    let system = messages[0]["content"].as_str().expect("text");
+    assert!(system.contains("- `files`: 1 of its tools changed"), "{system}");
+}

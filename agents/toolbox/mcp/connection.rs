@@ -1,14 +1,18 @@
 //! How a tool server is reached: a program's pipes or an address, in whichever era it speaks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use callboard_config::ExposeSecret;
 use callboard_config::servers::{Reach, ToolServer};
 use http::{HeaderName, HeaderValue};
+use rmcp::ClientHandler;
 use rmcp::model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion};
 use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, RoleClient,
+    RunningService,
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::async_rw::AsyncRwTransport;
@@ -24,9 +28,32 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An open line.
 pub(super) struct Connection {
-    pub(super) service: RunningService<RoleClient, ClientConfig>,
+    pub(super) service: RunningService<RoleClient, Us>,
     /// The program at its other end, if there is one of ours.
     pub(super) program: Option<Program>,
+}
+
+/// What we are to a server. It can do nothing for it: what one asks for is declined.
+#[derive(Clone, Default)]
+pub(super) struct Us(Arc<AtomicU32>);
+
+impl Us {
+    /// How often the server said that its tools are others now.
+    pub(super) fn count(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl ClientHandler for Us {
+    fn get_info(&self) -> ClientConfig {
+        let us = Implementation::new("callboard", env!("CARGO_PKG_VERSION"));
+        ClientConfig::new(ClientCapabilities::default(), us)
+            .with_protocol_version(ProtocolVersion::V_2025_11_25)
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// Opens a line. Whether the server speaks only the older eras is kept in `is_old`: it is asked
@@ -89,10 +116,7 @@ async fn open(
     traceparent: &str,
     mode: ClientLifecycleMode,
 ) -> Result<Connection, Closed> {
-    // It can do nothing for a server: what one asks for is declined.
-    let us = Implementation::new("callboard", env!("CARGO_PKG_VERSION"));
-    let us = ClientConfig::new(ClientCapabilities::default(), us)
-        .with_protocol_version(ProtocolVersion::V_2025_11_25);
+    let us = Us::default();
     match &server.reach {
         Reach::Program { .. } => {
             let (mut program, input, output) =

@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::child::Words;
-use super::connection::{Connection, connect};
+use super::connection::{Connection, Us, connect};
+use super::listing::Held;
 use crate::model::backoff;
 use crate::toolbox::kept::Keeper;
 
@@ -36,10 +37,35 @@ struct Want(String, oneshot::Sender<Result<Loan, String>>);
 pub(super) struct Loan {
     pub(super) peer: Peer<RoleClient>,
     words: Arc<Words>,
-    _held: Arc<()>,
+    seen: Arc<Seen>,
+}
+
+/// What is known of the tools of an open line.
+struct Seen {
+    /// How often the server said that they are others now.
+    news: Us,
+    /// What they are, and the news that were known before they were asked for.
+    tools: Mutex<Option<(u32, Arc<Held>)>>,
 }
 
 impl Loan {
+    /// What is to be handed to `looked` when the tools are known that are asked for now.
+    pub(super) fn begin_look(&self) -> u32 {
+        self.seen.news.count()
+    }
+
+    /// The tools are these.
+    pub(super) fn looked(&self, seen: u32, held: &Arc<Held>) {
+        let mut tools = self.seen.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        *tools = Some((seen, held.clone()));
+    }
+
+    /// The tools, unless nobody asked for them yet or the server changed them since.
+    pub(super) fn held(&self) -> Option<Arc<Held>> {
+        let tools = self.seen.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        tools.as_ref().filter(|it| it.0 == self.seen.news.count()).map(|it| it.1.clone())
+    }
+
     /// Whether the server went away.
     pub(super) fn is_lost(&self) -> bool {
         self.peer.is_transport_closed()
@@ -170,10 +196,10 @@ fn refuse(server: &ToolServer, first: Want, wants: &mut mpsc::Receiver<Want>, wh
 async fn lend(connection: Connection, first: Want, wants: &mut mpsc::Receiver<Want>) -> bool {
     let Connection { service, mut program } = connection;
     let words = program.as_ref().map(|it| it.words.clone()).unwrap_or_default();
-    let held = Arc::new(());
+    let seen = Arc::new(Seen { news: service.service().clone(), tools: Mutex::default() });
     let peer = service.peer().clone();
     let give = |Want(_, reply): Want| {
-        let loan = Loan { peer: peer.clone(), words: words.clone(), _held: held.clone() };
+        let loan = Loan { peer: peer.clone(), words: words.clone(), seen: seen.clone() };
         let _ = reply.send(Ok(loan));
     };
     give(first);
@@ -187,7 +213,7 @@ async fn lend(connection: Connection, first: Want, wants: &mut mpsc::Receiver<Wa
                     None => break false,
                 },
                 () = tokio::time::sleep(IDLE) => {
-                    if Arc::strong_count(&held) == 1 {
+                    if Arc::strong_count(&seen) == 1 {
                         break false;
                     }
                 }

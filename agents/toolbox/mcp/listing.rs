@@ -1,14 +1,16 @@
 //! What a tool server says it can do, cut down to what an agent may use and a record may hold.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use callboard_config::permit::{Deed, Object, Permit};
-use callboard_config::servers::ToolServer;
+use callboard_config::servers::{Definition, Definitions, ToolServer};
 use callboard_config::{Act, Agent, Verdict};
 use rmcp::model::{PaginatedRequestParams, Tool};
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Value, json};
 
-use crate::shelf::{may_use, shown};
-use crate::words::is_hidden;
+use crate::shelf::{WAY_OUT, may_use, shown};
+use crate::words::{self, is_hidden};
 
 /// Tools of one server that an agent gets.
 const TOOLS_MAX: usize = 200;
@@ -20,6 +22,8 @@ const SCHEMA_MAX: usize = 256 << 10;
 const LEVELS_MAX: usize = 64;
 /// Bytes of all cards of one server.
 const CARDS_MAX: usize = 1 << 20;
+/// Bytes of a tool's name.
+const NAME_MAX: usize = 128;
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 2_000;
 /// Reasons that are kept of why tools were left out.
@@ -41,24 +45,55 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, ServiceErr
     Ok(tools)
 }
 
+/// What a tool is known by: its definition as it was told, without what its owner keeps secret.
+pub(super) fn definitions(tools: &[Tool], clean: impl Fn(Value) -> Value) -> Definitions {
+    let mut all = Definitions::new();
+    for tool in tools.iter().filter(|it| it.name.len() <= NAME_MAX) {
+        let told = json!({
+            "name": tool.name,
+            "description": tool.description,
+            "inputSchema": *tool.input_schema,
+            "outputSchema": tool.output_schema.as_deref(),
+            "annotations": tool.annotations,
+        });
+        all.entry(tool.name.to_string()).or_insert_with(|| Definition::of(clean(told)));
+    }
+    all
+}
+
+/// Every tool of a server as it is now: the hash of its definition, and whether it is the one that
+/// was agreed to.
+pub(super) type Held = BTreeMap<String, (String, bool)>;
+
 /// The cards of those tools that the agent may use, as the run records them.
-pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>) -> Value {
+pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>, held: &Held) -> Value {
     let (mut cards, mut left_out, mut bytes) = (Vec::<Value>::new(), Vec::new(), 0);
-    let mut n_left_out = 0;
+    let (mut n_left_out, mut changed, mut known) = (0, Vec::new(), BTreeSet::new());
     let permit = Permit::of(agent);
     for tool in tools.into_iter().filter(|it| may_use(agent, server, &it.name)) {
-        let known = cards.iter().any(|it| it["name"] == *tool.name);
         let reads = tool.annotations.as_ref().is_some_and(|it| it.read_only_hint == Some(true));
         // What its server does not call read-only may change something outside.
         let act = if reads { Act::Read } else { Act::External };
         let name = shown(ToolServer::name_of(server), &tool.name);
         let ruling = permit.judge(&Deed { act, tool: name, object: Object::Any });
-        let card = match card(&tool) {
+        let is_new = known.insert(tool.name.clone());
+        let card = match (held.get(&*tool.name), card(&tool)) {
             _ if ruling.verdict == Verdict::Deny => Err(ruling.why),
-            _ if known => Err("a second tool has its name".to_owned()),
-            Ok(_) if cards.len() == TOOLS_MAX => Err(format!("more than {TOOLS_MAX} tools")),
-            Ok((_, size)) if bytes + size > CARDS_MAX => Err("no room for its schema".into()),
-            other => other,
+            _ if !is_new => Err("a second tool has its name".to_owned()),
+            (None, _) => Err(format!("its name has more than {NAME_MAX} bytes")),
+            (Some((_, false)), _) => {
+                if changed.len() < TOOLS_MAX {
+                    changed.push(tool.name.to_string());
+                }
+                Err(format!("it is not what was agreed to: {WAY_OUT}"))
+            }
+            (_, Ok(_)) if cards.len() == TOOLS_MAX => Err(format!("more than {TOOLS_MAX} tools")),
+            (_, Ok((_, size))) if bytes + size > CARDS_MAX => Err("no room for its schema".into()),
+            (Some((hash, true)), Ok((mut card, size))) => {
+                card["sha256"] = json!(hash);
+                Ok((card, size))
+            }
+            (_, Err(why)) => Err(why),
         };
         match card {
             Ok((card, size)) => {
@@ -68,7 +103,8 @@ pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>) -> Value {
             Err(why) => {
                 n_left_out += 1;
                 if left_out.len() < REASONS_MAX {
-                    left_out.push(json!({"tool": crate::words::cut(&tool.name, 100), "why": why}));
+                    let name = words::cut(&words::shown(&tool.name), 100);
+                    left_out.push(json!({"tool": name, "why": why}));
                 }
             }
         }
@@ -76,6 +112,9 @@ pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>) -> Value {
     let mut listed = json!({ "tools": cards });
     if n_left_out > 0 {
         listed["left_out"] = json!({"count": n_left_out, "first": left_out});
+    }
+    if !changed.is_empty() {
+        listed["changed"] = json!(changed);
     }
     listed
 }
@@ -91,7 +130,7 @@ fn card(tool: &Tool) -> Result<(Value, usize), String> {
         return Err(format!("its schema is deeper than {LEVELS_MAX} levels"));
     }
     if let Err(error) = jsonschema::validator_for(&schema) {
-        return Err(crate::words::cut(&format!("its schema is unusable: {error}"), 200));
+        return Err(words::cut(&format!("its schema is unusable: {error}"), 200));
     }
     let hints = tool.annotations.as_ref();
     let is_set = |it: Option<Option<bool>>| it.flatten() == Some(true);
@@ -117,5 +156,5 @@ fn depth(value: &Value) -> usize {
 fn plain(text: &str) -> String {
     let text: String =
         text.chars().filter(|it| matches!(it, '\n' | '\t') || !is_hidden(*it)).collect();
-    crate::words::cut(text.trim(), DESCRIPTION_MAX)
+    words::cut(text.trim(), DESCRIPTION_MAX)
 }

@@ -1,20 +1,24 @@
 //! Every tool server of a team behind two questions: what can you do, and do it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_config::servers::ToolServer;
+use callboard_config::servers::{Pins, ToolServer, Trust};
 use callboard_config::{Agent, ExposeSecret, Team};
 use futures::future::BoxFuture;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject, Tool};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::line::{Chance, Line, Loan};
+use super::listing::Held;
 use super::{listing, reply};
+use crate::shelf::WAY_OUT;
 use crate::toolbox::kept::Keeper;
 use crate::toolbox::shown;
 
@@ -29,6 +33,8 @@ const SECRET_MIN: usize = 6;
 pub struct ToolServers {
     keeper: Option<Keeper>,
     lines: Arc<BTreeMap<String, (Line, Vec<String>)>>,
+    /// What was agreed to of their tools.
+    pins: Option<Pins>,
     timeout: Duration,
     shown: usize,
     answers: Option<Answers>,
@@ -44,6 +50,8 @@ pub(crate) struct Errand {
     pub(crate) server: String,
     /// What it calls the tool; none to be told what there is.
     pub(crate) tool: Option<String>,
+    /// The hash of its definition as the run recorded it; older runs have none.
+    pub(crate) sha256: Option<String>,
     /// The agent that asks.
     pub(crate) agent: Arc<Agent>,
     /// W3C trace context of the step.
@@ -73,6 +81,7 @@ impl ToolServers {
         ToolServers {
             keeper: keeper.clone(),
             lines: Arc::new(lines.collect()),
+            pins: team.trust.as_ref().map(Trust::pins),
             timeout: Duration::from_secs(team.limits.tool_timeout_s),
             shown: team.limits.tool_output_bytes,
             answers: None,
@@ -108,17 +117,19 @@ impl ToolServers {
         match &errand.tool {
             None => {
                 let most = self.timeout.min(LIST_TIMEOUT);
-                let listed = timeout(most, list(line, errand)).await.unwrap_or_else(|_| {
-                    Err(line.told(&format!("told no tools in {} s", most.as_secs())))
-                });
+                let listed =
+                    timeout(most, self.list(line, secrets, errand)).await.unwrap_or_else(|_| {
+                        Err(line.told(&format!("told no tools in {} s", most.as_secs())))
+                    });
                 match listed {
-                    Ok(result) => Done { ok: true, result: clean(result, secrets), whole: None },
+                    Ok(result) => Done { ok: true, result, whole: None },
                     Err(text) => self.lost(text, secrets),
                 }
             }
-            Some(tool) => {
+            Some(_) => {
                 let seconds = self.timeout.as_secs();
-                let called = timeout(self.timeout, call(line, errand, tool, arguments)).await;
+                let called =
+                    timeout(self.timeout, self.call(line, secrets, errand, arguments)).await;
                 line.answered(called.is_ok());
                 let called = called
                     .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
@@ -127,6 +138,84 @@ impl ToolServers {
                     Err(text) => self.lost(text, secrets),
                 }
             }
+        }
+    }
+
+    async fn list(
+        &self,
+        line: &Line,
+        secrets: &[String],
+        errand: &Errand,
+    ) -> Result<Value, String> {
+        let loan = line.borrow(&errand.traceparent).await?;
+        let (tools, held) = self.look(line, &loan, secrets, &errand.server).await?;
+        let (agent, server, secrets) =
+            (errand.agent.clone(), errand.server.clone(), secrets.to_vec());
+        let cards = move || clean(listing::cards(&agent, &server, tools, &held), &secrets);
+        spawn_blocking(cards).await.map_err(|it| line.told(&format!("cannot be listed: {it}")))
+    }
+
+    /// Every tool of a server, held against what was agreed to, as whoever has the line knows it
+    /// from then on.
+    async fn look(
+        &self,
+        line: &Line,
+        loan: &Loan,
+        secrets: &[String],
+        server: &str,
+    ) -> Result<(Vec<Tool>, Arc<Held>), String> {
+        let seen = loan.begin_look();
+        let tools = listing::all(&loan.peer).await.map_err(|it| failed(line, loan, &it))?;
+        let (pins, secrets, server) = (self.pins.clone(), secrets.to_vec(), server.to_owned());
+        let hold = move || {
+            let all = listing::definitions(&tools, |it| clean(it, &secrets));
+            let changed = pins.map_or(Ok(vec![]), |it| it.hold(&server, &all))?;
+            let held = all.into_iter().map(|(name, it)| {
+                let is_agreed = changed.binary_search(&name).is_err();
+                (name, (it.sha256, is_agreed))
+            });
+            Ok((tools, Arc::new(held.collect::<Held>())))
+        };
+        let held = spawn_blocking(hold).await.map_err(io::Error::other).flatten();
+        let (tools, held) = held.map_err(|it: io::Error| {
+            line.told(&format!("is not used: what its tools are cannot be kept: {it}"))
+        })?;
+        loan.looked(seen, &held);
+        Ok((tools, held))
+    }
+
+    async fn call(
+        &self,
+        line: &Line,
+        secrets: &[String],
+        errand: &Errand,
+        arguments: &Value,
+    ) -> Result<(bool, String, usize), String> {
+        let tool = errand.tool.as_deref().unwrap_or_default();
+        let loan = line.borrow(&errand.traceparent).await?;
+        let held = match loan.held() {
+            Some(held) => held,
+            None => self.look(line, &loan, secrets, &errand.server).await?.1,
+        };
+        if let Some(why) = other(&held, tool, errand.sha256.as_deref()) {
+            let why = line.told(&format!("{why}; nothing was done"));
+            let bytes = why.len();
+            return Ok((false, why, bytes));
+        }
+        let mut meta = RequestMetaObject::default();
+        meta.set_traceparent(errand.traceparent.as_str());
+        let mut params = CallToolRequestParams::new(tool.to_owned());
+        params.arguments = arguments.as_object().cloned();
+        params.meta = Some(meta);
+        match loan.peer.call_tool_once(params).await {
+            Ok(CallToolResponse::Complete(result)) => Ok(reply::text(&result)),
+            Ok(CallToolResponse::InputRequired(_)) => {
+                Err("the tool wants a person's input in between, which it cannot get here".into())
+            }
+            Ok(_) => {
+                Err("the tool goes on as a task of its own, which is not waited for here".into())
+            }
+            Err(error) => Err(failed(line, &loan, &error)),
         }
     }
 
@@ -156,31 +245,16 @@ fn clean(list: Value, secrets: &[String]) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-async fn list(line: &Line, errand: &Errand) -> Result<Value, String> {
-    let loan = line.borrow(&errand.traceparent).await?;
-    let tools = listing::all(&loan.peer).await.map_err(|it| failed(line, &loan, &it))?;
-    Ok(listing::cards(&errand.agent, &errand.server, tools))
-}
-
-async fn call(
-    line: &Line,
-    errand: &Errand,
-    tool: &str,
-    arguments: &Value,
-) -> Result<(bool, String, usize), String> {
-    let loan = line.borrow(&errand.traceparent).await?;
-    let mut meta = RequestMetaObject::default();
-    meta.set_traceparent(errand.traceparent.as_str());
-    let mut params = CallToolRequestParams::new(tool.to_owned());
-    params.arguments = arguments.as_object().cloned();
-    params.meta = Some(meta);
-    match loan.peer.call_tool_once(params).await {
-        Ok(CallToolResponse::Complete(result)) => Ok(reply::text(&result)),
-        Ok(CallToolResponse::InputRequired(_)) => {
-            Err("the tool wants a person's input in between, which it cannot get here".into())
+/// Why a tool is not called: it is not what was agreed to, or not what the run was told of.
+fn other(held: &Held, tool: &str, told: Option<&str>) -> Option<String> {
+    let shown = crate::words::shown(tool);
+    match held.get(tool) {
+        None => Some(format!("has no tool `{shown}` any more")),
+        Some((_, false)) => Some(format!("changed its tool `{shown}`: {}", WAY_OUT)),
+        Some((now, true)) if told.is_some_and(|it| it != now) => {
+            Some(format!("changed its tool `{shown}` since this run was told of it: begin anew"))
         }
-        Ok(_) => Err("the tool goes on as a task of its own, which is not waited for here".into()),
-        Err(error) => Err(failed(line, &loan, &error)),
+        Some(_) => None,
     }
 }
 
