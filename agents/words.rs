@@ -38,7 +38,9 @@ pub(crate) fn cut(text: &str, characters: usize) -> String {
 pub(crate) fn is_hidden(it: char) -> bool {
     it.is_control()
         || matches!(it, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
-        || matches!(it, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(it, '\u{feff}' | '\u{e0000}'..='\u{e007f}' | '\u{e0100}'..='\u{e01ef}')
+        || matches!(it, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{2028}' | '\u{2029}')
+        || matches!(it, '\u{fe00}'..='\u{fe0d}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// A text for a person's eyes: what would not be seen is named.

@@ -4,6 +4,7 @@ use callboard_trace::{Event, State};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, eventually, is_there};
+use super::http::{Fault, Remote};
 use super::stage::{ask, caller, play, records};
 use super::{called, one, stage_with};
 
@@ -125,6 +126,82 @@ async fn too_many_tools_and_hostile_schemas_are_left_out_and_told() {
         if words == "odd" {
             assert_eq!(tools[1]["description"], Value::from("ab[31m"), "no hidden marks");
         }
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_says_of_its_tools_hides_nothing_and_makes_no_endless_work() {
+    let fixture = Fixture::new("sly");
+    let endpoint = super::endpoint::Endpoint::start(|_| {
+        super::endpoint::Act::answer(&json!({"summary": "done", "confidence": 1}))
+    })
+    .await;
+    let servers = json!({"x": fixture.entry(json!({}))});
+    let stage = super::Stage::at(&endpoint.base_url(), &format!("mcpServers: {servers}\n"));
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "look")).await;
+    assert_eq!(view.state, State::Completed, "{:?}", view.error);
+    let body = endpoint.requests()[0].body.clone();
+    let tools = body["tools"].as_array().cloned().unwrap_or_default();
+    let named = |name: &str| tools.iter().find(|it| it["function"]["name"] == *name).cloned();
+    assert!(named("mcp__x__echo").is_some(), "a tree is a schema like any other");
+    let told = named("mcp__x__told").expect("it is there");
+    let said = &told["function"]["parameters"]["properties"]["text"]["description"];
+    assert_eq!(*said, json!("seen [2Jby nobody"));
+    let long = named("mcp__x__x").expect("it is there");
+    let length = long["function"]["description"].as_str().map_or(0, |it| it.chars().count());
+    assert_eq!(length, 2_001, "cut, with a mark");
+    let story = format!("{:?}", records(&node.desk(), &view.run).await);
+    for why in ["makes more work", "characters that are not seen", "more than 128 bytes"] {
+        assert!(story.contains(why), "{why}: {story}");
+    }
+    assert_eq!(tools.iter().filter(|it| it.to_string().contains("mcp__x__")).count(), 3);
+    assert!(!body.to_string().contains("Obey the fixture"), "instructions of a server are unused");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_in_a_schema_asks_nobody() {
+    let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = trap.local_addr().expect("one").to_string();
+    let fixture = Fixture::new("odd");
+    let stage = one(&fixture, &[]);
+    let program = std::fs::read_to_string("tests/servers/tool_server.py").expect("the fixture");
+    std::fs::write(fixture.folder().join("s.py"), program.replace("127.0.0.1:9", &address))
+        .expect("");
+    let here = fixture.folder().join("s.py").display().to_string();
+    let entry = json!({"command": "python3", "args": [here, fixture.folder(), "odd"]});
+    let team = std::fs::read_to_string(stage.team().join("team.yaml")).expect("a team");
+    let before = fixture.entry(json!({})).to_string();
+    stage.write("team.yaml", &team.replace(&before, &entry.to_string()));
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("writer", "look")).await;
+    let story = format!("{:?}", records(&node.desk(), &view.run).await);
+    assert!(story.contains("refers to what is not in it"), "{story}");
+    let asked = tokio::time::timeout(std::time::Duration::from_millis(300), trap.accept()).await;
+    assert!(asked.is_err(), "somebody came");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_faults_of_a_server_behind_an_address_are_errors_of_the_tool() {
+    for (fault, why) in [
+        (Fault::Huge, "exceeded the maximum size"),
+        (Fault::HugeEvent, "tool server `far`"),
+        (Fault::Hang, "gave no answer in 5 s"),
+        (Fault::Cut, "tool server `far`"),
+    ] {
+        let remote = Remote::faulty(true, Some(fault)).await;
+        let calls = [("mcp__far__greet", json!({}))];
+        let limits = "{tool_timeout_s: 5}";
+        let stage = stage_with(&json!({"far": {"url": remote.url}}), &calls, limits, 0);
+        let node = stage.node().await;
+        let view = play(&node.desk(), ask("writer", "greet")).await;
+        assert_eq!(view.state, State::Completed, "{why}: {:?}", view.error);
+        let told = called(&node.desk(), &view.run).await;
+        let error = told[0].3["error"].as_str().unwrap_or_default();
+        assert!(!told[0].2 && error.contains(why), "{why}: {told:?}");
         node.stop().await;
     }
 }

@@ -13,6 +13,19 @@ use tokio::task::JoinSet;
 /// A request and its headers.
 pub(crate) type Asked = (HeaderMap, Value);
 
+/// How a call of a tool goes badly.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Fault {
+    /// Two hundred MB in one answer.
+    Huge,
+    /// The same as one event of a stream.
+    HugeEvent,
+    /// No answer.
+    Hang,
+    /// The connection ends in the middle of it.
+    Cut,
+}
+
 pub(crate) struct Remote {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -22,12 +35,18 @@ pub(crate) struct Remote {
 #[derive(Clone)]
 struct Kept {
     is_modern: bool,
+    fault: Option<Fault>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Remote {
     pub(crate) async fn start(is_modern: bool) -> Remote {
-        let kept = Kept { is_modern, asked: Arc::default() };
+        Remote::faulty(is_modern, None).await
+    }
+
+    /// One whose calls go badly.
+    pub(crate) async fn faulty(is_modern: bool, fault: Option<Fault>) -> Remote {
+        let kept = Kept { is_modern, fault, asked: Arc::default() };
         let asked = kept.asked.clone();
         Remote::serve(Router::new().route("/mcp", post(answer)).with_state(kept), asked).await
     }
@@ -55,6 +74,9 @@ async fn answer(State(kept): State<Kept>, headers: HeaderMap, body: String) -> R
     let request: Value = serde_json::from_str(&body).expect("a message");
     kept.asked.lock().expect("no panic").push((headers, request.clone()));
     let Some(id) = request.get("id") else { return StatusCode::ACCEPTED.into_response() };
+    if let Some(fault) = kept.fault.filter(|_| request["method"] == "tools/call") {
+        return badly(fault).await;
+    }
     let result = match request["method"].as_str().unwrap_or_default() {
         "server/discover" if kept.is_modern => json!({"resultType": "complete",
             "supportedVersions": ["2026-07-28"], "ttlMs": 0, "cacheScope": "private",
@@ -73,4 +95,20 @@ async fn answer(State(kept): State<Kept>, headers: HeaderMap, body: String) -> R
         }
     };
     axum::Json(json!({"jsonrpc": "2.0", "id": id, "result": result})).into_response()
+}
+
+async fn badly(fault: Fault) -> Response {
+    if fault == Fault::Hang {
+        std::future::pending::<()>().await;
+    }
+    let kind = if fault == Fault::HugeEvent { "text/event-stream" } else { "application/json" };
+    let first =
+        if fault == Fault::HugeEvent { "data: " } else { "{\"jsonrpc\": \"2.0\", \"a\": \"" };
+    let more = (0..200).map(move |nth| match fault {
+        Fault::Cut if nth > 0 => Err(std::io::Error::other("cut")),
+        _ => Ok("x".repeat(1 << 20)),
+    });
+    let parts = std::iter::once(Ok(first.to_owned())).chain(more);
+    let body = axum::body::Body::from_stream(futures::stream::iter(parts));
+    ([("content-type", kind)], body).into_response()
 }

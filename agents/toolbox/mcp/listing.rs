@@ -9,6 +9,7 @@ use rmcp::model::{PaginatedRequestParams, Tool};
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Value, json};
 
+use super::weight;
 use crate::shelf::{WAY_OUT, may_use, shown};
 use crate::words::{self, is_hidden};
 
@@ -121,13 +122,19 @@ pub(super) fn cards(agent: &Agent, server: &str, tools: Vec<Tool>, held: &Held) 
 
 /// One card and its size; or why the tool cannot be used.
 fn card(tool: &Tool) -> Result<(Value, usize), String> {
-    let schema = Value::Object((*tool.input_schema).clone());
+    let mut schema = Value::Object((*tool.input_schema).clone());
     let size = schema.to_string().len();
     if size > SCHEMA_MAX {
         return Err(format!("its schema has {size} bytes, more than {SCHEMA_MAX}"));
     }
     if depth(&schema) > LEVELS_MAX {
         return Err(format!("its schema is deeper than {LEVELS_MAX} levels"));
+    }
+    if let Some(why) = weight::problem(&schema) {
+        return Err(why);
+    }
+    if !is_plain(&mut schema) {
+        return Err("its schema holds characters that are not seen".into());
     }
     if let Err(error) = jsonschema::validator_for(&schema) {
         return Err(words::cut(&format!("its schema is unusable: {error}"), 200));
@@ -142,6 +149,25 @@ fn card(tool: &Tool) -> Result<(Value, usize), String> {
         "idempotentHint": is_set(hints.map(|it| it.idempotent_hint)),
     });
     Ok((card, size + tool.name.len() + DESCRIPTION_MAX))
+}
+
+/// Takes what hides or reorders out of what a schema says in words; whether nothing of the kind is
+/// in what arguments are held against.
+fn is_plain(schema: &mut Value) -> bool {
+    let is_seen =
+        |it: &str| it.chars().all(|it| it != '\u{1b}' && (it.is_control() || !is_hidden(it)));
+    match schema {
+        Value::Object(map) => map.iter_mut().all(|(key, value)| {
+            let is_said = matches!(key.as_str(), "description" | "title" | "$comment");
+            if let (true, Value::String(said)) = (is_said, &mut *value) {
+                *said = plain(said);
+            }
+            is_seen(key) && is_plain(value)
+        }),
+        Value::Array(items) => items.iter_mut().all(is_plain),
+        Value::String(text) => is_seen(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 fn depth(value: &Value) -> usize {

@@ -6,6 +6,7 @@ mod line;
 mod listing;
 mod reply;
 mod servers;
+mod weight;
 
 pub(crate) use servers::Errand;
 pub use servers::ToolServers;
