@@ -43,13 +43,7 @@ impl Run {
         match event {
             Event::StepBegun(step) => self.begun(step),
             Event::ModelReplied(reply) => self.replied(reply),
-            Event::ToolReturned { step, call, ok, result, ms, documents, files } => {
-                self.steps = self.steps.max(*step);
-                self.files.extend(files.iter().map(|it| (it.path.clone(), it.hash.clone())));
-                self.tool_spent(*step, *ms, documents);
-                self.brings(*step, call);
-                self.returned(call, *ok, result);
-            }
+            Event::ToolReturned { .. } => self.tool_returned(event),
             Event::StepFailed(failure) => self.failed(failure),
             Event::StepWaiting(waiting) => self.held = Some(waiting.clone()),
             Event::HandedOff(handoff) => self.handed_off(handoff),
@@ -141,7 +135,8 @@ impl Run {
                 let asked = self.calls.iter().find(|it| it.id == *call).cloned();
                 let listing = server.as_deref().filter(|_| tool == Work::LIST).map(listing::call);
                 let listing = listing.or_else(|| (tool == Work::LOOK).then(|| memory::call(self)));
-                if let Some(key) = asked.as_ref().and_then(same::call) {
+                let goes_on = self.asked_back.contains_key(call);
+                if let Some(key) = asked.as_ref().filter(|_| !goes_on).and_then(same::call) {
                     self.loops.did(&key);
                 }
                 if let Some(call) = asked.or(listing) {
@@ -246,6 +241,19 @@ impl Run {
         self.alerts.iter_mut().for_each(|it| it.is_told = true);
     }
 
+    fn tool_returned(&mut self, event: &Event) {
+        let Event::ToolReturned { step, call, ok, result, ms, documents, files } = event else {
+            return;
+        };
+        self.steps = self.steps.max(*step);
+        self.files.extend(files.iter().map(|it| (it.path.clone(), it.hash.clone())));
+        self.tool_spent(*step, *ms, documents);
+        if !self.asks_back(*step, call, result) {
+            self.brings(*step, call);
+            self.returned(call, *ok, result);
+        }
+    }
+
     fn returned(&mut self, call: &str, ok: bool, result: &Value) {
         let listing =
             self.tools.iter().position(|it| it.call.id == call && it.call.tool == Work::LIST);
@@ -274,6 +282,7 @@ impl Run {
         self.count(call, ok, result);
         let source = self.source_of(call, result);
         self.approvals.retain(|it| it.act.call != call);
+        self.asked_back.remove(call);
         self.calls.retain(|it| it.id != call);
         self.tools.retain(|it| it.call.id != call);
         for child in &mut self.children {

@@ -1,7 +1,9 @@
 //! What people are asked by a run, and what becomes of what they say.
 
 use callboard_trace::{Bound, Purpose};
+use serde_json::Value;
 
+use crate::asked_back::AskedBack;
 use crate::person;
 use crate::run::{Approval, Run, Word};
 
@@ -38,6 +40,16 @@ impl Run {
         } else {
             self.heard.insert(question.to_string(), answer.to_string());
         }
+    }
+
+    /// Takes in that a tool asks something before it goes on with a call. `false` if it does not.
+    pub(crate) fn asks_back(&mut self, step: u32, call: &str, result: &Value) -> bool {
+        let at = self.tools.iter().position(|it| it.step == step && it.server.is_some());
+        let asks = result.get("asks").and_then(|it| serde_json::from_value(it.clone()).ok());
+        let (Some(at), Some(asks)) = (at, asks) else { return false };
+        self.tools.remove(at);
+        self.asked_back.insert(call.to_owned(), AskedBack { step, asks });
+        true
     }
 
     /// A person is asked to allow an act.

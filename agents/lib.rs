@@ -7,6 +7,7 @@ mod advice;
 mod afford;
 mod alert;
 mod answer;
+mod asked_back;
 mod budget;
 mod checked;
 mod checks;

@@ -1,8 +1,8 @@
 //! The law every agent lives by: the first rule that has something to say names the next step.
 
 use crate::rules::{
-    answer, asking, budget, calls, checks, child, doubt, fallback, handoff, leave, limits, listing,
-    loops, memory, noting, outside, owner, plan, planning, repair, trigger,
+    answer, asked_back, asking, budget, calls, checks, child, doubt, fallback, handoff, leave,
+    limits, listing, loops, memory, noting, outside, owner, plan, planning, repair, trigger,
 };
 use crate::{Run, Step};
 
@@ -51,6 +51,7 @@ const RULES: &[Rule] = &[
     planning::is_made,
     leave::is_wanted,
     calls::are_performed,
+    asked_back::goes_on,
     owner::is_asked,
     child::has_answered,
     checks::results,

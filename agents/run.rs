@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::advice::advice;
 use crate::alert::Alert;
+use crate::asked_back::AskedBack;
 use crate::checks::Checks;
 use crate::gathered::gathered;
 use crate::loops::Loops;
@@ -43,6 +44,8 @@ pub struct Run {
     pub reply: Option<Replied>,
     /// What the agent's tool servers said they can do.
     pub(crate) shelf: Shelf,
+    /// What tools want to know before they go on with a call, by its id.
+    pub(crate) asked_back: BTreeMap<String, AskedBack>,
     /// Calls of the last reply that are not answered yet.
     pub calls: Vec<Call>,
     /// Every child it ever had.
@@ -275,6 +278,7 @@ impl Run {
             tools: Vec::new(),
             reply: None,
             shelf: Shelf::default(),
+            asked_back: BTreeMap::new(),
             calls: Vec::new(),
             children: Vec::new(),
             artifacts,

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::panic, clippy::wildcard_enum_match_arm, reason = "a test says why and fails")]
 
+#[path = "servers/asks.rs"]
+mod asks;
 #[path = "servers/crash.rs"]
 mod crash;
 mod endpoint;

@@ -56,9 +56,12 @@ pub(super) fn is_performed(run: &Run, call: &Call) -> bool {
     toolbox::kind(&call.tool) == Some(Kind::Performed) || run.shelf.card(&call.tool).is_some()
 }
 
-/// Whether the call is under way: begun as a step, or passed on to a child.
+/// Whether the call is under way: begun as a step, at rest until its tool was answered, or passed on
+/// to a child.
 pub(super) fn is_begun(run: &Run, call: &Call) -> bool {
-    run.tools.iter().any(|it| it.call.id == call.id) || is_passed_on(run, call)
+    run.asked_back.contains_key(&call.id)
+        || run.tools.iter().any(|it| it.call.id == call.id)
+        || is_passed_on(run, call)
 }
 
 /// Whether a child works on the call. An earlier turn's child does not count: many models name

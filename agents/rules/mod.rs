@@ -1,6 +1,7 @@
 //! The rules, one subject a file: each a pure function from a run to maybe a step.
 
 pub(crate) mod answer;
+pub(crate) mod asked_back;
 pub(crate) mod asking;
 pub(crate) mod budget;
 pub(crate) mod calls;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod approvals;
+mod asked_back;
 mod budgets;
 mod calls;
 mod cast;

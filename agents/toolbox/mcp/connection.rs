@@ -33,7 +33,8 @@ pub(super) struct Connection {
     pub(super) program: Option<Program>,
 }
 
-/// What we are to a server. It can do nothing for it: what one asks for is declined.
+/// What we are to a server. Its tools may answer with tasks and questions; what it asks by itself, in
+/// the older eras, is declined: nothing says which call it belongs to.
 #[derive(Clone, Default)]
 pub(super) struct Us(Arc<AtomicU32>);
 
@@ -47,8 +48,8 @@ impl Us {
 impl ClientHandler for Us {
     fn get_info(&self) -> ClientConfig {
         let us = Implementation::new("callboard", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), us)
-            .with_protocol_version(ProtocolVersion::V_2025_11_25)
+        let can = ClientCapabilities::builder().enable_tasks().enable_elicitation().build();
+        ClientConfig::new(can, us).with_protocol_version(ProtocolVersion::V_2025_11_25)
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

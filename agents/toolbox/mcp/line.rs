@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use callboard_config::servers::ToolServer;
 use rmcp::RoleClient;
+use rmcp::model::CancelTaskParams;
 use rmcp::service::Peer;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::child::Words;
 use super::connection::{Connection, Us, connect};
@@ -26,6 +27,8 @@ const STEADY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Calls in a row without an answer after which a server is held to hang.
 const SILENT_MAX: u32 = 2;
+/// Longest wait for a server to hear that nobody waits for its task.
+const CANCEL: Duration = Duration::from_secs(5);
 /// Most who wait for one server at once.
 const WAITING_MAX: usize = 256;
 
@@ -46,9 +49,36 @@ struct Seen {
     news: Us,
     /// What they are, and the news that were known before they were asked for.
     tools: Mutex<Option<(u32, Arc<Held>)>>,
+    /// Takes the tasks that nobody waits for any more.
+    left: mpsc::Sender<String>,
+}
+
+/// A task at the server; it is cancelled there when this goes, unless it is settled.
+pub(super) struct OpenTask {
+    task: Option<String>,
+    left: mpsc::Sender<String>,
+}
+
+impl OpenTask {
+    /// It is over, or goes on for good reason.
+    pub(super) fn settle(&mut self) {
+        self.task = None;
+    }
+}
+
+impl Drop for OpenTask {
+    fn drop(&mut self) {
+        // Where too many were left, they end by themselves.
+        let _ = self.task.take().map(|it| self.left.try_send(it));
+    }
 }
 
 impl Loan {
+    /// Sees to the end of a task that nobody waits for any more.
+    pub(super) fn cancels_task(&self, task: String) -> OpenTask {
+        OpenTask { task: Some(task), left: self.seen.left.clone() }
+    }
+
     /// What is to be handed to `looked` when the tools are known that are asked for now.
     pub(super) fn begin_look(&self) -> u32 {
         self.seen.news.count()
@@ -192,11 +222,21 @@ fn refuse(server: &ToolServer, first: Want, wants: &mut mpsc::Receiver<Want>, wh
     }
 }
 
+async fn cancel(peer: Peer<RoleClient>, task: String) {
+    let told = peer.cancel_task(CancelTaskParams::new(task));
+    if !matches!(timeout(CANCEL, told).await, Ok(Ok(()))) {
+        tracing::debug!("a tool server did not hear that nobody waits for its task");
+    }
+}
+
 /// Lends an open line to everybody who wants it; whether it was lost, other than left idle.
 async fn lend(connection: Connection, first: Want, wants: &mut mpsc::Receiver<Want>) -> bool {
     let Connection { service, mut program } = connection;
     let words = program.as_ref().map(|it| it.words.clone()).unwrap_or_default();
-    let seen = Arc::new(Seen { news: service.service().clone(), tools: Mutex::default() });
+    let (left, mut tasks) = mpsc::channel(WAITING_MAX);
+    let mut cancels = JoinSet::new();
+    let seen = Seen { news: service.service().clone(), tools: Mutex::default(), left };
+    let seen = Arc::new(seen);
     let peer = service.peer().clone();
     let give = |Want(_, reply): Want| {
         let loan = Loan { peer: peer.clone(), words: words.clone(), seen: seen.clone() };
@@ -212,6 +252,10 @@ async fn lend(connection: Connection, first: Want, wants: &mut mpsc::Receiver<Wa
                     Some(want) => give(want),
                     None => break false,
                 },
+                Some(task) = tasks.recv() => {
+                    while cancels.try_join_next().is_some() {}
+                    cancels.spawn(cancel(peer.clone(), task));
+                }
                 () = tokio::time::sleep(IDLE) => {
                     if Arc::strong_count(&seen) == 1 {
                         break false;

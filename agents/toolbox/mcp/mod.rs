@@ -1,5 +1,6 @@
 //! The tools of other programs: the one place of this room that speaks MCP.
 
+mod calling;
 mod child;
 mod connection;
 mod line;

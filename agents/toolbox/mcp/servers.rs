@@ -9,15 +9,16 @@ use std::time::Duration;
 use callboard_config::servers::{Pins, ToolServer, Trust};
 use callboard_config::{Agent, ExposeSecret, Team};
 use futures::future::BoxFuture;
-use rmcp::model::{CallToolRequestParams, CallToolResponse, RequestMetaObject, Tool};
-use rmcp::service::ServiceError;
+use rmcp::model::{CallToolRequestParams, RequestMetaObject, Tool};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::calling::{Came, failed};
 use super::line::{Chance, Line, Loan};
 use super::listing::Held;
-use super::{listing, reply};
+use super::{calling, listing};
+use crate::asked_back::Given;
 use crate::shelf::WAY_OUT;
 use crate::toolbox::kept::Keeper;
 use crate::toolbox::shown;
@@ -52,6 +53,8 @@ pub(crate) struct Errand {
     pub(crate) tool: Option<String>,
     /// The hash of its definition as the run recorded it; older runs have none.
     pub(crate) sha256: Option<String>,
+    /// What the tool is given that asked something before it went on.
+    pub(crate) given: Option<Given>,
     /// The agent that asks.
     pub(crate) agent: Arc<Agent>,
     /// W3C trace context of the step.
@@ -134,7 +137,11 @@ impl ToolServers {
                 let called = called
                     .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
                 match called {
-                    Ok((ok, text, bytes)) => self.done(ok, text, bytes, secrets),
+                    Ok(Came::Told(ok, text, bytes)) => self.done(ok, text, bytes, secrets),
+                    Ok(Came::Asks(asks)) => {
+                        let result = clean(json!({ "asks": asks }), secrets);
+                        Done { ok: true, result, whole: None }
+                    }
                     Err(text) => self.lost(text, secrets),
                 }
             }
@@ -190,7 +197,9 @@ impl ToolServers {
         secrets: &[String],
         errand: &Errand,
         arguments: &Value,
-    ) -> Result<(bool, String, usize), String> {
+    ) -> Result<Came, String> {
+        // A task that takes too long is told of and cancelled before the time is up.
+        let until = Instant::now() + self.timeout * 19 / 20;
         let tool = errand.tool.as_deref().unwrap_or_default();
         let loan = line.borrow(&errand.traceparent).await?;
         let held = match loan.held() {
@@ -198,25 +207,14 @@ impl ToolServers {
             None => self.look(line, &loan, secrets, &errand.server).await?.1,
         };
         if let Some(why) = other(&held, tool, errand.sha256.as_deref()) {
-            let why = line.told(&format!("{why}; nothing was done"));
-            let bytes = why.len();
-            return Ok((false, why, bytes));
+            return Ok(Came::badly(line.told(&format!("{why}; nothing was done"))));
         }
         let mut meta = RequestMetaObject::default();
         meta.set_traceparent(errand.traceparent.as_str());
         let mut params = CallToolRequestParams::new(tool.to_owned());
         params.arguments = arguments.as_object().cloned();
         params.meta = Some(meta);
-        match loan.peer.call_tool_once(params).await {
-            Ok(CallToolResponse::Complete(result)) => Ok(reply::text(&result)),
-            Ok(CallToolResponse::InputRequired(_)) => {
-                Err("the tool wants a person's input in between, which it cannot get here".into())
-            }
-            Ok(_) => {
-                Err("the tool goes on as a task of its own, which is not waited for here".into())
-            }
-            Err(error) => Err(failed(line, &loan, &error)),
-        }
+        calling::call(line, &loan, params, errand.given.as_ref(), until).await
     }
 
     /// The outcome of a call that the server did not answer: it says nothing of the tool.
@@ -255,18 +253,5 @@ fn other(held: &Held, tool: &str, told: Option<&str>) -> Option<String> {
             Some(format!("changed its tool `{shown}` since this run was told of it: begin anew"))
         }
         Some(_) => None,
-    }
-}
-
-/// What went wrong on the way, in words for the model.
-fn failed(line: &Line, loan: &Loan, error: &ServiceError) -> String {
-    if let ServiceError::McpError(refusal) = error {
-        return line.told(&format!("refused: {}", crate::words::cut(&refusal.message, 1_000)));
-    }
-    let lost = "was lost during the call: whether it was done is not known";
-    match (loan.is_lost(), loan.last_words()) {
-        (true, said) if said.is_empty() => line.told(lost),
-        (true, said) => line.told(&format!("{lost}; it said: {said}")),
-        (false, _) => line.told(&crate::words::cut(&error.to_string(), 300)),
     }
 }
