@@ -43,6 +43,7 @@ mod slots;
 mod spending;
 mod step;
 mod toolbox;
+mod weight;
 mod words;
 
 pub use answer::{artifact_of, noted};

@@ -7,7 +7,7 @@ use crate::rules::rejected::reject;
 use crate::run::Child;
 use crate::shelf::WAY_OUT;
 use crate::toolbox::{self, Kind};
-use crate::{Run, Step, answer, leave};
+use crate::{Run, Step, answer, leave, weight};
 
 /// What a refusal is told that is not the first act.
 const LATE: &str = "a handoff can be refused only as the first act: do the work, or hand it on";
@@ -73,6 +73,12 @@ pub(super) fn is_passed_on(run: &Run, call: &Call) -> bool {
 
 fn problem(run: &Run, call: &Call) -> Option<String> {
     if let Some(card) = run.shelf.card(&call.tool) {
+        let given = call.arguments.as_ref();
+        if given.is_ok_and(|it| weight::is_endless(&card.schema, it)) {
+            return Some(
+                "the arguments are nested too deeply for this tool: give less at once".into(),
+            );
+        }
         return misfit(call, &card.schema);
     }
     if run.shelf.is_changed(&call.tool) {

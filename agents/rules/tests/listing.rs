@@ -131,3 +131,17 @@ fn a_tool_that_changed_is_no_tool_and_the_model_is_told_why() {
     let system = messages[0]["content"].as_str().expect("text");
     assert!(system.contains("- `files`: 1 of its tools changed"), "{system}");
 }
+
+#[test]
+fn arguments_that_a_check_would_take_for_ever_for_are_refused() {
+    let twice =
+        json!({"type": "object", "properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+    let mut play = with_servers();
+    play.go();
+    play.returns("list:coder/git", true, json!({"tools": []}));
+    play.returns("list:files", true, json!({"tools": [{"name": "make", "inputSchema": twice}]}));
+    play.go();
+    let deep = (0..40).fold(json!({}), |inner, _| json!({ "a": inner }));
+    play.wants(vec![call("c1", "mcp__files__make", deep)]).go();
+    assert!(play.told()["error"].as_str().is_some_and(|it| it.contains("nested too deeply")));
+}

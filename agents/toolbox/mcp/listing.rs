@@ -9,8 +9,8 @@ use rmcp::model::{PaginatedRequestParams, Tool};
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Value, json};
 
-use super::weight;
 use crate::shelf::{WAY_OUT, may_use, shown};
+use crate::weight;
 use crate::words::{self, is_hidden};
 
 /// Tools of one server that an agent gets.

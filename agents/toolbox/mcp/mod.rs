@@ -7,7 +7,6 @@ mod line;
 mod listing;
 mod reply;
 mod servers;
-mod weight;
 
 pub(crate) use servers::Errand;
 pub use servers::ToolServers;
