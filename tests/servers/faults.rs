@@ -231,6 +231,27 @@ async fn a_server_that_never_comes_up_is_not_started_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_fails_again_and_again_rests_longer_and_longer() {
+    let fixture = Fixture::new("dead");
+    let stage = one(&fixture, &[]);
+    let team = std::fs::read_to_string(stage.team().join("team.yaml")).expect("a team");
+    // Without the breaker, which is quicker.
+    stage.write("team.yaml", &format!("{team}resources: {{x: {{breaker: {{failures: 100}}}}}}\n"));
+    let node = stage.node().await;
+    for round in 0.. {
+        let before = fixture.pids().len();
+        let view = play(&node.desk(), ask("writer", &format!("round {round}"))).await;
+        let all = format!("{:?}", records(&node.desk(), &view.run).await);
+        if all.contains("times in a row, and rests") {
+            assert_eq!(fixture.pids().len(), before, "while it rests nothing is started");
+            break;
+        }
+        assert!(fixture.pids().len() > before && round < 30, "it is started anew, or rests: {all}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_a_server_that_hides_and_does_not_listen() {
     let fixture = Fixture::new("stubborn escape");
     let stage = one(&fixture, &[("mcp__x__echo", json!({"text": "x"}))]);
