@@ -139,12 +139,79 @@ fn a_codex_agent_loads_unchanged() {
     warning: .codex/agents/pr.toml:5: not acted on by this version: `sandbox_mode`, `skills`
     warning: .codex/agents/two.toml:1: has no instructions below the front matter; its description is used
       help: write what the agent is to do and how
-    .codex/agents/two.toml:2: `maxTurns` must be 1 to 200
+    warning: .codex/agents/two.toml:2: `maxTurns` is 1000; an agent has 200 at most
     .codex/agents/two.toml:3: `authority` must be 0 to 1
     warning: team.yaml: no agent is named for work that nobody is named for; pr_explorer gets it
       help: write `entry: NAME` with one of pr_explorer
-    3 errors, 4 warnings
+    2 errors, 5 warnings
     "#);
+}
+
+#[test]
+fn front_matter_that_is_no_yaml_is_read_as_it_was_meant() {
+    let cases = [
+        ("description: Use it when: a\ntools: Read", "Use it when: a"),
+        ("description: [WIP] Reviews\ntools: *", "[WIP] Reviews"),
+        ("description: 'It's good'", "It's good"),
+        ("description: \"One\" and two: three", "\"One\" and two: three"),
+        ("description: @me reviews\nargument-hint: [file] [line]", "@me reviews"),
+        (
+            "description: Reviews. Call it: after\n  a change: always\nmodel: x",
+            "Reviews. Call it: after a change: always",
+        ),
+        (
+            "description: Plans. Examples: <example>\nuser: \"a: b\"\nassistant: c\nuser: d\n</example>\n\
+          color: red",
+            "Plans. Examples: <example>",
+        ),
+        ("description: `x` does: it", "`x` does: it"),
+    ];
+    for (front, expected) in cases {
+        let files = [(".claude/agents/lead.md", format!("---\n{front}\n---\nx"))];
+        let team = team(&files);
+        assert_eq!(agent(&team, "lead").description, expected, "{front}");
+        assert!(told(&files).contains("a value that is no YAML was read as plain text"), "{front}");
+    }
+    for broken in
+        ["description: [a", "description: \"never ends", "description: |\n a\nb", "tools: {a: ["]
+    {
+        let told = told_of_agent(&format!("---\n{broken}\n---\nx"));
+        assert!(told.contains("agents/odd.md") && told.contains("is no YAML here"), "{told}");
+    }
+}
+
+#[test]
+fn tools_of_other_products_mean_ours() {
+    let text = "---\ndescription: d\ntools: {\"*\": false, read: true, \"docs_*\": true, shell_x: true}\n---\nx";
+    let on = team(&[(".opencode/agents/lead.md", text)]);
+    let lead = agent(&on, "lead");
+    assert_eq!(lead.tools.as_deref().unwrap(), ["read", "mcp_docs_*", "mcp_shell_x"]);
+    assert!(lead.may_use("mcp__docs__find") && !lead.may_use("mcp__other__find"));
+    let text = "---\ndescription: d\ntools: {bash: false, \"docs_*\": false, lsp: true}\n---\nx";
+    let off = team(&[(".opencode/agents/lead.md", text)]);
+    let lead = agent(&off, "lead");
+    assert!(lead.may_use("mcp__other__find") && !lead.may_use("mcp__docs__find"));
+    assert!(off.problems.iter().any(|it| it.message.ends_with("`lsp`")), "{:?}", off.problems);
+
+    let lead = "---\ndescription: d\ntools: Read, Agent(odd, gone), AskUserQuestion\nmaxTurns: 900\n---\nx";
+    let chat = ".github/chatmodes/odd.chatmode.md";
+    let files = [(".claude/agents/lead.md", lead), (chat, PLAIN), ("team.yaml", "entry: lead")];
+    let team = team(&files);
+    let edge = &agent(&team, "lead").handoffs[0];
+    assert_eq!((edge.to.as_str(), edge.mode), ("odd", Mode::Delegate));
+    assert_eq!(agent(&team, "lead").max_turns, 200);
+    insta::assert_snapshot!(told(&files), @r#"
+    starts
+    warning: .claude/agents/lead.md:3: agent "gone" in `handoffs` is not in this team
+      help: the agents are lead, odd
+    warning: .claude/agents/lead.md:4: `maxTurns` is 900; an agent has 200 at most
+    0 errors, 2 warnings
+    "#);
+
+    let name = "kubernetes-deployment-troubleshooting-expert";
+    let text = format!("---\nname: {name}\ndescription: d\n---\nx");
+    let team = crate::testing::team(&[(".claude/agents/k.md", text)]);
+    assert_eq!(team.entry.as_str(), "kubernetes_deployment");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Knows no other room. Only `load` reads the team's files and the environment; nothing here waits.
 
+mod absent;
 pub mod amounts;
 mod answer;
 mod assemble;

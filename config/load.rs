@@ -41,12 +41,14 @@ const INHERITED: [&str; 14] = [
 /// Variables that every command of the tool Bash gets from this process.
 const OF_COMMANDS: [&str; 2] = ["PATH", "TZ"];
 /// Where agents are looked for, in the order in which a name is taken.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 9] = [
     "agents",
     ".claude/agents",
     ".github/agents",
+    ".github/chatmodes",
     ".gemini/agents",
     ".opencode/agent",
+    ".opencode/agents",
     ".cursor/agents",
     ".codex/agents",
 ];
@@ -303,10 +305,11 @@ fn is_agent_file(path: &Path) -> bool {
     ends && !name.starts_with('.') && !name.eq_ignore_ascii_case("README.md") && path.is_file()
 }
 
-/// `reviewer` of `reviewer.md` and of `reviewer.agent.md`.
+/// `reviewer` of `reviewer.md`, of `reviewer.agent.md` and of `reviewer.chatmode.md`.
 fn stem(path: &Path) -> String {
     let stem = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    stem.strip_suffix(".agent").unwrap_or(&stem).to_owned()
+    let ending = [".agent", ".chatmode"].iter().find_map(|it| stem.strip_suffix(it));
+    ending.unwrap_or(&stem).to_owned()
 }
 
 fn keep(path: &Path, files: &mut Vec<SourceFile>) -> Result<String, String> {

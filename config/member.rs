@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::absent::{tell_absent_tools, tell_odd_tools};
 use crate::answer;
 use crate::budget::Caps;
 use crate::front_matter::Parts;
 use crate::hands;
 use crate::models::Models;
-use crate::pattern;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
-use crate::select::server_in;
 use crate::team::{Agent, AgentName, Kind};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget;
@@ -23,6 +22,8 @@ use crate::yaml::Node;
 /// Characters of a description, and of its first sentence.
 const DESCRIPTION: usize = 300;
 const SENTENCE: usize = 120;
+/// Characters of a name.
+const NAME: usize = 32;
 const CAPABILITIES: usize = 20;
 const CHOICES: usize = 20;
 const AUTHORITY: f64 = 0.6;
@@ -100,7 +101,8 @@ fn build(
     if is_human {
         tell_models_keys(&written, sink);
     } else {
-        tell_absent_tools(written.tools.as_deref().unwrap_or_default(), ground.has_roots, sink);
+        let named = written.tools.as_deref().unwrap_or(&written.switched_on);
+        tell_absent_tools(named, ground.has_roots, sink);
     }
     tell_odd_tools(&written, sink);
     let permit = permit(&written, &ground.ceiling);
@@ -198,8 +200,20 @@ pub(crate) fn read_name(text: &str) -> Option<AgentName> {
     })
 }
 
+/// A name that is longer than names are here, cut between two words.
+fn cut_name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
+    let long = written.value.trim();
+    let head: String = long.chars().take(NAME + 1).collect();
+    let end = head.rfind(['-', '_', ' ']).unwrap_or(NAME);
+    let name = read_name(head.get(..end).filter(|_| long.chars().count() > NAME)?)?;
+    let said =
+        format!("\"{long}\" has more than {NAME} characters; the agent is called \"{name}\"");
+    sink.push(written.place.warning(said, "give it a shorter `name`"));
+    Some(name)
+}
+
 fn name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
-    let Some(name) = read_name(&written.value) else {
+    let Some(name) = read_name(&written.value).or_else(|| cut_name(written, sink)) else {
         sink.push(written.place.error(
             format!("\"{}\" is no name for an agent", written.value),
             "use 2 to 32 small letters, digits and `_`, beginning with a letter",
@@ -306,50 +320,4 @@ fn tell_models_keys(written: &WrittenAgent, sink: &Sink) {
     let keys: Vec<String> = written.of_models.iter().map(|it| format!("`{}`", it.0)).collect();
     let said = format!("a person has no use for {}", keys.join(", "));
     sink.push(place.warning(said, "remove it, or remove `kind: human`"));
-}
-
-/// Names that take nothing away, and patterns that never fit.
-fn tell_odd_tools(written: &WrittenAgent, sink: &Sink) {
-    for text in &written.disallowed_tools {
-        if let Some(near) = hands::misspelt(&text.value) {
-            let said = format!("`disallowedTools` names `{}`, which is no tool{near}", text.value);
-            sink.push(text.place.warning(said, "nothing is taken away by it"));
-        }
-    }
-    let named = written.tools.iter().flatten().map(|it| ("tools", it));
-    let taken_away = written.disallowed_tools.iter().map(|it| ("disallowedTools", it));
-    for (key, text) in named.chain(taken_away) {
-        let is_known = hands::TOOLS.iter().any(|it| text.value.split('(').next() == Some(it.0));
-        let problem = text.value.contains('(').then(|| pattern::problem(&text.value)).flatten();
-        if let Some((said, help)) = problem.filter(|_| is_known) {
-            sink.push(text.place.warning(format!("`{}` in `{key}`: {said}", text.value), help));
-        }
-    }
-}
-
-/// Tools that other programs bring along and this one does not have; and those that have nothing to
-/// see here.
-fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Sink) {
-    let is_there = |it: &&At<String>| {
-        let name = it.value.as_str();
-        hands::INSIDE.contains(&name)
-            || name == "*"
-            || !hands::meant(name).is_empty()
-            || name.starts_with("mcp_")
-            || server_in(name).is_some()
-    };
-    let is_blind = |it: &&At<String>| {
-        let meant = hands::meant(&it.value);
-        !meant.is_empty() && meant.iter().all(|it| hands::lacks_roots(it, has_roots))
-    };
-    if let Some(first) = tools.iter().find(|it| is_there(it) && is_blind(it)) {
-        let said = format!("`{}` sees no folder: the team has no `roots`", first.value);
-        sink.push(first.place.warning(said, "write `roots: [FOLDER]` in team.yaml"));
-    }
-    let absent: Vec<&At<String>> = tools.iter().filter(|it| !is_there(it)).collect();
-    let Some(first) = absent.first() else { return };
-    let names: Vec<String> = absent.iter().map(|it| format!("`{}`", it.value)).collect();
-    let said = format!("tools that are not there in this version: {}", names.join(", "));
-    let help = "the agent works without them; what it needs to see goes into `task` and `context`";
-    sink.push(first.place.warning(said, help));
 }

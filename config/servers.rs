@@ -7,7 +7,7 @@ use crate::nearest::did_you_mean;
 pub use crate::pins::{Change, Definition, Definitions, Pins};
 use crate::place::{At, Sink};
 pub use crate::sandbox::{Commands, Sandbox};
-use crate::select::{reaches, server_in, slug};
+use crate::select::{is_flat, reaches, server_in, slug};
 use crate::team::{AgentName, Kind};
 pub use crate::team::{Reach, ToolServer, Trust};
 use crate::written_server::{Ground, entries};
@@ -132,6 +132,11 @@ fn tell_unknown_tools(
     let known: Vec<&str> =
         team.keys().map(String::as_str).chain(own.iter().map(|it| it.name.as_str())).collect();
     for tool in member.agent.tools.iter().flatten() {
+        // Where the name of a server ends nobody can tell.
+        if is_flat(tool) && !known.iter().any(|it| reaches(std::slice::from_ref(tool), it)) {
+            let said = format!("`tools` names `{tool}`, which is of no tool server of this team");
+            sink.push(member.place.warning(said, "the agent works without it"));
+        }
         let Some(server) = server_in(tool).filter(|it| !known.contains(&it.as_str())) else {
             continue;
         };

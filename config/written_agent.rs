@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::class::Class;
 use crate::fields::Fields;
+use crate::hands;
 use crate::memory::{self, Access, Slots};
 use crate::nearest::nearest;
 use crate::permission::{Act, Grants, Verdict};
@@ -22,6 +23,8 @@ use crate::written_permission::{WrittenPermissions, permissions};
 use crate::written_server::WrittenServer;
 use crate::yaml::{Node, Value};
 
+/// Most model turns of a run.
+const TURNS: u64 = 200;
 const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
@@ -98,6 +101,9 @@ pub(crate) struct WrittenAgent {
     /// The tools it may use, by name or glob. Default: all the team allows.
     #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
     pub(crate) tools: Option<Vec<At<String>>>,
+    /// Tools that are switched on in a map that leaves the others on too.
+    #[schemars(skip)]
+    pub(crate) switched_on: Vec<At<String>>,
     /// Tools taken away again, by name or glob.
     #[schemars(rename = "disallowedTools", with = "Option<OneOf<Vec<String>, String>>")]
     pub(crate) disallowed_tools: Vec<At<String>>,
@@ -173,7 +179,7 @@ impl WrittenAgent {
     /// Reads the keys; whatever is wrong is in `sink` and counts as not written.
     pub(crate) fn read(node: &Node, path: &str, sink: &Sink) -> WrittenAgent {
         let fields = Fields::open(node, path, sink);
-        let (tools, switched_off) = tools(&fields);
+        let (tools, switched_on, switched_off) = tools(&fields);
         let mut agent = WrittenAgent {
             name: fields.text("name"),
             description: fields.text("description"),
@@ -186,11 +192,10 @@ impl WrittenAgent {
             temperature: fields.real("temperature", 0.0..=2.0),
             max_output: fields.whole("max_output", Unit::Count, 1..=1_000_000),
             tools,
+            switched_on,
             disallowed_tools: switched_off,
             servers: fields.either(&["mcpServers", "mcp-servers", "mcp_servers"]).cloned(),
-            max_turns: fields
-                .either(&["maxTurns", "max_turns"])
-                .and_then(|it| fields.whole_of(it, "maxTurns", Unit::Count, 1..=200)),
+            max_turns: fields.either(&["maxTurns", "max_turns"]).and_then(|it| turns(&fields, it)),
             capabilities: fields.texts("capabilities").unwrap_or_default(),
             handoffs: written_edge::edges(&fields),
             handoffs_from: fields.texts("handoffs_from").unwrap_or_default(),
@@ -210,20 +215,48 @@ impl WrittenAgent {
         };
         agent.disallowed_tools.extend(fields.texts("disallowedTools").unwrap_or_default());
         agent.handoffs.extend(written_edge::sub_agents(&fields));
+        agent.handoffs.extend(agent.tools.iter().flatten().flat_map(written_edge::in_tool));
         tell_rest(&fields);
         agent
     }
 }
 
-/// opencode writes a map of switches; the others a list or comma text.
-fn tools(fields: &Fields<'_>) -> (Option<Vec<At<String>>>, Vec<At<String>>) {
-    let Some(node) = fields.node("tools") else { return (None, vec![]) };
+/// A list or comma text; or opencode's map of switches, which takes tools away, or with `"*": false`
+/// leaves only those that are on.
+fn tools(fields: &Fields<'_>) -> (Option<Vec<At<String>>>, Vec<At<String>>, Vec<At<String>>) {
+    let Some(node) = fields.node("tools") else { return (None, vec![], vec![]) };
     let Value::Map(entries) = &node.value else {
-        return (Some(fields.texts_of(node, "tools")), vec![]);
+        return (Some(fields.texts_of(node, "tools")), vec![], vec![]);
     };
-    let off = entries.iter().filter(|(_, it)| matches!(it.value, Value::Flag(false)));
-    let off = off.map(|(key, _)| At { place: key.place.clone(), value: key.name.clone() });
-    (None, off.collect())
+    let switched = |to: bool| {
+        let all =
+            entries.iter().filter(move |(_, it)| matches!(it.value, Value::Flag(is) if is == to));
+        all.map(|(key, _)| At { place: key.place.clone(), value: of_server(&key.name) })
+    };
+    let (on, off): (Vec<_>, Vec<_>) = (switched(true).collect(), switched(false).collect());
+    match off.iter().any(|it| it.value == "*") {
+        true => (Some(on), vec![], off.into_iter().filter(|it| it.value != "*").collect()),
+        false => (None, on, off),
+    }
+}
+
+/// opencode calls the tools of servers `server_tool`.
+fn of_server(name: &str) -> String {
+    let is_known =
+        !name.contains('_') || name.starts_with("mcp_") || !hands::meant(name).is_empty();
+    if is_known { name.to_owned() } else { format!("mcp_{name}") }
+}
+
+/// Model turns; in files of other products, which know no bound, more than there are mean all.
+fn turns(fields: &Fields<'_>, node: &Node) -> Option<At<u64>> {
+    match node.value {
+        Value::Whole(it) if it > TURNS as i64 && !node.place.source.strict => {
+            let said = format!("`maxTurns` is {it}; an agent has {TURNS} at most");
+            fields.sink.push(node.place.warning(said, ""));
+            Some(At { place: node.place.clone(), value: TURNS })
+        }
+        _ => fields.whole_of(node, "maxTurns", Unit::Count, 1..=TURNS),
+    }
 }
 
 fn effort(fields: &Fields<'_>) -> Option<String> {

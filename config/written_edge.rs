@@ -85,6 +85,18 @@ fn edge(node: &Node, outer: &Fields<'_>) -> Option<WrittenEdge> {
     Some(written)
 }
 
+/// Claude Code's `Agent(worker, researcher)` among the tools: whom it may ask as its sub-agents.
+pub(crate) fn in_tool(tool: &At<String>) -> Vec<WrittenEdge> {
+    let named = ["Agent(", "Task("].iter().find_map(|it| tool.value.strip_prefix(it));
+    let names = named.and_then(|it| it.strip_suffix(')')).unwrap_or_default().split(',');
+    let names = names.map(str::trim).filter(|it| !it.is_empty());
+    let edge = |it: &str| {
+        let to = At { place: tool.place.clone(), value: it.to_owned() };
+        WrittenEdge { mode: Mode::Delegate, foreign: true, ..plain_edge(to) }
+    };
+    names.map(edge).collect()
+}
+
 /// VS Code's `agents`: whom it may ask as its sub-agents; `*` is everybody, `[]` nobody.
 pub(crate) fn sub_agents(fields: &Fields<'_>) -> Vec<WrittenEdge> {
     let names = fields.texts("agents").unwrap_or_default().into_iter();
