@@ -71,3 +71,12 @@ fn is_of_team(written: &str) -> bool {
     let small = name.rsplit('/').next().unwrap_or_default().to_lowercase();
     hands::INSIDE.contains(&name) || ALSO.contains(&small.as_str())
 }
+
+/// What opencode calls `server_tool`, as Gemini CLI does; `None` if it is no such name.
+pub(crate) fn of_server(name: &str) -> Option<String> {
+    let is_it = name.contains('_')
+        && !name.starts_with("mcp_")
+        && !is_of_team(name)
+        && hands::meant(name).is_empty();
+    is_it.then(|| format!("mcp_{name}"))
+}

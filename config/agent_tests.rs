@@ -182,7 +182,8 @@ fn front_matter_that_is_no_yaml_is_read_as_it_was_meant() {
 
 #[test]
 fn tools_of_other_products_mean_ours() {
-    let text = "---\ndescription: d\ntools: {\"*\": false, read: true, \"docs_*\": true, shell_x: true}\n---\nx";
+    let text = "---\ndescription: d\ntools: {\"*\": false, read: true, \"docs_*\": true, \
+        shell_x: true}\n---\nx";
     let on = team(&[(".opencode/agents/lead.md", text)]);
     let lead = agent(&on, "lead");
     assert_eq!(lead.tools.as_deref().unwrap(), ["read", "mcp_docs_*", "mcp_shell_x"]);

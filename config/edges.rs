@@ -22,7 +22,8 @@ pub(crate) fn join(
     absent: &BTreeSet<String>,
     sink: &Sink,
 ) -> BTreeMap<AgentName, Agent> {
-    let names = members.keys().map(|it| (loose(it.as_str()), it)).collect();
+    let written = members.iter().map(|(name, it)| (loose(&it.written), name));
+    let names = written.chain(members.keys().map(|it| (loose(it.as_str()), it))).collect();
     let graph = Graph { members: &members, names, absent, sink };
     let taken = graph.pairs(|it| &it.handoffs_from, "handoffs_from");
     let denied = graph.pairs(|it| &it.handoffs_deny, "handoffs_deny");

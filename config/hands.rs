@@ -108,9 +108,11 @@ pub(crate) fn lacks_roots(tool: &str, has_roots: bool) -> bool {
 }
 
 /// The built-in tools of an agent: those that its `tools` name, or without such a list all that are
-/// allowed at once, by `most` or in part; none that is denied or taken away as a whole.
+/// allowed at once, by `most` or in part, or `also` named; none that is denied or taken away as a
+/// whole.
 pub(crate) fn of(
     tools: Option<&[At<String>]>,
+    also: &[At<String>],
     taken_away: &[At<String>],
     most: impl Fn(&str, Act) -> Verdict,
     has_roots: bool,
@@ -119,11 +121,12 @@ pub(crate) fn of(
     let named = tools.filter(|it| it.iter().all(|it| it.value != "*")).map(names);
     let whole: Vec<At<String>> =
         taken_away.iter().filter(|it| !it.value.contains('(')).cloned().collect();
-    let taken_away = names(&whole);
+    let (taken_away, also) = (names(&whole), names(also));
     let is_had = |(tool, act): &&(&str, Act)| {
         let verdict = most(tool, *act);
         let is_named = match &named {
             Some(named) => named.contains(tool) && verdict != Verdict::Deny,
+            None if also.contains(tool) => verdict != Verdict::Deny,
             None => verdict == Verdict::Allow,
         };
         is_named && !taken_away.contains(tool) && !lacks_roots(tool, has_roots)

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::absent::{tell_absent_tools, tell_odd_tools};
+use crate::absent::{of_server, tell_absent_tools, tell_odd_tools};
 use crate::answer;
 use crate::budget::Caps;
 use crate::front_matter::Parts;
 use crate::hands;
+use crate::model::Model;
 use crate::models::Models;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
@@ -48,10 +49,14 @@ pub(crate) struct Ground {
 pub(crate) struct Member {
     pub(crate) agent: Agent,
     pub(crate) place: Place,
+    /// Its name as it is written.
+    pub(crate) written: String,
     pub(crate) handoffs: Vec<WrittenEdge>,
     pub(crate) handoffs_from: Vec<At<String>>,
     pub(crate) handoffs_deny: Vec<At<String>>,
     pub(crate) triggers: Vec<At<String>>,
+    /// Tools that are switched on by name beside all others.
+    pub(crate) switched_on: Vec<At<String>>,
     /// `mcpServers`, as it is written.
     pub(crate) servers: Option<Node>,
     /// Its own `guardrails`.
@@ -88,22 +93,13 @@ fn build(
     let named = written.name.clone().unwrap_or(At { place: place.clone(), value: stem.to_owned() });
     let name = name(&named, sink);
     let description = description(written.description.as_ref(), place, sink);
-    let is_human = written.kind == Kind::Human;
-    let mut models = if is_human { vec![] } else { ground.models.chain(&written.model, sink) };
-    if let Some(most) = written.max_output.as_ref().and_then(|it| u32::try_from(it.value).ok()) {
-        models.iter_mut().for_each(|it| it.max_output = most);
-    }
+    let models = models(&written, ground, sink);
     let output = written.output.as_ref().filter(|it| has_use(it, &written, sink));
     let output = answer::with_output(output, sink);
     let capabilities = capabilities(&written.capabilities, sink);
     let (name, description) = (name?, description?);
     let body = instructions(&written, body, place, sink);
-    if is_human {
-        tell_models_keys(&written, sink);
-    } else {
-        let named = written.tools.as_deref().unwrap_or(&written.switched_on);
-        tell_absent_tools(named, ground.has_roots, sink);
-    }
+    tell_unused(&written, ground, sink);
     tell_odd_tools(&written, sink);
     let permit = permit(&written, &ground.ceiling);
     let hands = hands(&written, &permit, ground.has_roots);
@@ -140,10 +136,41 @@ fn build(
         publish: written.publish.unwrap_or(true),
         guards: vec![],
     };
-    let (handoffs, handoffs_from) = (written.handoffs, written.handoffs_from);
-    let (handoffs_deny, triggers) = (written.handoffs_deny, written.triggers);
-    let (place, servers, guards) = (named.place, written.servers, written.guards);
-    Some(Member { agent, place, handoffs, handoffs_from, handoffs_deny, triggers, servers, guards })
+    let At { place, value } = named;
+    Some(Member {
+        agent,
+        place,
+        written: value,
+        switched_on: written.switched_on,
+        handoffs: written.handoffs,
+        handoffs_from: written.handoffs_from,
+        handoffs_deny: written.handoffs_deny,
+        triggers: written.triggers,
+        servers: written.servers,
+        guards: written.guards,
+    })
+}
+
+/// The models that do its work; a person needs none.
+fn models(written: &WrittenAgent, ground: &Ground, sink: &Sink) -> Vec<Model> {
+    if written.kind == Kind::Human {
+        return vec![];
+    }
+    let mut models = ground.models.chain(&written.model, sink);
+    if let Some(most) = written.max_output.as_ref().and_then(|it| u32::try_from(it.value).ok()) {
+        models.iter_mut().for_each(|it| it.max_output = most);
+    }
+    models
+}
+
+/// Keys a person has no use for, or tools that a model would have none of.
+fn tell_unused(written: &WrittenAgent, ground: &Ground, sink: &Sink) {
+    if written.kind == Kind::Human {
+        return tell_models_keys(written, sink);
+    }
+    let is_ours = |it: &&At<String>| of_server(&it.value).is_none();
+    let switched_on: Vec<_> = written.switched_on.iter().filter(is_ours).cloned().collect();
+    tell_absent_tools(written.tools.as_deref().unwrap_or(&switched_on), ground.has_roots, sink);
 }
 
 /// What stands below the front matter, or in its `prompt`.
@@ -168,7 +195,7 @@ fn hands(written: &WrittenAgent, permit: &Permit, has_roots: bool) -> Vec<String
     match written.kind {
         Kind::Model => {
             let most = |tool: &str, act| permit.most_of(tool, act);
-            hands::of(tools, taken_away, most, has_roots)
+            hands::of(tools, &written.switched_on, taken_away, most, has_roots)
         }
         Kind::Human => vec![],
     }
@@ -200,20 +227,29 @@ pub(crate) fn read_name(text: &str) -> Option<AgentName> {
     })
 }
 
-/// A name that is longer than names are here, cut between two words.
-fn cut_name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
-    let long = written.value.trim();
-    let head: String = long.chars().take(NAME + 1).collect();
-    let end = head.rfind(['-', '_', ' ']).unwrap_or(NAME);
-    let name = read_name(head.get(..end).filter(|_| long.chars().count() > NAME)?)?;
-    let said =
-        format!("\"{long}\" has more than {NAME} characters; the agent is called \"{name}\"");
-    sink.push(written.place.warning(said, "give it a shorter `name`"));
+/// As much of a name as names may be here: without letters that are not ASCII, cut between words.
+fn near_name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
+    let plain = |it: char| if it.is_ascii_alphanumeric() { it } else { ' ' };
+    let plain: String = written.value.chars().map(plain).collect();
+    let words =
+        plain.split_whitespace().skip_while(|it| it.starts_with(|it: char| !it.is_alphabetic()));
+    let words = words.collect::<Vec<_>>().join("_");
+    let head = words.get(..NAME + 1).map_or(NAME, |it| it.rfind('_').unwrap_or(NAME));
+    let is_short = words.len() <= NAME;
+    let name = read_name(if is_short { &words } else { &words[..head] })?;
+    let why = match is_short && words.len() != written.value.trim().len() {
+        true => "has letters that no tool's name has".to_owned(),
+        false => format!("has more than {NAME} characters"),
+    };
+    let said = format!("\"{}\" {why}; the agent is called \"{name}\"", written.value);
+    sink.push(
+        written.place.warning(said, "give it a `name` of 2 to 32 small letters, digits and `_`"),
+    );
     Some(name)
 }
 
 fn name(written: &At<String>, sink: &Sink) -> Option<AgentName> {
-    let Some(name) = read_name(&written.value).or_else(|| cut_name(written, sink)) else {
+    let Some(name) = read_name(&written.value).or_else(|| near_name(written, sink)) else {
         sink.push(written.place.error(
             format!("\"{}\" is no name for an agent", written.value),
             "use 2 to 32 small letters, digits and `_`, beginning with a letter",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::absent::of_server;
 use crate::member::Member;
 use crate::nearest::did_you_mean;
 pub use crate::pins::{Change, Definition, Definitions, Pins};
@@ -56,7 +57,7 @@ pub(crate) fn join(
     let models = members.iter().filter(|it| it.1.agent.kind == Kind::Model);
     for (agent, member) in models {
         let (named, own) = member_servers(agent, member, &team, ground, sink);
-        tell_unknown_tools(member, &team, &own, sink);
+        tell_unknown_tools(member, (&team, named.as_deref()), &own, sink);
         let wants = |name: &str| match &member.agent.tools {
             Some(tools) => reaches(tools, name),
             None => true,
@@ -122,27 +123,42 @@ fn member_servers(
     (Some(known), own)
 }
 
-/// Names in `tools` that speak of a server nobody defines.
+/// Names in `tools` that speak of a server nobody defines, or that its `mcpServers` leave out.
 fn tell_unknown_tools(
     member: &Member,
-    team: &BTreeMap<String, ToolServer>,
+    (team, named): (&BTreeMap<String, ToolServer>, Option<&[String]>),
     own: &[ToolServer],
     sink: &Sink,
 ) {
-    let known: Vec<&str> =
-        team.keys().map(String::as_str).chain(own.iter().map(|it| it.name.as_str())).collect();
-    for tool in member.agent.tools.iter().flatten() {
-        // Where the name of a server ends nobody can tell.
-        if is_flat(tool) && !known.iter().any(|it| reaches(std::slice::from_ref(tool), it)) {
-            let said = format!("`tools` names `{tool}`, which is of no tool server of this team");
+    let of_team = team.keys().filter(|it| named.is_none_or(|named| named.contains(it)));
+    let own = own.iter().map(|it| it.name.as_str());
+    let known: Vec<&str> = of_team.map(String::as_str).chain(own).collect();
+    // Where the name of a server ends nobody can tell.
+    let switched =
+        member.switched_on.iter().filter_map(|it| Some((&it.value, of_server(&it.value)?)));
+    let flat =
+        member.agent.tools.iter().flatten().filter(|it| is_flat(it)).map(|it| (it, it.clone()));
+    for (tool, meant) in flat.chain(switched) {
+        if !known.iter().any(|it| reaches(std::slice::from_ref(&meant), it)) {
+            let said = format!("`tools` names `{tool}`, which is of no tool server that it has");
             sink.push(member.place.warning(said, "the agent works without it"));
         }
+    }
+    for tool in member.agent.tools.iter().flatten() {
         let Some(server) = server_in(tool).filter(|it| !known.contains(&it.as_str())) else {
             continue;
         };
-        let near = did_you_mean(&server, known.iter().copied());
-        let said =
-            format!("`tools` names `{tool}`, but no tool server is named \"{server}\"{near}");
+        let why = match team.contains_key(&server) {
+            true => format!("its `mcpServers` leave \"{server}\" out"),
+            false => {
+                let near = did_you_mean(
+                    &server,
+                    team.keys().map(String::as_str).chain(known.iter().copied()),
+                );
+                format!("no tool server is named \"{server}\"{near}")
+            }
+        };
+        let said = format!("`tools` names `{tool}`, but {why}");
         sink.push(member.place.warning(said, "the agent works without it"));
     }
 }

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::absent::of_server;
 use crate::class::Class;
 use crate::fields::Fields;
-use crate::hands;
 use crate::memory::{self, Access, Slots};
 use crate::nearest::nearest;
 use crate::permission::{Act, Grants, Verdict};
@@ -21,7 +21,7 @@ use crate::written_edge::{self, WrittenEdge};
 use crate::written_guard::{self, Read, WrittenGuard};
 use crate::written_permission::{WrittenPermissions, permissions};
 use crate::written_server::WrittenServer;
-use crate::yaml::{Node, Value};
+use crate::yaml::{Key, Node, Value};
 
 /// Most model turns of a run.
 const TURNS: u64 = 200;
@@ -29,7 +29,7 @@ const ACTS: [&str; 5] = ["read", "write", "run", "fetch", "external"];
 const CLASSES: [&str; 6] = ["critical", "high", "quality", "normal", "low", "background"];
 
 /// Keys that other products act on, or a later version will; told, and nothing else.
-const IDLE: [&str; 35] = [
+const IDLE: [&str; 34] = [
     "argument-hint",
     "author",
     "autoCompactWindow",
@@ -56,7 +56,6 @@ const IDLE: [&str; 35] = [
     "permissionMode",
     "sandbox_mode",
     "skills",
-    "steps",
     "tags",
     "target",
     "timeout_mins",
@@ -195,7 +194,9 @@ impl WrittenAgent {
             switched_on,
             disallowed_tools: switched_off,
             servers: fields.either(&["mcpServers", "mcp-servers", "mcp_servers"]).cloned(),
-            max_turns: fields.either(&["maxTurns", "max_turns"]).and_then(|it| turns(&fields, it)),
+            max_turns: fields
+                .either(&["maxTurns", "max_turns", "steps", "maxSteps"])
+                .and_then(|it| turns(&fields, it)),
             capabilities: fields.texts("capabilities").unwrap_or_default(),
             handoffs: written_edge::edges(&fields),
             handoffs_from: fields.texts("handoffs_from").unwrap_or_default(),
@@ -221,42 +222,44 @@ impl WrittenAgent {
     }
 }
 
+/// Names of tools.
+type Names = Vec<At<String>>;
+
 /// A list or comma text; or opencode's map of switches, which takes tools away, or with `"*": false`
 /// leaves only those that are on.
-fn tools(fields: &Fields<'_>) -> (Option<Vec<At<String>>>, Vec<At<String>>, Vec<At<String>>) {
+fn tools(fields: &Fields<'_>) -> (Option<Names>, Names, Names) {
     let Some(node) = fields.node("tools") else { return (None, vec![], vec![]) };
     let Value::Map(entries) = &node.value else {
         return (Some(fields.texts_of(node, "tools")), vec![], vec![]);
     };
     let switched = |to: bool| {
-        let all =
-            entries.iter().filter(move |(_, it)| matches!(it.value, Value::Flag(is) if is == to));
-        all.map(|(key, _)| At { place: key.place.clone(), value: of_server(&key.name) })
+        let is_it = move |it: &&(Key, Node)| matches!(it.1.value, Value::Flag(is) if is == to);
+        let all = entries.iter().filter(is_it);
+        all.map(|(key, _)| At { place: key.place.clone(), value: key.name.clone() })
     };
-    let (on, off): (Vec<_>, Vec<_>) = (switched(true).collect(), switched(false).collect());
+    let ours = |it: At<String>| At { value: of_server(&it.value).unwrap_or(it.value), ..it };
+    let (on, off): (Vec<_>, Vec<_>) =
+        (switched(true).collect(), switched(false).map(ours).collect());
     match off.iter().any(|it| it.value == "*") {
-        true => (Some(on), vec![], off.into_iter().filter(|it| it.value != "*").collect()),
+        true => {
+            let on = on.into_iter().map(ours).collect();
+            (Some(on), vec![], off.into_iter().filter(|it| it.value != "*").collect())
+        }
         false => (None, on, off),
     }
 }
 
-/// opencode calls the tools of servers `server_tool`.
-fn of_server(name: &str) -> String {
-    let is_known =
-        !name.contains('_') || name.starts_with("mcp_") || !hands::meant(name).is_empty();
-    if is_known { name.to_owned() } else { format!("mcp_{name}") }
-}
-
 /// Model turns; in files of other products, which know no bound, more than there are mean all.
 fn turns(fields: &Fields<'_>, node: &Node) -> Option<At<u64>> {
-    match node.value {
-        Value::Whole(it) if it > TURNS as i64 && !node.place.source.strict => {
-            let said = format!("`maxTurns` is {it}; an agent has {TURNS} at most");
-            fields.sink.push(node.place.warning(said, ""));
-            Some(At { place: node.place.clone(), value: TURNS })
-        }
-        _ => fields.whole_of(node, "maxTurns", Unit::Count, 1..=TURNS),
+    if let Value::Whole(it) = node.value
+        && it > TURNS as i64
+        && !node.place.source.strict
+    {
+        let said = format!("`maxTurns` is {it}; an agent has {TURNS} at most");
+        fields.sink.push(node.place.warning(said, ""));
+        return Some(At { place: node.place.clone(), value: TURNS });
     }
+    fields.whole_of(node, "maxTurns", Unit::Count, 1..=TURNS)
 }
 
 fn effort(fields: &Fields<'_>) -> Option<String> {

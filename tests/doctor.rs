@@ -1,0 +1,9 @@
+//! What `callboard doctor` tells: of agent files as other products write them, and of endpoints.
+
+#![expect(clippy::panic, reason = "a test says why and fails")]
+
+#[path = "doctor/corpus.rs"]
+mod corpus;
+mod endpoint;
+#[path = "doctor/files.rs"]
+mod files;
