@@ -95,6 +95,10 @@ pub struct Limits {
     pub fetch_bytes: usize,
     /// How long a page may take, its redirects included, seconds.
     pub fetch_s: u64,
+    /// How long each request of `doctor --probe` may take, seconds.
+    pub probe_s: u64,
+    /// Tokens of each reply to `doctor --probe`.
+    pub probe_tokens: u64,
     /// Memory of one process in the sandbox, MiB.
     pub program_memory_mib: u64,
     /// The largest file that a process in the sandbox writes, MiB.
@@ -156,6 +160,8 @@ impl Default for Limits {
             walk_entries: 500_000,
             fetch_bytes: 5 << 20,
             fetch_s: 60,
+            probe_s: 30,
+            probe_tokens: 512,
             program_memory_mib: 4_096,
             program_file_mib: 1_024,
             program_files: 1_024,

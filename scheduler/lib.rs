@@ -55,6 +55,7 @@ mod scores;
 mod sight;
 mod split;
 mod standing;
+mod survey;
 mod throttle;
 mod watch;
 mod way;

@@ -5,5 +5,8 @@
 #[path = "doctor/corpus.rs"]
 mod corpus;
 mod endpoint;
+#[path = "doctor/endpoints.rs"]
+mod endpoints;
 #[path = "doctor/files.rs"]
 mod files;
+mod shell;

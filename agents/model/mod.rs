@@ -2,6 +2,7 @@
 //!
 //! Everything that speaks to a model endpoint is here; who retries, waits or falls back is not.
 
+mod asking;
 mod assembly;
 mod body;
 mod calls;
@@ -28,7 +29,9 @@ mod retry_after;
 mod rule;
 mod sample;
 mod spoken;
+mod survey;
 mod transport;
+mod tried;
 mod trying;
 mod usage;
 mod wire;
@@ -39,3 +42,4 @@ pub use fault::{Fault, backoff};
 pub use learned::{Counted, Learned};
 pub use models::Models;
 pub use playbook::Playbook;
+pub use survey::{Finding, Subjects, Survey, survey};

@@ -10,6 +10,7 @@ use async_openai::middleware::HttpRequestFactory;
 use callboard_config::{Endpoint, Limits, SecretString};
 use futures::{Stream, StreamExt, stream};
 use http::HeaderMap;
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::filter::{Filter, Seen, Shape, Stop};
@@ -143,6 +144,31 @@ impl Transport {
         drop(factory);
         let body = request.body_mut().take();
         *request.body_mut() = body.map(reqwest::Body::wrap);
+        self.send(request, shape, probe).await
+    }
+
+    /// What stands at an address that is only read, as one JSON value.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        probe: &Arc<Probe>,
+    ) -> Result<Value, OpenAIError> {
+        let door = Door { base_url: self.base_url.clone(), headers, key: SecretString::default() };
+        let request = self.http.get(door.url(path)).headers(door.headers()).build();
+        let request = request.map_err(OpenAIError::Reqwest)?;
+        let response = self.send(request, Shape::Body, Arc::clone(probe)).await?;
+        let bytes = response.bytes().await.map_err(OpenAIError::Reqwest)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| OpenAIError::JSONDeserialize(error, String::new()))
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::Request,
+        shape: Shape,
+        probe: Arc<Probe>,
+    ) -> Result<reqwest::Response, OpenAIError> {
         let answer = timeout(self.connect + self.idle, self.http.execute(request)).await;
         let response = match answer {
             Err(_) => return probe.broke(Broken::Idle(self.idle)).map_err(boxed),

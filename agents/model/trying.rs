@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::classify::Asked;
+use super::filter::Seen;
 use super::learned::Learned;
 use super::transport::Probe;
 
@@ -42,6 +43,12 @@ impl<'a> Try<'a> {
         let probe = Arc::new(Probe::default());
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).push(probe.clone());
         probe
+    }
+
+    /// What the bytes of the last answer showed.
+    pub(crate) fn seen(&self) -> Seen {
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.last().map(|it| it.seen()).unwrap_or_default()
     }
 
     /// What the last answer that spoke of limits told of them.

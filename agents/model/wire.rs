@@ -120,12 +120,12 @@ impl Wire {
         }
     }
 
-    fn trying<'a>(&'a self, model: &'a str, trace: Option<&'a str>) -> Try<'a> {
+    pub(super) fn trying<'a>(&'a self, model: &'a str, trace: Option<&'a str>) -> Try<'a> {
         Try::new(self.asked(model), trace)
     }
 
     /// Boxed by who asks: taken in as it is, its room would be kept twice while ten thousand wait.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         trying: &Try<'_>,
         work: Pin<Box<impl Future<Output = Result<T, Fault>>>>,
@@ -173,7 +173,7 @@ impl Wire {
         }
     }
 
-    async fn streamed(
+    pub(super) async fn streamed(
         &self,
         trying: &Try<'_>,
         request: &Request,
@@ -229,7 +229,7 @@ impl Wire {
         Ok(reply)
     }
 
-    async fn plain(
+    pub(super) async fn plain(
         &self,
         trying: &Try<'_>,
         request: &Request,
@@ -252,6 +252,14 @@ impl Wire {
         let chat = trying.exchange(client.chat().path(path).map_err(missed)?);
         let answer = chat.create_byot::<_, Value>(body).await.map_err(missed)?;
         Ok((probe, answer))
+    }
+
+    /// One exchange that only reads what stands at an address.
+    pub(super) async fn get(&self, trying: &Try<'_>, path: &str) -> Result<Value, Miss> {
+        let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
+        let probe = trying.exchange(trying.probe());
+        let answer = transport.get(path, headers.clone(), &probe).await;
+        answer.map_err(|it| missed(&trying.asked, &probe, &it))
     }
 
     fn reply(
@@ -317,7 +325,8 @@ impl Wire {
         true
     }
 
-    fn known(&self, model: &str) -> Manners {
+    /// What was learned about a model.
+    pub(super) fn known(&self, model: &str) -> Manners {
         merged(&self.manners.lock().unwrap_or_else(PoisonError::into_inner), model)
     }
 

@@ -68,8 +68,7 @@ pub(crate) enum Command {
     /// Show what tool servers would run, and agree to it
     Trust(TrustArgs),
     /// Try what this machine can do for the agents
-    #[command(after_help = DOCTOR_EXAMPLES)]
-    Doctor,
+    Doctor(DoctorArgs),
     /// See it work in half a minute: no key, no network
     Demo(DemoArgs),
     /// Print the completions of a shell
@@ -262,10 +261,24 @@ pub(crate) enum Written {
     Prices,
 }
 
-/// `doctor` takes nothing.
-const DOCTOR_EXAMPLES: &str = "\
-Example:
-  callboard doctor    which sandbox programs of the agents run in, or why there is none";
+/// `doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  callboard doctor                  the sandbox here, and what of the team's files has no use here
+  callboard doctor --probe          ask every endpoint of the team what it can do; this costs tokens
+  callboard doctor --probe local    ask one of them
+Exit codes: 0 nothing is broken, 1 an endpoint does not answer, 2 errors in the files.")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// Ask endpoints what they can do, in about a dozen small requests each
+    #[arg(long, value_name = "PROVIDER", num_args = 0..=1)]
+    pub(crate) probe: Option<Option<String>>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 const MAN_EXAMPLES: &str = "\
 Example:

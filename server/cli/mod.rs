@@ -81,7 +81,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Replay(args) => wait_for(replay::replay(args, say)),
         Command::Memory(args) => wait_for(memory::memory(args, say)),
         Command::Trust(args) => trust::trust(args, say),
-        Command::Doctor => doctor::doctor(say),
+        Command::Doctor(args) => wait_for(doctor::doctor(args, say)),
         Command::Keep(args) => keep(args),
         Command::Demo(args) => wait_for(demo(args, say)),
         Command::Completions(args) => print::completions(args, say),

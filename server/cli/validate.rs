@@ -1,5 +1,7 @@
 //! `validate`: every problem of a team's files at once.
 
+use std::path::Path;
+
 use callboard_config::servers::Trust;
 use callboard_config::{Problem, Problems, Severity, Team, permit};
 use serde_json::{Value, json};
@@ -13,16 +15,7 @@ use super::say::Say;
 /// Loads the team and tells what is wrong with it; errors give the code of a bad call.
 pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
     let folder = place::team_folder(args.folder.as_deref())?;
-    let (team, found) = match callboard_config::load_here(&folder) {
-        Ok(mut team) => {
-            let data = place::data_folder(None)?;
-            team.trust(&Trust::read(&data, args.folder.is_some()));
-            let mut found = Problems(team.problems.clone());
-            found.0.extend(callboard_scheduler::playbook_problems(&team));
-            (Some(team), found)
-        }
-        Err(found) => (None, found),
-    };
+    let (team, found) = look(&folder, &place::data_folder(None)?, args.folder.is_some());
     if args.json {
         say.data(&as_json(team.as_ref(), &found).to_string())?;
     } else {
@@ -40,6 +33,19 @@ pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
     Ok(if problems::any_error(&found.0) { BAD_CALL } else { 0 })
 }
 
+/// The team in a folder, if it starts, and all that is to be told of its files.
+pub(super) fn look(folder: &Path, data: &Path, named: bool) -> (Option<Team>, Problems) {
+    match callboard_config::load_here(folder) {
+        Ok(mut team) => {
+            team.trust(&Trust::read(data, named));
+            let mut found = Problems(team.problems.clone());
+            found.0.extend(callboard_scheduler::playbook_problems(&team));
+            (Some(team), found)
+        }
+        Err(found) => (None, found),
+    }
+}
+
 fn summary(team: &Team) -> String {
     let names: Vec<&str> = team.agents.keys().map(|it| it.as_str()).collect();
     let count = match names.len() {
@@ -49,7 +55,8 @@ fn summary(team: &Team) -> String {
     format!("team {}: {count}, entry {}: {}", team.name, team.entry, names.join(", "))
 }
 
-fn as_json(team: Option<&Team>, found: &Problems) -> Value {
+/// The same for programs.
+pub(super) fn as_json(team: Option<&Team>, found: &Problems) -> Value {
     json!({
         "ok": !problems::any_error(&found.0),
         "team": team.map(|it| &it.name),

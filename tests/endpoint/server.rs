@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures::{Stream, stream};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -83,7 +83,8 @@ impl Endpoint {
                 let app = Router::new()
                     .route("/v1/chat/completions", post(answer))
                     .route("/v1/responses", post(answer))
-                    .route("/v1/embeddings", post(answer));
+                    .route("/v1/embeddings", post(answer))
+                    .route("/v1/models", get(answer));
                 let serving = axum::serve(listener, app.with_state(state));
                 tokio::select! {
                     _ = async { serving.await } => {}
