@@ -32,8 +32,11 @@ fn does(house: &House, arguments: &[&str]) -> Said {
     said
 }
 
+/// Names of things, whether they work, and how.
+type Found = Vec<(String, Option<bool>, String)>;
+
 /// What was found at an endpoint, by its name: whether it works, and how.
-fn probed(house: &House) -> (i32, Value, Vec<(String, Option<bool>, String)>) {
+fn probed(house: &House) -> (i32, Value, Found) {
     let said = does(house, &["doctor", "--probe", "local", "--json"]);
     let all: Value = serde_json::from_str(&said.out).unwrap_or_else(|it| {
         panic!("{it}: {}\n{}", said.out, said.err);
@@ -46,7 +49,7 @@ fn probed(house: &House) -> (i32, Value, Vec<(String, Option<bool>, String)>) {
     (said.code, survey, found)
 }
 
-fn of<'a>(found: &'a [(String, Option<bool>, String)], what: &str) -> (Option<bool>, &'a str) {
+fn of<'a>(found: &'a Found, what: &str) -> (Option<bool>, &'a str) {
     let line = found.iter().find(|it| it.0 == what);
     let (_, works, said) = line.unwrap_or_else(|| panic!("no {what} in {found:?}"));
     (*works, said)

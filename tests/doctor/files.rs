@@ -169,6 +169,34 @@ fn every_documented_tool_is_in_the_corpus_and_told_where_it_is_not_there() {
 }
 
 #[test]
+fn doctor_says_all_of_it_and_so_does_validate() {
+    for style in STYLES {
+        let project = Project::of(style, NOWHERE);
+        let team = project.load();
+        let (folder, data) = (project.folder.path(), project.folder.path().join("data"));
+        let run = |arguments: &[&std::ffi::OsStr]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_callboard"));
+            command.args(arguments).env_remove("CALLBOARD_LOG").env("CALLBOARD_DATA", &data);
+            let said = command.output().expect("it runs");
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            String::from_utf8(said.stdout).expect("text")
+        };
+        let folder = folder.as_os_str();
+        let words = run(&["doctor".as_ref(), "--team".as_ref(), folder]);
+        let told: Value =
+            serde_json::from_str(&run(&["validate".as_ref(), folder, "--json".as_ref()]))
+                .expect("JSON");
+        let told = told["problems"].as_array().expect("problems");
+        for problem in &team.problems {
+            let place = format!("{}:{}: ", problem.file.display(), problem.line);
+            let line = format!("{}{}", if problem.line > 0 { &place } else { "" }, problem.message);
+            assert!(words.contains(&line), "{style}: {line}: {words}");
+            assert!(told.iter().any(|it| it["message"] == problem.message), "{style}: {line}");
+        }
+    }
+}
+
+#[test]
 fn a_broken_file_is_told_and_leaves_the_others_working() {
     let project = Project::of("claude", NOWHERE);
     let whole = project.load().agents.len();
