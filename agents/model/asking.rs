@@ -63,6 +63,14 @@ impl Asking {
         self.survey.found.push(Finding { what, works: works.into(), said });
     }
 
+    /// Tells a failure. How long it is waited for is a limit of its own here.
+    pub(super) fn fails(&mut self, what: &'static str, fault: &Fault) {
+        match fault.message.split_once("; raise providers.") {
+            Some((head, _)) => self.tell(what, false, format!("{head}; raise limits.probe_s")),
+            None => self.tell(what, false, &fault.message),
+        }
+    }
+
     pub(super) fn request(&self, task: &str) -> Request {
         Request {
             agent: "doctor".to_owned(),

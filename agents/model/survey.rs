@@ -101,7 +101,7 @@ impl Asking {
         let ms = trying.begun.elapsed().as_millis();
         let answer = match answer {
             Err(fault) => {
-                self.tell("address", false, fault.message);
+                self.fails("address", &fault);
                 return Err(());
             }
             Ok(answer) => answer,
@@ -110,7 +110,7 @@ impl Asking {
         let answer = match answer {
             Ok(answer) => answer,
             Err(fault) => {
-                self.tell("models", false, fault.message);
+                self.fails("models", &fault);
                 return Ok(None);
             }
         };
@@ -143,7 +143,7 @@ impl Asking {
         match reply {
             Err(fault) => {
                 let works = fault.code == FailureCode::Unauthorized;
-                self.tell("answer", false, &fault.message);
+                self.fails("answer", &fault);
                 if works {
                     self.tell("key", false, "it is not taken");
                 }

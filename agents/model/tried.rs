@@ -1,5 +1,6 @@
 //! What an endpoint that answers is tried for, one thing after the other.
 
+use callboard_trace::Finish;
 use serde_json::{Value, json};
 
 use super::asking::Asking;
@@ -9,6 +10,9 @@ use super::fault::Fault;
 use super::learned::Learned;
 use super::manners::MAX_FIELDS;
 
+/// Of a reply that was cut.
+const CUT: &str = "its reply ran out of tokens; raise limits.probe_tokens";
+
 /// The tool that is offered.
 const TOOL: &str = "look_up";
 
@@ -17,7 +21,7 @@ impl Asking {
         let request = self.request("Count from 1 to 5.");
         let answer = self.raw(&request, true, |_| {}).await;
         match answer {
-            Err(fault) => self.tell("streaming", false, fault.message),
+            Err(fault) => self.fails("streaming", &fault),
             Ok((_, true)) => self.tell("streaming", false, "taken, and answered as a whole"),
             Ok((reply, false)) => {
                 let usage = if reply.usage.estimated { "without" } else { "with" };
@@ -30,11 +34,13 @@ impl Asking {
         let once = format!("Call the tool {TOOL} with the key \"one\". Do not answer in words.");
         let reply = self.called(&once).await;
         let calls = match &reply {
-            Err(fault) => return self.tell("tools", false, &fault.message),
+            Err(fault) => return self.fails("tools", fault),
             Ok(reply) => &reply.calls,
         };
+        let is_cut = reply.as_ref().is_ok_and(|it| it.finish == Finish::Length);
         let is_native = reply.as_ref().is_ok_and(|it| it.raw.get("tool_calls").is_some());
         match calls.first() {
+            None if is_cut => return self.tell("tools", None, CUT),
             None => return self.tell("tools", false, "it answered in words"),
             Some(call) if call.arguments.is_err() => {
                 return self.tell("tools", false, "its arguments are no JSON object");
@@ -47,7 +53,7 @@ impl Asking {
              \"two\". Do not answer in words."
         );
         match self.called(&twice).await {
-            Err(fault) => self.tell("parallel tools", false, fault.message),
+            Err(fault) => self.fails("parallel tools", &fault),
             Ok(reply) => {
                 let count = reply.calls.len();
                 self.tell("parallel tools", count > 1, format!("{count} of 2 calls in one reply"));
@@ -75,7 +81,8 @@ impl Asking {
         let request = self.request("Name a large city and how many people live there.");
         let request = Request { response_format: Some(format), ..request };
         match self.raw(&request, false, |_| {}).await {
-            Err(fault) => self.tell("JSON schema", false, fault.message),
+            Err(fault) => self.fails("JSON schema", &fault),
+            Ok((reply, _)) if reply.finish == Finish::Length => self.tell("JSON schema", None, CUT),
             Ok((reply, _)) => {
                 let answer: Value = serde_json::from_str(reply.text.trim()).unwrap_or_default();
                 let keeps = answer["city"].is_string() && answer["people"].is_i64();
@@ -104,7 +111,7 @@ impl Asking {
             };
             match self.raw(&request, false, change).await {
                 Ok(_) => self.tell(field, true, "taken"),
-                Err(fault) => self.tell(field, false, fault.message),
+                Err(fault) => self.fails(field, &fault),
             }
         }
     }
@@ -125,7 +132,7 @@ impl Asking {
         let answer = self.wire.embed(model, &["ready".to_owned()]).await;
         self.survey.requests += 1;
         match answer {
-            Err(fault) => self.tell("embeddings", false, fault.message),
+            Err(fault) => self.fails("embeddings", &fault),
             Ok(vectors) => {
                 let length = vectors.first().map_or(0, Vec::len);
                 self.tell("embeddings", true, format!("\"{model}\" gives {length} numbers"));

@@ -107,10 +107,11 @@ fn check(team: &Team, named: Option<&str>) -> Result<(), Fault> {
 fn table(survey: &Value, say: Say) -> String {
     let text = |it: &Value| clean(it.as_str().unwrap_or_default());
     let mut lines = vec![format!(
-        "endpoint {}, model {}: {} requests, {} tokens",
+        "endpoint {}, model {}: {} request{}, {} tokens",
         text(&survey["provider"]),
         Some(text(&survey["model"])).filter(|it| !it.is_empty()).unwrap_or("none".to_owned()),
         survey["requests"],
+        if survey["requests"] == 1 { "" } else { "s" },
         survey["tokens"],
     )];
     for it in survey["found"].as_array().into_iter().flatten() {

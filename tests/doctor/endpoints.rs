@@ -218,6 +218,25 @@ async fn calls_with_broken_arguments_and_in_words_are_no_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cut_reply_would_have_been_is_not_guessed() {
+    let endpoint = Endpoint::start(|ask| match ask.path.as_str() {
+        "/models" => list(&["usual"]),
+        _ if is_about(ask, "ready") => Act::say("ready"),
+        _ => Act::say("Let me think about").finish("length"),
+    })
+    .await;
+    let (code, _, found) = probed(&house(&endpoint.base_url(), "limits: {probe_tokens: 64}\n"));
+    assert_eq!(code, 0, "{found:?}");
+    for what in ["tools", "JSON schema"] {
+        let (works, said) = of(&found, what);
+        assert!(works.is_none() && said.ends_with("raise limits.probe_tokens"), "{what}: {said}");
+    }
+    let bounds =
+        endpoint.requests().into_iter().filter_map(|it| it.body.get("max_tokens").cloned());
+    assert!(bounds.into_iter().all(|it| it == 64));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_of_responses_alone_is_asked_there() {
     let endpoint = Endpoint::start(|ask| match ask.path.as_str() {
         "/models" => list(&["usual"]),
@@ -247,7 +266,10 @@ async fn endpoints_that_give_no_answer_are_told_by_why() {
     let endpoint = Endpoint::start(|_| Act::silence()).await;
     let (code, _, found) = probed(&house(&endpoint.base_url(), "limits: {probe_s: 1}\n"));
     let (works, said) = of(&found, "address");
-    assert!(code == 1 && works == Some(false) && said.contains("in 1 s"), "{said}");
+    assert!(
+        code == 1 && works == Some(false) && said.contains(" 1 s; raise limits.probe_s"),
+        "{said}"
+    );
     assert_eq!((found.len(), endpoint.requests().len()), (1, 1), "{found:?}");
 
     // It listed its models, and then never says a word.
@@ -258,7 +280,10 @@ async fn endpoints_that_give_no_answer_are_told_by_why() {
     .await;
     let (code, _, found) = probed(&house(&endpoint.base_url(), "limits: {probe_s: 1}\n"));
     let (works, said) = of(&found, "answer");
-    assert!(code == 1 && works == Some(false) && said.contains("in 1 s"), "{said}");
+    assert!(
+        code == 1 && works == Some(false) && said.contains(" 1 s; raise limits.probe_s"),
+        "{said}"
+    );
     assert_eq!(found.len(), 3, "{found:?}");
 
     // The key is wrong, and said back.
