@@ -3,7 +3,7 @@
 use callboard_trace::rank::Ranked;
 use callboard_trace::{
     Action, ArtifactRef, Control, Event, Failure, FailureCode, Finish, ModelReplied, Purpose,
-    Record, StepBegun, Work,
+    Record, StepBegun, Touched, Work,
 };
 use serde_json::{Value, json};
 
@@ -35,6 +35,13 @@ impl Run {
             self.apply(&record.by, &record.event);
         }
         is_apart
+    }
+
+    /// The files that a step read or wrote.
+    fn touched(&mut self, files: &[Touched]) {
+        let pair = |it: &Touched| (it.path.clone(), it.hash.clone());
+        self.files.extend(files.iter().map(pair));
+        self.written.extend(files.iter().filter(|it| it.wrote).map(pair));
     }
 
     /// Takes in what happened.
@@ -246,7 +253,7 @@ impl Run {
             return;
         };
         self.steps = self.steps.max(*step);
-        self.files.extend(files.iter().map(|it| (it.path.clone(), it.hash.clone())));
+        self.touched(files);
         self.tool_spent(*step, *ms, documents);
         if !self.asks_back(*step, call, result) {
             self.brings(*step, call);

@@ -92,6 +92,8 @@ pub struct Run {
     pub documents: BTreeSet<String>,
     /// The files that it read or wrote, with their hashes as it saw or left them last.
     pub files: BTreeMap<String, String>,
+    /// Of them those that it wrote, as it left them.
+    pub written: BTreeMap<String, String>,
     /// Its end.
     pub end: Option<Finished>,
     /// Whether its agent tries once more alone, if the team fails.
@@ -302,6 +304,7 @@ impl Run {
             held: None,
             documents: BTreeSet::new(),
             files: BTreeMap::new(),
+            written: BTreeMap::new(),
             end: None,
             falls_back: false,
             started,

@@ -13,8 +13,8 @@ const LAP_MAX: usize = 6;
 /// What the note is called that an answer becomes when a trigger passes the work on.
 pub(super) const ANSWER_OF: &str = "answer of";
 
-/// What there is to show, as a hash: notes, findings and verdicts. An answer that was only worded
-/// anew is nothing new.
+/// What there is to show, as a hash: notes, findings and verdicts, and behind a dot the files as
+/// whoever wrote some last left them. An answer that was only worded anew is nothing new.
 pub(crate) fn mark(run: &Run) -> String {
     let is_answer = |name: &str| name.strip_prefix("notes/").unwrap_or(name).starts_with(ANSWER_OF);
     let notes = run.artifacts.iter().filter(|it| !is_answer(&it.name));
@@ -26,7 +26,18 @@ pub(crate) fn mark(run: &Run) -> String {
     }
     known.sort();
     known.dedup();
-    same::short(&known.join("\n"))
+    let known = same::short(&known.join("\n"));
+    written(run).map_or_else(|| known.clone(), |files| format!("{known}.{files}"))
+}
+
+/// The files that the run wrote, as a hash; if it wrote none, what those before it left.
+fn written(run: &Run) -> Option<String> {
+    if run.written.is_empty() {
+        return Some(run.started.marks.last()?.split_once('.')?.1.to_owned());
+    }
+    let files: Vec<String> =
+        run.written.iter().map(|(path, hash)| format!("{path} {hash}")).collect();
+    Some(same::short(&files.join("\n")))
 }
 
 /// The lap that the path would end with if the work went on to that agent, where that is one

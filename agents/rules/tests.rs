@@ -23,6 +23,7 @@ mod outside;
 mod people;
 mod plans;
 mod play;
+mod progress;
 mod prompts;
 mod retries;
 mod shares;

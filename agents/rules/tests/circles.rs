@@ -11,7 +11,7 @@ use crate::rules::loops;
 use crate::{Step, next};
 
 /// The coder at the end of that path; every mark on it says what the coder would say now.
-fn along(path: &str, same: bool) -> Play {
+pub(super) fn along(path: &str, same: bool) -> Play {
     let mark = if same { loops::mark(&Play::new().run) } else { "something else".into() };
     Play::with(|it| {
         it.path = path.split(' ').map(name).collect();
@@ -21,7 +21,7 @@ fn along(path: &str, same: bool) -> Play {
 }
 
 /// The coder hands on; what came of it.
-fn hands(play: &mut Play, to: &str) -> String {
+pub(super) fn hands(play: &mut Play, to: &str) -> String {
     if play.run.asking.is_none() {
         play.go();
     }
