@@ -1,182 +1,86 @@
 //! Each fault of an endpoint, streamed and not, in the first, a middle and the last turn of a run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use callboard_scheduler::Desk;
-use callboard_trace::{Event, FailureCode, Record, RunId, RunView, State, Stop, Work};
+use callboard_trace::{Event, FailureCode, Record, RunId, RunView, State, Work};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::endpoint::{Act, Ask, Endpoint};
+use crate::endpoint::{Act, Ask, Endpoint, Request};
+use crate::faults::{End, Fault, faults};
+use crate::gone;
 use crate::stage::{Stage, ask, caller, end, records, tell};
 
-/// What becomes of a run that meets a fault.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    /// It completes all the same, after so many more requests.
-    Recovers(usize),
-    /// The fault is its answer.
-    Answers,
-    /// It ends, after so many requests in that place.
-    Fails(Stop, FailureCode, usize),
-    /// A bound ends it, after so many requests in that place.
-    Stops(Stop, usize),
-    /// It rests for longer than a test can wait.
-    Parks,
-}
+/// Attempts of one step that count, and those that its provider asked to wait with.
+const ATTEMPTS: u32 = 3;
+const RATE_LIMITED: u32 = 10;
+/// What stands above the table.
+const LEGEND: &str = "\
+Each fault in the first, a middle and the last turn of a run, streamed and whole: what becomes of it.
+One line where all six end alike. `goes on, N more` = it does all it was to do with N more requests;
+`answers` = what came is its answer; a stop and a code `after N` = it ends with them, after N requests.
 
-struct Fault {
-    name: &'static str,
-    act: fn(&Ask) -> Act,
-    /// Once, or whenever the run is in that place.
-    always: bool,
-    end: End,
-}
-
-const fn once(name: &'static str, act: fn(&Ask) -> Act, end: End) -> Fault {
-    Fault { name, act, always: false, end }
-}
-
-const fn always(name: &'static str, act: fn(&Ask) -> Act, end: End) -> Fault {
-    Fault { name, act, always: true, end }
-}
-
-fn half() -> Act {
-    Act::call("note", json!({"slot": "findings", "key": "half", "text": "half of a call, cut off"}))
-}
-
-fn limited(after: &str) -> Act {
-    Act::status(429).header("retry-after", after)
-}
-
-fn text(words: &str) -> Act {
-    Act::answer(&json!({"summary": words, "confidence": 0.5}))
-}
-
-/// A message around bytes that are no UTF-8.
-fn torn(ask: &Ask) -> Act {
-    let message =
-        json!({"role": "assistant", "content": "{\"summary\": \"w?rd\", \"confidence\": 1}"});
-    let field = if ask.streams() { "delta" } else { "message" };
-    let body = json!({"choices": [{field: message, "finish_reason": "stop"}]}).to_string();
-    let mut bytes = if ask.streams() { format!("data: {body}\n\n") } else { body }.into_bytes();
-    let at = bytes.iter().position(|it| *it == b'?').expect("the sign");
-    bytes[at] = 0xff;
-    let kind = if ask.streams() { "text/event-stream" } else { "application/json" };
-    Act::bytes(kind, vec![bytes])
-}
-
-fn choices(body: &Value) -> Act {
-    Act::bytes("application/json", vec![body.to_string().into_bytes()])
-}
-
-use End::{Answers, Fails, Parks, Recovers, Stops};
-use FailureCode::{BadReply, BadRequest, ContextOverflow, ModelUnavailable, Refused, Unauthorized};
-
-const FAULTS: &[Fault] = &[
-    once("F20 429, a second", |_| limited("1"), Recovers(1)),
-    once("F20 429, nonsense", |_| limited("abc"), Recovers(1)),
-    once("F20 429, a negative", |_| limited("-1"), Recovers(1)),
-    once("F20 429, eleven days", |_| limited("999999"), Parks),
-    once("F21 500", |_| Act::status(500), Recovers(1)),
-    once("F21 529", |_| Act::status(529), Recovers(1)),
-    always("F21 503 for ever", |_| Act::status(503), Fails(Stop::Error, ModelUnavailable, 3)),
-    once("F22 too long", |_| too_long(), Fails(Stop::Error, ContextOverflow, 1)),
-    once("F23 401", |_| Act::status(401), Fails(Stop::Error, Unauthorized, 1)),
-    once("F23 403", |_| Act::status(403), Fails(Stop::Error, Unauthorized, 1)),
-    once("another 4xx", |_| Act::status(402), Fails(Stop::Error, BadRequest, 1)),
-    once("F24 it hangs up", |_| half().cut_after(0), Recovers(1)),
-    once("F25 silence", |_| Act::silence(), Recovers(1)),
-    once("F25 a stall", |_| half().stalls_after(2), Recovers(1)),
-    once("F26 a cut call", |_| half().cut_after(3), Recovers(1)),
-    once("F26 a call that ends early", |_| half().without_done().ends_after(3), Recovers(1)),
-    once("F26 a cut text", |_| text("half of a text").cut_after(2), Recovers(1)),
-    always("F26 a cut call for ever", |_| half().cut_after(3), Fails(Stop::Error, BadReply, 3)),
-    once("F27 a call without room", |_| half().finish("length"), Recovers(1)),
-    once("F27 an odd reason", |_| text("odd").finish("novel"), Answers),
-    once("F28 garbage", |_| Act::garbage(), Recovers(1)),
-    once("F28 a page", |_| Act::page(), Recovers(1)),
-    once("F28 nothing", |_| Act::empty(), Recovers(1)),
-    once("F28 no choices", |_| choices(&json!({"choices": []})), Recovers(1)),
-    once("F28 an error in a 200", |_| choices(&json!({"error": {"code": 502}})), Recovers(1)),
-    once("F28 huge counts", |_| text("huge").usage(json!({"prompt_tokens": 1e30})), Answers),
-    always("F28 a page for ever", |_| Act::page(), Fails(Stop::Error, BadReply, 3)),
-    once("F29 an unknown tool", |_| Act::call("explode", json!({})), Recovers(1)),
-    once("F29 wrong types", |_| Act::call("note", json!({"slot": 7})), Recovers(1)),
-    once("F29 no JSON", |_| no_json(), Recovers(1)),
-    once("F29 too many", |_| Act::calls(&vec![("team_status", json!({})); 200]), Recovers(1)),
-    once("F30 a refusal", |_| refusal(), Fails(Stop::Refused, Refused, 1)),
-    once("F30 a filter", |_| text("x").finish("content_filter"), Fails(Stop::Refused, Refused, 1)),
-    once("F31 no end", |_| Act::bytes("text/event-stream", vec![vec![b'x'; 300_000]]), Recovers(1)),
-    once("F32 no UTF-8", torn, Answers),
-    always(
-        "F29 an unknown tool for ever",
-        |_| Act::call("explode", json!({})),
-        Fails(Stop::Error, BadReply, 3),
-    ),
-    always("F33 the same for ever", |_| Act::call("team_status", json!({})), Stops(Stop::Loop, 3)),
-];
-
-fn too_long() -> Act {
-    let words = "This model's maximum context length is 8192 tokens";
-    Act::error(400, &json!({"error": {"message": words, "code": "context_length_exceeded"}}))
-}
-
-fn no_json() -> Act {
-    let function = json!({"name": "note", "arguments": "{\"slot\": \"findings\", \"key\": \"half"});
-    let call = json!({"id": "c", "type": "function", "function": function});
-    Act::message(json!({"role": "assistant", "content": null, "tool_calls": [call]}))
-}
-
-fn refusal() -> Act {
-    Act::message(json!({"role": "assistant", "content": null, "refusal": "I will not"}))
-}
-
-fn note(nth: usize) -> Act {
-    Act::call("note", json!({"slot": "findings", "key": format!("k{nth}"), "text": "a thought"}))
-}
+";
+/// What all providers are given, and nobody is shown.
+pub(crate) const KEY: &str = "a-key-for-every-provider-of-the-matrix";
+/// What the places of a run are called.
+pub(crate) const PLACES: [&str; 3] = ["first", "middle", "last"];
 
 /// One meeting of a run with a fault.
 struct Cell {
-    fault: &'static Fault,
-    /// How many notes it has written when it meets it: 0, 1 or 2 of two.
+    fault: Arc<Fault>,
+    /// How many files it has written when it meets it: 0, 1 or 2 of two.
     place: usize,
     streams: bool,
-}
-
-impl Cell {
-    /// Whether it is met by an agent that waits two seconds for a byte and not a minute.
-    fn is_of_patience(&self) -> bool {
-        self.fault.name.starts_with("F25")
-    }
+    end: End,
 }
 
 fn cells() -> Vec<Cell> {
-    let places = |fault| {
-        let both = move |place| [true, false].map(|streams| Cell { fault, place, streams });
-        (0..3).flat_map(both)
-    };
-    FAULTS.iter().flat_map(places).collect()
+    let mut cells = Vec::new();
+    for fault in faults().into_iter().map(Arc::new) {
+        for place in 0..PLACES.len() {
+            for (streams, end) in [true, false].into_iter().zip(fault.ends) {
+                let fault = Arc::clone(&fault);
+                cells.extend(end.map(|end| Cell { fault, place, streams, end }));
+            }
+        }
+    }
+    cells
 }
 
-/// Two notes and an answer, but for the fault of the cell that asks.
+/// Two files and an answer, whatever the run is called.
+pub(crate) fn plain(ask: &Ask, run: &str) -> Act {
+    let wrote = wrote(ask);
+    if wrote == 2 {
+        return Act::answer(&json!({"summary": "done", "confidence": 0.5}));
+    }
+    let path = format!("{run}/{}", wrote + 1);
+    Act::call("Write", json!({"file_path": path, "content": "a thought"}))
+}
+
+/// How many files the conversation tells of.
+pub(crate) fn wrote(ask: &Ask) -> usize {
+    let told = ask.messages().iter().filter(|it| it["role"] == "tool");
+    told.filter(|it| it["content"].to_string().contains("made `")).count()
+}
+
+/// As always, but for the fault of the cell that asks.
 fn script(cells: Arc<Vec<Cell>>) -> impl Fn(&Ask) -> Act + Send + Sync + 'static {
     let met: Mutex<HashMap<usize, usize>> = Mutex::default();
     move |ask| {
         let user = ask.user();
-        let words = user.split_whitespace();
-        let nth: usize = words.filter_map(|it| it.parse().ok()).next().expect("a cell");
+        let nth: usize =
+            user.split_whitespace().find_map(|it| it.parse().ok()).expect("the number of a cell");
         let cell = &cells[nth];
-        let noted = ask.body["messages"].to_string().matches("\\\"noted\\\":true").count();
-        let place = noted.min(2);
         let mut met = met.lock().expect("the count");
         let times = met.entry(nth).or_default();
-        if place == cell.place && (cell.fault.always || *times == 0) {
+        if wrote(ask) == cell.place && *times < cell.fault.times {
             *times += 1;
             return (cell.fault.act)(ask);
         }
-        if place < 2 { note(place + 1) } else { text("done") }
+        plain(ask, &format!("c{nth}"))
     }
 }
 
@@ -186,17 +90,35 @@ fn team(base_url: &str, cells: &[Cell]) -> Stage {
     let stage = Stage::at(base_url, "");
     let mut providers = String::new();
     for (nth, cell) in cells.iter().enumerate() {
-        let (stream, idle) = (cell.streams, if cell.is_of_patience() { 2 } else { 60 });
-        providers.push_str(&format!(
-            "  c{nth}: {{base_url: \"{base_url}\", idle_s: {idle}, stream: {stream}}}\n"
-        ));
-        let fields = format!("name: c{nth}\ndescription: x\nmodel: c{nth}/m\nmaxTurns: 8");
-        stage.write(&format!("agents/c{nth}.md"), &format!("---\n{fields}\n---\nWork.\n"));
+        let idle = if cell.fault.is_of_patience() { "idle_s: 2, timeout_s: 4, " } else { "" };
+        providers.push_str(&provider(&format!("c{nth}"), base_url, cell.streams, idle));
+        agent(&stage, &format!("c{nth}"));
     }
-    let limits = "limits: {event_bytes: 64KiB, reply_bytes: 256KiB, concurrent: 300}";
-    let models = "models: {default: c0/m}";
-    stage.write("team.yaml", &format!("providers:\n{providers}{models}\n{limits}\n"));
+    finish(&stage, &providers);
     stage
+}
+
+pub(crate) fn provider(name: &str, base_url: &str, streams: bool, more: &str) -> String {
+    format!(
+        "  {name}: {{base_url: \"{base_url}\", api_key: \"file:key\", {more}stream: {streams}}}\n"
+    )
+}
+
+/// An agent that writes files, on the model of its own name.
+pub(crate) fn agent(stage: &Stage, name: &str) {
+    let fields = format!(
+        "name: {name}\ndescription: x\nmodel: {name}/{name}\nmaxTurns: 8\ntemperature: 0.5\n\
+         permissions: {{write: allow}}"
+    );
+    stage.write(&format!("agents/{name}.md"), &format!("---\n{fields}\n---\nWork.\n"));
+}
+
+pub(crate) fn finish(stage: &Stage, providers: &str) {
+    let limits = "limits: {event_bytes: 64KiB, reply_bytes: 256KiB, concurrent: 900, raise: true}";
+    let rest = format!("models: {{default: c0/m}}\nroots: [work]\n{limits}\n");
+    stage.write("team.yaml", &format!("providers:\n{providers}{rest}"));
+    stage.write("key", KEY);
+    std::fs::create_dir_all(stage.team().join("work")).expect("a folder");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -209,29 +131,51 @@ async fn every_fault_in_every_place_ends_as_it_should() {
     let played = join_all(cells.iter().enumerate().map(|(nth, cell)| {
         let desk = desk.clone();
         async move {
-            let run =
-                desk.submit(ask(&format!("c{nth}"), &format!("cell {nth}"))).await.expect("in").run;
+            let asked = ask(&format!("c{nth}"), &format!("cell {nth}"));
+            let run = desk.submit(asked).await.expect("in").run;
             settled(&desk, &run, cell).await
         }
     }))
     .await;
-    let seen = endpoint.requests();
+    // What asks a machine for its time is not asked of it while it is busy with all the others.
+    let mut table = gone::rows().await;
+    let mut seen: HashMap<String, Vec<Request>> = HashMap::new();
+    for request in endpoint.requests() {
+        let model = request.body["model"].as_str().expect("a model").to_owned();
+        seen.entry(model).or_default().push(request);
+    }
     let mut wrong = Vec::new();
     for (nth, (cell, (view, records))) in cells.iter().zip(&played).enumerate() {
-        let words = format!("cell {nth}\"");
-        let asked = seen.iter().filter(|it| it.body["messages"][1].to_string().contains(&words));
-        if let Err(what) = fits(cell, view, records, asked.count()) {
-            let Cell { fault, place, streams } = cell;
-            let told = tell(records);
-            wrong.push(format!("{}, place {place}, stream {streams}: {what}\n{told}", fault.name));
+        let met = Met { cell, view, records, asked: &seen[&format!("c{nth}")] };
+        let Cell { fault, place, streams, end } = cell;
+        let became = met.end();
+        let mut all = met.problems();
+        if became != end.to_string() {
+            all.push(format!("it {became} and not: {end}"));
         }
+        let files = names(&stage.team().join(format!("work/c{nth}")));
+        if files != (1..=met.files()).map(|it| it.to_string()).collect() {
+            all.push(format!("it wrote {files:?}"));
+        }
+        if !all.is_empty() {
+            let (name, told) = (&fault.name, tell(records));
+            wrong.push(format!("{name}, place {place}, stream {streams}: {all:#?}\n{told}"));
+        }
+        row(&mut table, &fault.name)[usize::from(!streams) * 3 + place].insert(became);
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cells.len(), wrong.join("\n"));
+    assert!(!stage.team().join("work/half").exists(), "a call was made that was cut off");
+    insta::assert_snapshot!(shown(&table));
     node.stop().await;
 }
 
+fn names(folder: &std::path::Path) -> BTreeSet<String> {
+    let all = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    all.map(|it| it.file_name().to_string_lossy().into_owned()).collect()
+}
+
 async fn settled(desk: &Desk, run: &RunId, cell: &Cell) -> (RunView, Vec<Record>) {
-    if cell.fault.end != Parks {
+    if cell.end != End::Parks {
         let view = end(desk, run).await;
         return (view, records(desk, run).await);
     }
@@ -244,47 +188,163 @@ async fn settled(desk: &Desk, run: &RunId, cell: &Cell) -> (RunView, Vec<Record>
     }
 }
 
-/// Whether a run ended as its cell says, did nothing by halves, and asked no more than it may.
-fn fits(cell: &Cell, view: &RunView, records: &[Record], asked: usize) -> Result<(), String> {
-    let place = cell.place;
-    let (state, requests, notes) = match cell.fault.end {
-        Recovers(more) => (State::Completed, 3 + more, 2),
-        Answers => (State::Completed, place + 1, place),
-        Fails(_, _, times) => (State::Failed, place + times, place),
-        Stops(_, times) => (State::Failed, place + times, place),
-        Parks => (State::Queued, place + 1, place),
-    };
-    let (mut noted, mut attempts) = (Vec::new(), HashMap::<u32, u32>::new());
-    for record in records {
-        if let Event::Noted { key, .. } = &record.event {
-            noted.push(key.as_str());
+/// For each fault what became of a run in each of its places: streamed, and then not.
+pub(crate) type Table = Vec<(String, [BTreeSet<String>; 6])>;
+
+pub(crate) fn row<'a>(table: &'a mut Table, name: &str) -> &'a mut [BTreeSet<String>; 6] {
+    let at = table.iter().position(|it| it.0 == name).unwrap_or_else(|| {
+        table.push((name.to_owned(), Default::default()));
+        table.len() - 1
+    });
+    &mut table[at].1
+}
+
+/// The table as lines, those of one number together; a fault whose cells all end alike has one.
+fn shown(table: &Table) -> String {
+    let mut table: Vec<_> = table.iter().collect();
+    table.sort_by(|a, b| a.0[..3].cmp(&b.0[..3]));
+    let mut lines = LEGEND.to_owned();
+    for (name, cells) in table {
+        let cell = |it: &BTreeSet<String>| {
+            let all: Vec<&str> = it.iter().map(String::as_str).collect();
+            if all.is_empty() { "-".to_owned() } else { all.join(" | ") }
+        };
+        let cells: Vec<String> = cells.iter().map(cell).collect();
+        if cells.iter().all(|it| *it == cells[0]) {
+            lines.push_str(&format!("{name:<40} {}\n", cells[0]));
+            continue;
         }
-        if let Event::StepBegun(begun) = &record.event
-            && matches!(begun.work, Work::Model { .. })
-        {
-            *attempts.entry(begun.step).or_default() += 1;
+        lines.push_str(&format!("{name}\n"));
+        for (way, cells) in ["streamed", "whole"].iter().zip(cells.chunks(3)) {
+            let each = PLACES.iter().zip(cells);
+            let each: Vec<String> = each.map(|(place, it)| format!("{place}: {it}")).collect();
+            let same = cells.iter().all(|it| *it == cells[0]);
+            let said = if same { cells[0].clone() } else { each.join("; ") };
+            lines.push_str(&format!("    {way:<36} {said}\n"));
         }
     }
-    // A busy machine may try such a patience once more.
-    let asked = if cell.is_of_patience() {
-        asked.min(requests.max(asked.saturating_sub(1)))
-    } else {
-        asked
-    };
-    let got = (view.state, asked, noted.len());
-    if got != (state, requests, notes) {
-        return Err(format!("{got:?} in place of {:?}", (state, requests, notes)));
+    lines
+}
+
+/// A run that met its fault, and what both sides know of it.
+struct Met<'a> {
+    cell: &'a Cell,
+    view: &'a RunView,
+    records: &'a [Record],
+    asked: &'a [Request],
+}
+
+impl Met<'_> {
+    /// The files that it wrote.
+    fn files(&self) -> usize {
+        let is_one = |it: &&Record| match &it.event {
+            Event::ToolReturned { ok: true, files, .. } => files.iter().any(|it| it.wrote),
+            _ => false,
+        };
+        self.records.iter().filter(is_one).count()
     }
-    if noted.contains(&"half") || attempts.values().any(|it| *it > 3) {
-        return Err(format!("noted {noted:?}, attempts {attempts:?}"));
-    }
-    match (cell.fault.end, &view.error) {
-        (Fails(stop, code, _), Some(error)) if (view.stop, error.code) == (Some(stop), code) => {
-            Ok(())
+
+    /// What became of it, in the words of [`End`].
+    fn end(&self) -> String {
+        let (place, files) = (self.cell.place, self.files());
+        let mut asked = self.asked.len();
+        // A busy machine may try such a patience once more.
+        let most = match self.cell.end {
+            End::Recovers(more) => 3 + more,
+            End::Fails(_, _, times) => place + times,
+            End::Answers | End::Parks => place + 1,
+        };
+        if self.cell.fault.is_of_patience() && asked == most + 1 {
+            asked = most;
         }
-        (Stops(stop, _), Some(_)) if view.stop == Some(stop) => Ok(()),
-        (Fails(..) | Stops(..), error) => Err(format!("{:?} {error:?}", view.stop)),
-        (Recovers(_) | Answers | Parks, None) => Ok(()),
-        (Recovers(_) | Answers | Parks, Some(error)) => Err(format!("{error:?}")),
+        match (&self.view.error, self.view.stop) {
+            (None, _) if self.view.state == State::Queued => End::Parks.to_string(),
+            (None, _) if self.view.state != State::Completed => format!("{:?}", self.view.state),
+            (None, _) if files == place && asked == place + 1 => End::Answers.to_string(),
+            (None, _) => {
+                format!("{}, {files} files", End::Recovers(asked - 3)).replace(", 2 files", "")
+            }
+            (Some(error), Some(stop)) if files == place => {
+                End::Fails(stop, error.code, asked - place).to_string()
+            }
+            (Some(error), stop) => format!("{stop:?} {error:?}, {files} files"),
+        }
     }
+
+    /// What must hold whatever the fault is.
+    fn problems(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let (mut counted, mut limited) = (BTreeMap::<u32, u32>::new(), BTreeMap::new());
+        for record in self.records {
+            match &record.event {
+                Event::StepBegun(begun) => match &begun.work {
+                    Work::Model { .. } => *counted.entry(begun.step).or_default() += 1,
+                    work @ Work::Tool { .. } => {
+                        let work = serde_json::to_string(work).expect("JSON");
+                        all.extend(work.contains("half").then(|| format!("made: {work}")));
+                    }
+                },
+                Event::StepFailed(it) if it.code == FailureCode::RateLimited => {
+                    *limited.entry(it.step).or_default() += 1;
+                }
+                _ => {}
+            }
+            if serde_json::to_string(&record.event).is_ok_and(|it| it.contains(KEY)) {
+                all.push("a record holds the key".into());
+            }
+        }
+        for (step, begun) in counted {
+            let limited: u32 = limited.get(&step).copied().unwrap_or_default();
+            if begun - limited > ATTEMPTS || limited > RATE_LIMITED {
+                all.push(format!("step {step} has {begun} attempts, {limited} of them limited"));
+            }
+        }
+        all.extend(self.asked.iter().filter_map(|it| odd_history(&it.body)));
+        all.extend(self.told_of_the_key());
+        let told = serde_json::to_string(self.view).expect("JSON");
+        if !told.contains(self.cell.fault.tells) || told.contains(KEY) {
+            all.push(told);
+        }
+        all.extend(self.hurried());
+        all
+    }
+
+    /// Who refused a key, and where that is written, is told.
+    fn told_of_the_key(&self) -> Option<String> {
+        let error = self.view.error.as_ref().filter(|it| it.code == FailureCode::Unauthorized)?;
+        let tells = |it: &str| error.message.contains(it);
+        (!tells("provider \"c") || !tells("check the key in file:")).then(|| error.message.clone())
+    }
+
+    /// The request that came sooner than it was to.
+    fn hurried(&self) -> Option<String> {
+        let at = |it: &Request| it.at;
+        let at: Vec<_> = self.asked.iter().map(at).collect();
+        let (fault, next) = (at.get(self.cell.place)?, at.get(self.cell.place + 1)?);
+        let waited = *next - *fault;
+        (waited < self.cell.fault.pause).then(|| format!("it came again after {waited:?}"))
+    }
+}
+
+/// What makes a prompt one that an endpoint refuses: each call is answered once, right behind it.
+fn odd_history(body: &Value) -> Option<String> {
+    let mut open: BTreeSet<&str> = BTreeSet::new();
+    for message in body["messages"].as_array()? {
+        if message["role"] == "tool" {
+            let id = message["tool_call_id"].as_str()?;
+            if !open.remove(id) {
+                return Some(format!("{id:?} is answered and was not called"));
+            }
+            continue;
+        }
+        if !open.is_empty() {
+            return Some(format!("{open:?} are not answered"));
+        }
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            if !call["id"].as_str().is_some_and(|it| !it.is_empty() && open.insert(it)) {
+                return Some(format!("the id {} is none of its own", call["id"]));
+            }
+        }
+    }
+    (!open.is_empty()).then(|| format!("{open:?} are not answered at the end"))
 }
