@@ -23,6 +23,8 @@ mod paint;
 #[cfg(unix)]
 mod pen;
 mod pipe;
+#[cfg(unix)]
+mod private;
 mod progress;
 mod questions;
 mod resources;

@@ -66,6 +66,11 @@ pub fn main() -> ExitCode {
 
 fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
     let Some(command) = command else { return print::first_steps(say) };
+    // A keeper becomes the program that it keeps, which is not ours to shut.
+    #[cfg(unix)]
+    if !matches!(command, Command::Keep(_)) {
+        crate::private::shut();
+    }
     match command {
         Command::Init(args) => init::init(args, say),
         Command::Validate(args) => validate::validate(args, say),
