@@ -21,7 +21,7 @@ use crate::era::{error, is_modern};
 use crate::host::Server;
 use crate::open::Asked;
 use crate::progress::Progress;
-use crate::{questions, tasks, trace_context};
+use crate::{questions, tasks, trace_context, veil};
 
 /// A client that takes tasks goes on with other things: it waits no longer for one by itself.
 const TASK_AFTER: Duration = Duration::from_secs(10);
@@ -81,9 +81,12 @@ impl Server {
     /// An outcome as a result that is complete.
     pub(crate) async fn complete(
         &self,
-        outcome: Outcome,
+        mut outcome: Outcome,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        if outcome.is_error {
+            veil::over_all(&mut outcome.body);
+        }
         let mut meta = self.signed(context);
         if let Some(meta) = &mut meta {
             trace_context::tell(self.desk(), &outcome, &self.caller(context), meta).await;

@@ -6,6 +6,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rmcp::model::ErrorData;
 
+use crate::veil;
+
 /// What the work comes to, also if it panics: whoever asked would wait for ever. It has a place of
 /// its own, so that a request that waits takes no more room than it needs.
 pub(crate) fn kept<'a, T: 'a>(
@@ -13,10 +15,11 @@ pub(crate) fn kept<'a, T: 'a>(
 ) -> BoxFuture<'a, Result<T, ErrorData>> {
     // Nothing of the work is looked at afterwards; locks are taken over as they were left.
     let ended = AssertUnwindSafe(work).catch_unwind().map(|ended| {
-        ended.unwrap_or_else(|_| {
+        let ended = ended.unwrap_or_else(|_| {
             let told = "the request broke down inside the server; what it had started goes on";
             Err(ErrorData::internal_error(told, None))
-        })
+        });
+        ended.map_err(veil::over_error)
     });
     ended.boxed()
 }

@@ -5,6 +5,7 @@ use rmcp::model::{ClientJsonRpcMessage, ErrorCode, RequestId};
 use serde_json::{Value, json};
 
 use crate::scan::{ID_BYTES, Scan};
+use crate::veil;
 
 /// Splits a stream into lines and keeps none that is too long.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Frame {
 impl Refused {
     /// The answer as a line, without its newline. An id that could not be made out is null.
     pub(crate) fn line(&self) -> Vec<u8> {
-        let error = json!({"code": self.code.0, "message": self.message});
+        let error = json!({"code": self.code.0, "message": veil::over(&self.message)});
         let answer = json!({"jsonrpc": "2.0", "id": self.id, "error": error});
         answer.to_string().into_bytes()
     }

@@ -148,7 +148,7 @@ fn complain(fault: &Fault, say: Say) {
             format!("{} {fault}", say.paint.red("error:"))
         }
     };
-    say.complain(&text);
+    say.complain(&crate::veil::over(&text));
 }
 
 /// The engine's own words go to stderr; `CALLBOARD_LOG` says which, as in `callboard=debug`.

@@ -6,6 +6,7 @@ use rmcp::model::RequestId;
 use serde_json::{Value, json};
 
 use crate::line::Refused;
+use crate::veil;
 use crate::wire::OVER_CAPACITY;
 
 /// Whoever is turned away may come again after so many seconds.
@@ -19,7 +20,7 @@ pub(crate) fn refused(status: StatusCode, refused: &Refused) -> Response {
 
 /// A request that cannot be taken, whatever it was.
 pub(crate) fn plain(status: StatusCode, message: &str) -> Response {
-    (status, axum::Json(json!({"error": message}))).into_response()
+    (status, axum::Json(json!({"error": veil::over(message)}))).into_response()
 }
 
 /// There is no room: what is full, and when to come again.
