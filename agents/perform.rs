@@ -7,6 +7,7 @@ use std::time::Duration;
 use callboard_config::Team;
 use callboard_config::budget::{Caps, Price};
 use callboard_config::guards::{Guard, Kind};
+use callboard_trace::secrets::hide_settings;
 use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -320,7 +321,7 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
     let most = step.left_ms.map_or(most, |it| most.min(Duration::from_millis(it)));
     let late = || format!("`{tool}` gave no answer in {} s", most.as_secs());
     let (mut whole, mut documents, mut files) = (None, Vec::new(), Vec::new());
-    let (ok, result) = match &step.errand {
+    let (ok, mut result) = match &step.errand {
         Some(errand) => match timeout(most, hands.servers.run(errand, arguments)).await {
             Ok(done) => {
                 whole = done.whole;
@@ -348,6 +349,7 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
         }
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    whole.iter_mut().chain([&mut result]).for_each(hide_settings);
     let whole = whole.map(|it| left(tool, server.as_deref(), call, it));
     let (step, call) = (step.begun.step, call.clone());
     let returned = Event::ToolReturned { step, call, ok, result, ms, documents, files };

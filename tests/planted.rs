@@ -332,3 +332,77 @@ fn over_http(place: &Path, run: &str, secrets: &Secrets) -> Shown {
     all.push(("the log of the server over HTTP".into(), reader.join().expect("read")));
     all
 }
+
+/// What a model says with keys right behind a line's end, at every place where it may say something.
+fn after_lines(key: String, mail: String) -> impl Fn(&Ask) -> Act + Send + Sync + 'static {
+    move |ask: &Ask| match ask.turn() {
+        1 => Act::calls(&[
+            ("Read", json!({"file_path": "keys.json"})),
+            ("Read", json!({"file_path": "app.conf"})),
+            ("Write", json!({"file_path": "made.txt", "content": format!("one\n{key}\n\t{mail}")})),
+            ("Bash", json!({"command": "cat keys.json app.conf; cat keys.json keys.json"})),
+            ("note", json!({"slot": "notes", "key": "n", "text": format!("\t{key}\r\n{mail}")})),
+        ]),
+        _ => Act::answer(&json!({"summary": format!("the keys:\n{key}\n\t{mail}\"{key}\""),
+            "confidence": 0.5})),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_escape_before_a_secret_does_not_show_it() {
+    let (key, mail) = (made("ghp_", 21, 36), "postgres://ann:hunter4711x@db.example/x".to_owned());
+    let endpoint = Endpoint::start(after_lines(key.clone(), mail.clone())).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join("team").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    write(
+        "team.yaml",
+        &format!(
+            "entry: lead\nproviders:\n  e: {{base_url: \"{}\"}}\nmodels: {{default: e/m}}\nroots: [work]\n\
+             throttle: off\n",
+            endpoint.base_url()
+        ),
+    );
+    write(
+        "agents/lead.md",
+        "---\ndescription: Leads.\ntools: Read, Write, Bash\n\
+         permissions: {run: allow, write: allow}\n---\nYou lead.\n",
+    );
+    write(
+        "work/keys.json",
+        &json!({"a": format!("line\n{key}\n"), "b": format!("\t{mail}")}).to_string(),
+    );
+    write("work/app.conf", "A=1\nDB_PASSWORD=plain4711words\nB=get_password()\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+    command.args(["run", "lead", "look", "--json", "--verbose", "--team"]);
+    command.arg(folder.path().join("team")).arg("--data").arg(folder.path().join("data"));
+    let out = command.env("CALLBOARD_LOG", "trace").output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let view: Value = serde_json::from_slice(&out.stdout).expect("a view");
+    assert_eq!(view["state"], "completed", "{view} {}", text(&out.stderr));
+    let mut shown = files(&folder.path().join("data"));
+    shown.push(("what is written".into(), view.to_string()));
+    shown.push(("the log".into(), text(&out.stderr)));
+    for more in [&["--json"][..], &[]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+        command.args(["trace", "latest", "--team"]).arg(folder.path().join("team"));
+        command.arg("--data").arg(folder.path().join("data")).args(more);
+        let out = command.output().expect("it runs");
+        assert!(out.status.success() && !out.stdout.is_empty(), "{}", text(&out.stderr));
+        shown.push((format!("the trace {more:?}"), text(&out.stdout)));
+    }
+    let asked: String = endpoint.requests().iter().map(|it| it.body.to_string()).collect();
+    assert!(
+        asked.contains("DB_PASSWORD=[secret]") && asked.contains("B=get_password()"),
+        "{asked}"
+    );
+    shown.push(("what the model is told".into(), asked));
+    for core in [core("key", &key).as_str(), "hunter4711x", "plain4711words"] {
+        for (place, text) in &shown {
+            assert!(!text.contains(core), "{core} stands in {place}: {text}");
+        }
+    }
+}

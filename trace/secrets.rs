@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde_json::Value;
 
 /// What stands in the place of a secret.
 pub const INSTEAD: &str = "[secret]";
@@ -10,8 +11,15 @@ pub const INSTEAD: &str = "[secret]";
 /// Bytes of the shortest text that is looked at.
 const LEAST: usize = 12;
 
-/// Shapes that begin at a word's own beginning, by the name they are told under. A group that is
-/// caught is what stays in front of the secret.
+/// What ends just before a word though its last sign is a letter: an escape inside quoted text, however
+/// often that was quoted again, one of an address, and one that colours a terminal.
+const ESCAPE: &str = concat!(
+    r"\\+(?:[abefnrtv]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-7]{1,3})",
+    r"|%[0-9A-Fa-f]{2}|\[[0-9;]*m",
+);
+
+/// Shapes that begin at a word's own beginning, by the name they are told under. Groups that are
+/// caught are what stays in front of the secret.
 const SHAPES: [(&str, &str); 25] = [
     ("a provider's key", r"sk-(?:ant-|proj-|svcacct-|or-v1-|lf-)?[A-Za-z0-9_-]{20,}"),
     ("a Google key", r"AIza[A-Za-z0-9_-]{35}"),
@@ -24,14 +32,17 @@ const SHAPES: [(&str, &str); 25] = [
         "an AWS secret key",
         concat!(
             "((?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY|[Ss]ecretAccessKey)",
-            r#"["'\\]*\s*[=:]\s*["'\\]*)[A-Za-z0-9/+]{40}"#,
+            r#"["'\\]*\s*[=:]\s*["'\\]*)(?:[A-Za-z0-9+]|\\*/){40}"#,
         ),
     ),
     ("a GitHub token", r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})"),
     ("a GitLab token", r"glpat-[A-Za-z0-9_-]{20,}"),
     ("a Slack token", r"xox[abeprs]-[A-Za-z0-9-]{10,}"),
     ("a Slack app token", r"xapp-\d-[A-Za-z0-9-]{20,}"),
-    ("a Slack webhook", r"(https://hooks\.slack\.com/services/)[A-Za-z0-9/]{20,}"),
+    (
+        "a Slack webhook",
+        r"(https:\\*/\\*/hooks\.slack\.com\\*/services\\*/)(?:[A-Za-z0-9]|\\*/){20,}",
+    ),
     ("a Stripe key", r"(?:sk|rk|whsec)_(?:live_|test_)?[A-Za-z0-9]{24,}"),
     ("an npm token", r"npm_[A-Za-z0-9]{36}"),
     ("a PyPI token", r"pypi-AgE[A-Za-z0-9_-]{40,}"),
@@ -45,7 +56,7 @@ const SHAPES: [(&str, &str); 25] = [
     (
         "a password in an address",
         concat!(
-            r"((?:https?|postgres(?:ql)?|mysql|mongodb(?:\+srv)?|rediss?|amqps?|ftp)://",
+            r"((?:https?|postgres(?:ql)?|mysql|mongodb(?:\+srv)?|rediss?|amqps?|ftp):\\*/\\*/",
             r#"[^\s/:@"'\\]+:)[^\s/@"'\\]{3,}(?:@)"#,
         ),
     ),
@@ -64,7 +75,7 @@ const PRIVATE_KEY: (&str, &str) = (
 /// All shapes as one, each behind a group of its own.
 static ALL: LazyLock<Regex> = LazyLock::new(|| {
     let words: Vec<&str> = SHAPES.iter().map(|it| it.1).collect();
-    let all = format!(r"{}|(?-u:\b)(?:{})", PRIVATE_KEY.1, words.join("|"));
+    let all = format!(r"{}|(?:(?-u:\b)|({ESCAPE}))(?:{})", PRIVATE_KEY.1, words.join("|"));
     Regex::new(&all).expect("the table compiles; a test sees to it")
 });
 
@@ -74,12 +85,55 @@ pub fn hide(text: &str) -> Option<String> {
         return None;
     }
     let instead = |found: &Captures<'_>| {
-        let lead = found.iter().skip(1).flatten().next().map_or("", |it| it.as_str());
+        let lead: String = found.iter().skip(1).flatten().map(|it| it.as_str()).collect();
         let tail = if found[0].ends_with('@') { "@" } else { "" };
         format!("{lead}{INSTEAD}{tail}")
     };
     let hidden = ALL.replace_all(text, instead).into_owned();
     (hidden != text).then_some(hidden)
+}
+
+/// A line of a file of settings whose name says that its value is secret. Values that are quoted, or
+/// that something else stands for, are source code as a rule and stay.
+static SETTING: LazyLock<Regex> = LazyLock::new(|| {
+    let line = concat!(
+        r"(?m)((?:^|\\+[nr])[\x20\t]*(?:[^\s=]*?\d+[:\t\u{2192}|-])?[\x20\t+-]*(?:export\x20+)?",
+        r"[A-Z0-9_]*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY)",
+        r"(?:_(?:KEY|BASE|ACCESS|VALUE|PROD|DEV|TEST|STAGING|LIVE|[0-9]+))*=)",
+        r#"([^\s"'`\\$*<(\[{][^\s"'`\\<>()\[\]{}]{7,})"#,
+    );
+    Regex::new(line).expect("the line compiles; a test sees to it")
+});
+
+/// The text of a file or a command without the values of such settings, if it had any.
+fn without_settings(text: &str) -> Option<String> {
+    let (mut done, mut at) = (String::new(), 0);
+    for found in SETTING.captures_iter(text) {
+        let (Some(lead), Some(value)) = (found.get(1), found.get(2)) else { continue };
+        let rest = &text[value.end()..];
+        let is_whole = rest.is_empty() || rest.starts_with(['\n', '\r', '\\']);
+        if is_whole && value.as_str() != INSTEAD {
+            done.push_str(&text[at..lead.end()]);
+            done.push_str(INSTEAD);
+            at = value.end();
+        }
+    }
+    done.push_str(&text[at..]);
+    (at > 0).then_some(done)
+}
+
+/// What a tool brought, without the values of secret settings: `DB_PASSWORD=…` as a line of its own.
+pub fn hide_settings(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(hidden) = without_settings(text) {
+                *text = hidden;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_settings),
+        Value::Object(map) => map.values_mut().for_each(hide_settings),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Whether something in it looks like a secret.
@@ -158,6 +212,106 @@ mod tests {
     }
 
     #[test]
+    fn every_shape_is_hidden_after_every_escape() {
+        let escapes = [
+            r"\n",
+            r"\r",
+            r"\t",
+            r"\r\n",
+            r"\b",
+            r"\f",
+            r#"\""#,
+            r"\\",
+            r"\/",
+            r"\u000a",
+            r"\u000A",
+            r"\x0a",
+            r"\012",
+            r"\\n",
+            r"\\t",
+            r"\\\n",
+            r"\\\\n",
+            r"\\u000a",
+            r"\\u0022",
+            "%0A",
+            "%20",
+            "\u{1b}[31m",
+            r"\u001b[1;31m",
+            r"\x1b[0m",
+            "\n",
+            "\t",
+        ];
+        for (name, secret) in secrets() {
+            let core = if name == "a password in an address" {
+                "hunter22"
+            } else {
+                &secret[secret.len() - 8..]
+            };
+            for escape in escapes {
+                for text in
+                    [format!("{escape}{secret}"), format!("the key:{escape}{secret}{escape}x")]
+                {
+                    let hidden = hide(&text).unwrap_or_else(|| panic!("{name}: {text}"));
+                    assert!(!hidden.contains(core) && is_told(&text), "{hidden}");
+                    let lead = text.split(secret.as_str()).next().unwrap_or_default();
+                    assert!(hidden.starts_with(lead), "{lead} stays: {hidden}");
+                }
+            }
+            let mut quoted = format!("a\t\"{secret}\"\r\n{secret}\n");
+            for _ in 0..4 {
+                quoted = Value::String(quoted).to_string();
+                let hidden = hide(&quoted).unwrap_or_else(|| panic!("{name}: {quoted}"));
+                assert!(!hidden.contains(core), "{hidden}");
+                let is_cut = name == "a private key";
+                let is_json = serde_json::from_str::<Value>(&hidden).is_ok();
+                assert!(is_cut || is_json, "it is JSON: {hidden}");
+            }
+        }
+        let address = r"https:\/\/ann:hunter22@db.example\/x";
+        assert_eq!(hide(address).as_deref(), Some(r"https:\/\/ann:[secret]@db.example\/x"));
+    }
+
+    #[test]
+    fn settings_are_hidden_as_lines_and_source_code_is_not() {
+        let shown = |text: &str| {
+            let mut value = Value::from(text);
+            hide_settings(&mut value);
+            value.as_str().map(str::to_owned).unwrap_or_default()
+        };
+        for (text, hidden) in [
+            ("DB_PASSWORD=hunter2hunter2", "DB_PASSWORD=[secret]"),
+            ("A=1\nDB_PASSWORD=hunter2hunter2\r\nB=2\n", "A=1\nDB_PASSWORD=[secret]\r\nB=2\n"),
+            ("API_KEY=12345678\nTOKEN=abcdefgh\n", "API_KEY=[secret]\nTOKEN=[secret]\n"),
+            ("export APP_SECRET_KEY=a&b$c;d!e", "export APP_SECRET_KEY=[secret]"),
+            ("     3\u{2192}APIKEY=abcdefgh", "     3\u{2192}APIKEY=[secret]"),
+            ("conf/app.conf:12:X_TOKEN=abcdefgh", "conf/app.conf:12:X_TOKEN=[secret]"),
+            ("+DB_PASSWORD=hunter2hunter2", "+DB_PASSWORD=[secret]"),
+            (r"A=1\nDB_PASSWORD=hunter2hunter2\n", r"A=1\nDB_PASSWORD=[secret]\n"),
+        ] {
+            assert_eq!(shown(text), hidden);
+            assert_eq!(shown(hidden), hidden, "once is enough");
+        }
+        for text in [
+            "password = get_password()",
+            "PASSWORD=get_password()",
+            "DB_PASSWORD=\"hunter2hunter2\"",
+            "API_KEY=os.environ['API_KEY']",
+            "TOKEN=$TOKEN_OF_CI",
+            "SECRET=${SECRET_OF_CI}",
+            "API_KEY=<your key>",
+            "PASSWORD=short",
+            "MAX_TOKENS=100000000",
+            "TOKEN_URL=https://example.com/token",
+            "PASSWORD_FILE=/run/secrets/password",
+            "PASSWORD=hunter2hunter2 psql -h db",
+            "const API_TOKEN=abcdefghij;",
+            "db_password=hunter2hunter2",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+    }
+
+    #[test]
     fn what_stands_around_it_stays() {
         let told = hide("see postgres://ann:hunter22@db.example/x now");
         assert_eq!(told.as_deref(), Some("see postgres://ann:[secret]@db.example/x now"));
@@ -192,8 +346,21 @@ mod tests {
 
     #[test]
     fn long_text_takes_linear_time() {
-        for piece in ["eyJ", "sk-", "-----BEGIN PRIVATE KEY", "Bearer ", "a", "://a:"] {
-            let _ = hide(&piece.repeat(200_000));
+        for piece in [
+            "eyJ",
+            "sk-",
+            "-----BEGIN PRIVATE KEY",
+            "Bearer ",
+            "a",
+            "://a:",
+            "\\",
+            "\\n",
+            "[",
+            "A_",
+            "1:",
+        ] {
+            let long = piece.repeat(200_000);
+            let _ = (hide(&long), without_settings(&long));
         }
     }
 }
