@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_store::RunState;
 use callboard_store::look::{Look, Wish};
-use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State};
+use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State, withheld};
 
 use crate::day::used_of_task;
 use crate::desk::{Desk, seen_by, unavailable};
@@ -95,6 +95,13 @@ impl Desk {
         let is_last = records.len() < limit as usize;
         let next = records.last().map(|it| it.0).filter(|_| !is_last);
         Ok(Page { records, next })
+    }
+
+    /// One record as callers are told it: without what guardrails of its agent may hold back.
+    pub fn told(&self, record: &Record) -> Record {
+        let team = self.team();
+        let agent = record.agent.as_ref().and_then(|it| team.agents.get(it));
+        withheld(record, agent.map_or(&[], |it| &it.guards))
     }
 
     /// Shows every record of a run's whole tree, oldest first, until `take` has seen enough. No

@@ -3,7 +3,7 @@
 use callboard_agents::concepts::Lexicon;
 use callboard_agents::{Answer, Board};
 use callboard_store::{Store, StoreError};
-use callboard_trace::{Event, Record, RunId, Tree, story};
+use callboard_trace::{Event, Record, RunId, Tree, story, withheld};
 use serde_json::{Value, json};
 
 use crate::{begin, journal, memory};
@@ -104,9 +104,18 @@ impl Sight {
             let Event::RunEnded(end) = &it.event else { return None };
             end.answer.as_ref().map(Value::to_string)
         });
+        let guards = records.iter().find_map(|it| {
+            if let Event::RunStarted(started) = &it.event {
+                Some(&started.agent.guards[..])
+            } else {
+                None
+            }
+        });
+        let told = records.iter().map(|it| withheld(it, guards.unwrap_or_default()));
+        let story = story(&told.collect::<Vec<_>>());
         let text = match answer {
-            Some(answer) => format!("{answer}\n\n{}", story(&records)),
-            None => story(&records),
+            Some(answer) => format!("{answer}\n\n{story}"),
+            None => story,
         };
         let tree = Tree::fold(&records);
         let taint = tree.runs.get(name).and_then(|it| it.taint.by()).map(str::to_owned);

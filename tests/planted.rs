@@ -406,3 +406,65 @@ async fn an_escape_before_a_secret_does_not_show_it() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_guardrail_withholds_is_told_to_no_caller() {
+    const MAIL: &str = "ann.b@mail.example";
+    for on_fail in ["redact", "block", "stop", "retry"] {
+        let script = |ask: &Ask| match ask.turn() {
+            1 => Act::call("Read", json!({"file_path": "mail.txt"})),
+            _ => Act::answer(&json!({"summary": format!("ask {MAIL}"), "confidence": 0.5})),
+        };
+        let endpoint = Endpoint::start(script).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join("team").join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        };
+        let team = format!(
+            "entry: lead\nproviders:\n  e: {{base_url: \"{}\"}}\nmodels: {{default: e/m}}\nroots: [work]\n\
+             throttle: off\nguardrails:\n  - {{name: no_mail, on: output, kind: personal, on_fail: {on_fail}}}\n  \
+             - {{on: tool_result, kind: personal, on_fail: redact}}\n",
+            endpoint.base_url()
+        );
+        write("team.yaml", &team);
+        write("agents/lead.md", "---\ndescription: Leads.\ntools: Read\n---\nYou lead.\n");
+        write("work/mail.txt", &format!("mail {MAIL}\n"));
+        let command = |args: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
+            command.args(args).arg("--team").arg(folder.path().join("team"));
+            command.arg("--data").arg(folder.path().join("data"));
+            let out = command.output().expect("it runs");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (text(&out.stdout), text(&out.stderr))
+        };
+        let (out, live) = command(&["run", "lead", "who knows?", "--json"]);
+        assert!(live.contains("model said: [withheld by guardrail no_mail]"), "{live}");
+        assert!(!out.contains(MAIL) && !live.contains(MAIL), "{on_fail}: {out} {live}");
+        let view: Value = serde_json::from_str(&out).expect("a view");
+        let run = view["run"].as_str().expect("a run");
+        let mut server = Server::start(folder.path(), &planted());
+        server.asks(
+            1,
+            "initialize",
+            json!({"protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "caller", "version": "1"}}),
+        );
+        let told = server.calls(2, "team_status", json!({"run": run, "view": "trace"}));
+        let told = told["trace"].to_string();
+        assert!(told.contains("[withheld by guardrail no_mail]"), "{told}");
+        assert!(told.contains("[withheld by guardrail personal_tool_result]"), "{told}");
+        for (id, what) in (10..).zip(["steps", "handoffs", "cost", "summary"]) {
+            server.calls(id, "team_status", json!({"run": run, "view": what}));
+        }
+        for (id, path) in (20..).zip(["", "/trace", "/steps", "/artifacts", "/why", "/cost"]) {
+            let uri = format!("team://runs/{run}{path}");
+            server.asks(id, "resources/read", json!({"uri": uri}));
+        }
+        server.asks(30, "prompts/get", json!({"name": "postmortem", "arguments": {"run": run}}));
+        let said = server.end();
+        assert!(said.contains("post-mortem") && !said.contains(MAIL), "{on_fail}: {said}");
+        assert!(command(&["trace", run]).0.contains(MAIL), "its owner may look into it");
+    }
+}

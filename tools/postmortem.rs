@@ -62,7 +62,7 @@ pub(crate) async fn told(
     let view = desk.view(&run, caller).await?;
     let mut story = Story::default();
     let walk = |it: &Record| {
-        story.take(story_line(it));
+        story.take(story_line(&desk.told(it)));
         true
     };
     desk.walk(&run, caller, walk).await?;

@@ -107,7 +107,7 @@ async fn write(
         Uri::Run(run) => json!(desk.view(run, caller).await?),
         Uri::Part(run, "trace") => {
             desk.walk(run, caller, |it| {
-                page.push(&serde_json::to_string(it).unwrap_or_default());
+                page.push(&serde_json::to_string(&desk.told(it)).unwrap_or_default());
                 page.push("\n");
                 true
             })

@@ -185,7 +185,8 @@ async fn trace(
     limit: u32,
 ) -> Result<Value, Refusal> {
     let page = desk.page(run, caller, after, limit).await?;
-    let lines: Vec<String> = page.records.iter().map(|(_, it)| story_line(it)).collect();
+    let lines: Vec<String> =
+        page.records.iter().map(|(_, it)| story_line(&desk.told(it))).collect();
     let mut shown = json!({ "trace": lines });
     if let Some(next) = page.next {
         shown["next"] = json!(next);

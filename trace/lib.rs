@@ -24,6 +24,7 @@ mod todo;
 mod tree;
 mod used;
 mod view;
+mod withheld;
 
 pub use begin::{Caller, Fuses, Growth, Purse, Started, Task};
 pub use cost::{Spent, spent};
@@ -42,3 +43,4 @@ pub use story::{short, story, story_line};
 pub use taint::Taint;
 pub use tree::{Branch, Tree, progress_line};
 pub use view::{Cost, Question, Queued, RunView, State};
+pub use withheld::withheld;

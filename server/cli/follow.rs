@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use callboard_scheduler::Desk;
-use callboard_trace::{Caller, Record, RunId, RunView, State};
+use callboard_trace::{Caller, Record, RunId, RunView, State, story_line};
 use tokio::time::Instant;
 
 use super::fault::Fault;
@@ -104,7 +104,7 @@ impl Shown {
             let page = desk.page(run, caller, self.after, PAGE).await?;
             for (at, record) in &page.records {
                 self.after = self.after.max(*at);
-                self.take(record);
+                self.take(desk, record);
             }
             if page.next.is_none() {
                 break;
@@ -118,13 +118,13 @@ impl Shown {
         Ok(())
     }
 
-    fn take(&mut self, record: &Record) {
+    fn take(&mut self, desk: &Desk, record: &Record) {
         match self.show {
             Show::Tree => {
                 self.picture.take(record);
                 self.newest = Instant::now();
             }
-            Show::Lines => self.say.complain(&one_line(&callboard_trace::story_line(record), LINE)),
+            Show::Lines => self.say.complain(&one_line(&story_line(&desk.told(record)), LINE)),
             Show::Nothing => {}
         }
     }
