@@ -10,9 +10,14 @@ const KEPT_MAX: usize = 1 << 20;
 pub(super) fn text(result: &CallToolResult) -> (bool, String, usize) {
     let (mut parts, sizes): (Vec<String>, Vec<usize>) = result.content.iter().map(part).unzip();
     if let Some(structured) = &result.structured_content {
-        let is_said = parts
-            .iter()
-            .any(|it| serde_json::from_str::<Value>(it).is_ok_and(|it| it == *structured));
+        // FastMCP wraps what is no object.
+        let wrapped = structured.as_object().filter(|it| it.len() == 1);
+        let inner = wrapped.and_then(|it| it.get("result")).unwrap_or(structured);
+        let is_it = |text: &str| {
+            let read = serde_json::from_str::<Value>(text).ok();
+            inner.as_str() == Some(text) || read.is_some_and(|it| it == *inner || it == *structured)
+        };
+        let is_said = parts.iter().any(|it| is_it(it)) || is_it(&parts.join("\n"));
         if !is_said {
             parts.push(structured.to_string());
         }
@@ -93,6 +98,16 @@ mod tests {
         let said = json!({"content": [{"type": "text", "text": "{\"a\": 1}"}],
             "structuredContent": {"a": 1}});
         assert_eq!(read(said).1, "{\"a\": 1}");
+        let of = |texts: Value, result: Value| {
+            let blocks = texts.as_array().into_iter().flatten();
+            let blocks: Vec<Value> = blocks.map(|it| json!({"type": "text", "text": it})).collect();
+            read(json!({"content": blocks, "structuredContent": {"result": result}})).1
+        };
+        assert_eq!(of(json!(["one\ntwo"]), json!("one\ntwo")), "one\ntwo");
+        assert_eq!(of(json!(["one", "two"]), json!("one\ntwo")), "one\ntwo");
+        assert_eq!(of(json!(["[1,2]"]), json!([1, 2])), "[1,2]");
+        assert_eq!(of(json!(["7"]), json!(7)), "7");
+        assert_eq!(of(json!(["one"]), json!("other")), "one\n{\"result\":\"other\"}");
     }
 
     #[test]
