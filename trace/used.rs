@@ -1,12 +1,14 @@
 //! What a run knows of money: what it cost, what had no price, and how far its budgets are used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use callboard_config::AgentName;
 use callboard_config::budget::Caps;
+use callboard_config::servers::ToolServer;
 use serde_json::Value;
 
-use crate::{Action, Cost, Event, Started};
+use crate::story::line;
+use crate::{Action, Cost, Event, Started, StepBegun, Work};
 
 /// One run's part.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +21,10 @@ pub struct Used {
     pub task: Option<Caps>,
     /// Budgets of which a large share is used: whose, the dimension, per cent.
     pub alerts: Vec<(String, String, f64)>,
-    /// What guardrails let pass and tell of.
+    /// What guardrails let pass and tell of, and tool servers that are not there.
     pub flags: BTreeSet<String>,
+    /// Tool servers that are being asked for their tools, by step.
+    listing: BTreeMap<u32, String>,
 }
 
 impl Used {
@@ -43,6 +47,17 @@ impl Used {
         {
             let why = reasons.join("; ");
             self.flags.insert(format!("guardrail `{check}` flagged the {place}: {why}"));
+        } else if let Event::StepBegun(StepBegun { step, work, .. }) = event
+            && let Work::Tool { tool, server: Some(server), .. } = work
+            && tool == Work::LIST
+        {
+            self.listing.insert(*step, ToolServer::name_of(server).to_owned());
+        } else if let Event::ToolReturned { step, ok, result, .. } = event
+            && let Some(server) = self.listing.remove(step)
+            && !ok
+        {
+            let why = result.get("error").and_then(Value::as_str).unwrap_or("it gave no list");
+            self.flags.insert(format!("tools of `{server}` are missing: {}", line(why)));
         } else if let Event::Controlled(control) = event
             && control.action == Action::SetBudget
         {

@@ -32,6 +32,11 @@ async fn an_agent_goes_on_without_a_server_that_is_not_there() {
     assert!(told("`dead` is not there: it said: cannot find its own feet"), "{absent:?}");
     assert!(told("`mute` told no tools in 5 s"), "{absent:?}");
     assert!(told("`gone` is not there"), "{absent:?}");
+    for name in ["dead", "mute", "gone"] {
+        let notice = format!("writer: tools of `{name}` are missing: ");
+        assert!(view.notices.iter().any(|it| it.starts_with(&notice)), "{:?}", view.notices);
+    }
+    assert_eq!(view.notices.iter().filter(|it| it.contains("missing")).count(), 3);
     node.stop().await;
     [dead, mute, well].iter().for_each(Fixture::until_gone);
 }
