@@ -175,6 +175,7 @@ fn view(glance: Glance, end: Option<&Finished>, row: &RunRow, now: i64) -> RunVi
         answer: None,
         confidence: None,
         step: end.is_none().then(|| step(counts, all)),
+        todo: None,
         queue: paused.map(|by| Queued {
             pos: None,
             waiting_for: format!("paused by {by}"),

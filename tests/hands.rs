@@ -11,7 +11,7 @@ mod stage;
 
 use std::path::Path;
 
-use callboard_trace::{Event, State};
+use callboard_trace::{Event, Record, State, Tree};
 use client::Server;
 use endpoint::{Act, Endpoint, by_agent};
 use serde_json::{Value, json};
@@ -103,6 +103,11 @@ async fn an_agent_finds_a_fault_and_the_file_really_changes() {
     assert!(edited.2[0].wrote && edited.2[0].hash != read.2[0].hash, "{story}");
     assert!(!next("is not written by agents").0);
     assert!(!next("goes up with `..`").0);
+    let listed =
+        |it: &Record| matches!(&it.event, Event::Noted { slot, .. } if slot == Event::TODO);
+    let at = all.iter().position(listed).expect("a list");
+    let half = Tree::fold(&all[..=at]).view(&view.run, 0).expect("the run");
+    assert_eq!((half.todo.as_deref(), view.todo), (Some("1 of 2: mending it"), None));
     assert_eq!(view.artifacts.len(), 0, "a list of what is to be done is no artifact");
     let asked = endpoint.requests();
     assert!(asked[1].body.to_string().contains("src/add.rs:2:    a - b"), "the model is shown it");

@@ -137,6 +137,7 @@ impl Tree {
             answer: None,
             confidence: None,
             step: at_work.step.clone().filter(|_| is_open),
+            todo: at_work.todo.clone().or_else(|| branch.todo.clone()).filter(|_| is_open),
             queue,
             questions,
             missing: Vec::new(),

@@ -32,6 +32,9 @@ pub struct RunView {
     /// What is being done, such as `3: note`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// How far it is with its own list, such as `2 of 5: writing tests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub todo: Option<String>,
     /// Why it is not at work yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queued>,
