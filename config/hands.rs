@@ -107,9 +107,9 @@ pub(crate) fn lacks_roots(tool: &str, has_roots: bool) -> bool {
     !has_roots && !ROOTLESS.contains(&tool)
 }
 
-/// The built-in tools of an agent: those that its `tools` name, or without such a list all that are
-/// allowed at once, by `most` or in part, or `also` named; none that is denied or taken away as a
-/// whole.
+/// The built-in tools of an agent: those that its `tools` name, and with `*` or without such a list all
+/// that are allowed at once, by `most` or in part, or `also` named; none that is denied or taken away
+/// as a whole.
 pub(crate) fn of(
     tools: Option<&[At<String>]>,
     also: &[At<String>],
@@ -118,17 +118,19 @@ pub(crate) fn of(
     has_roots: bool,
 ) -> Vec<String> {
     let names = |all: &[At<String>]| all.iter().flat_map(|it| meant(&it.value)).collect::<Vec<_>>();
-    let named = tools.filter(|it| it.iter().all(|it| it.value != "*")).map(names);
+    let is_any = |it: &At<String>| it.value == "*";
+    let has_all = tools.is_none_or(|it| it.iter().any(is_any));
+    let chosen: Vec<At<String>> =
+        tools.unwrap_or_default().iter().filter(|it| !is_any(it)).cloned().collect();
+    let named = names(&chosen);
     let whole: Vec<At<String>> =
         taken_away.iter().filter(|it| !it.value.contains('(')).cloned().collect();
     let (taken_away, also) = (names(&whole), names(also));
     let is_had = |(tool, act): &&(&str, Act)| {
         let verdict = most(tool, *act);
-        let is_named = match &named {
-            Some(named) => named.contains(tool) && verdict != Verdict::Deny,
-            None if also.contains(tool) => verdict != Verdict::Deny,
-            None => verdict == Verdict::Allow,
-        };
+        let is_wanted = named.contains(tool) || has_all && also.contains(tool);
+        let is_named =
+            is_wanted && verdict != Verdict::Deny || has_all && verdict == Verdict::Allow;
         is_named && !taken_away.contains(tool) && !lacks_roots(tool, has_roots)
     };
     TOOLS.iter().filter(is_had).map(|it| it.0.to_owned()).collect()

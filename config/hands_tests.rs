@@ -39,6 +39,8 @@ fn an_agent_has_what_its_file_names_or_what_is_allowed_at_once() {
     let free = ["Read", "Grep", "Glob", "LS", "TodoWrite"];
     assert_eq!(hands_of(""), free);
     assert_eq!(hands_of("tools: '*'"), free);
+    let gemini = ["Read", "Grep", "Glob", "LS", "TodoWrite", "Bash"];
+    assert_eq!(hands_of("tools: [read_file, run_shell_command, 'mcp_*', '*']"), gemini);
     assert_eq!(hands_of("tools: [Read, Bash(git:*), mcp__x]"), ["Read", "Bash"]);
     assert_eq!(hands_of("tools: Write\npermissions: {write: deny}"), [""; 0]);
     assert_eq!(hands_of("permissions: {run: allow, read: deny}"), ["Bash"]);
