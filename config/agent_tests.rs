@@ -378,3 +378,17 @@ fn long_descriptions_are_cut_at_a_sentence() {
         crate::testing::team(&[("agents/lead.md", format!("---\ndescription: {long}\n---\nx"))]);
     assert_eq!(agent(&team, "lead").description.chars().count(), 300);
 }
+
+#[test]
+fn output_schema_is_another_name_of_output() {
+    let of = |key: &str| {
+        let text = format!(
+            "---\ndescription: d\n{key}: {{type: object, properties: {{verdict: {{type: string}}}}}}\n---\nx"
+        );
+        let team = team(&[("team.yaml", "entry: lead"), ("agents/lead.md", &text)]);
+        assert_eq!(team.problems.iter().filter(|it| it.to_string().contains(key)).count(), 0);
+        agent(&team, "lead").output.clone()
+    };
+    assert_eq!(of("output_schema"), of("output"));
+    assert!(serde_json::to_string(&of("output_schema")).unwrap().contains("verdict"));
+}

@@ -133,6 +133,7 @@ pub(crate) struct WrittenAgent {
     /// 0 to 1, its weight in a synthesis. Default: 0.6.
     pub(crate) authority: Option<At<f64>>,
     /// A JSON Schema whose properties are added to the base answer; or `answer` for the base alone.
+    /// `output_schema` means the same.
     #[schemars(with = "Option<OneOf<String, BTreeMap<String, Json>>>")]
     pub(crate) output: Option<Node>,
     /// What it may do, by class of act and by tool. Default: `read` is allowed, the rest asks.
@@ -204,7 +205,7 @@ impl WrittenAgent {
             triggers: fields.texts("triggers").unwrap_or_default(),
             class: class(&fields),
             authority: fields.real("authority", 0.0..=1.0),
-            output: fields.node("output").cloned(),
+            output: fields.either(&["output", "output_schema"]).cloned(),
             permissions: permissions(&fields).or_else(|| readonly(&fields)),
             grants: grants(&fields),
             memory: memory::of_agent(&fields),
