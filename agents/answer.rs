@@ -29,7 +29,8 @@ pub(crate) fn read(text: &str) -> Option<Value> {
 }
 
 /// Reads an answer of a caller's own schema: the first JSON value, or the text where there is none.
-pub(crate) fn shaped(text: &str) -> Option<Value> {
+/// Where a text is what is asked for, it need not be JSON.
+pub(crate) fn shaped(text: &str, schema: &Value) -> Option<Value> {
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -41,7 +42,14 @@ pub(crate) fn shaped(text: &str) -> Option<Value> {
         values.next()?.ok()
     };
     let value: Option<Value> = whole.or_else(inside).filter(is_kept);
-    Some(value.unwrap_or_else(|| plain(text)))
+    let is_wrong = |it: &Value| problem(it, schema).is_some();
+    let as_text = json!(text);
+    let is_text = schema["type"] == "string" || !is_wrong(&as_text);
+    Some(match value {
+        Some(value) if value.is_string() || !is_text || !is_wrong(&value) => value,
+        None if !is_text => plain(text),
+        Some(_) | None => as_text,
+    })
 }
 
 /// Whether a text holds an answer object from its first brace to its last.
@@ -167,13 +175,26 @@ mod tests {
         for (text, value) in [
             (r#"{"city": "Bern"}"#, json!({"city": "Bern"})),
             ("Here:\n```json\n[1, 2]\n```", json!([1, 2])),
-            ("\"a\"", json!("a")),
             ("7", json!(7)),
             ("It is {not JSON}", json!({"summary": "It is {not JSON}"})),
         ] {
-            assert_eq!(shaped(text), Some(value), "{text}");
+            assert_eq!(shaped(text, &json!({"type": ["object", "array", "number"]})), Some(value));
         }
-        assert_eq!(shaped(" "), None);
+        assert_eq!(shaped(" ", &json!({})), None);
+        let text = json!({"type": "string", "maxLength": 20});
+        for (said, value) in [
+            ("hello", json!("hello")),
+            ("\"hello\"", json!("hello")),
+            ("7", json!("7")),
+            ("see {\"a\": 1}", json!("see {\"a\": 1}")),
+            ("longer than the schema has it", json!("longer than the schema has it")),
+        ] {
+            assert_eq!(shaped(said, &text), Some(value), "{said}");
+        }
+        let one_of = json!({"enum": ["yes", "no", 7]});
+        assert_eq!(shaped("yes", &one_of), Some(json!("yes")));
+        assert_eq!(shaped("7", &one_of), Some(json!(7)));
+        assert_eq!(shaped("12", &json!({"type": "integer"})), Some(json!(12)));
     }
 
     #[test]

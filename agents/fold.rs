@@ -227,12 +227,12 @@ impl Run {
             Purpose::Finalise => true,
             Purpose::Summarise { .. } | Purpose::Judge { .. } => false,
         };
-        let read = match (&self.started.output_schema, self.is_human()) {
-            (Some(_), _) => answer::shaped,
-            (None, true) => person::said,
-            (None, false) => answer::read,
+        let answer = match (&self.started.output_schema, self.is_human()) {
+            (Some(schema), _) => answer::shaped(&reply.text, schema),
+            (None, true) => person::said(&reply.text),
+            (None, false) => answer::read(&reply.text),
         };
-        if let Some(answer) = read(&reply.text).filter(|_| answers && !is_declined) {
+        if let Some(answer) = answer.filter(|_| answers && !is_declined) {
             (self.kept, self.kept_by) = (Some(answer), reply.step);
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };

@@ -5,7 +5,7 @@ use callboard_trace::Purpose;
 use crate::{Run, words};
 
 /// What the engine says before a step of that purpose; nothing before an ordinary turn.
-fn note(purpose: &Purpose) -> Option<String> {
+fn note(run: &Run, purpose: &Purpose) -> Option<String> {
     match purpose {
         Purpose::Turn | Purpose::Judge { .. } => None,
         Purpose::Finalise => Some(
@@ -13,10 +13,16 @@ fn note(purpose: &Purpose) -> Option<String> {
              have, in the required form; say what is missing."
                 .into(),
         ),
-        Purpose::Repair { problem } => Some(format!(
-            "Your answer could not be accepted: {problem}. Send the whole answer again as one \
-             JSON object, and nothing else."
-        )),
+        Purpose::Repair { problem } => {
+            let form = match run.started.output_schema {
+                Some(_) => "one JSON value of the schema",
+                None => "one JSON object",
+            };
+            Some(format!(
+                "Your answer could not be accepted: {problem}. Send the whole answer again as \
+                 {form}, and nothing else."
+            ))
+        }
         Purpose::Summarise { to, trigger } => Some(format!(
             "The task goes on with {to} (\"{trigger}\" was asked for). Write the summary of the \
              handoff as one JSON object and nothing else: {{\"did\": what was done, \
@@ -34,7 +40,7 @@ pub(crate) fn before<'a>(
     purpose: &Purpose,
 ) -> impl Iterator<Item = String> + use<'a> {
     let messages = run.control.messages.iter().map(|(by, text)| message(by, text));
-    messages.chain(run.untold_alerts()).chain(run.checks.note()).chain(note(purpose))
+    messages.chain(run.untold_alerts()).chain(run.checks.note()).chain(note(run, purpose))
 }
 
 /// Quotes a message of somebody outside.

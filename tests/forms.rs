@@ -190,3 +190,26 @@ async fn the_command_line_takes_a_schema_and_prints_the_answer() {
     assert_eq!(said.status.code(), Some(2), "{told}");
     assert!(told.contains("form.json/properties/a/pattern"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_may_be_what_is_asked_for_and_what_does_not_fit_is_not_printed() {
+    let endpoint = Endpoint::start(|_| Act::say("hello")).await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let run = |schema: &Value| {
+        stage.write("form.json", &schema.to_string());
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_callboard"));
+        command.args(["run", "writer", "say it", "--fresh", "--quiet", "--schema"]);
+        command.arg(stage.team().join("form.json")).arg("--team").arg(stage.team());
+        let out = command.arg("--data").arg(stage.data()).output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (out.status.code(), text(&out.stdout), text(&out.stderr))
+    };
+    let said = run(&json!({"type": "string"}));
+    assert_eq!((said.0, said.1.as_str()), (Some(0), "\"hello\"\n"), "{}", said.2);
+    assert_eq!(endpoint.requests().len(), 1, "nothing was sent back");
+    let (code, out, told) = run(&json!({"type": "string", "minLength": 20}));
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{told}");
+    assert!(told.contains("not of the schema:\n\"hello\""), "{told}");
+    let last = endpoint.requests().last().expect("it was asked").body["messages"].to_string();
+    assert!(last.contains("again as one JSON value of the schema"), "{last}");
+}

@@ -92,7 +92,8 @@ impl RunView {
         let Some(answer) = &end.answer else { return };
         self.answer = Some(answer.clone());
         if self.result.as_ref().is_none_or(String::is_empty) {
-            self.result = Some(line(&answer.to_string()));
+            let whole = answer.as_str().map(str::to_owned);
+            self.result = whole.or_else(|| Some(line(&answer.to_string())));
         }
     }
 }

@@ -8,7 +8,7 @@ use callboard_config::amounts::{amounts, words};
 use callboard_config::budget::Caps;
 use callboard_config::{AgentName, Limits, Team};
 use callboard_scheduler::{Ask, Listens, Node, PlanAsk};
-use callboard_trace::{RunId, RunView};
+use callboard_trace::{FailureCode, RunId, RunView, State};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -222,8 +222,14 @@ fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
 /// Tells how it came out; whether anybody was there to read it.
 fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<bool, Fault> {
     let shaped = view.answer.as_ref().filter(|_| args.schema.is_some());
+    let is_unfit = view.state == State::Failed
+        || view.error.as_ref().is_some_and(|it| it.code == FailureCode::BadReply);
     let written = if args.json {
         say.data(&view::line(view))
+    } else if let Some(answer) = shaped.filter(|_| is_unfit) {
+        // A program reads stdout: what is not of its schema is for people.
+        say.complain(&format!("not of the schema:\n{}", view::json(answer, say)));
+        Ok(())
     } else if let Some(answer) = shaped {
         say.data(&view::json(answer, say))
     } else {
