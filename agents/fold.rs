@@ -8,6 +8,7 @@ use callboard_trace::{
 use serde_json::{Value, json};
 
 use crate::loops::Blown;
+use crate::meant::meant;
 use crate::plan::Plan;
 use crate::rules::{listing, memory};
 use crate::run::{Asking, Declined, OpenTool, Replied, Run, Said};
@@ -220,7 +221,7 @@ impl Run {
         if !is_silent && !is_declined {
             self.dialogue.push(Said::Model(Box::new(reply.clone())));
         }
-        self.calls = reply.calls.clone();
+        self.calls = reply.calls.iter().map(|it| meant(self, it)).collect();
         self.approvals.clear();
         let answers = match purpose {
             Purpose::Turn | Purpose::Repair { .. } => reply.calls.is_empty(),

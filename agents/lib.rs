@@ -20,6 +20,7 @@ mod heard;
 mod leave;
 pub mod limits;
 mod loops;
+mod meant;
 pub mod model;
 mod next;
 mod notes;

@@ -6,17 +6,8 @@ use crate::place::{At, Sink};
 use crate::select::{is_flat, server_in};
 use crate::written_agent::WrittenAgent;
 
-/// What other products call `delegate` and `ask_owner`, in small letters and without their set.
-const ALSO: [&str; 8] = [
-    "agent",
-    "task",
-    "runsubagent",
-    "custom-agent",
-    "askuserquestion",
-    "askquestions",
-    "ask_user",
-    "question",
-];
+/// What other products call `ask_owner`, in small letters and without their set.
+const ALSO: [&str; 4] = ["askuserquestion", "askquestions", "ask_user", "question"];
 
 /// Tells tools that other programs bring along and this one does not have; and those that have
 /// nothing to see here.
@@ -69,7 +60,7 @@ pub(crate) fn tell_odd_tools(written: &WrittenAgent, sink: &Sink) {
 fn is_of_team(written: &str) -> bool {
     let name = written.split('(').next().unwrap_or_default().trim();
     let small = name.rsplit('/').next().unwrap_or_default().to_lowercase();
-    hands::INSIDE.contains(&name) || ALSO.contains(&small.as_str())
+    hands::INSIDE.contains(&name) || hands::delegates(written) || ALSO.contains(&small.as_str())
 }
 
 /// What opencode calls `server_tool`, as Gemini CLI does; `None` if it is no such name.

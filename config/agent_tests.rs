@@ -116,6 +116,36 @@ fn the_folders_of_other_clients_are_read_and_the_first_name_wins() {
 }
 
 #[test]
+fn who_has_the_task_tool_may_ask_the_others() {
+    let of = |tools: &str, more: &str| {
+        let boss = format!("---\ndescription: Leads.\ntools: {tools}\n{more}---\nLead.");
+        let files = [
+            (".claude/agents/boss.md", boss.as_str()),
+            (".claude/agents/helper.md", "---\ndescription: Helps.\n---\nHelp."),
+            (".claude/agents/code-reviewer.md", "---\ndescription: Reviews.\n---\nReview."),
+            (".claude/agents/inner.md", "---\ndescription: Inner.\npublish: false\n---\nx"),
+            ("team.yaml", "entry: boss"),
+        ];
+        let team = team(&files);
+        let edges = agent(&team, "boss").handoffs.iter();
+        edges.map(|it| (it.to.to_string(), it.mode == Mode::Delegate)).collect::<Vec<_>>()
+    };
+    let asked =
+        |names: &[&str]| names.iter().map(|it| ((*it).to_owned(), true)).collect::<Vec<_>>();
+    for all in ["Read, Task", "Agent, Read", "[read, agent]", "['agent/runSubagent']", "Task()"] {
+        assert_eq!(of(all, ""), asked(&["code_reviewer", "helper"]), "{all}");
+    }
+    assert_eq!(of("Read, Task(helper)", ""), asked(&["helper"]));
+    let both = asked(&["code_reviewer", "inner"]);
+    assert_eq!(of("Read, Agent(code-reviewer, inner), Task", ""), both);
+    assert_eq!(of("Read, Task", "handoffs: [helper]\n"), [("helper".to_owned(), false)]);
+    assert_eq!(of("Read", ""), []);
+    let told =
+        told_of_agent("---\ndescription: Leads.\ntools: Read, Task(lead), runSubagent\n---\nx");
+    assert!(!told.contains("not there"), "{told}");
+}
+
+#[test]
 fn a_codex_agent_loads_unchanged() {
     let text = "name = \"pr-explorer\"\ndescription = \"Explores.\"\nmodel = \"gpt-5.1\"\n\
         model_reasoning_effort = \"high\"\nsandbox_mode = \"read-only\"\n\

@@ -118,7 +118,10 @@ impl<'a> Graph<'a> {
         foreign: bool,
     ) -> Vec<&'a AgentName> {
         if written.value == ALL {
-            return self.members.keys().filter(|it| *it != own).collect();
+            // In a file of another product everybody is who can be called.
+            let is_met =
+                |it: &&AgentName| *it != own && (!foreign || self.members[*it].agent.publish);
+            return self.members.keys().filter(is_met).collect();
         }
         let wanted = loose(&written.value);
         match self.names.get(&wanted) {

@@ -41,6 +41,9 @@ const ALSO: [(&str, &[&str]); 11] = [
     ("todo todos todowrite write_todos manage_todo_list", &["TodoWrite"]),
 ];
 
+/// What other products call asking a team mate, in small letters.
+const DELEGATES: [&str; 4] = ["task", "agent", "runsubagent", "custom-agent"];
+
 /// How far the built-in tools of a team reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -63,8 +66,16 @@ pub struct Fetch {
     pub loopback: bool,
 }
 
+/// Whether a name, with or without arguments, is one of those that other products ask a team mate with:
+/// `Task`, `Agent(worker)`, `agent/runSubagent`.
+pub fn delegates(written: &str) -> bool {
+    let name = written.split('(').next().unwrap_or_default().trim();
+    let small = name.rsplit('/').next().unwrap_or_default().to_lowercase();
+    DELEGATES.contains(&&*small)
+}
+
 /// The built-in tools that a name or glob of an agent file means: `Bash(git:*)` means `Bash`.
-pub(crate) fn meant(written: &str) -> Vec<&'static str> {
+pub fn meant(written: &str) -> Vec<&'static str> {
     let name = written.split('(').next().unwrap_or_default().trim();
     let own: Vec<&str> = TOOLS.iter().map(|it| it.0).filter(|it| fits(name, it)).collect();
     if !own.is_empty() {

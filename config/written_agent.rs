@@ -217,7 +217,12 @@ impl WrittenAgent {
         };
         agent.disallowed_tools.extend(fields.texts("disallowedTools").unwrap_or_default());
         agent.handoffs.extend(written_edge::sub_agents(&fields));
-        agent.handoffs.extend(agent.tools.iter().flatten().flat_map(written_edge::in_tool));
+        let asked = agent.tools.iter().flatten().flat_map(written_edge::in_tool);
+        let (all, named): (Vec<_>, Vec<_>) = asked.partition(|it| it.to.value == "*");
+        agent.handoffs.extend(named);
+        if agent.handoffs.is_empty() {
+            agent.handoffs.extend(all);
+        }
         tell_rest(&fields);
         agent
     }

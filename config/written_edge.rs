@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 
 use crate::fields::Fields;
+use crate::hands;
 use crate::place::At;
 use crate::team::Mode;
 use crate::units::OneOf;
@@ -85,21 +86,26 @@ fn edge(node: &Node, outer: &Fields<'_>) -> Option<WrittenEdge> {
     Some(written)
 }
 
-/// Claude Code's `Agent(worker, researcher)` among the tools: whom it may ask as its sub-agents.
-pub(crate) fn in_tool(tool: &At<String>) -> Vec<WrittenEdge> {
-    let named = ["Agent(", "Task("].iter().find_map(|it| tool.value.strip_prefix(it));
-    let names = named.and_then(|it| it.strip_suffix(')')).unwrap_or_default().split(',');
-    let names = names.map(str::trim).filter(|it| !it.is_empty());
-    let edge = |it: &str| {
-        let to = At { place: tool.place.clone(), value: it.to_owned() };
-        WrittenEdge { mode: Mode::Delegate, foreign: true, ..plain_edge(to) }
-    };
-    names.map(edge).collect()
-}
-
 /// VS Code's `agents`: whom it may ask as its sub-agents; `*` is everybody, `[]` nobody.
 pub(crate) fn sub_agents(fields: &Fields<'_>) -> Vec<WrittenEdge> {
     let names = fields.texts("agents").unwrap_or_default().into_iter();
     let edge = |it| WrittenEdge { mode: Mode::Delegate, foreign: true, ..plain_edge(it) };
     names.map(edge).collect()
+}
+
+/// `Task` and `Agent` of other products among the tools: whom it may ask, as in `Agent(worker, critic)`;
+/// without names, `*`.
+pub(crate) fn in_tool(tool: &At<String>) -> Vec<WrittenEdge> {
+    if !hands::delegates(&tool.value) {
+        return vec![];
+    }
+    let named = tool.value.split_once('(').and_then(|it| it.1.trim_end().strip_suffix(')'));
+    let names = named.unwrap_or_default().split(',').map(str::trim).filter(|it| !it.is_empty());
+    let names: Vec<&str> = names.collect();
+    let all = if names.is_empty() { vec!["*"] } else { names };
+    let edge = |it: &str| {
+        let to = At { place: tool.place.clone(), value: it.to_owned() };
+        WrittenEdge { mode: Mode::Delegate, foreign: true, ..plain_edge(to) }
+    };
+    all.into_iter().map(edge).collect()
 }

@@ -114,6 +114,60 @@ async fn an_agent_finds_a_fault_and_the_file_really_changes() {
     node.stop().await;
 }
 
+/// Calls and arguments as models write them that learnt other tools.
+fn slips() -> Vec<Act> {
+    vec![
+        Act::calls(&[
+            ("read_file", json!({"path": "src/add.rs", "limit": "1", "offset": null})),
+            ("ls", json!({"path": "src"})),
+            ("Read", json!({"file_path": "src/add.rs", "limit": null, "offset": "2"})),
+        ]),
+        Act::call(
+            "MultiEdit",
+            json!({"file_path": "src/add.rs", "edits": [{"old_string": "a - b", "new_string": "a + b"}]}),
+        ),
+        Act::call(
+            "Task",
+            json!({"subagent_type": "Helper", "prompt": "look", "description": "why"}),
+        ),
+        Act::call("runSubagent", json!({"agentName": "helper", "prompt": "look again at it"})),
+        Act::answer(&json!({"summary": "`add` adds again", "confidence": 0.9})),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_file_of_claude_code_works_unchanged() {
+    let helps = vec![
+        Act::answer(&json!({"summary": "looked once", "confidence": 0.9})),
+        Act::answer(&json!({"summary": "looked twice", "confidence": 0.9})),
+    ];
+    let endpoint =
+        Endpoint::start(by_agent([("You are the mender", slips()), ("You help", helps)])).await;
+    let stage = Stage::at(&endpoint.base_url(), "entry: mender\npermissions: {write: allow}\n");
+    stage.write(
+        "agents/mender.md",
+        "---\nname: mender\ndescription: Mends code.\ntools: Read, LS, Edit, Task\n\
+         permissions: {write: allow}\n---\nYou are the mender. Use the Task tool.\n",
+    );
+    stage.write("agents/helper.md", "---\nname: helper\ndescription: Helps.\n---\nYou help.\n");
+    stage.write("src/add.rs", BUG);
+    let node = stage.node().await;
+    let view = play(&node.desk(), ask("mender", "add does not add")).await;
+    let all = records(&node.desk(), &view.run).await;
+    let story = tell(&all);
+    assert_eq!(view.state, State::Completed, "{story}");
+    assert_eq!(text(&stage.team().join("src/add.rs")), MENDED, "{story}");
+    assert_eq!(view.handoffs, 2, "{story}");
+    let refused = all.iter().any(|it| matches!(it.event, Event::ToolReturned { ok: false, .. }));
+    assert!(!refused, "{story}");
+    let asked = endpoint.requests();
+    let said = asked.iter().map(|it| it.body.to_string()).collect::<String>();
+    for told in ["looked once", "looked twice", "1\\tfn add", "2\\t    a - b"] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    node.stop().await;
+}
+
 #[test]
 fn the_built_program_does_the_same() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
