@@ -235,6 +235,11 @@ fn entry(
     sink: &Sink,
 ) -> Option<AgentName> {
     let find = |name: &str| agents.keys().find(|it| loose(it.as_str()) == loose(name)).cloned();
+    if agents.is_empty() && !absent.is_empty() {
+        let help = "what is wrong with each file stands beside this";
+        sink.push(team_file.error("every agent of this team is left out", help));
+        return None;
+    }
     if agents.is_empty() {
         let help =
             "put agent files into `agents/`, or write the shipped team with `callboard init`";

@@ -232,8 +232,8 @@ fn overrides_change_an_agent_and_are_checked_strictly() {
     let wrong = "entry: leed\nagents:\n  laed: {class: high}\n  odd: {clas: high, authority: 2, \
                  hooks: 1, color: red}\n  lead: 3\npublish: [lead, nobody]\n";
     insta::assert_snapshot!(told(&files(wrong)), @r#"
-    team.yaml: this team has no agent
-      help: put agent files into `agents/`, or write the shipped team with `callboard init`
+    team.yaml: every agent of this team is left out
+      help: what is wrong with each file stands beside this
     team.yaml:3: agent "laed" in `agents` is not in this team
     team.yaml:4: `authority` must be 0 to 1
     team.yaml:4: key `clas` is not known; did you mean "class"?

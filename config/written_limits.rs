@@ -15,7 +15,7 @@ use crate::yaml::Node;
 const MOST: u64 = 10;
 
 /// Bounds under which nothing can be served.
-const LEAST: [(&str, u64); 14] = [
+const LEAST: [(&str, u64); 15] = [
     ("concurrent", 1),
     ("line_bytes", 1_024),
     ("json_depth", 8),
@@ -30,6 +30,7 @@ const LEAST: [(&str, u64); 14] = [
     ("program_file_mib", 1),
     ("program_files", 64),
     ("program_processes", 16),
+    ("tool_timeout_s", 1),
 ];
 
 /// No bound is larger than what every field can count.

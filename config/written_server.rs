@@ -144,8 +144,12 @@ impl Reader<'_> {
             }
         };
         let is_program = matches!(reach, Reach::Program { .. });
-        if !is_program && sandbox != Ok(None) || sandbox.is_err() {
-            self.wrong(&name.place, "has a `sandbox` that cannot be kept", "");
+        if sandbox.is_err() {
+            let said = "has a `sandbox` that is wrong as told here, and does not start without it";
+            self.wrong(&name.place, said, "");
+        } else if !is_program && sandbox != Ok(None) {
+            let said = "has a `sandbox`, but what is behind a `url` runs elsewhere";
+            self.wrong(&name.place, said, "");
         }
         let slug = slug(&name.value);
         if slug.is_empty() {
