@@ -95,11 +95,14 @@ pub struct Approvals {
     /// The hosts that the owner named, which are fetched from also then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Whether a caller who is not the owner may give leave to its own runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_callers: bool,
 }
 
 impl Default for Approvals {
     fn default() -> Approvals {
-        Approvals { expires_s: 86_400, asks_when_tainted: true, hosts: vec![] }
+        Approvals { expires_s: 86_400, asks_when_tainted: true, hosts: vec![], by_callers: false }
     }
 }
 

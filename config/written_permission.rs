@@ -49,6 +49,19 @@ pub(crate) struct WrittenApprovals {
     /// Whether a run that read web pages or what tool servers answered asks before it runs a program or
     /// changes something outside, also where that is allowed. Default: `ask`.
     tainted: Option<Tainted>,
+    /// Who gives leave to the runs of callers over HTTP without the scope `admin`. Default: `owner`.
+    by: Option<By>,
+}
+
+/// Who gives leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "by", inline)]
+enum By {
+    /// The user of the machine, and tokens with the scope `admin`.
+    Owner,
+    /// Whoever called, too.
+    Caller,
 }
 
 /// What becomes of risky acts of a run that read content of others.
@@ -115,10 +128,12 @@ pub(crate) fn approvals(fields: &Fields<'_>) -> Approvals {
     let inner = Fields::open(node, "approvals", fields.sink);
     let expires_s = inner.whole("expires_s", Unit::Seconds, 1..=EXPIRES_S);
     let tainted = inner.choice::<Tainted>("tainted", &["ask", "allow"]);
+    let by = inner.choice::<By>("by", &["owner", "caller"]);
     inner.close();
     Approvals {
         expires_s: expires_s.map_or(usual.expires_s, |it| it.value),
         asks_when_tainted: tainted.is_none_or(|it| it.value == Tainted::Ask),
         hosts: vec![],
+        by_callers: by.is_some_and(|it| it.value == By::Caller),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use callboard_trace::{Caller, Event, Fact, Question, RunId, RunView};
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::{Desk, sees, unavailable};
 use crate::{Refusal, RefusalCode};
 
 impl Desk {
@@ -24,7 +24,7 @@ impl Desk {
         // One that is too late is closed by its run as soon as that looks at it.
         let now = self.house.world.now();
         open.retain(|it| it.1.expires.is_none_or(|at| at > now));
-        let asked = asked(&open, answers)?;
+        let asked = asked(&open, answers, &|it| self.may_answer(it, caller))?;
         for (asking, question, answer) in asked {
             let facts = facts(caller, question, &answer);
             let told = self.house.store.signal(&asking, facts, false).await;
@@ -37,18 +37,29 @@ impl Desk {
         self.house.ready.notify_one();
         self.view(run, caller).await
     }
+
+    /// Whether the question is one that this caller may answer: leave is the owner's to give, unless
+    /// the team says otherwise.
+    pub fn may_answer(&self, question: &Question, caller: &Caller) -> bool {
+        question.kind != "approval" || sees(caller).is_none() || self.team().approvals.by_callers
+    }
 }
 
 /// Each answer with the run that asked; every problem at once.
 fn asked<'a>(
     open: &'a [(RunId, Question)],
     answers: &BTreeMap<String, String>,
+    may: &dyn Fn(&Question) -> bool,
 ) -> Result<Vec<(RunId, &'a Question, String)>, Refusal> {
     let open: BTreeMap<_, _> = open.iter().map(|(run, it)| (&it.id, (run, it))).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let mut code = RefusalCode::InvalidInput;
     for (id, answer) in answers {
         match open.get(id) {
+            Some((_, question)) if !may(question) => problems.push(format!(
+                "answers.{id}: leave is the owner's to give: on the machine itself (a client on stdio, \
+                 `callboard answer`) or with a token of the scope `admin`"
+            )),
             Some((_, question)) if !fits(question, answer) => problems.push(format!(
                 "answers.{id}: \"{answer}\" is no option; write one of {}",
                 question.options.join(", ")

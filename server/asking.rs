@@ -109,7 +109,7 @@ impl Server {
         caller: &Caller,
         context: &RequestContext<RoleServer>,
     ) -> Option<oneshot::Receiver<bool>> {
-        let question = view.questions.first()?;
+        let question = view.questions.iter().find(|it| self.desk().may_answer(it, caller))?;
         let form = questions::form(&view.run, question)?;
         if !self.put(&question.id) {
             return None;

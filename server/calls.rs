@@ -103,7 +103,8 @@ impl Server {
             return None;
         }
         let run = RunId::from_text(outcome.body.get("run")?.as_str()?);
-        let view = self.desk().view(&run, caller).await.ok()?;
+        let mut view = self.desk().view(&run, caller).await.ok()?;
+        view.questions.retain(|it| self.desk().may_answer(it, caller));
         (!view.state.is_over()).then_some(view)
     }
 
@@ -192,7 +193,8 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         let caller = self.caller(context);
-        let view = self.desk().view(run, &caller).await.map_err(|it| error(&it))?;
+        let mut view = self.desk().view(run, &caller).await.map_err(|it| error(&it))?;
+        view.questions.retain(|it| self.desk().may_answer(it, &caller));
         let times = self.desk().times(run, &caller).await.map_err(|it| error(&it))?;
         // Who reads this has been told of the end, as by the answer of a call.
         let result = if view.state.is_over() {

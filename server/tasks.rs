@@ -29,7 +29,7 @@ pub(crate) fn detailed(
 ) -> DetailedTask {
     let payload = match view.state {
         State::Queued | State::Working => TaskPayload::Working,
-        State::InputRequired | State::Halted if asks => {
+        State::InputRequired | State::Halted if asks && !view.questions.is_empty() => {
             TaskPayload::InputRequired { input_requests: questions::requests(view) }
         }
         State::InputRequired | State::Halted => TaskPayload::Working,

@@ -192,3 +192,38 @@ fn a_call_whose_client_left_goes_on() {
     let goes_on = |it: &Value| matches!(it["state"].as_str(), Some("queued" | "working"));
     assert!(runs.len() == 2 && runs.iter().all(goes_on), "{runs:?}");
 }
+
+#[test]
+fn leave_is_the_owners_to_give() {
+    let guard = "guardrails:\n  - {name: leave, on: input, kind: approval, applies_to: {agents: [coder]}}\n";
+    let admin = CALLERS.iter().find(|it| it.1 == "admin").expect("one").2;
+    for (by, may) in [("", false), ("approvals: {by: caller}\n", true)] {
+        let house = House::closed(&format!("{guard}{by}"));
+        let server = house.serve();
+        let params = json!({"name": "coder", "arguments": {"task": "write it", "wait_s": 20}});
+        let able = json!({"elicitation": {"form": {}}});
+        let call = Request::able(1, "tools/call", params, able).bearing(ANN);
+        let result = server.ask(&call).answer()["result"].clone();
+        assert_eq!(
+            result["resultType"] == "input_required",
+            may,
+            "who may not is not asked: {result}"
+        );
+        let board = server.runs_of(Some(ANN));
+        let run = board[0]["run"].as_str().expect("a run").to_owned();
+        let status = Request::call(2, "team_status", json!({"run": run})).bearing(ANN);
+        let view = server.ask(&status).view();
+        let question = view["questions"][0]["id"].as_str().expect("a question").to_owned();
+        let given = json!({"run": run, "answers": {question: "allow"}, "wait_s": 20});
+        let own = server.ask(&Request::call(3, "team_answer", given.clone()).bearing(ANN));
+        assert_eq!(own.text().contains("leave is the owner's to give"), !may, "{}", own.text());
+        if !may {
+            let view = server.ask(&status).view();
+            assert_eq!(view["state"], "input_required", "{view}");
+            let owners = server.ask(&Request::call(4, "team_answer", given).bearing(admin));
+            assert_eq!(owners.view()["state"], "completed", "{}", owners.text());
+        } else {
+            assert_eq!(own.view()["state"], "completed", "{}", own.text());
+        }
+    }
+}

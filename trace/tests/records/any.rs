@@ -253,6 +253,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                     expires_s: 60,
                     asks_when_tainted: triggers,
                     hosts: vec!["docs.rs".into()],
+                    by_callers: triggers,
                 },
                 marks: Vec::new(),
                 principal,
