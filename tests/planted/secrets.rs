@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 pub(crate) type Secrets = BTreeMap<&'static str, String>;
 
 /// A word that is nobody's secret, made of a prefix and so many letters, different for each seed.
-fn made(prefix: &str, seed: u8, length: usize) -> String {
+pub(crate) fn made(prefix: &str, seed: u8, length: usize) -> String {
     let letters = b"aB3dE5gH7jK9mN2pQ4rS6tU8vW";
     let mut state = u32::from(seed) + 1;
     let mut pick = || {
