@@ -13,7 +13,7 @@ const DENY: &str = "deny";
 const ALLOW: &str = "allow";
 
 /// What stands in the name of a question that a check asks, and of no other.
-pub(crate) const CHECK: &str = "_chk";
+pub(crate) const CHECK: &str = callboard_trace::Question::CHECK;
 
 /// What may be said of an act.
 pub(crate) const LEAVE: [&str; 2] = [ALLOW, DENY];

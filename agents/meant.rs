@@ -1,4 +1,4 @@
-//! A call as it was meant: names and arguments of other products, and slips that say what was wanted.
+//! A call as it was meant: names and arguments of other products, and slips that are plain.
 
 use callboard_config::hands;
 use callboard_trace::Call;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_store::RunState;
 use callboard_store::look::{Look, Wish};
-use callboard_trace::{Caller, Event, Queued, Record, RunId, RunView, State, withheld};
+use callboard_trace::{Caller, Event, Question, Queued, Record, RunId, RunView, State};
 
 use crate::day::used_of_task;
 use crate::desk::{Desk, seen_by, unavailable};
@@ -26,7 +26,13 @@ impl Desk {
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
     pub async fn view(&self, run: &RunId, caller: &Caller) -> Result<RunView, Refusal> {
         let look = self.look(run, caller).await?;
-        self.view_of(look).await
+        let mut view = self.view_of(look).await?;
+        for question in &mut view.questions {
+            if question.id.contains(Question::CHECK) && !self.may_answer(question, caller) {
+                question.prompt = "a guardrail asks the owner for leave".to_owned();
+            }
+        }
+        Ok(view)
     }
 
     /// How a run stands once it is over or asks something, or when the time is up, or when this
@@ -101,7 +107,7 @@ impl Desk {
     pub fn told(&self, record: &Record) -> Record {
         let team = self.team();
         let agent = record.agent.as_ref().and_then(|it| team.agents.get(it));
-        withheld(record, agent.map_or(&[], |it| &it.guards))
+        record.withheld(agent.map_or(&[], |it| &it.guards))
     }
 
     /// Shows every record of a run's whole tree, oldest first, until `take` has seen enough. No

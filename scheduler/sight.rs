@@ -3,7 +3,7 @@
 use callboard_agents::concepts::Lexicon;
 use callboard_agents::{Answer, Board};
 use callboard_store::{Store, StoreError};
-use callboard_trace::{Event, Record, RunId, Tree, story, withheld};
+use callboard_trace::{Event, Record, RunId, Tree, story};
 use serde_json::{Value, json};
 
 use crate::{begin, journal, memory};
@@ -111,7 +111,7 @@ impl Sight {
                 None
             }
         });
-        let told = records.iter().map(|it| withheld(it, guards.unwrap_or_default()));
+        let told = records.iter().map(|it| it.withheld(guards.unwrap_or_default()));
         let story = story(&told.collect::<Vec<_>>());
         let text = match answer {
             Some(answer) => format!("{answer}\n\n{story}"),

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use callboard_trace::{Event, FailureCode, Record, RunView, State, Stop};
+use callboard_scheduler::Ask as Task;
+use callboard_trace::{Caller, Event, FailureCode, Record, RunView, State, Stop};
 use endpoint::{Act, Ask, Endpoint};
 use serde_json::{Value, json};
 use stage::worker::Worker;
-use stage::{Stage, ask, caller, end, play, records, tell};
+use stage::{PATIENCE, Stage, ask, caller, end, play, records, tell};
 
 const MAIL: &str = "ann.b@mail.example";
 
@@ -386,4 +387,31 @@ async fn what_passes_is_on_record_and_changes_nothing() {
     let (view, all) = of_writer(&stage, "go").await;
     assert_eq!((view.state, view.result.as_deref()), (State::Completed, Some("done")));
     assert_eq!(verdicts(&all), [("input".into(), "pass".into()), ("output".into(), "pass".into())]);
+}
+
+#[tokio::test]
+async fn what_the_owner_is_asked_about_is_shown_to_the_owner_alone() {
+    let guard = "  - {name: mail, on: output, kind: personal, on_fail: ask}\n";
+    let (_endpoint, stage) = house(guard, |_| answer(&format!("ask {MAIL}"))).await;
+    let node = stage.node().await;
+    let desk = node.desk();
+    let ann = Caller { principal: "ann".into(), transport: "http".into(), ..caller() };
+    let asked = desk.submit(Task { caller: ann.clone(), ..ask("writer", "who?") }).await;
+    let run = asked.expect("taken in").run;
+    let view = desk.wait(&run, &ann, PATIENCE).await.expect("it is there");
+    assert_eq!(view.state, State::InputRequired);
+    let question = view.questions[0].id.clone();
+    assert!(!json!(view).to_string().contains(MAIL), "{view:?}");
+    let all = records(&desk, &run).await;
+    let told: Vec<Record> = all.iter().map(|it| desk.told(it)).collect();
+    assert!(!json!(told).to_string().contains(MAIL), "{told:?}");
+    assert!(json!(all).to_string().contains(MAIL), "the journal keeps it");
+    let own = [(question.clone(), "allow".to_owned())].into();
+    let refused = desk.answer(&run, &own, &ann).await.expect_err("not hers to give");
+    assert!(refused.problems[0].contains("leave is the owner's to give"), "{refused:?}");
+    let owners = desk.view(&run, &caller()).await.expect("it is there");
+    assert!(owners.questions[0].prompt.contains(MAIL), "the owner decides");
+    desk.answer(&run, &own, &caller()).await.expect("it is open");
+    assert_eq!(end(&desk, &run).await.result, Some(format!("ask {MAIL}")));
+    node.stop().await;
 }

@@ -43,4 +43,3 @@ pub use story::{short, story, story_line};
 pub use taint::Taint;
 pub use tree::{Branch, Tree, progress_line};
 pub use view::{Cost, Question, Queued, RunView, State};
-pub use withheld::withheld;

@@ -165,6 +165,9 @@ pub struct Question {
 }
 
 impl Question {
+    /// Stands in the name of a question that a guardrail asks, with the content in its prompt.
+    pub const CHECK: &str = "_chk";
+
     /// What a record asks, if it asks something.
     pub fn of(event: &Event) -> Option<Question> {
         let Event::QuestionAsked { question, form, prompt, options, act } = event else {

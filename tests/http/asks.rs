@@ -213,6 +213,8 @@ fn leave_is_the_owners_to_give() {
         let run = board[0]["run"].as_str().expect("a run").to_owned();
         let status = Request::call(2, "team_status", json!({"run": run})).bearing(ANN);
         let view = server.ask(&status).view();
+        let is_held_back = view["questions"][0]["prompt"] == "a guardrail asks the owner for leave";
+        assert_eq!(is_held_back, !may, "{view}");
         let question = view["questions"][0]["id"].as_str().expect("a question").to_owned();
         let given = json!({"run": run, "answers": {question: "allow"}, "wait_s": 20});
         let own = server.ask(&Request::call(3, "team_answer", given.clone()).bearing(ANN));
