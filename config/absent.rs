@@ -4,7 +4,6 @@ use crate::hands;
 use crate::pattern;
 use crate::place::{At, Sink};
 use crate::select::{is_flat, server_in};
-use crate::written_agent::WrittenAgent;
 
 /// What other products call `ask_owner`, in small letters and without their set.
 const ALSO: [&str; 4] = ["askuserquestion", "askquestions", "ask_user", "question"];
@@ -38,15 +37,15 @@ pub(crate) fn tell_absent_tools(tools: &[At<String>], has_roots: bool, sink: &Si
 }
 
 /// Names that take nothing away, and patterns that never fit.
-pub(crate) fn tell_odd_tools(written: &WrittenAgent, sink: &Sink) {
-    for text in &written.disallowed_tools {
+pub(crate) fn tell_odd_tools(tools: &[At<String>], taken_away: &[At<String>], sink: &Sink) {
+    for text in taken_away {
         if let Some(near) = hands::misspelt(&text.value) {
             let said = format!("`disallowedTools` names `{}`, which is no tool{near}", text.value);
             sink.push(text.place.warning(said, "nothing is taken away by it"));
         }
     }
-    let named = written.tools.iter().flatten().map(|it| ("tools", it));
-    let taken_away = written.disallowed_tools.iter().map(|it| ("disallowedTools", it));
+    let named = tools.iter().map(|it| ("tools", it));
+    let taken_away = taken_away.iter().map(|it| ("disallowedTools", it));
     for (key, text) in named.chain(taken_away) {
         let is_known = hands::TOOLS.iter().any(|it| text.value.split('(').next() == Some(it.0));
         let problem = text.value.contains('(').then(|| pattern::problem(&text.value)).flatten();

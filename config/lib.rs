@@ -92,6 +92,8 @@ mod http_tests;
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]
+mod output_tests;
+#[cfg(test)]
 mod permission_tests;
 #[cfg(test)]
 mod policy_tests;

@@ -100,7 +100,7 @@ fn build(
     let (name, description) = (name?, description?);
     let body = instructions(&written, body, place, sink);
     tell_unused(&written, ground, sink);
-    tell_odd_tools(&written, sink);
+    tell_odd_tools(written.tools.as_deref().unwrap_or_default(), &written.disallowed_tools, sink);
     let permit = permit(&written, &ground.ceiling);
     let hands = hands(&written, &permit, ground.has_roots);
     let choices = choices(&written, sink);

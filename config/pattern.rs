@@ -239,9 +239,9 @@ fn disguised<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<&'a str>> {
     }
     let first = words.first().map(|it| program(it));
     let rest = |head: usize| words.get(head..).unwrap_or_default();
-    let all =
+    let all: Option<Vec<_>> =
         first.map(|first| heads.into_iter().map(|it| [&[first], rest(it)].concat()).collect());
-    all.unwrap_or_else(Vec::new).into_iter()
+    all.unwrap_or_default().into_iter()
 }
 
 /// `/bin/rm` and `\rm` are `rm`.
