@@ -27,12 +27,17 @@ impl Desk {
     pub async fn view(&self, run: &RunId, caller: &Caller) -> Result<RunView, Refusal> {
         let look = self.look(run, caller).await?;
         let mut view = self.view_of(look).await?;
-        for question in &mut view.questions {
+        self.hide_asked(&mut view.questions, caller);
+        Ok(view)
+    }
+
+    /// What a guardrail asks has the content in it that it is about: only who may answer is shown it.
+    pub(crate) fn hide_asked(&self, questions: &mut [Question], caller: &Caller) {
+        for question in questions {
             if question.id.contains(Question::CHECK) && !self.may_answer(question, caller) {
                 question.prompt = "a guardrail asks the owner for leave".to_owned();
             }
         }
-        Ok(view)
     }
 
     /// How a run stands once it is over or asks something, or when the time is up, or when this

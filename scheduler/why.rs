@@ -94,7 +94,8 @@ impl Desk {
     pub async fn why(&self, run: &RunId, caller: &Caller) -> Result<Why, Refusal> {
         let look = self.look(run, caller).await?;
         let row = look.row.clone();
-        let view = self.view_of(look).await?;
+        let mut view = self.view_of(look).await?;
+        self.hide_asked(&mut view.questions, caller);
         let store = &self.house.store;
         let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
         let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;

@@ -73,6 +73,15 @@ async fn redacted_input_is_what_the_model_is_shown() {
     assert_eq!(view.state, State::Completed);
     let sent = endpoint.requests()[0].body.to_string();
     assert!(sent.contains("write to [redacted] today") && !sent.contains(MAIL), "{sent}");
+    // Nor is it told to the next task of the conversation.
+    let node = stage.node().await;
+    for task in [format!("write to {MAIL} today"), "and what was it?".to_owned()] {
+        let task = Task { session: Some("s".into()), ..ask("writer", &task) };
+        assert_eq!(play(&node.desk(), task).await.state, State::Completed);
+    }
+    node.stop().await;
+    let sent: String = endpoint.requests().iter().map(|it| it.body.to_string()).collect();
+    assert!(sent.contains("was asked") && !sent.contains(MAIL), "{sent}");
 }
 
 #[tokio::test]
@@ -402,6 +411,8 @@ async fn what_the_owner_is_asked_about_is_shown_to_the_owner_alone() {
     assert_eq!(view.state, State::InputRequired);
     let question = view.questions[0].id.clone();
     assert!(!json!(view).to_string().contains(MAIL), "{view:?}");
+    let why = json!(desk.why(&run, &ann).await.expect("it is there"));
+    assert!(why["questions"][0]["id"] == question && !why.to_string().contains(MAIL), "{why}");
     let all = records(&desk, &run).await;
     let told: Vec<Record> = all.iter().map(|it| desk.told(it)).collect();
     assert!(!json!(told).to_string().contains(MAIL), "{told:?}");

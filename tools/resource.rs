@@ -169,8 +169,8 @@ async fn artifact(
 ) -> Result<&'static str, Refusal> {
     let (mut known, mut found) = (HashSet::new(), None);
     let walk = |record: &Record| {
-        let made = record.made().filter(|it| known.insert(it.0.key));
-        found = made.filter(|_| known.len() == number);
+        let is_new = record.made().is_some_and(|it| known.insert(it.0.key));
+        found = desk.told(record).made().filter(|_| is_new && known.len() == number);
         found.is_none()
     };
     desk.walk(run, caller, walk).await?;
@@ -197,7 +197,7 @@ async fn named(
         let mut found = None;
         let walk = |record: &Record| {
             n_left = n_left.saturating_sub(1);
-            found = record.made().filter(|it| it.0.id.as_deref() == Some(name));
+            found = desk.told(record).made().filter(|it| it.0.id.as_deref() == Some(name));
             found.is_none() && n_left > 0
         };
         desk.walk(&line.run, caller, walk).await?;

@@ -59,7 +59,7 @@ impl Run {
             return None;
         }
         let value = json!({
-            "task": words::cut(&run.started.task, TASK),
+            "task": words::cut(&run.seen_text(run.started.task.clone()), TASK),
             "result": words::cut(end.summary(), RESULT),
             "session": recall.session.as_ref().filter(|_| run.started.parent.is_none()),
         });
