@@ -216,3 +216,15 @@ fn a_sandbox_is_what_is_written_or_the_server_does_not_start() {
     let (_folder, team) = loaded(&[("team.yaml", "entry: lead"), ("agents/lead.md", agent)], true);
     assert!(team.servers.is_empty() && team.untrusted.is_empty());
 }
+
+#[test]
+fn a_list_of_tools_in_a_definition_is_told_since_it_takes_none_away() {
+    let file = |tools: &str| {
+        format!("---\ndescription: d\nmcp-servers: {{s: {{command: x, tools: {tools}}}}}\n---\nx")
+    };
+    let told = crate::testing::told_of_agent(&file("[echo]"));
+    assert!(told.contains("s.tools` takes no tool away"), "{told}");
+    assert!(told.contains("`mcp__SERVER__TOOL`"), "{told}");
+    let told = crate::testing::told_of_agent(&file("['*']"));
+    assert!(!told.contains("takes no tool away"), "{told}");
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::fields::Fields;
 use crate::place::{At, Place, Sink};
@@ -19,7 +20,7 @@ use crate::yaml::{Node, Value};
 /// Headers that the protocol itself sets.
 const RESERVED: [&str; 4] = ["accept", "content-type", "mcp-session-id", "last-event-id"];
 /// Keys of other programs that change nothing here.
-const IDLE: [&str; 5] = ["timeout", "description", "trust", "tools", "alwaysAllow"];
+const IDLE: [&str; 4] = ["timeout", "description", "trust", "alwaysAllow"];
 
 /// One MCP server: a `command` that speaks on its stdin and stdout, or a `url`.
 #[derive(Debug, JsonSchema)]
@@ -124,6 +125,11 @@ impl Reader<'_> {
         let private = fields.flag("private").unwrap_or(false);
         for key in IDLE {
             let _ = fields.node(key);
+        }
+        if let Some(node) = fields.node("tools").filter(|it| it.json() != json!(["*"])) {
+            let said = format!("`{}` takes no tool away", fields.name("tools"));
+            let help = "name those it may use in the agent's own `tools`: `mcp__SERVER__TOOL`";
+            fields.sink.push(node.place.warning(said, help));
         }
         let sandbox = sandbox::sandbox(fields, self.ground.outside, fields.sink);
         if fields.flag("disabled") == Some(true) || fields.flag("enabled") == Some(false) {

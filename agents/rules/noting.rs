@@ -184,7 +184,7 @@ fn forget(call: &Call) -> Step {
     let given = call.arguments.clone().unwrap_or_default();
     let key = given.get("key").and_then(Value::as_str).unwrap_or_default().to_string();
     // Only the store knows whether there was anything.
-    let result = json!(format!("nothing is remembered under \"{key}\" any more"));
+    let result = json!(format!("nothing of yours is remembered under \"{key}\" any more"));
     let also = vec![Event::Forgotten { key }];
     Step::Answer { call: call.id.clone(), ok: true, result, also }
 }

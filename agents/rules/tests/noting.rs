@@ -266,7 +266,7 @@ fn who_may_write_remembers_and_forgets() {
     assert_eq!(Body::read(&value).expect("a body").text, "from main");
     assert!(play.run.artifacts.is_empty(), "it is no artifact of the task");
     play.wants(vec![call("f", "forget", json!({"key": "release"}))]).go();
-    assert_eq!(last(&play), json!("nothing is remembered under \"release\" any more"));
+    assert_eq!(last(&play), json!("nothing of yours is remembered under \"release\" any more"));
     for given in [
         json!({"key": "a b", "text": "t"}),
         json!({"key": "../../x", "text": "t"}),
