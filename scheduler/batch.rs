@@ -193,7 +193,7 @@ impl Batch {
             self.nobody(run, draft, message);
             return self.state.map(|_| Rest::Over);
         };
-        let recorded = house.crew.hands().recorded;
+        let recorded = house.crew.hands().recorded.clone();
         let named = recorded.and_then(|it| it.child(run, &draft));
         let (name, id) = named.unzip();
         let id = draft.id.take().or(id).unwrap_or_else(|| house.world.name("h_"));

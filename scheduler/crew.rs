@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// The team as it was read last, and the hands made for it.
 pub(crate) struct Crew {
-    served: watch::Sender<(Arc<Team>, Hands)>,
+    served: watch::Sender<(Arc<Team>, Arc<Hands>)>,
     met: Met,
 }
 
@@ -39,7 +39,7 @@ impl Met {
 
 impl Crew {
     pub(crate) fn new(team: Arc<Team>, hands: Hands) -> Crew {
-        Crew { served: watch::Sender::new((team, hands)), met: Met::default() }
+        Crew { served: watch::Sender::new((team, Arc::new(hands))), met: Met::default() }
     }
 
     /// The team that new runs begin with.
@@ -47,14 +47,14 @@ impl Crew {
         self.served.borrow().0.clone()
     }
 
-    /// What its agents reach the world with.
-    pub(crate) fn hands(&self) -> Hands {
+    /// What its agents reach the world with: one for all steps, of which ten thousand may wait.
+    pub(crate) fn hands(&self) -> Arc<Hands> {
         self.served.borrow().1.clone()
     }
 
     /// Puts another team in its place; runs under way keep what they recorded.
     pub(crate) fn replace(&self, team: Arc<Team>, hands: Hands) {
-        self.served.send_replace((team, hands));
+        self.served.send_replace((team, Arc::new(hands)));
         self.met.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -70,7 +70,7 @@ impl Crew {
 }
 
 /// Hears of every team that takes the place of another.
-pub struct Reloads(watch::Receiver<(Arc<Team>, Hands)>);
+pub struct Reloads(watch::Receiver<(Arc<Team>, Arc<Hands>)>);
 
 impl Reloads {
     /// Resolves when the team was replaced since the last call, or since this was made.

@@ -156,7 +156,7 @@ async fn read(
 async fn embed(house: &House, team: &Team, waiting: &mut [Waiting]) {
     let Some(model) = &team.embed else { return };
     let texts: Vec<String> = waiting.iter().map(|it| it.task.clone()).collect();
-    let models = house.crew.hands().models;
+    let models = house.crew.hands().models.clone();
     match timeout(ANSWER, models.embed(&model.provider, &model.model, &texts)).await {
         Ok(Ok(vectors)) => {
             for (it, vector) in waiting.iter_mut().zip(vectors) {
@@ -236,7 +236,7 @@ async fn ask(
     all: &[Waiting],
 ) -> Result<Option<Vec<Option<i64>>>, StoreError> {
     let request = request(team, model, all);
-    let models = house.crew.hands().models;
+    let models = house.crew.hands().models.clone();
     let answer = timeout(ANSWER, models.ask(&model.provider, &request)).await;
     let answer = answer.unwrap_or_else(|_| {
         let message = format!("no answer in {} s", ANSWER.as_secs());

@@ -91,7 +91,7 @@ async fn reload(house: &House, place: &Path) {
         && team.bounds == old.bounds
         && team.ranking.synonyms == old.ranking.synonyms;
     let hands = match is_same {
-        true => house.crew.hands(),
+        true => (*house.crew.hands()).clone(),
         false => hands(&team, &house.data, &house.store, house.keeper.clone(), &house.world),
     };
     for problem in team.problems.iter().filter(|it| !old.problems.contains(it)) {
