@@ -121,7 +121,8 @@ fn the_analysis_went_as_it_should(all: &[Record]) {
     // It began with nothing; 37,400 came back from the analysis and 7,400 from the coordination.
     let check = &came["check"];
     assert_eq!((check.state, check.stop), (EndState::Partial, Stop::Budget), "{told}");
-    assert!((38_000..=53_000).contains(&check.tokens), "{}: {told}", check.tokens);
+    // It lands while a turn of 2,600 and a last one that sets 7,200 aside still fit.
+    assert!((35_000..=53_000).contains(&check.tokens), "{}: {told}", check.tokens);
     assert!(check.alerts.iter().any(|it| it.0 == "pool"), "{:?}", check.alerts);
     assert!(check.error.contains("tokens of the pool's budget are used"), "{}", check.error);
     let sum: u64 = came.values().map(|it| it.tokens).sum();
