@@ -334,6 +334,12 @@ async fn a_redirected_run_passes_on_no_more_than_it_may() {
     node.stop().await;
 }
 
+/// Who reads hands on to who acts, and both may act outside.
+const READER_AND_CODER: [(&str, &str); 2] = [
+    ("reader", "handoffs: [coder]\npermissions: {external: allow}"),
+    ("coder", "permissions: {external: allow}"),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_page_says_is_asked_for_and_never_simply_done() {
     let fixture = Fixture::new("");
@@ -344,11 +350,7 @@ async fn what_a_page_says_is_asked_for_and_never_simply_done() {
         calls("coder", 1, &[(CHANGES, json!({"command": "rm -rf /"}))]),
         answers(),
     ]);
-    let members = [
-        ("reader", "handoffs: [coder]\npermissions: {external: allow}"),
-        ("coder", "permissions: {external: allow}"),
-    ];
-    let stage = stage(&fixture, &members, &rules, "{}");
+    let stage = stage(&fixture, &READER_AND_CODER, &rules, "{}");
     let node = stage.node().await;
     let desk = node.desk();
     let run = submit(&desk, "reader").await;
@@ -525,11 +527,7 @@ async fn the_words_of_who_read_a_page_taint_the_plan_it_makes() {
         calls("coder", 1, &[(CHANGES, json!({"to": "main"}))]),
         answers(),
     ]);
-    let members = [
-        ("reader", "handoffs: [coder]\npermissions: {external: allow}"),
-        ("coder", "permissions: {external: allow}"),
-    ];
-    let stage = stage(&fixture, &members, &rules, "{}");
+    let stage = stage(&fixture, &READER_AND_CODER, &rules, "{}");
     let node = stage.node().await;
     let desk = node.desk();
     let run = submit(&desk, "reader").await;

@@ -1,6 +1,7 @@
 //! A secret right behind an escape, as JSON writes a line's end, is one all the same.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -24,16 +25,19 @@ fn after_lines(key: String, mail: String) -> impl Fn(&Ask) -> Act + Send + Sync 
     }
 }
 
+/// Writes a file of the team in that folder.
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join("team").join(name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_escape_before_a_secret_does_not_show_it() {
     let (key, mail) = (made("ghp_", 21, 36), "postgres://ann:hunter4711x@db.example/x".to_owned());
     let endpoint = Endpoint::start(after_lines(key.clone(), mail.clone())).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join("team").join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, text).expect("a file");
-    };
+    let write = |name: &str, text: &str| write(folder.path(), name, text);
     write(
         "team.yaml",
         &format!(
@@ -93,11 +97,7 @@ async fn what_a_guardrail_withholds_is_told_to_no_caller() {
         };
         let endpoint = Endpoint::start(script).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join("team").join(name);
-            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-            fs::write(path, text).expect("a file");
-        };
+        let write = |name: &str, text: &str| write(folder.path(), name, text);
         let team = format!(
             "entry: lead\nproviders:\n  e: {{base_url: \"{}\"}}\nmodels: {{default: e/m}}\nroots: [work]\n\
              throttle: off\nguardrails:\n  - {{name: no_mail, on: output, kind: personal, on_fail: {on_fail}}}\n  \
