@@ -193,7 +193,7 @@ struct Written {
 impl Step {
     fn write(&self, tx: &mut dyn Tx, ink: &Ink, node: &str) -> Result<Written, StoreError> {
         let at = tx.now()?;
-        let sql = tail!("WHERE id = $1 AND lease = $2 AND state = 'running' {hold}");
+        let sql = tail!("WHERE id = $1 AND lease = $2 AND state = 'running'");
         let row = tx.one(sql, &[(&self.run).into(), self.token.into()])?;
         let mut tail = journal::tail_of(&row.ok_or(StoreError::Fenced)?)?;
         if tail.seq < self.seen {
@@ -227,7 +227,7 @@ impl Step {
             tell(tx, run, line, at)?;
         }
         for run in &self.hurry {
-            tx.exec("UPDATE run SET stop = 1 WHERE id = $1 AND ended IS NULL", &[run.into()])?;
+            tx.put("UPDATE run SET stop = 1 WHERE id = $1 AND ended IS NULL", &[run.into()])?;
         }
         let waits = opened.map(|it| {
             ledger.extend(it.ledger);
@@ -305,12 +305,12 @@ impl Step {
         match next {
             Next::Go => {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = stop * $4 WHERE pos = $1";
-                tx.exec(sql, &args)?;
+                tx.put(sql, &args)?;
             }
             Next::Yield => {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = stop * $4, state = 'ready',
                     node = NULL, lease = NULL WHERE pos = $1";
-                tx.exec(sql, &args)?;
+                tx.put(sql, &args)?;
             }
             Next::Park { until } => {
                 let due = until.is_some_and(|it| it <= at);
@@ -320,13 +320,13 @@ impl Step {
                 let sql =
                     "UPDATE run SET seq = $2, head = $3, stop = stop * $4, state = $5, wake = $6,
                     node = NULL, lease = NULL WHERE pos = $1";
-                tx.exec(sql, &args)?;
+                tx.put(sql, &args)?;
             }
             Next::End { state } => {
                 args.extend([state.into(), at.into()]);
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = 0 * $4, state = 'ended', outcome = $5,
                     ended = $6, wake = NULL, node = NULL, lease = NULL WHERE pos = $1";
-                tx.exec(sql, &args)?;
+                tx.put(sql, &args)?;
                 spawn::is_over(tx, tail.pos)?;
                 journal::tally(tx, "ended", 1)?;
                 if tail.top {

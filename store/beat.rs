@@ -60,7 +60,7 @@ impl Store {
         let done = self.inner.db.write(move |tx| {
             rows.iter().try_for_each(|(run, token)| {
                 gate::let_go_of(tx, run, *token)?;
-                tx.exec(sql, &[run.into(), (*token).into()]).map(|_| ())
+                tx.put(sql, &[run.into(), (*token).into()])
             })
         });
         done.await?;
@@ -87,7 +87,7 @@ pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
     gate::let_go(tx, node)?;
     let freed = tx.exec(sql, &[node.into()])?;
     callers::left_by(tx, node)?;
-    tx.exec("DELETE FROM node WHERE id = $1", &[node.into()])?;
+    tx.put("DELETE FROM node WHERE id = $1", &[node.into()])?;
     Ok(freed)
 }
 
@@ -99,9 +99,9 @@ pub(crate) fn say_alive(
     let at = tx.now()?;
     let sql = "INSERT INTO node(id, started, seen) VALUES($1, $2, $2)
         ON CONFLICT(id) DO UPDATE SET seen = excluded.seen";
-    tx.exec(sql, &[node.into(), at.into()])?;
+    tx.put(sql, &[node.into(), at.into()])?;
     // A clock that was set back would make the silent look alive for as long as it jumped.
-    tx.exec("UPDATE node SET seen = $1 WHERE seen > $1", &[at.into()])?;
+    tx.put("UPDATE node SET seen = $1 WHERE seen > $1", &[at.into()])?;
     let sql = "SELECT id, lease FROM run WHERE node = $1 AND state = 'running'";
     let row = |it: &Row| Ok((RunId::from_text(it.text(0)?), it.int(1)?));
     let rows = tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_, StoreError>>()?;

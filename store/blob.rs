@@ -140,13 +140,13 @@ pub(crate) fn is_packed(body: &str) -> bool {
 pub(crate) fn keep(tx: &mut dyn Tx, blob: &Blob) -> Result<(), StoreError> {
     let bytes = crate::db::Val::Bytes(blob.text.clone().into_bytes());
     let sql = "INSERT INTO blob(hash, bytes) VALUES($1, $2) ON CONFLICT DO NOTHING";
-    tx.exec(sql, &[(&blob.hash).into(), bytes]).map(|_| ())
+    tx.put(sql, &[(&blob.hash).into(), bytes])
 }
 
 /// Keeps another text in the place of a blob's own.
 pub(crate) fn put(tx: &mut dyn Tx, hash: &str, text: String) -> Result<(), StoreError> {
     let bytes = crate::db::Val::Bytes(text.into_bytes());
-    tx.exec("UPDATE blob SET bytes = $2 WHERE hash = $1", &[hash.into(), bytes]).map(|_| ())
+    tx.put("UPDATE blob SET bytes = $2 WHERE hash = $1", &[hash.into(), bytes])
 }
 
 /// Whether it was erased: then it has no longer its hash.

@@ -95,14 +95,14 @@ impl Store {
 /// Calls of this node that are known to have gone.
 pub(crate) fn have_left(tx: &mut dyn Tx, runs: &[RunId], node: &str) -> Result<(), StoreError> {
     let sql = "UPDATE run SET heard = 'left' WHERE id = $1 AND heard = $2";
-    runs.iter().try_for_each(|run| tx.exec(sql, &[run.into(), node.into()]).map(|_| ()))
+    runs.iter().try_for_each(|run| tx.put(sql, &[run.into(), node.into()]))
 }
 
 /// Whoever had waited at a node that is gone has left.
 pub(crate) fn left_by(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
     let sql = "UPDATE run SET heard = 'left'
         WHERE heard = $1 AND heard <> 'yes' AND heard <> 'no' AND heard <> 'left'";
-    tx.exec(sql, &[node.into()]).map(|_| ())
+    tx.put(sql, &[node.into()])
 }
 
 /// The run that an equal call waited for and left. One that was cancelled is not gone back to.
@@ -124,7 +124,7 @@ pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<(), St
         return Ok(());
     }
     let sql = "UPDATE run SET heard = $2 WHERE id = $1 AND heard <> 'yes'";
-    tx.exec(sql, &[run.into(), heard.into()]).map(|_| ())
+    tx.put(sql, &[run.into(), heard.into()])
 }
 
 fn hear(
@@ -157,7 +157,7 @@ fn hear(
     };
     let sql = "UPDATE run SET seq = $2, head = $3, heard = $4 WHERE pos = $1";
     let args = [tail.pos.into(), tail.seq.into(), (&tail.head).into(), heard.into()];
-    tx.exec(sql, &args).map(|_| ())
+    tx.put(sql, &args)
 }
 
 fn unread(tx: &mut dyn Tx, principal: &str, since: i64, limit: u32) -> Result<Unread, StoreError> {

@@ -111,7 +111,7 @@ macro_rules! take {
             "WITH pick AS MATERIALIZED (
                SELECT pos FROM run WHERE state = 'ready'",
             $which,
-            " ORDER BY rank, turn, root_at, pos LIMIT $1 {skip})
+            " ORDER BY rank, turn, root_at, pos LIMIT $1)
              UPDATE run SET state = 'running', node = $2, lease = $3
              WHERE pos IN (SELECT pos FROM pick)
              RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos"

@@ -17,11 +17,18 @@ pub(crate) enum Val {
 #[derive(Debug)]
 pub(crate) struct Row(pub(crate) Vec<Val>);
 
-/// A transaction. A statement is written once: `$1` stands for a parameter, and `{now}`, `{int}`,
-/// `{serial}`, `{bytes}`, `{hold}`, `{skip}`, `{options}` for what the dialects spell differently.
+/// A transaction. One that writes is alone: no other one, of no process, writes at the same time. A
+/// statement is written once: `$1` stands for a parameter, words in braces for what the dialects
+/// spell differently (`dialect.rs`).
 pub(crate) trait Tx {
     fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError>;
     fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError>;
+
+    /// A statement whose number of rows nobody asks for. What is wrong with it may be told by a later
+    /// one, or by the commit.
+    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+        self.exec(sql, args).map(|_| ())
+    }
 
     /// The database's clock, in microseconds since 1970.
     fn now(&mut self) -> Result<i64, StoreError>;

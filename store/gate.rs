@@ -259,7 +259,7 @@ impl Barrier {
             place.since.into(),
             need.into(),
         ];
-        tx.exec(sql, &args)?;
+        tx.put(sql, &args)?;
         let long = wait.until.is_none_or(|it| it - place.since > WORTH);
         if !long || self.gate.told.as_deref() == Some(told(wait).as_str()) {
             return Ok(None);
@@ -301,7 +301,7 @@ fn place(tx: &mut dyn Tx, tail: &Tail, since: Option<i64>, at: i64) -> Result<Pl
 /// Says that a step holds a resource.
 fn hold(tx: &mut dyn Tx, pos: i64, step: u32, name: &str) -> Result<(), StoreError> {
     let sql = "INSERT INTO hold(run, step, name) VALUES($1, $2, $3) ON CONFLICT DO NOTHING";
-    tx.exec(sql, &[pos.into(), step.into(), name.into()]).map(|_| ())
+    tx.put(sql, &[pos.into(), step.into(), name.into()])
 }
 
 /// The run stands in no line any more. If it goes without what it stood there for, the next in that
@@ -310,16 +310,16 @@ pub(crate) fn leave_line(tx: &mut dyn Tx, pos: i64, with: &[Take]) -> Result<(),
     let left = tx.one("DELETE FROM line WHERE run = $1 RETURNING name", &[pos.into()])?;
     let name = left.map(|it| it.text(0)).transpose()?;
     match name.filter(|name| with.iter().all(|it| it.name != *name)) {
-        Some(name) => wake_line(tx, &name, 1).map(|_| ()),
+        Some(name) => wake_line(tx, &name, 1),
         None => Ok(()),
     }
 }
 
 /// Puts the first of a line back into the queue of runs.
-pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<u64, StoreError> {
+pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<(), StoreError> {
     let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
           SELECT run FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT $2)";
-    tx.exec(sql, &[name.into(), most.into()])
+    tx.put(sql, &[name.into(), most.into()])
 }
 
 /// Lets go of all that the runs of a dead or leaving node hold, before they are freed.
@@ -354,7 +354,7 @@ pub(crate) fn drop_hold(
     if tx.exec(sql, &[pos.into(), step.into(), name.into()])? == 0 {
         return Ok(false);
     }
-    tx.exec("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
+    tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
     wake_line(tx, name, 1)?;
     Ok(true)
 }

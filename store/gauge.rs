@@ -141,7 +141,7 @@ impl Gauge {
         let mut gauge = Gauge::find(tx, name, at)?;
         // Who stands in line waits for something that is kept.
         if gauge.kept {
-            let sql = "SELECT count(*), coalesce(sum(need), 0) FROM line
+            let sql = "SELECT count(*), CAST(coalesce(sum(need), 0) AS {int}) FROM line
                 WHERE name = $1 AND run <> $2 AND (rank, since, run) < ($3, $4, $2)";
             let args = [name.into(), place.pos.into(), place.rank.into(), place.since.into()];
             let line = tx.one(sql, &args)?.ok_or(StoreError::Closed)?;
@@ -154,7 +154,7 @@ impl Gauge {
     pub(crate) fn find(tx: &mut dyn Tx, name: &str, at: i64) -> Result<Gauge, StoreError> {
         let sql =
             "SELECT level, at, capacity, refill, width, used, shut, fails, opened, probe, mode
-            FROM gauge WHERE name = $1 {hold}";
+            FROM gauge WHERE name = $1";
         match tx.one(sql, &[name.into()])? {
             Some(row) => Gauge::of(&row, at),
             None => Ok(Gauge { at, ..Gauge::default() }),
@@ -205,7 +205,7 @@ impl Gauge {
             self.probe.into(),
             self.standing.as_str().into(),
         ];
-        tx.exec(sql, &args).map(|_| ())
+        tx.put(sql, &args)
     }
 
     /// The bucket in force, in millionths: the stricter of what was written and what was learnt.

@@ -78,7 +78,7 @@ pub(crate) fn tail_of(row: &Row) -> Result<Tail, StoreError> {
 
 /// The end of a run's journal, held against other writers.
 pub(crate) fn find(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
-    let row = tx.one(tail!("WHERE id = $1 {hold}"), &[run.into()])?;
+    let row = tx.one(tail!("WHERE id = $1"), &[run.into()])?;
     row.as_ref().map(tail_of).transpose()
 }
 
@@ -97,7 +97,7 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         blob::keep(tx, it)?;
         if it.apart {
             let sql = "INSERT INTO apart(hash, run) VALUES($1, $2) ON CONFLICT DO NOTHING";
-            tx.exec(sql, &[(&it.hash).into(), tail.pos.into()])?;
+            tx.put(sql, &[(&it.hash).into(), tail.pos.into()])?;
         }
     }
     let stamp = Stamp { seq: tail.seq + 1, at, prev: tail.head.clone() };
@@ -115,7 +115,7 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         (&stamp.prev).into(),
         (&line.body).into(),
     ];
-    tx.exec(sql, &args)?;
+    tx.put(sql, &args)?;
     tail.head = link(&Link {
         prev: &stamp.prev,
         run: tail.run.as_str(),
@@ -137,7 +137,7 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
 /// Writes the moved tail into the run's row.
 pub(crate) fn moved(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
     let sql = "UPDATE run SET seq = $2, head = $3 WHERE pos = $1";
-    tx.exec(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into()]).map(|_| ())
+    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into()])
 }
 
 /// The records that the lines became.
@@ -288,10 +288,10 @@ pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail, StoreError> {
 /// Puts the row's state back in the queue, if it waits.
 pub(crate) fn wake(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
     let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE pos = $1 AND state = 'waiting'";
-    tx.exec(sql, &[Val::Int(tail.pos)]).map(|_| ())
+    tx.put(sql, &[Val::Int(tail.pos)])
 }
 
 /// Counters that several processes must agree on at once.
 pub(crate) fn tally(tx: &mut dyn Tx, name: &'static str, by: i64) -> Result<(), StoreError> {
-    tx.exec("UPDATE tally SET n = n + $2 WHERE name = $1", &[name.into(), by.into()]).map(|_| ())
+    tx.put("UPDATE tally SET n = n + $2 WHERE name = $1", &[name.into(), by.into()])
 }

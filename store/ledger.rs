@@ -111,7 +111,7 @@ pub(crate) fn give_back(tx: &mut dyn Tx, returns: &[Return]) -> Result<(), Store
 
 pub(crate) fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {
     let sql = "SELECT tokens, usd, ms, model_calls, tool_calls, documents FROM ledger
-        WHERE node = $1 {hold}";
+        WHERE node = $1";
     match tx.one(sql, &[node.into()])? {
         Some(row) => amounts(&row),
         None => Ok([0; 6]),

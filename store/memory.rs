@@ -103,7 +103,7 @@ pub(crate) fn index(tx: &mut dyn Tx, place: Place<'_>, touch: &Touch) -> Result<
                 AND slot = 'memory' AND key = $3 AND live = 1";
             for key in keys {
                 let principal = (&scope.principal).into();
-                tx.exec(sql, &[(&scope.workspace).into(), principal, key.into(), place.at.into()])?;
+                tx.put(sql, &[(&scope.workspace).into(), principal, key.into(), place.at.into()])?;
             }
             Ok(())
         }
@@ -137,7 +137,7 @@ fn put(tx: &mut dyn Tx, place: Place<'_>, scope: &Scope, entry: &Put) -> Result<
     let pos = tx.one(sql, &args)?.ok_or(StoreError::Closed)?.int(0)?;
     if !words.is_empty() {
         let sql = "INSERT INTO memory_text(rowid, words) VALUES($1, $2)";
-        tx.exec(sql, &[pos.into(), words.into()])?;
+        tx.put(sql, &[pos.into(), words.into()])?;
     }
     make_room(tx, (scope, slot), place.at)
 }
@@ -159,8 +159,8 @@ fn places(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<Vec<i64>, 
 /// These are shown to nobody any more; their records stay as they are.
 fn leave(tx: &mut dyn Tx, entries: &[i64]) -> Result<(), StoreError> {
     for pos in entries {
-        tx.exec("UPDATE memory SET live = 0 WHERE pos = $1", &[(*pos).into()])?;
-        tx.exec("DELETE FROM memory_text WHERE rowid = $1", &[(*pos).into()])?;
+        tx.put("UPDATE memory SET live = 0 WHERE pos = $1", &[(*pos).into()])?;
+        tx.put("DELETE FROM memory_text WHERE rowid = $1", &[(*pos).into()])?;
     }
     Ok(())
 }
@@ -173,7 +173,7 @@ fn make_room(tx: &mut dyn Tx, (scope, slot): (&Scope, &str), at: i64) -> Result<
         AND expires <= $4
         UNION ALL SELECT pos FROM (SELECT pos FROM memory WHERE workspace = $1 AND principal = $2
           AND slot = $3 AND live = 1 AND (expires IS NULL OR expires > $4)
-          ORDER BY used DESC, pos DESC LIMIT 1000000 OFFSET $5)";
+          ORDER BY used DESC, pos DESC LIMIT 1000000 OFFSET $5) q";
     let args =
         [(&scope.workspace).into(), (&scope.principal).into(), slot.into(), at.into(), most.into()];
     let gone = places(tx, sql, &args)?;
@@ -197,7 +197,7 @@ fn forget(tx: &mut dyn Tx, scope: &Scope, key: &str) -> Result<(), StoreError> {
             }
         }
         leave(tx, &[pos])?;
-        tx.exec("DELETE FROM memory WHERE pos = $1", &[pos.into()])?;
+        tx.put("DELETE FROM memory WHERE pos = $1", &[pos.into()])?;
     }
     Ok(())
 }
@@ -215,7 +215,7 @@ fn erase(tx: &mut dyn Tx, run: i64, body: &Body, whole: &str) -> Result<(), Stor
         };
         if left != text {
             blob::put(tx, &hash, left)?;
-            tx.exec("UPDATE apart SET erased = 1 WHERE hash = $1", &[(&hash).into()])?;
+            tx.put("UPDATE apart SET erased = 1 WHERE hash = $1", &[(&hash).into()])?;
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ impl Store {
         let of_branch = "WITH RECURSIVE family(id, seq) AS (
               SELECT id, seq FROM run WHERE id = $1
               UNION ALL SELECT child.id, child.seq FROM run child JOIN family ON child.parent = family.id)
-            SELECT sum(seq) FROM family";
+            SELECT CAST(sum(seq) AS {int}) FROM family";
         let read = self.inner.db.read(move |tx| {
             let (mut mark, at) = last(tx, of_root, &[(&root).into()])?;
             if run != root {
@@ -35,7 +35,7 @@ impl Store {
         let principal = principal.map(str::to_owned);
         let of_all = "SELECT pos, at FROM journal ORDER BY pos DESC LIMIT 1";
         let of_caller = "SELECT 1 FROM journal j JOIN run r ON r.pos = j.root
-            WHERE j.pos > $1 AND ($2 IS NULL OR r.principal = $2) LIMIT 1";
+            WHERE j.pos > $1 AND (CAST($2 AS TEXT) IS NULL OR r.principal = $2) LIMIT 1";
         let read = self.inner.db.read(move |tx| {
             let (newest, at) = last(tx, of_all, &[])?;
             let asked = [after.min(newest).into(), principal.as_deref().into()];

@@ -60,10 +60,10 @@ impl Store {
                     counts!("$2 + boost"),
                     " * $3 WHERE id = $1"
                 );
-                tx.exec(sql, &[(&run).into(), i64::from(base).into(), POINT.into()])?;
+                tx.put(sql, &[(&run).into(), i64::from(base).into(), POINT.into()])?;
             }
             let Some(mut tail) = journal::find(tx, &run)? else { return Ok(false) };
-            tx.exec(LINE_RANK, &[tail.pos.into()])?;
+            tx.put(LINE_RANK, &[tail.pos.into()])?;
             journal::append(tx, &mut tail, at, &lines)?;
             journal::moved(tx, &tail)?;
             Ok(true)

@@ -68,9 +68,9 @@ impl Store {
                 false => tx.query(
                     "SELECT m.run, m.seq, m.principal FROM memory_text
                      JOIN memory m ON m.pos = memory_text.rowid
-                     WHERE memory_text MATCH $3 AND m.workspace = $1 AND m.slot = 'memory'
+                     WHERE {found} AND m.workspace = $1 AND m.slot = 'memory'
                      AND m.live = 1 AND (m.expires IS NULL OR m.expires > $2)
-                     ORDER BY memory_text.rank, m.pos LIMIT 1000",
+                     ORDER BY {nearest}, m.pos LIMIT 1000",
                     &args,
                 )?,
             };
@@ -117,22 +117,22 @@ fn recall(tx: &mut dyn Tx, asked: &Asked) -> Result<Found, StoreError> {
     }
     let words = one_of(&asked.words);
     let sql = "SELECT m.run, m.seq FROM memory_text JOIN memory m ON m.pos = memory_text.rowid
-        WHERE memory_text MATCH $3 AND m.workspace = $1 AND m.principal = $2 AND m.slot = 'outputs'
-        AND m.live = 1 AND m.at > $4 ORDER BY memory_text.rank, m.pos LIMIT $5";
+        WHERE {found} AND m.workspace = $1 AND m.principal = $2 AND m.slot = 'outputs'
+        AND m.live = 1 AND m.at > $4 ORDER BY {nearest}, m.pos LIMIT $5";
     let args = with(vec![(&words).into(), asked.since.into(), MATCHES.into()]);
     found.related = notes(tx, sql, &args)?;
     let sql = "SELECT m.run, m.seq FROM memory_text JOIN memory m ON m.pos = memory_text.rowid
-        WHERE memory_text MATCH $3 AND m.workspace = $1 AND m.principal IN ($2, '')
+        WHERE {found} AND m.workspace = $1 AND m.principal IN ($2, '')
         AND m.slot = 'memory' AND m.live = 1 AND (m.expires IS NULL OR m.expires > $4)
-        ORDER BY memory_text.rank, m.pos LIMIT $5";
+        ORDER BY {nearest}, m.pos LIMIT $5";
     found.memory = notes(tx, sql, &with(vec![(&words).into(), now.into(), MATCHES.into()]))?;
     Ok(found)
 }
 
 /// Makes the index anew from the records.
 fn rebuild(tx: &mut dyn Tx) -> Result<u64, StoreError> {
-    tx.exec("DELETE FROM memory", &[])?;
-    tx.exec("DELETE FROM memory_text", &[])?;
+    tx.put("DELETE FROM memory", &[])?;
+    tx.put("DELETE FROM memory_text", &[])?;
     let (mut after, mut n_taken) = (0, 0);
     loop {
         let sql = "SELECT pos, run, seq, at FROM journal WHERE pos > $1

@@ -165,8 +165,7 @@ CREATE INDEX memory_live ON memory(workspace, principal, slot, used, pos) WHERE 
 CREATE INDEX memory_agent ON memory(workspace, principal, agent, pos) WHERE live = 1;
 CREATE INDEX memory_session ON memory(workspace, principal, session, pos)
   WHERE live = 1 AND session IS NOT NULL;
-CREATE VIRTUAL TABLE memory_text USING fts5(words, tokenize = 'porter unicode61');
-INSERT INTO memory_text(memory_text, rank) VALUES('secure-delete', 1);
+{words}
 CREATE TABLE apart(
   hash TEXT NOT NULL,
   run {int} NOT NULL,

@@ -126,8 +126,8 @@ impl Store {
             for mut it in family(tx, &run)? {
                 journal::append(tx, &mut it, at, std::slice::from_ref(&line))?;
                 journal::moved(tx, &it)?;
-                tx.exec(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
-                tx.exec(LINE_RANK, &[it.pos.into()])?;
+                tx.put(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
+                tx.put(LINE_RANK, &[it.pos.into()])?;
             }
             Ok(true)
         });
@@ -167,7 +167,7 @@ fn say(
     journal::moved(tx, &tail)?;
     journal::wake(tx, &tail)?;
     if urgent {
-        tx.exec("UPDATE run SET stop = 1 WHERE pos = $1", &[tail.pos.into()])?;
+        tx.put("UPDATE run SET stop = 1 WHERE pos = $1", &[tail.pos.into()])?;
     }
     Ok(tail.seq)
 }
@@ -195,7 +195,7 @@ fn again(
         " * $4, deadline = $5 WHERE pos = $1"
     );
     let args = [tail.pos.into(), tail.attempt.into(), at.into(), POINT.into(), deadline.into()];
-    tx.exec(sql, &args)?;
+    tx.put(sql, &args)?;
     journal::tally(tx, "ended", -1)?;
     if tail.top {
         journal::tally(tx, "open_roots", 1)?;
@@ -210,7 +210,7 @@ pub(crate) fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Ta
         VALUES($1, $1, 0, '', 'default', '', '', 'stream', 0, $2, 0, 0, 0, '', 1, 0, $2, 0)
         ON CONFLICT(id) DO NOTHING";
     if tx.exec(sql, &[stream.into(), at.into()])? > 0 {
-        tx.exec("UPDATE run SET turn = pos WHERE id = $1", &[stream.into()])?;
+        tx.put("UPDATE run SET turn = pos WHERE id = $1", &[stream.into()])?;
     }
     let tail = journal::find(tx, stream)?.filter(|it| it.state == "stream");
     tail.ok_or_else(|| {

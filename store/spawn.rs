@@ -109,7 +109,7 @@ pub(crate) fn is_over(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
     let sql = "DELETE FROM hold WHERE run = $1 AND step = 0 RETURNING name";
     for row in tx.query(sql, &[pos.into()])? {
         let sql = "UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0";
-        tx.exec(sql, &[(&row.text(0)?).into()])?;
+        tx.put(sql, &[(&row.text(0)?).into()])?;
     }
     Ok(())
 }

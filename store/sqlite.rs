@@ -1,4 +1,4 @@
-//! SQLite: the dialect, and what its errors mean.
+//! SQLite: how a statement is run, and what its errors mean.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode};
 
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
+use crate::dialect::Dialect;
 
 /// A transaction on a connection, with the statements translated so far.
 pub(crate) struct Lite<'a> {
@@ -57,16 +58,9 @@ impl Tx for Lite<'_> {
     }
 }
 
-/// The dialect. The clock gives milliseconds; the unit is microseconds all the same.
+/// A statement in this dialect.
 pub(crate) fn translate(sql: &str) -> String {
-    sql.replace('$', "?")
-        .replace("{now}", "CAST(round(unixepoch('subsec') * 1000) AS INTEGER) * 1000")
-        .replace("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT")
-        .replace("{int}", "INTEGER")
-        .replace("{bytes}", "BLOB")
-        .replace("{options}", "STRICT")
-        .replace("{hold}", "")
-        .replace("{skip}", "")
+    Dialect::Sqlite.translate(sql)
 }
 
 fn bind(args: &[Val]) -> impl rusqlite::Params + '_ {

@@ -15,6 +15,7 @@ use crate::held::Held;
 use crate::ink::Ink;
 use crate::node::Locks;
 use crate::open;
+use crate::postgres::{self, Address, Lanes};
 use crate::threads::{self, Threads};
 use crate::writer::Chance;
 
@@ -23,6 +24,9 @@ use crate::writer::Chance;
 pub struct OpenOptions {
     /// The data folder. Made with mode 0700 if it is not there; the file in it has mode 0600.
     pub path: PathBuf,
+    /// The PostgreSQL that keeps the store; `None` = a file in `path`, where only the nodes' locks
+    /// are otherwise.
+    pub server: Option<Address>,
     /// The name of this process among the nodes, `n_…`: never used before.
     pub node: String,
     /// Values taken out of every body before it is written. Shorter ones than 8 bytes are ignored.
@@ -62,6 +66,7 @@ pub(crate) struct Inner {
 /// Who runs the jobs of a store; they end with it.
 pub(crate) enum Served {
     Threads { _own: Threads },
+    Lanes { _own: Lanes },
     Tasks { _own: JoinSet<()> },
 }
 
@@ -81,6 +86,7 @@ impl OpenOptions {
     ) -> OpenOptions {
         OpenOptions {
             path: path.into(),
+            server: None,
             node: node.into(),
             secrets: Vec::new(),
             ttl: Duration::from_secs(30),
@@ -92,19 +98,25 @@ impl OpenOptions {
 }
 
 impl Store {
-    /// Opens the embedded store, makes it if it is not there, and enters this node. Blocks.
+    /// Opens the store, makes it if it is not there, and enters this node. Blocks.
     ///
-    /// Fails on a newer, damaged or foreign file, a read-only folder, a full disk.
+    /// Fails on a newer, damaged or foreign file, a read-only folder, a full disk; on a server that
+    /// cannot be reached, does not let us in, is a standby, or holds tables of somebody else.
     pub fn open(options: OpenOptions) -> Result<Store, StoreError> {
         if options.beat * 2 > options.ttl {
             let text =
                 "the heartbeat must fit twice into the ttl; raise the ttl or beat more often";
             return Err(StoreError::Db(text.to_owned()));
         }
+        let hint = Arc::new(Notify::new());
+        if let Some(address) = &options.server {
+            let locks = Locks::take(&options.path, &options.node)?;
+            let (db, lanes) = postgres::open(address, &options.node, hint.clone())?;
+            return Ok(Store::on(options, db, Served::Lanes { _own: lanes }, (locks, hint)));
+        }
         let mut conn = open::prepare(&options.path, options.max_bytes)?;
         let locks = Locks::take(&options.path, &options.node)?;
         open::enter(&mut conn, &options.node)?;
-        let hint = Arc::new(Notify::new());
         let file = options.path.join(open::FILE);
         let (db, threads) = threads::start(conn, &file, options.chance.clone(), hint.clone())?;
         Ok(Store::on(options, db, Served::Threads { _own: threads }, (locks, hint)))

@@ -112,7 +112,7 @@ pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted
     }
     journal::append(tx, &mut tail, at, &entry.lines)?;
     let sql = "UPDATE run SET seq = $2, head = $3, turn = $4 WHERE pos = $1";
-    tx.exec(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), tail.turn.into()])?;
+    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), tail.turn.into()])?;
     Ok(Submitted { run: new.run.clone(), joined: false })
 }
 
@@ -201,7 +201,7 @@ fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>, 
     let sql = "SELECT id, fingerprint, created, pos FROM run WHERE principal = $1 AND once = $2";
     let Some(row) = tx.one(sql, &[(&new.principal).into(), key.into()])? else { return Ok(None) };
     if row.int(2)? < at - KEY_LASTS {
-        tx.exec("UPDATE run SET once = NULL WHERE pos = $1", &[row.int(3)?.into()])?;
+        tx.put("UPDATE run SET once = NULL WHERE pos = $1", &[row.int(3)?.into()])?;
         return Ok(None);
     }
     same(RunId::from_text(row.text(0)?), &row.text(1)?, new).map(Some)
@@ -222,7 +222,7 @@ fn same(run: RunId, fingerprint: &str, new: &NewRun) -> Result<RunId, StoreError
 }
 
 fn count_root(tx: &mut dyn Tx, cap: u32) -> Result<(), StoreError> {
-    let row = tx.one("SELECT n FROM tally WHERE name = 'open_roots' {hold}", &[])?;
+    let row = tx.one("SELECT n FROM tally WHERE name = 'open_roots'", &[])?;
     let open = row.ok_or(StoreError::Closed)?.number(0)?;
     let cap = u64::from(cap);
     if open >= cap {

@@ -42,8 +42,7 @@ impl Store {
         }
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
-            let row =
-                tx.one("SELECT seen FROM node WHERE id = $1 {hold}", &[(&other.id).into()])?;
+            let row = tx.one("SELECT seen FROM node WHERE id = $1", &[(&other.id).into()])?;
             let back = row.and_then(|it| it.maybe_int(0)).is_some_and(|seen| seen > at - ttl);
             if back { Ok(0) } else { forget(tx, &other.id) }
         });
@@ -93,7 +92,7 @@ fn look(tx: &mut dyn Tx, node: &str) -> Result<Look, StoreError> {
 fn wake_due(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     let at = tx.now()?;
     let sql = "WITH pick AS MATERIALIZED (
-          SELECT pos FROM run WHERE state = 'waiting' AND wake <= $1 ORDER BY wake LIMIT $2 {skip})
+          SELECT pos FROM run WHERE state = 'waiting' AND wake <= $1 ORDER BY wake LIMIT $2)
         UPDATE run SET state = 'ready', wake = NULL WHERE pos IN (SELECT pos FROM pick)";
     tx.exec(sql, &[at.into(), AT_ONCE.into()])
 }

@@ -21,10 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often it looks while all is quiet: an idle process must cost next to nothing.
 const GLANCE_EVERY: Duration = Duration::from_millis(100);
 
-const READERS: usize = 2;
+pub(crate) const READERS: usize = 2;
 
 /// Deeply nested records are read here; what is not used is not taken.
-const STACK: usize = 4 << 20;
+pub(crate) const STACK: usize = 4 << 20;
 
 /// The running threads. Dropping it waits for them; drop every [`Db`] first.
 pub(crate) struct Threads {

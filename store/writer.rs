@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::StoreError;
-use crate::db::Job;
+use crate::db::{Job, Tx};
 use crate::sqlite::{Lite, Memo, is_busy, is_io, told};
 
 /// Where chance comes from.
@@ -177,8 +177,12 @@ pub(crate) fn attempt(
     conn: &Connection,
     memo: &mut Memo,
 ) -> Result<(), StoreError> {
-    let run = AssertUnwindSafe(|| job.run(&mut Lite { conn, memo, clock: None }));
-    catch_unwind(run).unwrap_or_else(|_| {
+    attempt_on(job, &mut Lite { conn, memo, clock: None })
+}
+
+/// The same on any database.
+pub(crate) fn attempt_on(job: &mut dyn Job, tx: &mut dyn Tx) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(|| job.run(tx))).unwrap_or_else(|_| {
         Err(StoreError::Db("a write panicked and was undone; please report it".to_owned()))
     })
 }

@@ -1,0 +1,108 @@
+//! One connection: made within a deadline, set up, and what its errors mean.
+
+use std::error::Error as _;
+
+use tokio::time::timeout;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Connection, Error, Socket};
+
+use super::tls::Tls;
+use super::{Address, DEADLINE, IDLE, STATEMENT};
+use crate::StoreError;
+
+/// What drives a connection: whoever has the client polls this beside it.
+pub(super) type Driver = Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
+
+/// Why a transaction did not come to its end. Unless it was at its commit nothing of it stands.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    /// The database undid it; it may be tried again at once.
+    Again(String),
+    /// The connection is of no more use; it may be tried again on another one.
+    Lost(String),
+    /// Trying again does not help.
+    Refused(StoreError),
+}
+
+impl Fault {
+    pub(super) fn error(&self) -> StoreError {
+        match self {
+            Fault::Again(text) => StoreError::Db(format!("the database undid the write: {text}")),
+            Fault::Lost(text) => StoreError::Db(format!(
+                "the database does not answer ({text}); nothing was kept, try again when it does"
+            )),
+            Fault::Refused(error) => error.clone(),
+        }
+    }
+
+    pub(super) fn silent() -> Fault {
+        Fault::Lost(format!("silent for {} s", DEADLINE.as_secs()))
+    }
+}
+
+/// Opens a connection to the first host that will do. The driver has to be polled.
+pub(super) async fn connect(address: &Address) -> Result<(Client, Driver), Fault> {
+    let tls = Tls::new(&address.trust).map_err(Fault::Refused)?;
+    let tries = u32::try_from(address.config.get_hosts().len()).unwrap_or(1);
+    let connecting = Box::pin(address.config.connect(tls));
+    let connected = timeout(DEADLINE * tries, connecting).await.map_err(|_| Fault::silent())?;
+    connected.map_err(|it| unreached(address, &it))
+}
+
+/// What every session is told, in one message: no statement, and nothing that is left open, hinders
+/// others for long; and a commit is one that the disk has.
+pub(super) fn settings() -> String {
+    format!(
+        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {};
+         SELECT set_config('synchronous_commit', 'on', false)
+           WHERE current_setting('synchronous_commit') = 'off'",
+        STATEMENT.as_millis(),
+        IDLE.as_millis()
+    )
+}
+
+fn unreached(address: &Address, error: &Error) -> Fault {
+    let text = |it: String| Fault::Refused(StoreError::Db(it));
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("28P01" | "28000") => text(format!(
+            "{address} does not let us in ({}); check the user and the password of `store`",
+            said(error)
+        )),
+        Some("3D000") => {
+            text(format!("{address}: there is no such database; make it first: createdb NAME"))
+        }
+        Some(_) | None => Fault::Lost(format!("{address}: {}", said(error))),
+    }
+}
+
+/// What an error means for the transaction it is of.
+pub(super) fn fault(error: &Error) -> Fault {
+    let text = said(error);
+    let refused = |it: String| Fault::Refused(StoreError::Db(it));
+    let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
+        return match error.is_closed() || error.source().is_some_and(|it| it.is::<std::io::Error>())
+        {
+            true => Fault::Lost(text),
+            // A value that does not fit: the statement is wrong, not the database.
+            false => refused(format!("the store failed: {text}")),
+        };
+    };
+    match code {
+        "40001" | "40P01" | "55P03" | "57014" => Fault::Again(text),
+        // Shut down, starting up, too many connections, timed out, or no longer the primary.
+        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" | "25P03" => Fault::Lost(text),
+        it if it.starts_with("08") => Fault::Lost(text),
+        "53100" => refused(format!("the database's disk is full ({text}); free some space there")),
+        "42501" => refused(format!("the database forbids it ({text}); grant its role the right")),
+        "22021" => refused("text with a zero byte cannot be kept; leave it out".to_owned()),
+        _ => refused(format!("the store failed: {text} (SQLSTATE {code})")),
+    }
+}
+
+/// The database's own words, else the library's.
+pub(super) fn said(error: &Error) -> String {
+    if let Some(it) = error.as_db_error() {
+        return it.message().to_owned();
+    }
+    error.source().map_or_else(|| error.to_string(), |it| format!("{error}: {it}"))
+}

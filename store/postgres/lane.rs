@@ -1,0 +1,221 @@
+//! A lane: takes jobs, brings each to its end on its connection, and gets itself another one when
+//! that is lost.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc as answers;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+use super::conn::Fault;
+use super::session::{Ended, Session};
+use super::{Jobs, PATIENCE, Shared, migrate};
+use crate::StoreError;
+use crate::beat::say_alive;
+use crate::db::Job;
+use crate::dialect::Dialect;
+use crate::writer::attempt_on;
+
+/// Jobs that share one commit.
+const BATCH: usize = 64;
+/// Between two tries; twice as long after each, up to the longest.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(640);
+
+/// A lane's own state.
+pub(super) struct Lane<'a> {
+    runtime: &'a Runtime,
+    shared: Shared,
+    begin: String,
+    session: Option<Session<'a>>,
+    /// Outages we know of.
+    known: u64,
+    /// Since when nothing works.
+    away: Option<Instant>,
+}
+
+/// Why the jobs of one transaction have no answer yet.
+enum Stop {
+    /// This one refused, or it was refused: without it the others may do.
+    Job(StoreError),
+    /// All of them are answered so.
+    All(StoreError),
+}
+
+impl<'a> Lane<'a> {
+    /// Opens the tables and enters the node, says so, and writes until every sender is gone.
+    pub(super) fn write(
+        shared: Shared,
+        node: &str,
+        ready: &answers::Sender<Result<(), StoreError>>,
+        jobs: &Jobs,
+    ) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(it) => it,
+            Err(error) => {
+                let _ = ready.send(Err(StoreError::Db(format!("cannot start a lane: {error}"))));
+                return;
+            }
+        };
+        // Who holds the row writes; the clock is read when it is held.
+        let begin = "BEGIN; SELECT version FROM callboard FOR UPDATE; SELECT {now}";
+        let mut lane = Lane::new(&runtime, shared, begin);
+        let opened = lane.enter(node);
+        let is_open = opened.is_ok();
+        let _ = ready.send(opened);
+        if is_open {
+            lane.serve(jobs, BATCH);
+        }
+    }
+
+    /// Answers questions until every sender is gone.
+    pub(super) fn read(shared: Shared, questions: &Jobs) {
+        let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {now}";
+        Lane::new(&runtime, shared, begin).serve(questions, 1);
+    }
+
+    fn new(runtime: &'a Runtime, shared: Shared, begin: &str) -> Lane<'a> {
+        let begin = Dialect::Postgres.translate(begin);
+        Lane { runtime, shared, begin, session: None, known: 0, away: None }
+    }
+
+    fn enter(&mut self, node: &str) -> Result<(), StoreError> {
+        let mut session =
+            Session::open(self.runtime, &self.shared.address).map_err(|it| it.error())?;
+        migrate::migrate(&mut session)?;
+        let entered = session.begin(&self.begin).map_err(|it| it.error());
+        entered.and_then(|()| say_alive(&mut session, node).map(|_| ()))?;
+        session.commit().map_err(|it| match it {
+            Ended::Not(fault) => fault.error(),
+            Ended::Unknown => StoreError::Unknown,
+        })?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    fn serve(&mut self, jobs: &Jobs, most: usize) {
+        while let Some(batch) = self.next(jobs, most) {
+            self.take(batch);
+        }
+    }
+
+    /// The next jobs. The connection is driven meanwhile, so that its end is heard.
+    fn next(&self, jobs: &Jobs, most: usize) -> Option<Vec<Box<dyn Job>>> {
+        self.runtime.block_on(async {
+            let mut jobs = jobs.lock().await;
+            let mut batch = vec![jobs.recv().await?];
+            while batch.len() < most
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+            Some(batch)
+        })
+    }
+
+    fn take(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        match self.together(&mut batch) {
+            Ok(()) => batch.into_iter().for_each(|it| it.answer(Ok(()))),
+            Err(Stop::All(error)) => {
+                batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
+            }
+            Err(Stop::Job(error)) if batch.len() == 1 => {
+                batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
+            }
+            // One of them undid them all: each goes by itself.
+            Err(Stop::Job(_)) => {
+                for job in batch {
+                    self.take(vec![job]);
+                }
+            }
+        }
+    }
+
+    /// All in one commit, again and again while the database only wants another try.
+    fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+        let mut pause = PAUSE;
+        let begun = Instant::now();
+        loop {
+            let fault = match self.once(batch) {
+                Ok(()) => {
+                    self.away = None;
+                    return Ok(());
+                }
+                Err(Tried::Stopped(stop)) => return Err(stop),
+                Err(Tried::Failed(Fault::Refused(error))) => return Err(Stop::Job(error)),
+                Err(Tried::Failed(fault)) => fault,
+            };
+            let since = match &fault {
+                Fault::Lost(_) => *self.away.get_or_insert(begun),
+                Fault::Again(_) | Fault::Refused(_) => begun,
+            };
+            if since.elapsed() > PATIENCE {
+                return Err(Stop::All(fault.error()));
+            }
+            tracing::debug!(error = %fault.error(), "the database is asked again");
+            thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    fn once(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Tried> {
+        let mut session = self.session().map_err(Tried::Failed)?;
+        let outcome = transact(&mut session, &self.begin, batch);
+        let lost = match &outcome {
+            Err(Tried::Failed(Fault::Lost(_))) => true,
+            Err(Tried::Stopped(Stop::All(StoreError::Unknown))) => true,
+            // What was begun is undone before the connection is used again.
+            Err(_) => session.rollback().is_err(),
+            Ok(()) => {
+                self.shared.rung.notify_one();
+                false
+            }
+        };
+        if lost {
+            self.known = self.shared.outages.fetch_add(1, Ordering::SeqCst) + 1;
+        } else {
+            self.session = Some(session);
+        }
+        outcome
+    }
+
+    /// The connection, or a new one if it is gone or another lane's fell silent.
+    fn session(&mut self) -> Result<Session<'a>, Fault> {
+        let outages = self.shared.outages.load(Ordering::SeqCst);
+        let kept = self.session.take().filter(|it| outages == self.known && !it.is_closed());
+        self.known = outages;
+        match kept {
+            Some(it) => Ok(it),
+            None => Session::open(self.runtime, &self.shared.address),
+        }
+    }
+}
+
+/// How one try ended.
+enum Tried {
+    Failed(Fault),
+    Stopped(Stop),
+}
+
+fn transact(
+    session: &mut Session<'_>,
+    begin: &str,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), Tried> {
+    session.begin(begin).map_err(Tried::Failed)?;
+    for job in batch {
+        let outcome = attempt_on(job.as_mut(), session);
+        // Whatever the job made of it: a statement that failed undid everything.
+        if let Some(fault) = session.fault() {
+            return Err(Tried::Failed(fault));
+        }
+        outcome.map_err(|it| Tried::Stopped(Stop::Job(it)))?;
+    }
+    session.commit().map_err(|it| match it {
+        Ended::Not(fault) => Tried::Failed(fault),
+        Ended::Unknown => Tried::Stopped(Stop::All(StoreError::Unknown)),
+    })
+}

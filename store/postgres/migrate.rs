@@ -1,0 +1,70 @@
+//! The tables in PostgreSQL: made, and brought to the newest format, by one node at a time.
+
+use super::session::Session;
+use crate::StoreError;
+use crate::db::Tx;
+use crate::dialect::Dialect;
+use crate::schema::CHANGES;
+
+/// The lock that whoever changes the tables holds until that is done: "Call".
+const LOCK: &str = "BEGIN; SELECT pg_advisory_xact_lock(1130458220); SELECT 0";
+
+pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
+    let known = CHANGES.len() as u32;
+    session.begin(LOCK).map_err(|it| it.error())?;
+    let found = version(session)?;
+    if found > known {
+        session.rollback().map_err(|it| it.error())?;
+        return Err(StoreError::Newer { found, known });
+    }
+    if found == 0 {
+        let made = session.batch(
+            "CREATE TABLE callboard(version BIGINT NOT NULL); INSERT INTO callboard VALUES(0)",
+        );
+        made.map_err(|it| it.error())?;
+    }
+    for change in CHANGES.iter().skip(found as usize) {
+        let change = Dialect::Postgres.translate_change(change);
+        session.batch(&change).map_err(|it| foreign(it.error()))?;
+    }
+    if found < known {
+        session.exec("UPDATE callboard SET version = $1", &[known.into()])?;
+    }
+    session.commit().map_err(|_| {
+        StoreError::Db("the tables could not be made; start the program again".to_owned())
+    })
+}
+
+/// The format of the tables that are there; 0 = there are none.
+fn version(session: &mut Session<'_>) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) FROM information_schema.tables
+        WHERE table_schema = current_schema() AND table_name = 'callboard'";
+    if session.one(sql, &[])?.ok_or(StoreError::Closed)?.int(0)? == 0 {
+        return encoding(session).map(|()| 0);
+    }
+    let row = session.one("SELECT max(version) FROM callboard", &[])?;
+    Ok(row.ok_or(StoreError::Closed)?.number(0)? as u32)
+}
+
+/// Text is kept as it is in UTF-8 only.
+fn encoding(session: &mut Session<'_>) -> Result<(), StoreError> {
+    let row = session.one("SELECT current_setting('server_encoding')", &[])?;
+    match row.ok_or(StoreError::Closed)?.text(0)?.as_str() {
+        "UTF8" => Ok(()),
+        other => Err(StoreError::Db(format!(
+            "the database keeps text as {other}; make one that keeps UTF-8: \
+             createdb --encoding UTF8 --template template0 NAME"
+        ))),
+    }
+}
+
+fn foreign(error: StoreError) -> StoreError {
+    let text = error.to_string();
+    if !text.contains("already exists") {
+        return error;
+    }
+    StoreError::Db(format!(
+        "the database holds tables of another program ({text}); give the store a database, or a schema, \
+         of its own"
+    ))
+}

@@ -1,0 +1,302 @@
+//! A transaction on one connection: statements by their prepared form, those nobody waits for sent
+//! ahead of the answers, and every wait with its deadline.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{FutureExt, TryStreamExt};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
+
+use super::conn::{self, Fault, fault};
+use super::{Address, DEADLINE};
+use crate::StoreError;
+use crate::db::{Row, Tx, Val};
+use crate::dialect::Dialect;
+
+/// Statements that are under way at most before their answers are waited for.
+const AHEAD: usize = 128;
+
+/// A statement that was sent and whose answer was not waited for yet.
+type Sent = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
+
+/// One connection with its prepared statements, and the transaction on it.
+pub(super) struct Session<'a> {
+    runtime: &'a Runtime,
+    client: Arc<Client>,
+    /// Its driver, which ends with it.
+    _drives: JoinSet<()>,
+    memo: HashMap<&'static str, Statement>,
+    sent: Vec<Sent>,
+    /// What went wrong in this transaction first.
+    fault: Option<Fault>,
+    /// The database's clock at the beginning, and when we heard of it.
+    clock: Option<(i64, Instant)>,
+}
+
+impl<'a> Session<'a> {
+    /// Connects. Its driver runs on the runtime until the connection ends.
+    pub(super) fn open(runtime: &'a Runtime, address: &Address) -> Result<Session<'a>, Fault> {
+        let opening = async {
+            let (client, driver) = conn::connect(address).await?;
+            let mut drives = JoinSet::new();
+            drives.spawn(driver.map(|_| ()));
+            let settings = conn::settings();
+            let set = timeout(DEADLINE, client.batch_execute(&settings));
+            set.await.map_err(|_| Fault::silent())?.map_err(|it| fault(&it))?;
+            Ok((client, drives))
+        };
+        let (client, drives) = runtime.block_on(Box::pin(opening))?;
+        let client = Arc::new(client);
+        let (memo, sent) = (HashMap::new(), Vec::new());
+        Ok(Session { runtime, client, _drives: drives, memo, sent, fault: None, clock: None })
+    }
+
+    /// Begins, and reads the database's clock with the last of these statements.
+    pub(super) fn begin(&mut self, statements: &str) -> Result<(), Fault> {
+        (self.fault, self.clock) = (None, None);
+        self.sent.clear();
+        let client = self.client.clone();
+        let answers = self.wait(async move { client.simple_query(statements).await })?;
+        let clock = answers.iter().rev().find_map(|it| match it {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => {
+                None
+            }
+        });
+        let clock: i64 = clock.ok_or_else(|| Fault::Lost("it told no time".to_owned()))?;
+        self.clock = Some((clock, Instant::now()));
+        Ok(())
+    }
+
+    /// Ends what was begun; what stands is decided when this has been sent.
+    pub(super) fn commit(&mut self) -> Result<(), Ended> {
+        // A commit is waited for without the server's own limit: it would answer one that its standby
+        // does not have as if it were done.
+        let client = self.client.clone();
+        let end = self.send(async move {
+            client.batch_execute("SET LOCAL statement_timeout = 0; COMMIT").await
+        });
+        if let Err(fault) = end {
+            return Err(Ended::Not(fault));
+        }
+        let commit = self.sent.pop();
+        // One that failed before it takes the commit with it.
+        if let Err(fault) = self.settle() {
+            return Err(match fault {
+                Fault::Lost(_) => Ended::Unknown,
+                Fault::Again(_) | Fault::Refused(_) => Ended::Not(fault),
+            });
+        }
+        let Some(commit) = commit else { return Ok(()) };
+        match self.runtime.block_on(timeout(DEADLINE, commit)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(match (fault(&error), error.code().is_some()) {
+                (Fault::Lost(_), _) | (_, false) => Ended::Unknown,
+                (it, true) => Ended::Not(it),
+            }),
+            Err(_) => Err(Ended::Unknown),
+        }
+    }
+
+    /// Undoes what was begun.
+    pub(super) fn rollback(&mut self) -> Result<(), Fault> {
+        self.sent.clear();
+        let client = self.client.clone();
+        self.wait(async move { client.batch_execute("ROLLBACK").await })
+    }
+
+    /// What went wrong in this transaction, whatever became of it above.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.clone()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Runs a change of the tables, with the connection's own protocol for such.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+        let client = self.client.clone();
+        self.wait(async move { client.batch_execute(sql).await })
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+        match self.runtime.block_on(timeout(DEADLINE, answer)) {
+            Ok(answered) => answered.map_err(|it| fault(&it)),
+            Err(_) => Err(Fault::silent()),
+        }
+    }
+
+    /// Sends a message; what comes back is heard later.
+    fn send(
+        &mut self,
+        message: impl Future<Output = Result<(), Error>> + 'static,
+    ) -> Result<(), Fault> {
+        let mut message: Sent = Box::pin(message);
+        match self.runtime.block_on(async { futures::poll!(&mut message) }) {
+            std::task::Poll::Ready(done) => done.map_err(|it| fault(&it)),
+            std::task::Poll::Pending => {
+                self.sent.push(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hears what became of all that was sent.
+    fn settle(&mut self) -> Result<(), Fault> {
+        let sent = std::mem::take(&mut self.sent);
+        if sent.is_empty() {
+            return Ok(());
+        }
+        self.wait(async move {
+            for it in sent {
+                it.await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn prepared(&mut self, sql: &'static str, args: &[Val]) -> Result<Statement, Fault> {
+        if let Some(known) = self.memo.get(sql) {
+            return Ok(known.clone());
+        }
+        let types: Vec<Type> = args.iter().map(type_of).collect();
+        let text = Dialect::Postgres.translate(sql);
+        let client = self.client.clone();
+        let made = self.wait(async move { client.prepare_typed(&text, &types).await })?;
+        self.memo.insert(sql, made.clone());
+        Ok(made)
+    }
+
+    fn asked(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, Fault> {
+        let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
+        let (client, sent) = (self.client.clone(), std::mem::take(&mut self.sent));
+        let rows: Vec<tokio_postgres::Row> = self.wait(async move {
+            let mut answer =
+                Box::pin(async { client.query_raw(&statement, args).await?.try_collect().await });
+            // It goes out behind what was sent, and is heard behind it.
+            let early = futures::poll!(&mut answer);
+            for it in sent {
+                it.await?;
+            }
+            match early {
+                std::task::Poll::Ready(done) => done,
+                std::task::Poll::Pending => answer.await,
+            }
+        })?;
+        rows.iter().map(|it| row(it).map_err(Fault::Refused)).collect()
+    }
+
+    fn done(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, Fault> {
+        let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
+        self.settle()?;
+        let client = self.client.clone();
+        self.wait(async move { client.execute_raw(&statement, args).await })
+    }
+
+    fn ahead(&mut self, sql: &'static str, args: &[Val]) -> Result<(), Fault> {
+        let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
+        if self.sent.len() >= AHEAD {
+            self.settle()?;
+        }
+        let client = self.client.clone();
+        self.send(async move { client.execute_raw(&statement, args).await.map(|_| ()) })
+    }
+
+    /// Keeps what went wrong first: whoever drives the transaction asks for it.
+    fn heard<T>(&mut self, outcome: Result<T, Fault>) -> Result<T, StoreError> {
+        outcome.map_err(|it| {
+            let first = self.fault.get_or_insert(it);
+            first.error()
+        })
+    }
+}
+
+/// How a commit that did not answer "done" ended.
+pub(super) enum Ended {
+    /// Nothing stands.
+    Not(Fault),
+    /// It may stand.
+    Unknown,
+}
+
+impl Tx for Session<'_> {
+    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
+        let outcome = self.asked(sql, args);
+        self.heard(outcome)
+    }
+
+    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError> {
+        let outcome = self.done(sql, args);
+        self.heard(outcome)
+    }
+
+    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+        let outcome = self.ahead(sql, args);
+        self.heard(outcome)
+    }
+
+    /// The database's, carried on by how long ago we heard of it.
+    fn now(&mut self) -> Result<i64, StoreError> {
+        let (then, heard) = self.clock.ok_or(StoreError::Closed)?;
+        Ok(then + i64::try_from(heard.elapsed().as_micros()).unwrap_or_default())
+    }
+}
+
+fn type_of(value: &Val) -> Type {
+    match value {
+        Val::Null => Type::UNKNOWN,
+        Val::Int(_) => Type::INT8,
+        Val::Text(_) => Type::TEXT,
+        Val::Bytes(_) => Type::BYTEA,
+    }
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+    let odd =
+        |it: Error| StoreError::Corrupt(format!("an answer cannot be read: {}", conn::said(&it)));
+    let value = |at: usize| -> Result<Val, StoreError> {
+        let kind = row.columns()[at].type_();
+        let value = match *kind {
+            Type::INT8 => row.try_get::<_, Option<i64>>(at).map_err(odd)?.map(Val::Int),
+            Type::INT4 => {
+                row.try_get::<_, Option<i32>>(at).map_err(odd)?.map(|it| Val::Int(it.into()))
+            }
+            Type::TEXT => row.try_get::<_, Option<String>>(at).map_err(odd)?.map(Val::Text),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map_err(odd)?.map(Val::Bytes),
+            _ => return Err(StoreError::Corrupt(format!("column {at} of an answer is {kind}"))),
+        };
+        Ok(value.unwrap_or(Val::Null))
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
+
+impl ToSql for Val {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Val::Null => Ok(IsNull::Yes),
+            Val::Int(it) if *kind == Type::INT4 => i32::try_from(*it)?.to_sql(kind, out),
+            Val::Int(it) => it.to_sql(kind, out),
+            Val::Text(it) => it.to_sql(kind, out),
+            Val::Bytes(it) => it.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::INT8, Type::INT4, Type::TEXT, Type::BYTEA].contains(kind)
+    }
+
+    to_sql_checked!();
+}
