@@ -45,7 +45,13 @@ pub(crate) async fn asks(store: &Store, lease: &Lease, gate: Gate) -> Ruling {
     store.advance(lease, write).await.unwrap().ruling.unwrap()
 }
 
-pub(crate) async fn gives(store: &Store, lease: &Lease, take: Take, went: Went, next: Next) -> Vec<Event> {
+pub(crate) async fn gives(
+    store: &Store,
+    lease: &Lease,
+    take: Take,
+    went: Went,
+    next: Next,
+) -> Vec<Event> {
     let seen = store.row(&lease.run).await.unwrap().unwrap().seq;
     let give = Give { step: 1, take, used: None, went, learned: None };
     let write = Advance { gives: vec![give], ..Advance::new(seen, vec![], next) };
