@@ -22,8 +22,16 @@ mod fixture;
 mod gates;
 #[path = "engine/journal.rs"]
 mod journal;
+#[path = "engine/outage.rs"]
+mod outage;
+#[path = "engine/proxy.rs"]
+mod proxy;
 #[path = "engine/queue.rs"]
 mod queue;
+#[path = "engine/server.rs"]
+mod server;
+#[path = "engine/shared.rs"]
+mod shared;
 #[path = "engine/storm.rs"]
 mod storm;
 
@@ -111,6 +119,9 @@ macro_rules! every_case {
                 children_are_nobodys_to_hear
                 the_last_records_come_oldest_first;
             storm: nothing_is_lost_or_done_twice;
+            shared: a_rate_is_used_up_by_four_stores_and_never_exceeded
+                a_budget_of_four_stores_is_not_overspent
+                who_follows_the_log_misses_nothing;
             crash: what_was_answered_survives_a_kill
                 a_dead_process_is_taken_over_at_once
                 a_frozen_process_is_fenced
@@ -125,6 +136,29 @@ mod sqlite {
     use crate::fixture::Fixture;
 
     every_case! { Fixture::sqlite() }
+}
+
+mod postgres {
+    use crate::fixture::Fixture;
+
+    every_case! { Fixture::postgres().await }
+
+    /// What only a server does to its clients.
+    mod outage {
+        use crate::fixture::Fixture;
+
+        conformance! { Fixture::alone().await;
+            outage: a_server_that_crashes_loses_nothing;
+        }
+
+        conformance! { Fixture::postgres().await;
+            outage: a_server_that_says_no_word_holds_nobody_up
+                the_next_host_is_asked_where_one_refuses
+                a_commit_without_an_answer_is_unknown
+                a_commit_that_never_arrived_is_no_success
+                who_is_not_let_in_is_told_so;
+        }
+    }
 }
 
 /// Not a test: what the crash tests start as a second process. Its orders are the first line of

@@ -1,12 +1,14 @@
 //! What a second process does: it opens the same database and obeys one line of orders.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use callboard_store::{Next, Store, StoreError};
 
-use crate::fixture::{Words, end, hasty, open, step};
+use crate::fixture::{Place, Words, end, hasty, step};
+
+/// Stands in the orders where a server's address would.
+const NO_SERVER: &str = "-";
 
 /// A second process, killed when it is dropped.
 pub(crate) struct Away {
@@ -16,7 +18,7 @@ pub(crate) struct Away {
 
 impl Away {
     /// Starts it on a database: `job` is one of the words of [`obey`].
-    pub(crate) fn start(path: &Path, node: &str, job: &str) -> Away {
+    pub(crate) fn start(place: &Place, node: &str, job: &str) -> Away {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["second_process", "--exact", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
@@ -25,7 +27,8 @@ impl Away {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut away = Away { child, lines };
-        away.tell(&format!("{job} {node} {}", path.display()));
+        let address = place.address.as_deref().unwrap_or(NO_SERVER);
+        away.tell(&format!("{job} {node} {address} {}", place.path.display()));
         away
     }
 
@@ -63,12 +66,14 @@ impl Drop for Away {
     }
 }
 
-/// The other side: `write`, `hold` or `work`, then the node's name and the folder.
+/// The other side: `write`, `hold` or `work`, then the node's name, the server and the folder.
 pub(crate) async fn obey(order: &str) {
-    let mut words = order.splitn(3, ' ');
-    let (job, node, path) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
-    let store = open(Path::new(path), node, hasty).unwrap();
-    match job {
+    let mut words = order.splitn(4, ' ');
+    let mut word = || words.next().unwrap().to_owned();
+    let (job, node, address, path) = (word(), word(), word(), word());
+    let address = (address != NO_SERVER).then_some(address);
+    let store = Place { path: path.into(), address }.open(&node, hasty).unwrap();
+    match job.as_str() {
         "write" => write(&store).await,
         "hold" => hold(&store).await,
         "work" => work(&store).await,

@@ -14,7 +14,7 @@ pub(crate) async fn what_was_answered_survives_a_kill(db: Fixture) {
         let before = db.open(&format!("n_before{round}"));
         let run = before.begin(round).await;
         drop(before);
-        let mut writer = Away::start(&db.path(), &format!("n_writer{round}"), "write");
+        let mut writer = Away::start(db.place(), &format!("n_writer{round}"), "write");
         let mut heard: Vec<String> = (0..5).map(|_| writer.hear().unwrap()).collect();
         sleep(Duration::from_millis(7 * round as u64)).await;
         heard.extend(writer.kill());
@@ -37,7 +37,7 @@ pub(crate) async fn what_was_answered_survives_a_kill(db: Fixture) {
 pub(crate) async fn a_dead_process_is_taken_over_at_once(db: Fixture) {
     let store = db.open("n_here");
     let run = store.begin(1).await;
-    let mut far = Away::start(&db.path(), "n_far", "hold");
+    let mut far = Away::start(db.place(), "n_far", "hold");
     assert_eq!(far.hear().as_deref(), Some("held"));
     assert_eq!(store.sweep().await.unwrap(), 0, "it lives");
     far.kill();
@@ -52,7 +52,7 @@ pub(crate) async fn a_dead_process_is_taken_over_at_once(db: Fixture) {
 pub(crate) async fn a_frozen_process_is_fenced(db: Fixture) {
     let store = db.open_hasty("n_here");
     let run = store.begin(1).await;
-    let mut far = Away::start(&db.path(), "n_far", "hold");
+    let mut far = Away::start(db.place(), "n_far", "hold");
     assert_eq!(far.hear().as_deref(), Some("held"));
     let pid = Pid::from_raw(far.id() as i32).unwrap();
     kill_process(pid, Signal::STOP).unwrap();
@@ -71,7 +71,7 @@ pub(crate) async fn processes_share_the_work(db: Fixture) {
     for n in 0..60 {
         store.submit(root(n, 100)).await.unwrap();
     }
-    let mut far = Away::start(&db.path(), "n_far", "work");
+    let mut far = Away::start(db.place(), "n_far", "work");
     timeout(Duration::from_secs(60), away::work(&store)).await.unwrap();
     far.hear().unwrap();
     let roots = store.list(List { limit: 100, ..List::default() }).await.unwrap();
@@ -83,7 +83,7 @@ pub(crate) async fn processes_share_the_work(db: Fixture) {
 
 pub(crate) async fn another_process_is_heard(db: Fixture) {
     let store = db.open("n_here");
-    let mut far = Away::start(&db.path(), "n_far", "beat");
+    let mut far = Away::start(db.place(), "n_far", "beat");
     assert_eq!(far.hear().as_deref(), Some("ready"));
     sleep(Duration::from_millis(200)).await;
     for _ in 0..5 {
@@ -96,7 +96,7 @@ pub(crate) async fn another_process_is_heard(db: Fixture) {
 pub(crate) async fn writers_of_two_processes_take_turns(db: Fixture) {
     let store = db.open("n_here");
     let run = store.begin(1).await;
-    let mut far = Away::start(&db.path(), "n_far", "write");
+    let mut far = Away::start(db.place(), "n_far", "write");
     far.hear().unwrap();
     // The other process never pauses: we must get in between all the same.
     let start = Instant::now();

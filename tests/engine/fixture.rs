@@ -2,29 +2,75 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_store::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
+use callboard_store::{Address, Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
 use callboard_trace::{Event, Fact, Record, RunId};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::server::{Database, Server};
+
 /// One empty database and how nodes open it.
 pub(crate) struct Fixture {
-    home: TempDir,
+    place: Place,
+    database: Option<Database>,
+    _home: TempDir,
+}
+
+/// Where a database is: the data folder, and the server if the folder does not hold it.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) address: Option<String>,
 }
 
 impl Fixture {
     pub(crate) fn sqlite() -> Fixture {
-        Fixture { home: tempfile::tempdir().unwrap() }
+        Fixture::at(None)
+    }
+
+    pub(crate) async fn postgres() -> Fixture {
+        Fixture::on(&Server::shared()).await
+    }
+
+    /// On a server of its own, which may be broken.
+    pub(crate) async fn alone() -> Fixture {
+        Fixture::on(&Arc::new(Server::start())).await
+    }
+
+    async fn on(server: &Arc<Server>) -> Fixture {
+        Fixture::at(Some(server.database().await))
+    }
+
+    fn at(database: Option<Database>) -> Fixture {
+        let home = tempfile::tempdir().unwrap();
+        let address = database.as_ref().map(Database::address);
+        let place = Place { path: home.path().join("data"), address };
+        Fixture { place, database, _home: home }
     }
 
     /// How another process finds the same database.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.home.path().join("data")
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The data folder.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.place.path
+    }
+
+    /// The database, where it is on a server.
+    pub(crate) fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// Another way to the same database.
+    pub(crate) fn through(&self, address: String) -> Place {
+        Place { address: Some(address), ..self.place.clone() }
     }
 
     pub(crate) fn open(&self, node: &str) -> Store {
@@ -36,7 +82,7 @@ impl Fixture {
         node: &str,
         change: impl FnOnce(&mut OpenOptions),
     ) -> Result<Store, StoreError> {
-        open(&self.path(), node, change)
+        self.place.open(node, change)
     }
 
     /// A node that is taken for dead soon.
@@ -53,14 +99,17 @@ pub(crate) fn hasty(options: &mut OpenOptions) {
     options.beat = TTL / 4;
 }
 
-pub(crate) fn open(
-    path: &Path,
-    node: &str,
-    change: impl FnOnce(&mut OpenOptions),
-) -> Result<Store, StoreError> {
-    let mut options = OpenOptions::new(path, node, Arc::new(chance));
-    change(&mut options);
-    Store::open(options)
+impl Place {
+    pub(crate) fn open(
+        &self,
+        node: &str,
+        change: impl FnOnce(&mut OpenOptions),
+    ) -> Result<Store, StoreError> {
+        let mut options = OpenOptions::new(&self.path, node, Arc::new(chance));
+        options.server = self.address.as_deref().map(Address::parse).transpose()?;
+        change(&mut options);
+        Store::open(options)
+    }
 }
 
 /// Chance from the standard library's own seeds.

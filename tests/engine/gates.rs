@@ -15,7 +15,7 @@ fn take(name: &str) -> Take {
     Take { name: name.to_owned(), units: 1.0, rate: None, width: None, breaker: None }
 }
 
-fn bucket(name: &str, capacity: f64, per_second: f64) -> Take {
+pub(crate) fn bucket(name: &str, capacity: f64, per_second: f64) -> Take {
     Take { rate: Some(Rate { capacity, per_second }), ..take(name) }
 }
 
@@ -23,7 +23,7 @@ fn wide(name: &str, width: u32) -> Take {
     Take { width: Some(width), ..take(name) }
 }
 
-fn gate(takes: Vec<Take>) -> Gate {
+pub(crate) fn gate(takes: Vec<Take>) -> Gate {
     Gate {
         step: 1,
         facts: vec![fact("begins")],
@@ -39,13 +39,19 @@ fn gate(takes: Vec<Take>) -> Gate {
     }
 }
 
-async fn asks(store: &Store, lease: &Lease, gate: Gate) -> Ruling {
+pub(crate) async fn asks(store: &Store, lease: &Lease, gate: Gate) -> Ruling {
     let seen = store.row(&lease.run).await.unwrap().unwrap().seq;
     let write = Advance { gate: Some(gate), ..Advance::new(seen, vec![], Next::Go) };
     store.advance(lease, write).await.unwrap().ruling.unwrap()
 }
 
-async fn gives(store: &Store, lease: &Lease, take: Take, went: Went, next: Next) -> Vec<Event> {
+pub(crate) async fn gives(
+    store: &Store,
+    lease: &Lease,
+    take: Take,
+    went: Went,
+    next: Next,
+) -> Vec<Event> {
     let seen = store.row(&lease.run).await.unwrap().unwrap().seq;
     let give = Give { step: 1, take, used: None, went, learned: None };
     let write = Advance { gives: vec![give], ..Advance::new(seen, vec![], next) };
