@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
             });
         }
         let Some(commit) = commit else { return Ok(()) };
-        match self.runtime.block_on(timeout(DEADLINE, commit)) {
+        match self.runtime.block_on(async { timeout(DEADLINE, commit).await }) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(match (fault(&error), error.code().is_some()) {
                 (Fault::Lost(_), _) | (_, false) => Ended::Unknown,
@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
     }
 
     fn wait<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
-        match self.runtime.block_on(timeout(DEADLINE, answer)) {
+        match self.runtime.block_on(async { timeout(DEADLINE, answer).await }) {
             Ok(answered) => answered.map_err(|it| fault(&it)),
             Err(_) => Err(Fault::silent()),
         }
