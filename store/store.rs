@@ -111,7 +111,8 @@ impl Store {
         let hint = Arc::new(Notify::new());
         if let Some(address) = &options.server {
             let locks = Locks::take(&options.path, &options.node)?;
-            let (db, lanes) = postgres::open(address, &options.node, hint.clone())?;
+            let opened = postgres::open(address, &options.node, hint.clone());
+            let (db, lanes) = opened.inspect_err(|_| locks.leave())?;
             return Ok(Store::on(options, db, Served::Lanes { _own: lanes }, (locks, hint)));
         }
         let mut conn = open::prepare(&options.path, options.max_bytes)?;

@@ -29,6 +29,8 @@ pub(super) struct Lane<'a> {
     runtime: &'a Runtime,
     shared: Shared,
     begin: String,
+    /// Whether something may stand after a commit that did not answer.
+    is_writer: bool,
     session: Option<Session<'a>>,
     /// Outages we know of.
     known: u64,
@@ -61,7 +63,7 @@ impl<'a> Lane<'a> {
         };
         // Who holds the row writes; the clock is read when it is held.
         let begin = "BEGIN; SELECT version FROM callboard FOR UPDATE; SELECT {now}";
-        let mut lane = Lane::new(&runtime, shared, begin);
+        let mut lane = Lane::new(&runtime, shared, (begin, true));
         let opened = lane.enter(node);
         let is_open = opened.is_ok();
         let _ = ready.send(opened);
@@ -74,12 +76,12 @@ impl<'a> Lane<'a> {
     pub(super) fn read(shared: Shared, questions: &Jobs) {
         let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {now}";
-        Lane::new(&runtime, shared, begin).serve(questions, 1);
+        Lane::new(&runtime, shared, (begin, false)).serve(questions, 1);
     }
 
-    fn new(runtime: &'a Runtime, shared: Shared, begin: &str) -> Lane<'a> {
+    fn new(runtime: &'a Runtime, shared: Shared, (begin, is_writer): (&str, bool)) -> Lane<'a> {
         let begin = Dialect::Postgres.translate(begin);
-        Lane { runtime, shared, begin, session: None, known: 0, away: None }
+        Lane { runtime, shared, begin, is_writer, session: None, known: 0, away: None }
     }
 
     fn enter(&mut self, node: &str) -> Result<(), StoreError> {
@@ -139,20 +141,16 @@ impl<'a> Lane<'a> {
         let mut pause = PAUSE;
         let begun = Instant::now();
         loop {
-            let fault = match self.once(batch) {
-                Ok(()) => {
-                    self.away = None;
-                    return Ok(());
-                }
+            let outcome = self.once(batch);
+            let is_lost = matches!(outcome, Err(Tried::Failed(Fault::Lost(_))));
+            self.away = is_lost.then(|| self.away.unwrap_or(begun));
+            let fault = match outcome {
+                Ok(()) => return Ok(()),
                 Err(Tried::Stopped(stop)) => return Err(stop),
                 Err(Tried::Failed(Fault::Refused(error))) => return Err(Stop::Job(error)),
                 Err(Tried::Failed(fault)) => fault,
             };
-            let since = match &fault {
-                Fault::Lost(_) => *self.away.get_or_insert(begun),
-                Fault::Again(_) | Fault::Refused(_) => begun,
-            };
-            if since.elapsed() > PATIENCE {
+            if self.away.unwrap_or(begun).elapsed() > PATIENCE {
                 return Err(Stop::All(fault.error()));
             }
             tracing::debug!(error = %fault.error(), "the database is asked again");
@@ -163,7 +161,10 @@ impl<'a> Lane<'a> {
 
     fn once(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Tried> {
         let mut session = self.session().map_err(Tried::Failed)?;
-        let outcome = transact(&mut session, &self.begin, batch);
+        let mut outcome = transact(&mut session, &self.begin, batch);
+        if !self.is_writer && matches!(outcome, Err(Tried::Stopped(Stop::All(_)))) {
+            outcome = Err(Tried::Failed(Fault::Lost("it went away".to_owned())));
+        }
         let lost = match &outcome {
             Err(Tried::Failed(Fault::Lost(_))) => true,
             Err(Tried::Stopped(Stop::All(StoreError::Unknown))) => true,
