@@ -132,6 +132,12 @@ impl Node {
         Desk::new(self.house.clone())
     }
 
+    /// No more runs than this are under way here at once, whatever seats there are: on a store of many
+    /// machines each takes its part.
+    pub fn at_once(&self, most: std::num::NonZeroU32) {
+        self.house.admission.at_once(most.get());
+    }
+
     /// Reads the team at `place` anew whenever its files change, for as long as the node lives.
     pub fn watch(&mut self, place: PathBuf) {
         self.tasks.spawn(watch(self.house.clone(), place));

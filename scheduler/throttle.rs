@@ -1,7 +1,7 @@
 //! Nothing new begins here while the machine is busy with something else.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use callboard_config::policy::Throttle;
 use callboard_trace::Event;
@@ -14,6 +14,8 @@ const LOOKS_MAX: u64 = 3_600;
 #[derive(Default)]
 pub(crate) struct Admission {
     is_shut: AtomicBool,
+    /// Runs under way here at once; 0 = as many as there are seats.
+    most: AtomicU32,
     /// Runs claimed here so far.
     claimed: AtomicU64,
     /// Rings when there is something in progress again.
@@ -30,13 +32,25 @@ impl Admission {
     }
 
     /// How many may be claimed, within how many seats. While it is shut: one if none is in progress
-    /// here, so that the team never stands still, and else only urgent ones, which need no seat.
+    /// here, so that the team never stands still, and else only urgent ones, which need no seat. The
+    /// same where as many are in progress as may be here.
     pub(crate) fn bounds(&self, free: u32, seats: u32, in_progress: usize) -> (u32, u32) {
+        let most = match self.most.load(Ordering::Relaxed) {
+            0 => seats,
+            most => most.min(seats),
+        };
+        let left = most.saturating_sub(u32::try_from(in_progress).unwrap_or(u32::MAX));
         match (self.is_shut.load(Ordering::Relaxed), in_progress) {
-            (false, _) => (free, seats),
+            (false, _) if left == 0 && most < seats => (free, 0),
+            (false, _) => (free.min(left.max(1)), seats),
             (true, 0) => (1, seats),
             (true, _) => (free, 0),
         }
+    }
+
+    /// No more are under way here at once.
+    pub(crate) fn at_once(&self, most: u32) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Opens it or shuts it.
@@ -137,6 +151,20 @@ mod tests {
             }
         };
         loads.iter().map(&mut look).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_process_takes_no_more_than_it_may() {
+        let admission = Admission::default();
+        assert_eq!(admission.bounds(50, 50, 0), (50, 50));
+        assert_eq!(admission.bounds(1, 50, 50), (1, 50));
+        admission.at_once(16);
+        assert_eq!(admission.bounds(50, 50, 0), (16, 50));
+        assert_eq!(admission.bounds(40, 50, 10), (6, 50));
+        assert_eq!(admission.bounds(34, 50, 16), (34, 0), "only who needs no seat");
+        admission.at_once(80);
+        assert_eq!(admission.bounds(50, 50, 0), (50, 50));
+        assert_eq!(admission.bounds(1, 50, 50), (1, 50));
     }
 
     #[test]

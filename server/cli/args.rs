@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -134,6 +135,9 @@ pub(crate) struct ServeArgs {
     /// Take calls, and leave the work to other processes on the same data
     #[arg(long)]
     pub(crate) no_work: bool,
+    /// Run no more than so many runs at once here, of the seats that all processes share
+    #[arg(long, value_name = "N", conflicts_with = "no_work")]
+    pub(crate) at_once: Option<NonZeroU32>,
     /// When the client goes, leave what is open to the next process instead of finishing it
     #[arg(long)]
     pub(crate) no_finish: bool,
@@ -160,6 +164,9 @@ pub(crate) struct WorkArgs {
     /// End when no run is ready, running or waiting for a time, here or in another process
     #[arg(long)]
     pub(crate) until_idle: bool,
+    /// Run no more than so many runs at once here, of the seats that all processes share
+    #[arg(long, value_name = "N")]
+    pub(crate) at_once: Option<NonZeroU32>,
     /// End at once if another worker with this option is on the same data
     #[arg(long, hide = true)]
     pub(crate) alone: bool,

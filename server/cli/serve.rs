@@ -35,6 +35,7 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
         )
     })?;
     let node = place::watching(&args.place, !args.no_work).await?;
+    args.at_once.into_iter().for_each(|it| node.at_once(it));
     let team = node.desk().team();
     problems::tell(&team, say);
     let shared = Shared::new(node.desk()).map_err(|error| {

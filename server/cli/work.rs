@@ -35,6 +35,7 @@ pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
         return Ok(0);
     }
     let node = place::watching(&args.place, true).await?;
+    args.at_once.into_iter().for_each(|it| node.at_once(it));
     let desk = node.desk();
     let team = desk.team();
     problems::tell(&team, say);
