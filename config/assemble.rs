@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::budget::Prices;
+use crate::database;
 use crate::edges;
 use crate::gather::{self, AgentText, unknown};
 use crate::hands::Bounds;
@@ -85,6 +86,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
+    let database = written.store.as_ref().and_then(|it| database::read(it, outside, &sink));
     let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
     let throttle = written_policy::throttle(written.throttle.as_ref(), &sink);
     let prices = prices(texts.prices.as_ref(), &providers, &mut origins, &sink);
@@ -122,6 +124,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         untrusted,
         finishes: written.clients.on_disconnect == OnDisconnect::Finish,
         http: http.unwrap_or_default(),
+        database,
         bounds: Bounds { roots, guarded: vec![], fetch: written.fetch },
         files: texts.files,
         origins,
