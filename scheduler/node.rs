@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
 use crate::callers::Callers;
+use crate::checkup::address;
 use crate::claim::claim;
 use crate::clients::Clients;
 use crate::crew::{Crew, loaded};
