@@ -15,10 +15,14 @@ const FORM: &str = "write it as `postgres://USER@HOST:5432/DATABASE`; several ho
 /// The schemes it may begin with; both mean the same.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// What may stand behind `?`, and the values of those that have few.
-const OPTIONS: [(&str, &[&str]); 3] = [
-    ("sslmode", &["disable", "prefer", "require", "verify-ca", "verify-full"]),
+const OPTIONS: [(&str, &[&str]); 7] = [
+    ("sslmode", &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
     ("sslrootcert", &[]),
+    ("channel_binding", &["disable", "prefer", "require"]),
     ("target_session_attrs", &["any", "read-write"]),
+    ("connect_timeout", &[]),
+    ("application_name", &[]),
+    ("options", &[]),
 ];
 
 /// A PostgreSQL server that keeps the runs, in the place of a file in the data folder. Shows itself
@@ -133,7 +137,7 @@ impl<'a> Parts<'a> {
             };
             if value.is_empty() || !values.is_empty() && !values.contains(&value) {
                 let help = match values.is_empty() {
-                    true => format!("write `{key}=PATH`"),
+                    true => format!("write something behind `{key}=`"),
                     false => format!("write `{key}=` with one of {}", values.join(", ")),
                 };
                 all.push((format!("has a value of `{key}` that is none"), help));

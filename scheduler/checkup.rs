@@ -5,8 +5,10 @@ use std::time::Duration;
 use callboard_config::ExposeSecret;
 use callboard_config::database::Database;
 use callboard_store::{Address, Probe, StoreError, probe};
+use futures::future::join_all;
 use serde::Serialize;
 
+use crate::clock::now;
 use crate::world::World;
 
 /// The oldest version that is tested, as the server counts.
@@ -19,8 +21,8 @@ const CLOCK: u64 = 1_000_000;
 /// The age of a transaction that holds the vacuum back: rows of the queue change all the time, and
 /// what is not cleared away slows every claim.
 const OLDEST: Duration = Duration::from_secs(300);
-/// Connections that one process opens.
-const OF_A_NODE: u32 = 6;
+/// Connections that one process opens: one that writes, two that read, one that listens.
+const OF_A_NODE: u32 = 4;
 
 /// What was found at a database.
 #[derive(Clone, Debug, Serialize)]
@@ -65,17 +67,29 @@ impl Checkup {
 }
 
 impl World {
-    /// Looks at a database, and at each of its hosts where it has several.
+    /// Looks at every host of a database, and tells of the one that takes writes.
     pub async fn checkup(&self, database: &Database) -> Checkup {
-        let mut found = match look(database).await {
-            Ok(probe) => findings(&probe),
-            Err(error) => vec![away(&error)],
-        };
         let hosts = database.hosts();
-        for host in hosts.iter().filter(|_| hosts.len() > 1) {
-            found.push(of_host(host.to_string(), look(host).await));
+        let looked = join_all(hosts.iter().map(look)).await;
+        let mut found = all(&looked);
+        if address(database).is_ok_and(|it| it.is_open()) {
+            found.push(open());
+        }
+        for (host, looked) in hosts.iter().zip(&looked).filter(|_| hosts.len() > 1) {
+            found.push(of_host(host, looked));
         }
         Checkup { address: database.to_string(), found }
+    }
+}
+
+/// What is told of the host that takes writes, else of the first that answers, else why none does.
+fn all(looked: &[Result<Probe, StoreError>]) -> Vec<Finding> {
+    let answer = || looked.iter().filter_map(|it| it.as_ref().ok());
+    let told = answer().find(|it| it.may_write).or_else(|| answer().next());
+    match (told, looked.iter().find_map(|it| it.as_ref().err())) {
+        (Some(probe), _) => findings(probe),
+        (None, Some(error)) => vec![away(error)],
+        (None, None) => vec![],
     }
 }
 
@@ -85,7 +99,7 @@ pub(crate) fn address(database: &Database) -> Result<Address, StoreError> {
 }
 
 async fn look(database: &Database) -> Result<Probe, StoreError> {
-    probe(&address(database)?).await
+    probe(&address(database)?, now).await
 }
 
 fn away(error: &StoreError) -> Finding {
@@ -94,8 +108,15 @@ fn away(error: &StoreError) -> Finding {
     Finding { what: "address".into(), grade: Grade::Error, said: error.to_string(), help }
 }
 
+fn open() -> Finding {
+    let said = "whoever is on the way to the server can read along, or answer in its place".into();
+    let help = "write `?sslmode=verify-full` behind the address, with `sslrootcert=FILE` for a \
+                certificate of your own";
+    Finding { what: "encryption".into(), grade: Grade::Warning, said, help }
+}
+
 /// One of several hosts: one that is away is what the others are for.
-fn of_host(host: String, probe: Result<Probe, StoreError>) -> Finding {
+fn of_host(host: &Database, probe: &Result<Probe, StoreError>) -> Finding {
     let (grade, said) = match probe {
         Ok(it) if it.is_standby => (Grade::Ok, format!("a standby, {}", version(it.version))),
         Ok(it) => (Grade::Ok, format!("a primary, {}", version(it.version))),
@@ -152,8 +173,8 @@ fn writes(probe: &Probe) -> Said {
         (true, _) => fine("taken"),
         (false, true) => (
             Grade::Error,
-            "this server is a standby, and takes none".into(),
-            "name the primary, or every host with commas and `target_session_attrs=read-write`",
+            "a standby answers, and takes none".into(),
+            "name the host of the primary too, with a comma: whichever takes writes is used",
         ),
         (false, false) => (
             Grade::Error,
@@ -324,11 +345,44 @@ mod tests {
 
     #[test]
     fn a_host_that_is_away_is_a_warning_beside_others() {
-        let told = |it| of_host("b:5432".into(), it);
-        assert_eq!(told(Ok(good())).said, "a primary, PostgreSQL 15.4");
-        let standby = Probe { is_standby: true, ..good() };
-        assert_eq!(told(Ok(standby)).said, "a standby, PostgreSQL 15.4");
-        assert_eq!(told(Err(StoreError::Closed)).grade, Grade::Warning);
-        assert_eq!(away(&StoreError::Closed).grade, Grade::Error);
+        let hosts = callboard_config::database_named("postgres://u@a,b:1/n").expect("two").hosts();
+        let told = |it: &_| of_host(&hosts[1], it);
+        let (primary, away) = (Ok(good()), Err(StoreError::Closed));
+        let standby = Ok(Probe { is_standby: true, may_write: false, ..good() });
+        assert_eq!(told(&primary).said, "a primary, PostgreSQL 15.4");
+        assert_eq!(told(&standby).said, "a standby, PostgreSQL 15.4");
+        assert_eq!((told(&away).grade, &*told(&away).what), (Grade::Warning, "host b:1"));
+        let of = |looked: &[Result<Probe, StoreError>]| {
+            let found = all(looked).into_iter().filter(|it| it.grade == Grade::Error);
+            found.map(|it| it.what).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[away.clone(), standby.clone(), primary.clone()]), [""; 0]);
+        assert_eq!(of(&[away.clone(), standby.clone()]), ["writes"]);
+        assert_eq!(of(&[away.clone(), away.clone()]), ["address"]);
+        assert_eq!(all(&[away.clone(), away]).len(), 1);
+    }
+
+    #[test]
+    fn what_an_owner_may_write_is_what_the_store_takes() {
+        for rest in [
+            "u@a/n",
+            "u@a:1,b:2,[::1]:3/n",
+            "u@%2Frun%2Fpostgresql/n",
+            "u@a/n?sslmode=disable",
+            "u@a/n?sslmode=verify-ca&sslrootcert=%2Fca.pem",
+            "u@a/n?sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3",
+            "u@a/n?target_session_attrs=any&application_name=x&channel_binding=require",
+            "u@a/n?options=-c%20search_path%3Dcallboard",
+            "u@/n",
+            "u@a",
+            "u@a:no/n",
+            "u@a/n?speed=9",
+            "u@a/n?sslmode=hope",
+            "u@a/n?target_session_attrs=hope",
+        ] {
+            let url = format!("postgres://{rest}");
+            let (written, taken) = (callboard_config::database_named(&url), Address::parse(&url));
+            assert_eq!(written.is_ok(), taken.is_ok(), "{url}: {written:?} {taken:?}");
+        }
     }
 }
