@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(grade(old, "transactions"), warning);
         assert_eq!(grade(|it| it.oldest = Some(Duration::from_secs(300)), "transactions"), ok);
         assert_eq!(grade(|it| it.connections = (99, 100), "connections"), error);
-        assert_eq!(grade(|it| it.connections = (90, 100), "connections"), warning);
+        assert_eq!(grade(|it| it.connections = (95, 100), "connections"), warning);
         let standby = with(|it| (it.is_standby, it.may_write) = (true, false));
         assert!(of(&standby, "writes").1.contains("standby"));
         assert_eq!(of(&standby, "standby").0, ok, "that is said once");

@@ -47,8 +47,11 @@ fn leads(secrets: &Secrets, turn: usize) -> Act {
     let of = |name: &str| secrets[name].clone();
     let note =
         |key: &str, text: String| ("note", json!({"slot": "notes", "key": key, "text": text}));
+    // Not everybody's runs are in a database.
+    let store = secrets.get("store").cloned().unwrap_or_default();
     match turn {
         1 => Act::calls(&[
+            note("store", format!("its password is {store}")),
             note("plain", of("note")),
             note("key.pem", of("artifact")),
             ("mcp__x__echo", json!({"text": of("tool result")})),
