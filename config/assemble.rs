@@ -82,7 +82,6 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     tell_modelless(&members, &team_file, &sink);
     let untrusted = tool_servers(&texts, &written, &members, outside, both);
     let mut agents = edges::join(members, &absent, &agents_sink);
-    let memory = remembering(written.memory, &mut agents);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
@@ -102,6 +101,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     Ok(Team {
         name: text(written.team, texts.name),
         entry,
+        memory: remembering(written.memory, &mut agents),
         agents,
         providers,
         embed: ground.models.embed(),
@@ -114,7 +114,6 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         route,
         throttle,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
-        memory,
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
         patterns: ground.ceiling.patterns,

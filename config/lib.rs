@@ -22,7 +22,7 @@ pub mod http;
 mod imports;
 mod judges;
 mod limits;
-mod load;
+pub mod load;
 mod member;
 pub mod memory;
 mod model;
@@ -67,9 +67,7 @@ pub use class::Class;
 pub use limits::Limits;
 #[cfg(test)]
 pub(crate) use load::load;
-pub use load::{
-    Footprint, database_here, database_named, environment, footprint, holds_a_team, load_here,
-};
+pub use load::{environment, holds_a_team, load_here};
 pub use model::Model;
 pub use pack::write;
 pub use permission::{Act, Verdict};

@@ -1,7 +1,8 @@
 //! `team.yaml`: what it sets, and the exact text of what is wrong with it.
 
+use crate::load::footprint;
 use crate::testing::{PLAIN, agent, folder, team, told, told_of_team};
-use crate::{Act, ExposeSecret, ProviderKind, SourceFile, Team, Verdict, footprint, load};
+use crate::{Act, ExposeSecret, ProviderKind, SourceFile, Team, Verdict, load};
 
 fn endpoint<'a>(team: &'a Team, name: &str) -> &'a crate::Endpoint {
     match &team.providers[name].kind {

@@ -96,8 +96,7 @@ pub(crate) struct WrittenTeam {
     /// Who may reach the team over HTTP.
     #[schemars(with = "Option<WrittenHttp>")]
     pub(crate) http: Option<Node>,
-    /// Where runs are kept, if not in a file of the data folder: the address of a PostgreSQL server,
-    /// written as `env:NAME` or `file:PATH`, or itself where it holds no password.
+    /// The PostgreSQL server that keeps the runs: `env:NAME` or `file:PATH`. Default: a file does.
     pub(crate) store: Option<At<String>>,
     /// The folders whose files the agents may see, from this file's folder; the first is where
     /// relative paths begin. Default: the folder that the team was found in.

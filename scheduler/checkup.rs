@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn a_host_that_is_away_is_a_warning_beside_others() {
-        let hosts = callboard_config::database_named("postgres://u@a,b:1/n").expect("two").hosts();
+        let hosts =
+            callboard_config::load::database_named("postgres://u@a,b:1/n").expect("two").hosts();
         let told = |it: &_| of_host(&hosts[1], it);
         let (primary, away) = (Ok(good()), Err(StoreError::Closed));
         let standby = Ok(Probe { is_standby: true, may_write: false, ..good() });
@@ -381,7 +382,8 @@ mod tests {
             "u@a/n?target_session_attrs=hope",
         ] {
             let url = format!("postgres://{rest}");
-            let (written, taken) = (callboard_config::database_named(&url), Address::parse(&url));
+            let (written, taken) =
+                (callboard_config::load::database_named(&url), Address::parse(&url));
             assert_eq!(written.is_ok(), taken.is_ok(), "{url}: {written:?} {taken:?}");
         }
     }

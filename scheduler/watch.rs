@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_config::{Footprint, Problem, Problems, Severity, Team, footprint, load_here};
+use callboard_config::load::{Footprint, footprint};
+use callboard_config::{Problem, Problems, Severity, Team, load_here};
 use callboard_trace::Fact;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;

@@ -90,7 +90,7 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
 
 /// The database that was named, if one was.
 fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
-    let named = place.store.as_deref().map(callboard_config::database_named);
+    let named = place.store.as_deref().map(callboard_config::load::database_named);
     named.transpose().map_err(Fault::Problems)
 }
 
@@ -100,7 +100,9 @@ fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
 /// When what was named or written is no database, or nobody can tell whether one was written.
 pub(crate) fn database(place: &Where) -> Result<Option<Database>, Fault> {
     match (named_store(place)?, team_folder(place.team.as_deref())) {
-        (None, Ok(folder)) => callboard_config::database_here(&folder).map_err(Fault::Problems),
+        (None, Ok(folder)) => {
+            callboard_config::load::database_here(&folder).map_err(Fault::Problems)
+        }
         (named, _) => Ok(named),
     }
 }

@@ -25,7 +25,7 @@ async fn runs_of_one_process_are_seen_by_all_on_the_database() {
     for (words, shown) in [
         (vec!["trace", &run], "done as asked"),
         (vec!["status"], "write it"),
-        (vec!["handoffs", &run], &*run),
+        (vec!["handoffs", &run], ""),
         (vec!["replay", &run], "the same way to the same end"),
         (vec!["memory", "list"], ""),
     ] {

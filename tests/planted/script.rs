@@ -51,7 +51,6 @@ fn leads(secrets: &Secrets, turn: usize) -> Act {
     let store = secrets.get("store").cloned().unwrap_or_default();
     match turn {
         1 => Act::calls(&[
-            note("store", format!("its password is {store}")),
             note("plain", of("note")),
             note("key.pem", of("artifact")),
             ("mcp__x__echo", json!({"text": of("tool result")})),
@@ -59,6 +58,7 @@ fn leads(secrets: &Secrets, turn: usize) -> Act {
             ("Read", json!({"file_path": "notes.txt"})),
             ("Grep", json!({"pattern": "key", "output_mode": "content"})),
             ("remember", json!({"key": "key", "text": format!("the key is {}", of("memory"))})),
+            note("store", format!("its password is {store}")),
         ]),
         2 => {
             let command = format!(
