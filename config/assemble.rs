@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::budget::Prices;
+use crate::database;
 use crate::edges;
 use crate::gather::{self, AgentText, unknown};
 use crate::hands::Bounds;
@@ -81,10 +82,10 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     tell_modelless(&members, &team_file, &sink);
     let untrusted = tool_servers(&texts, &written, &members, outside, both);
     let mut agents = edges::join(members, &absent, &agents_sink);
-    let memory = remembering(written.memory, &mut agents);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
     let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
+    let database = written.store.as_ref().and_then(|it| database::read(it, outside, &sink));
     let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
     let throttle = written_policy::throttle(written.throttle.as_ref(), &sink);
     let prices = prices(texts.prices.as_ref(), &providers, &mut origins, &sink);
@@ -100,6 +101,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     Ok(Team {
         name: text(written.team, texts.name),
         entry,
+        memory: remembering(written.memory, &mut agents),
         agents,
         providers,
         embed: ground.models.embed(),
@@ -112,7 +114,6 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         route,
         throttle,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
-        memory,
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
         patterns: ground.ceiling.patterns,
@@ -122,6 +123,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         untrusted,
         finishes: written.clients.on_disconnect == OnDisconnect::Finish,
         http: http.unwrap_or_default(),
+        database,
         bounds: Bounds { roots, guarded: vec![], fetch: written.fetch },
         files: texts.files,
         origins,

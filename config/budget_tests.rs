@@ -1,8 +1,9 @@
 //! Budgets and prices: what they set over which defaults, and the exact text of what is wrong.
 
 use crate::budget::{Budgets, Caps, Price};
+use crate::load::footprint;
 use crate::testing::{PLAIN, agent, folder, team, told, told_of_agent, told_of_team};
-use crate::{Team, footprint, load};
+use crate::{Team, load};
 
 fn of_team(text: &str) -> Team {
     team(&[("team.yaml", text), ("agents/lead.md", PLAIN)])

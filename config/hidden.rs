@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 
 use crate::Team;
+use crate::database::Database;
 use crate::provider::ProviderKind;
 
 impl Team {
@@ -21,6 +22,7 @@ impl Team {
         secrets.extend(self.bash.secrets.iter().map(|it| it.expose_secret().to_string()));
         let of_callers = self.http.tokens.iter().filter_map(|it| it.secret.as_ref());
         secrets.extend(of_callers.map(|it| it.expose_secret().to_string()));
+        secrets.extend(self.database.iter().flat_map(Database::secrets));
         secrets
     }
 }

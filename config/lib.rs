@@ -9,6 +9,7 @@ mod assemble;
 pub mod budget;
 mod class;
 mod codex;
+pub mod database;
 mod edges;
 mod fields;
 mod form;
@@ -21,7 +22,7 @@ pub mod http;
 mod imports;
 mod judges;
 mod limits;
-mod load;
+pub mod load;
 mod member;
 pub mod memory;
 mod model;
@@ -66,7 +67,7 @@ pub use class::Class;
 pub use limits::Limits;
 #[cfg(test)]
 pub(crate) use load::load;
-pub use load::{Footprint, environment, footprint, holds_a_team, load_here};
+pub use load::{environment, holds_a_team, load_here};
 pub use model::Model;
 pub use pack::write;
 pub use permission::{Act, Verdict};
@@ -81,6 +82,8 @@ mod agent_tests;
 mod bounds_tests;
 #[cfg(test)]
 mod budget_tests;
+#[cfg(test)]
+mod database_tests;
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]

@@ -8,12 +8,15 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use crate::assemble::{Texts, assemble};
+use crate::database::{self, Database};
+use crate::fields::Fields;
 use crate::gather::AgentText;
-use crate::place::{Place, Sink};
+use crate::place::{At, Place, Sink};
 use crate::problem::{Problem, Problems};
 use crate::provider::ProviderKind;
 use crate::secret::Outside;
 use crate::team::{Reach, SourceFile, Team, ToolServer};
+use crate::yaml;
 
 /// The file beside the agents.
 const TEAM: &str = "team.yaml";
@@ -140,6 +143,47 @@ fn at_home(server: &mut ToolServer, env: &dyn Fn(&str) -> Option<String>) -> Opt
 /// As `load`.
 pub fn load_here(place: &Path) -> Result<Team, Problems> {
     load(place, &environment)
+}
+
+/// The database that `--store` names: `env:NAME`, `file:PATH`, or an address without a password.
+///
+/// # Errors
+/// When it names none.
+pub fn database_named(written: &str) -> Result<Database, Problems> {
+    let place = Place::whole("--store".as_ref(), true);
+    let written = At { place, value: written.trim().to_owned() };
+    let (sink, read) = (Sink::default(), |path: &Path| text(path).map(|(text, _)| text));
+    let (env, folder_at) = (&environment, &|_: &Path| None);
+    let outside = Outside { folder: Path::new(""), env, folder_at, read: &read };
+    database::named(&written, &outside, &sink).ok_or_else(|| Problems(sink.sorted()))
+}
+
+/// What `store` says in the team's file at `place`, also where the rest of the team does not hold.
+///
+/// # Errors
+/// When it names no database, or when nobody can tell what it says.
+pub fn database_here(place: &Path) -> Result<Option<Database>, Problems> {
+    database_of(place, &environment)
+}
+
+pub(crate) fn database_of(
+    place: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Database>, Problems> {
+    let (is_agent, folder, team_path) = parts_of(place);
+    let (sink, other, file) = (Sink::default(), Sink::default(), Place::whole(&team_path, true));
+    let Some((whole, _)) = text(&team_path).ok().filter(|_| !is_agent) else { return Ok(None) };
+    let Some(node) = yaml::parse(&whole, &file, &sink) else {
+        let is_written = whole.lines().any(|it| it.starts_with("store"));
+        return if is_written { Err(Problems(sink.sorted())) } else { Ok(None) };
+    };
+    let Some(written) = Fields::open(&node, "", &other).text("store") else {
+        return if other.has_errors() { Err(Problems(other.sorted())) } else { Ok(None) };
+    };
+    let read = |path: &Path| text(path).map(|(text, _)| text);
+    let outside = Outside { folder: &folder, env, folder_at: &|_| None, read: &read };
+    let found = database::read(&written, &outside, &sink);
+    found.map(Some).ok_or_else(|| Problems(sink.sorted()))
 }
 
 /// What the files of a team look like from outside: as long as it is the same, nobody wrote one.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::budget::{Budgets, Caps, Prices};
 use crate::class::Class;
+use crate::database::Database;
 use crate::guards::Guard;
 use crate::hands::Bounds;
 use crate::http::Http;
@@ -78,6 +79,8 @@ pub struct Team {
     pub finishes: bool,
     /// Who may reach it over HTTP.
     pub http: Http,
+    /// The server that keeps its runs; `None` = a file of the data folder does.
+    pub database: Option<Database>,
     /// How far the built-in tools of its agents reach.
     pub bounds: Bounds,
     /// What was read, with the hash of its bytes.
@@ -118,6 +121,7 @@ impl Team {
             trust: None,
             finishes: false,
             http: Http::default(),
+            database: None,
             bounds: Bounds::default(),
             files: Vec::new(),
             origins: Origins::new(),

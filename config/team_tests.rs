@@ -1,7 +1,8 @@
 //! `team.yaml`: what it sets, and the exact text of what is wrong with it.
 
+use crate::load::footprint;
 use crate::testing::{PLAIN, agent, folder, team, told, told_of_team};
-use crate::{Act, ExposeSecret, ProviderKind, SourceFile, Team, Verdict, footprint, load};
+use crate::{Act, ExposeSecret, ProviderKind, SourceFile, Team, Verdict, load};
 
 fn endpoint<'a>(team: &'a Team, name: &str) -> &'a crate::Endpoint {
     match &team.providers[name].kind {
@@ -326,7 +327,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
 
 #[test]
 fn later_keys_are_refused_each_by_its_name() {
-    for key in ["workflows", "store", "retain", "telemetry"] {
+    for key in ["workflows", "retain", "telemetry"] {
         let told = told_of_team(&format!("{key}: 1"));
         assert!(told.contains(&format!("team.yaml:1: `{key}` is not supported by this version")));
     }

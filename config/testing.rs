@@ -29,6 +29,8 @@ pub(crate) fn env(name: &str) -> Option<String> {
         "PATH" => Some("/usr/bin:/bin".to_owned()),
         "CI_TOKEN" => Some("ci-token-0123456789\n".to_owned()),
         "BLANK_TOKEN" => Some("ci token 0123456789".to_owned()),
+        "STORE" => Some("postgres://callboard:hunter2%2Fx@db.example/work\n".to_owned()),
+        "ODD_STORE" => Some("mysql://callboard:hunter22@db.example/work".to_owned()),
         "EMPTY_KEY" => Some(" ".to_owned()),
         _ => None,
     }

@@ -29,7 +29,7 @@ use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 4] = ["store", "telemetry", "workflows", "retain"];
+const LATER: [&str; 3] = ["telemetry", "workflows", "retain"];
 
 /// The most that an endpoint is counted to take in a minute.
 const PER_MIN: u64 = 1_000_000_000_000;
@@ -96,6 +96,8 @@ pub(crate) struct WrittenTeam {
     /// Who may reach the team over HTTP.
     #[schemars(with = "Option<WrittenHttp>")]
     pub(crate) http: Option<Node>,
+    /// The PostgreSQL server that keeps the runs: `env:NAME` or `file:PATH`. Default: a file does.
+    pub(crate) store: Option<At<String>>,
     /// The folders whose files the agents may see, from this file's folder; the first is where
     /// relative paths begin. Default: the folder that the team was found in.
     #[schemars(with = "Option<OneOf<Vec<String>, String>>")]
@@ -297,6 +299,7 @@ impl WrittenTeam {
             handoffs: handoffs(&fields),
             clients: clients(&fields),
             http: fields.node("http").cloned(),
+            store: fields.text("store"),
             roots: fields.texts("roots"),
             fetch: written_fetch::read(&fields),
             publish: fields.texts("publish"),

@@ -11,6 +11,7 @@ mod board;
 mod busy;
 mod callers;
 mod chance;
+mod checkup;
 mod claim;
 mod clients;
 mod clock;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
 use crate::callers::Callers;
+use crate::checkup::address;
 use crate::claim::claim;
 use crate::clients::Clients;
 use crate::crew::{Crew, loaded};
@@ -53,11 +54,11 @@ pub struct NodeOptions {
 
 /// Why a node did not start: a lower-case fragment with the way out.
 #[derive(Debug)]
-pub struct StartError(StoreError, PathBuf);
+pub struct StartError(StoreError, String);
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the store in {} cannot be used: {}", self.1.display(), self.0)
+        write!(f, "the store {} cannot be used: {}", self.1, self.0)
     }
 }
 
@@ -86,10 +87,20 @@ impl Node {
         let name = options.world.name("n_");
         let mut open = OpenOptions::new(&options.data, &name, options.world.bits.clone());
         open.secrets = options.team.secrets();
-        let store = tokio::task::spawn_blocking(move || Store::open(open))
-            .await
-            .unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
-            .map_err(|error| StartError(error, options.data.clone()))?;
+        let place = match &options.team.database {
+            Some(it) => format!("at {it}"),
+            None => format!("in {}", options.data.display()),
+        };
+        let server = options.team.database.as_ref().map(address).transpose();
+        let store = match server {
+            Ok(server) => {
+                open.server = server;
+                let opened = tokio::task::spawn_blocking(move || Store::open(open)).await;
+                opened.unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
+            }
+            Err(error) => Err(error),
+        };
+        let store = store.map_err(|error| StartError(error, place))?;
         let NodeOptions { team, data, keeper, world, .. } = &options;
         let mut hands = hands(team, data, &store, keeper.clone(), world);
         hands.recorded = recorded;

@@ -72,8 +72,8 @@ impl Desk {
         }
         let mut team =
             if today { (*self.team()).clone() } else { of_record(&self.team(), &records) };
-        // It waits for nothing but its record.
-        team.throttle = None;
+        // It waits for nothing but its record, and is kept beside it.
+        (team.throttle, team.database) = (None, None);
         let top = top(&team, &records, today, self.house.world.now())?;
         // No step of a replay reaches the outside, and no program is started for one.
         let world = self.house.world.clone();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_config::{Footprint, Problem, Problems, Severity, Team, footprint, load_here};
+use callboard_config::load::{Footprint, footprint};
+use callboard_config::{Problem, Problems, Severity, Team, load_here};
 use callboard_trace::Fact;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
@@ -75,6 +76,7 @@ async fn reload(house: &House, place: &Path) {
     let team = match read {
         Ok(mut team) => {
             team.trust_like(&old);
+            team.problems.extend(stays(&old, &team, place));
             successor(&old, team)
         }
         Err(problems) => Team { problems: kept(place, problems), ..(*old).clone() },
@@ -112,7 +114,24 @@ fn successor(old: &Team, mut team: Team) -> Team {
     for (name, provider) in &old.providers {
         team.providers.entry(name.clone()).or_insert_with(|| provider.clone());
     }
+    team.database.clone_from(&old.database);
     team
+}
+
+/// A process keeps to the store it began on: what is told if its team names another now.
+fn stays(old: &Team, team: &Team, place: &Path) -> Option<Problem> {
+    let is_same = match (&old.database, &team.database) {
+        (Some(old), Some(new)) => old.named || old.is_same(new),
+        (Some(old), None) => old.named,
+        (None, new) => new.is_none(),
+    };
+    (!is_same).then(|| Problem {
+        file: team.origins.get("store").map_or(place, |it| &it.0).to_path_buf(),
+        line: team.origins.get("store").map_or(0, |it| it.1),
+        message: "`store` is another now; this process keeps to the one it began with".into(),
+        help: Some("start every process of this team again".into()),
+        severity: Severity::Warning,
+    })
 }
 
 /// What the team reaches outside, as text; secrets do not print themselves.

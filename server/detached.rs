@@ -18,13 +18,15 @@ const LOG_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// When the program cannot be started again.
-pub(crate) fn work_on(named: Option<&Path>, data: &Path) -> io::Result<()> {
+pub(crate) fn work_on(named: Option<&Path>, data: &Path, store: Option<&str>) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["work", "--until-idle", "--alone"]);
     if let Some(team) = named {
         command.arg("--team").arg(std::path::absolute(team)?);
     }
     command.arg("--data").arg(std::path::absolute(data)?);
+    // As it was typed, and so without a password.
+    command.args(store.map(|it| ["--store", it]).into_iter().flatten());
     let log = private().append(true).open(data.join(LOG))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     // What is sent to the client's group, such as Ctrl-C, does not reach it.

@@ -14,6 +14,9 @@ mod house;
 mod script;
 #[path = "planted/secrets.rs"]
 mod secrets;
+#[path = "engine/server.rs"]
+#[expect(dead_code, reason = "this test breaks no server")]
+mod server;
 #[path = "http/wire.rs"]
 #[expect(clippy::panic, reason = "a client of tests says what it missed and fails")]
 mod wire;
@@ -25,11 +28,12 @@ use std::process::Stdio;
 
 use endpoint::Endpoint;
 use fixture::{Fixture, eventually};
-use house::{Server, binary, children, files, house, said};
+use house::{ADDRESS, Server, binary, children, files, house, said};
 use rustix::process::{Pid, Signal, kill_process};
 use script::script;
-use secrets::{Secrets, core, planted};
+use secrets::{Secrets, core, made, planted};
 use serde_json::json;
+use server::Database;
 use wire::{Request, Wire};
 
 /// Where something is kept or shown, and all that stands there.
@@ -63,11 +67,35 @@ const SHELF: [&str; 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_planted_secret_is_found_anywhere() {
-    let secrets = planted();
+    all_is_hidden(planted(), None).await;
+}
+
+/// A role of its own, whose password is planted too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_is_found_where_postgresql_keeps_the_runs() {
+    let database = server::Server::shared().database().await;
+    let (mut secrets, address) = (planted(), database.address());
+    let password = made("what the database asks for ", 26, 20);
+    let (before, name) = address.rsplit_once('/').expect("a name");
+    let host = before.rsplit_once('@').expect("a host").1;
+    let sql = format!(
+        "CREATE ROLE planted LOGIN PASSWORD '{password}'; ALTER DATABASE {name} OWNER TO planted"
+    );
+    database.look().await.client.batch_execute(&sql).await.expect("a role");
+    let coded = password.replace(' ', "%20");
+    let url = format!("postgres://planted:{coded}@{host}/{name}");
+    secrets.insert("store", password);
+    all_is_hidden(secrets, Some((&database, url))).await;
+}
+
+async fn all_is_hidden(secrets: Secrets, store: Option<(&Database, String)>) {
     let fixture = Fixture::new("");
     let endpoint = Endpoint::start(script(secrets.clone())).await;
     let folder = house(&endpoint, &fixture, &secrets);
     let place = folder.path();
+    if let Some((_, url)) = &store {
+        fs::write(place.join(ADDRESS), url).expect("a file");
+    }
     let mut server = Server::start(place, &secrets);
     let (run, below) = plays(&mut server, place, &secrets);
     let failed = fails(&mut server);
@@ -76,7 +104,8 @@ async fn no_planted_secret_is_found_anywhere() {
     // Before it ends the write-ahead log is still there.
     let mut shown = files(&place.join("data"));
     let is_wal = |it: &(String, String)| it.0.ends_with("-wal") && !it.1.is_empty();
-    assert!(shown.iter().any(is_wal), "{:?}", shown.iter().map(|it| &it.0).collect::<Vec<_>>());
+    let names = shown.iter().map(|it| &it.0).collect::<Vec<_>>();
+    assert_eq!(shown.iter().any(is_wal), store.is_none(), "{names:?}");
     shown.extend(by_hand(place, &run, &failed, &secrets));
     shown.push(("what it said".into(), server.end()));
     let log = fs::read_to_string(place.join("log")).expect("a log");
@@ -84,6 +113,11 @@ async fn no_planted_secret_is_found_anywhere() {
     shown.push(("the log".into(), log));
     shown.extend(over_http(place, &run, &secrets));
     shown.extend(files(&place.join("data")));
+    if let Some((database, _)) = &store {
+        let all = String::from_utf8_lossy(&database.look().await.everything().await).into_owned();
+        assert!(all.contains(&run) && all.matches("[secret]").count() > 20, "runs are kept there");
+        shown.push(("the database".into(), all));
+    }
     if callboard_sandbox::enforced().is_ok() {
         shown.push((WRITTEN.into(), text(&place.join("team/work/written"))));
     }
@@ -260,7 +294,8 @@ fn uris(run: &str) -> Vec<String> {
 fn by_hand(place: &Path, run: &str, failed: &str, secrets: &Secrets) -> Shown {
     let typed = format!("the release key is {}", secrets["typed memory"]);
     let artifact = format!("team://runs/{run}/artifacts/1");
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
+        &["doctor"],
         &["memory", "remember", "typed", &typed],
         &["memory", "list"],
         &["memory", "list", "--json"],

@@ -275,7 +275,7 @@ Examples:
   callboard doctor                  the sandbox here, and what of the team's files has no use here
   callboard doctor --probe          ask every endpoint of the team what it can do; this costs tokens
   callboard doctor --probe local    ask one of them
-Exit codes: 0 nothing is broken, 1 an endpoint does not answer, 2 errors in the files.")]
+Exit codes: 0 nothing is broken, 1 the database or an endpoint is, 2 errors in the files.")]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) place: Where,

@@ -1,6 +1,7 @@
-//! `doctor`: what this machine, the team's files and its endpoints can do for the agents, tried and
-//! told.
+//! `doctor`: what this machine, the team's files, its database and its endpoints can do for the agents,
+//! tried and told.
 
+use callboard_config::database::Database;
 use callboard_config::{Problems, ProviderKind, Team};
 use callboard_scheduler::World;
 use serde_json::{Value, json};
@@ -12,8 +13,8 @@ use super::{place, problems, validate};
 use crate::paint::clean;
 use crate::veil;
 
-/// Tells what is enforced around programs, what of the team's files has no counterpart here, and if
-/// asked for what endpoints can do.
+/// Tells what is enforced around programs, what of the team's files has no counterpart here, how its
+/// database is, and if asked for what endpoints can do.
 pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
     let sandbox = callboard_sandbox::enforced();
     let files = files(args)?;
@@ -32,6 +33,20 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
         })?;
         say.data(&told(team, found, say))?;
     }
+    let database = database(args, team)?;
+    let mut checkup = None;
+    if let Some(database) = &database {
+        veil::learn(&Team { database: Some(database.clone()), ..Team::nobody(vec![]) });
+        checkup = Some(World::real().checkup(database).await);
+    }
+    let mut store = json!(checkup);
+    veil::over_all(&mut store);
+    if !args.json {
+        say.data(&match &checkup {
+            Some(_) => checked(&store, say),
+            None => format!("store: a file in {}", place::data(&args.place)?.display()),
+        })?;
+    }
     let surveys = match (team, &args.probe) {
         (Some(team), Some(named)) => {
             check(team, named.as_deref())?;
@@ -45,7 +60,9 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
         let files = found.map(|found| validate::as_json(team, found));
         let (enforced, said) = (sandbox.is_ok(), sandbox.unwrap_or_else(|why| why.to_string()));
         let sandbox = json!({"enforced": enforced, "said": said});
-        say.data(&json!({"sandbox": sandbox, "files": files, "endpoints": endpoints}).to_string())?;
+        let told = json!({"sandbox": sandbox, "files": files, "store": store,
+            "endpoints": endpoints});
+        say.data(&told.to_string())?;
     } else {
         for endpoint in &endpoints {
             say.data(&table(endpoint, say))?;
@@ -55,6 +72,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
     Ok(match is_broken {
         true => BAD_CALL,
         false if surveys.iter().any(|it| !it.answers) => FAILED,
+        false if checkup.is_some_and(|it| it.is_broken()) => FAILED,
         false => 0,
     })
 }
@@ -70,6 +88,33 @@ fn files(args: &DoctorArgs) -> Result<Option<(Option<Team>, Problems)>, Fault> {
     };
     let data = place::data(&args.place)?;
     Ok(Some(validate::look(&folder, &data, args.place.team.is_some())))
+}
+
+/// Where the team's journal is, if not in a file. Of a team whose file does not say it, that stands
+/// among its problems.
+fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Database>, Fault> {
+    match (place::database(&args.place), team) {
+        (Err(_), None) if args.place.store.is_none() => Ok(None),
+        (found, _) => found,
+    }
+}
+
+/// What was found at the database, one line each.
+fn checked(store: &Value, say: Say) -> String {
+    let text = |it: &Value| clean(it.as_str().unwrap_or_default());
+    let mut lines = vec![format!("store: {}", text(&store["address"]))];
+    for it in store["found"].as_array().into_iter().flatten() {
+        let word = match it["grade"].as_str() {
+            Some("ok") => say.out_paint.green("ok     "),
+            Some("warning") => say.out_paint.yellow("warning"),
+            Some(_) | None => say.out_paint.red("error  "),
+        };
+        lines.push(format!("  {:<22}{word}  {}", text(&it["what"]), text(&it["said"])));
+        if it["help"].is_string() {
+            lines.push(format!("    help: {}", text(&it["help"])));
+        }
+    }
+    lines.join("\n")
 }
 
 /// The team's files and its endpoints, in words.

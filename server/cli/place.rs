@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use callboard_config::Team;
+use callboard_config::database::Database;
 use callboard_config::servers::Trust;
 use callboard_scheduler::{Node, NodeOptions, World};
 use callboard_trace::Caller;
@@ -27,6 +28,10 @@ pub(crate) struct Where {
     /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// PostgreSQL server of the journal: env:NAME, file:PATH or an address without a password
+    /// [default: `store` of team.yaml, else a file in the data folder]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
 }
 
 /// Whom every command works for: one data folder belongs to one user.
@@ -77,7 +82,29 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
     let folder = team_folder(place.team.as_deref())?;
     let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
     team.trust(&Trust::read(&data(place)?, place.team.is_some()));
+    if let Some(named) = named_store(place)? {
+        team.database = Some(named);
+    }
     Ok(team)
+}
+
+/// The database that was named, if one was.
+fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
+    let named = place.store.as_deref().map(callboard_config::load::database_named);
+    named.transpose().map_err(Fault::Problems)
+}
+
+/// Where the journal is, also where no team holds: nothing if in a file of the data folder.
+///
+/// # Errors
+/// When what was named or written is no database, or nobody can tell whether one was written.
+pub(crate) fn database(place: &Where) -> Result<Option<Database>, Fault> {
+    match (named_store(place)?, team_folder(place.team.as_deref())) {
+        (None, Ok(folder)) => {
+            callboard_config::load::database_here(&folder).map_err(Fault::Problems)
+        }
+        (named, _) => Ok(named),
+    }
 }
 
 /// The folder of the journal. The store makes it, so that nobody else can look into it.
@@ -136,12 +163,15 @@ pub(crate) async fn looking<T>(
 ) -> Result<T, Fault> {
     let team = match team_folder(place.team.as_deref()) {
         Ok(_) => match team(place) {
-            Err(Fault::Problems(problems)) => Team::nobody(problems.0),
+            Err(Fault::Problems(problems)) => {
+                Team { database: database(place)?, ..Team::nobody(problems.0) }
+            }
             held => held?,
         },
         Err(fault) if place.team.is_some() => return Err(fault),
-        Err(_) => Team::nobody(Vec::new()),
+        Err(_) => Team { database: named_store(place)?, ..Team::nobody(Vec::new()) },
     };
+    veil::learn(&team);
     let options =
         NodeOptions { team, data: data(place)?, work: false, keeper: None, world: World::real() };
     let mut node = Node::start(options).await.map_err(Fault::Start)?;
@@ -153,9 +183,11 @@ pub(crate) async fn looking<T>(
 /// A command to go on with, in the same place as this one.
 pub(crate) fn command(place: &Where, verb: &str) -> String {
     let mut text = format!("callboard {verb}");
-    for (name, folder) in [("--team", &place.team), ("--data", &place.data)] {
-        if let Some(folder) = folder {
-            text.push_str(&format!(" {name} {}", quoted(&folder.display().to_string())));
+    let shown = |it: &Option<PathBuf>| it.as_ref().map(|it| it.display().to_string());
+    let (team, data) = (shown(&place.team), shown(&place.data));
+    for (name, typed) in [("--team", team), ("--data", data), ("--store", place.store.clone())] {
+        if let Some(typed) = typed {
+            text.push_str(&format!(" {name} {}", quoted(&typed)));
         }
     }
     text
@@ -192,10 +224,12 @@ mod tests {
 
     #[test]
     fn a_command_to_go_on_with_names_the_same_place() {
-        let mut place = Where { team: None, data: None };
+        let mut place = Where { team: None, data: None, store: None };
         assert_eq!(command(&place, "work"), "callboard work");
         place.data = Some("it's here".into());
         place.team = Some("team".into());
         assert_eq!(command(&place, "work"), r"callboard work --team team --data 'it'\''s here'");
+        (place.data, place.store) = (None, Some("env:STORE".into()));
+        assert_eq!(command(&place, "work"), "callboard work --team team --store env:STORE");
     }
 }

@@ -79,7 +79,9 @@ fn line(text: &str, number: usize) -> Option<SourceSpan> {
         if at + 1 == number {
             let lower = line.to_lowercase();
             let trimmed = line.trim();
-            let open = !trimmed.is_empty() && !DELICATE.iter().any(|it| lower.contains(it));
+            let is_delicate = DELICATE.iter().any(|it| lower.contains(it))
+                || lower.contains("://") && lower.contains('@');
+            let open = !trimmed.is_empty() && !is_delicate;
             let blanks = line.len() - line.trim_start().len();
             return open.then(|| SourceSpan::new((start + blanks).into(), trimmed.len()));
         }
@@ -129,8 +131,9 @@ mod tests {
 
     #[test]
     fn a_line_that_may_hold_a_secret_is_not_quoted() {
-        let text = "a: 1\n  api_key: sk-123\n  b: 2\n";
+        let text = "a: 1\n  api_key: sk-123\n  b: 2\nstore: postgres://ann:hunter22@db/x\n";
         assert_eq!(line(text, 2), None);
+        assert_eq!(line(text, 4), None);
         let span = line(text, 3).expect("an open line");
         assert_eq!(&text[span.offset()..span.offset() + span.len()], "b: 2");
         assert_eq!(line(text, 9), None);

@@ -51,8 +51,8 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
     stdio.serve(&shared, ending).await;
     let finishes = team.finishes && !(args.no_finish || args.no_work || is_person);
     if leave(node).await && finishes {
-        let named = args.place.team.as_deref();
-        if let Err(error) = detached::work_on(named, &place::data(&args.place)?) {
+        let (named, store) = (args.place.team.as_deref(), args.place.store.as_deref());
+        if let Err(error) = detached::work_on(named, &place::data(&args.place)?, store) {
             tracing::warn!(%error, "nobody goes on with what is open; the next process will");
         }
     }

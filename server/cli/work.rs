@@ -39,7 +39,8 @@ pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
     let desk = node.desk();
     let team = desk.team();
     problems::tell(&team, say);
-    let shown = data.display();
+    let folder = data.display();
+    let shown = team.database.as_ref().map_or_else(|| folder.to_string(), ToString::to_string);
     say.tell(&format!("working for team {} on {shown}; Ctrl-C ends it", team.name));
     let over = loop {
         let over = tokio::select! {
@@ -60,10 +61,13 @@ pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
     match over {
         Over::Idle => say.tell("ended: nothing is left to do"),
         Over::Asked => say.tell("ended: asked to stop; what was under way is in the journal"),
-        Over::Gone if args.until_idle => say.tell(&format!("ended: {shown} is gone")),
+        Over::Gone if args.until_idle => say.tell(&format!("ended: {folder} is gone")),
         Over::Gone => {
-            let help = "whoever removed it removed the journal; start again to begin a new one";
-            return Err(Fault::broken(format!("{shown} is gone"), help));
+            let help = match team.database {
+                None => "whoever removed it removed the journal; start again to begin a new one",
+                Some(_) => "the journal is not in it; start again to make a new one",
+            };
+            return Err(Fault::broken(format!("{folder} is gone"), help));
         }
     }
     Ok(0)

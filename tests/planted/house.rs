@@ -13,12 +13,16 @@ use super::endpoint::Endpoint;
 use super::fixture::Fixture;
 use super::secrets::{Secrets, VARIABLES};
 
+/// The file beside the team that holds what its `store` refers to, if that is planted.
+pub(crate) const ADDRESS: &str = "address";
+
 /// A folder with the team, its journal and the log.
 pub(crate) fn house(endpoint: &Endpoint, fixture: &Fixture, secrets: &Secrets) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let entry = fixture.entry(json!({"SECRET": "env:PLANTED_SERVER"}));
+    let store = secrets.get("store").map_or("", |_| "store: env:PLANTED_STORE\n");
     let team = format!(
-        "entry: lead\nproviders:\n  e: {{base_url: \"{}\", api_key: \"env:PLANTED_KEY\", headers: {{x-auth: \"env:PLANTED_HEADER\"}}, breaker: {{failures: 100}}}}\n\
+        "{store}entry: lead\nproviders:\n  e: {{base_url: \"{}\", api_key: \"env:PLANTED_KEY\", headers: {{x-auth: \"env:PLANTED_HEADER\"}}, breaker: {{failures: 100}}}}\n\
          models: {{default: e/m}}\nmcpServers: {{x: {entry}}}\nthrottle: off\n\
          approvals: {{tainted: allow}}\nroots: [work]\nbash: {{env: [PLANTED_BASH_TOKEN]}}\n\
          http: {{tokens: [{{name: me, token: \"env:PLANTED_TOKEN\", scopes: [admin]}}]}}\n",
@@ -50,6 +54,9 @@ pub(crate) fn binary(folder: &Path, words: &[&str], secrets: &Secrets) -> Comman
     command.args(words).arg("--team").arg(folder.join("team"));
     command.arg("--data").arg(folder.join("data"));
     command.envs(VARIABLES.map(|(variable, name)| (variable, &secrets[name])));
+    if let Ok(address) = fs::read_to_string(folder.join(ADDRESS)) {
+        command.env("PLANTED_STORE", address);
+    }
     command
 }
 

@@ -47,6 +47,8 @@ fn leads(secrets: &Secrets, turn: usize) -> Act {
     let of = |name: &str| secrets[name].clone();
     let note =
         |key: &str, text: String| ("note", json!({"slot": "notes", "key": key, "text": text}));
+    // Not everybody's runs are in a database.
+    let store = secrets.get("store").cloned().unwrap_or_default();
     match turn {
         1 => Act::calls(&[
             note("plain", of("note")),
@@ -56,6 +58,7 @@ fn leads(secrets: &Secrets, turn: usize) -> Act {
             ("Read", json!({"file_path": "notes.txt"})),
             ("Grep", json!({"pattern": "key", "output_mode": "content"})),
             ("remember", json!({"key": "key", "text": format!("the key is {}", of("memory"))})),
+            note("store", format!("its password is {store}")),
         ]),
         2 => {
             let command = format!(

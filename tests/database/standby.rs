@@ -1,0 +1,85 @@
+//! A primary with a standby: what `doctor` tells of each, and which of several hosts is used.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use crate::checks::{checked, of};
+use crate::server::Server;
+use crate::{Kept, PASSWORD};
+
+/// A server that follows another. It ends with this process, however that ends.
+struct Standby {
+    child: Child,
+    port: u16,
+}
+
+impl Standby {
+    fn of(primary: &Server) -> Standby {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/database/standby.sh");
+        let mut child = Command::new("bash");
+        child.arg(script).arg(primary.port().to_string()).env("PGPASSWORD", PASSWORD);
+        let mut child =
+            child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash starts");
+        let mut said = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut said).expect("a word of the server");
+        let Some(port) = said.trim().strip_prefix("ready ") else { panic!("{said}") };
+        Standby { child, port: port.parse().expect("a port") }
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        // The end of its input is the order to end.
+        self.child.stdin = None;
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_known_and_the_primary_found_among_several_hosts() {
+    let primary = Arc::new(Server::start());
+    let (kept, database) = Kept::on(&primary).await;
+    assert_eq!(kept.does(&["run", "coder", "write it", "--quiet"]).code, 0);
+    let standby = Standby::of(&primary);
+    let (here, there) =
+        (format!("127.0.0.1:{}", primary.port()), format!("127.0.0.1:{}", standby.port));
+    let with = |hosts: &str| Kept::at(kept.url.replace(&here, hosts));
+
+    let alone = with(&there);
+    let (code, store) = checked(&alone);
+    let (grade, said) = of(&store, "writes");
+    assert_eq!((code, &*grade), (1, "error"), "{store}");
+    assert!(said.contains("standby"), "{said}");
+    let said = alone.does(&["status"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+
+    let both = with(&format!("{there},{here}"));
+    let (code, store) = checked(&both);
+    assert_eq!(code, 0, "{store}");
+    assert_eq!(of(&store, "writes").0, "ok");
+    assert!(of(&store, &format!("host {there}")).1.starts_with("a standby, PostgreSQL"));
+    assert!(of(&store, &format!("host {here}")).1.starts_with("a primary, PostgreSQL"));
+    assert_eq!(of(&store, "standby").0, "warning", "nobody waits for it yet");
+    assert_eq!(both.does(&["run", "coder", "write it again", "--quiet"]).code, 0);
+
+    let eye = database.look().await;
+    for sql in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"] {
+        eye.client.batch_execute(sql).await.expect("done");
+    }
+    for _ in 0..50 {
+        if of(&checked(&both).1, "standby").0 == "ok" {
+            break;
+        }
+    }
+    assert_eq!(of(&checked(&both).1, "standby"), ("ok".into(), "synchronous: *".into()));
+    assert_eq!(both.does(&["run", "coder", "write it once more", "--quiet"]).code, 0);
+    drop(standby);
+    let (_, store) = checked(&both);
+    assert_eq!(of(&store, &format!("host {there}")).0, "warning");
+    for sql in ["ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"] {
+        eye.client.batch_execute(sql).await.expect("done");
+    }
+}
