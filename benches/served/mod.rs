@@ -4,6 +4,7 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod found;
+pub(crate) mod past;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -47,12 +48,37 @@ impl Team {
         Ok(team)
     }
 
+    /// More keys of its `team.yaml`.
+    pub(crate) fn add(&self, yaml: &str) -> Result<()> {
+        let path = self.0.join("team/team.yaml");
+        let text = std::fs::read_to_string(&path)?;
+        Ok(std::fs::write(path, format!("{text}{yaml}"))?)
+    }
+
+    /// A process that works for it and takes so many runs at once; with a data folder of its own, as
+    /// on a machine of its own.
+    pub(crate) fn work(&self, nth: usize, at_once: u32) -> Result<Child> {
+        let child = Command::new(env!("CARGO_BIN_EXE_callboard"))
+            .args(["work", "--quiet", "--at-once", &at_once.to_string(), "--team"])
+            .arg(self.0.join("team"))
+            .arg("--data")
+            .arg(self.0.join(format!("worker-{nth}")))
+            .kill_on_drop(true)
+            .spawn();
+        Ok(child?)
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
     /// A process that serves it, on one core if one is named.
     pub(crate) async fn serve(&self, core: Option<usize>) -> Result<Served> {
+        self.serve_with(core, &[]).await
+    }
+
+    /// The same with more words on its command line.
+    pub(crate) async fn serve_with(&self, core: Option<usize>, more: &[&str]) -> Result<Served> {
         let cores = std::thread::available_parallelism()?.get();
         if let Some(core) = core {
             on_cores(core..core + 1)?;
@@ -62,6 +88,7 @@ impl Team {
             .arg(self.0.join("team"))
             .arg("--data")
             .arg(self.data())
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
