@@ -137,6 +137,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Refusal {
         | StoreError::Full
         | StoreError::Corrupt(_)
         | StoreError::Newer { .. }
+        | StoreError::Away(_)
         | StoreError::Closed
         | StoreError::Db(_) => Refusal::new(
             RefusalCode::EngineUnavailable,

@@ -1,6 +1,10 @@
 //! The one write of a step: its records, its children, what it tells others, and what comes next.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use callboard_trace::{Event, Fact, Record, RunId};
+use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
 use crate::db::{Tx, Val};
@@ -11,6 +15,11 @@ use crate::journal::{self, Stamp, Tail, tail};
 use crate::ledger::{self, Amounts, Return, Spent};
 use crate::submit::{Entry, admit};
 use crate::{Lease, NewRun, Store, StoreError, Submitted, spawn};
+
+/// For how long a step waits for a database that is away before it counts as not recorded.
+const AWAY: Duration = Duration::from_secs(300);
+/// Between two tries.
+const REST: Duration = Duration::from_millis(500);
 
 /// One step of a run, to be kept whole or not at all.
 #[derive(Clone, Debug)]
@@ -134,7 +143,16 @@ impl Store {
         if leaves {
             lease.hold.leave();
         }
-        let done = self.inner.db.write(move |tx| step.write(tx, &inner.ink, &inner.node)).await;
+        let (step, begun) = (Arc::new(step), Instant::now());
+        let done = loop {
+            let (step, inner) = (step.clone(), inner.clone());
+            let write = move |tx: &mut dyn Tx| step.write(tx, &inner.ink, &inner.node);
+            match self.inner.db.write(write).await {
+                // Its outcome exists nowhere else, and the fence holds for as long as this takes.
+                Err(StoreError::Away(_)) if begun.elapsed() < AWAY => sleep(REST).await,
+                done => break done,
+            }
+        };
         if leaves && !done.as_ref().is_ok_and(|it| it.left) {
             lease.hold.stay();
         }

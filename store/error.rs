@@ -34,6 +34,8 @@ pub enum StoreError {
         /// The newest this program knows.
         known: u32,
     },
+    /// The database does not answer, for as long as that is worth waiting for; nothing was kept.
+    Away(String),
     /// The store is shut, or this node has left it.
     Closed,
     /// Anything else the database or the file system said.
@@ -61,6 +63,10 @@ impl fmt::Display for StoreError {
                 f,
                 "the store has format {found} and this program knows up to {known}; \
                  use the newer program, or another data folder"
+            ),
+            StoreError::Away(why) => write!(
+                f,
+                "the database does not answer ({why}); nothing was kept, try again when it does"
             ),
             StoreError::Closed => f.write_str("the store is closed; start the program again"),
             StoreError::Db(what) => f.write_str(what),

@@ -66,6 +66,7 @@ fn named(error: StoreError, file: &Path) -> StoreError {
         | StoreError::Unknown
         | StoreError::Full
         | StoreError::Newer { .. }
+        | StoreError::Away(_)
         | StoreError::Closed
         | StoreError::Db(_) => error,
     }

@@ -28,9 +28,7 @@ impl Fault {
     pub(super) fn error(&self) -> StoreError {
         match self {
             Fault::Again(text) => StoreError::Db(format!("the database undid the write: {text}")),
-            Fault::Lost(text) => StoreError::Db(format!(
-                "the database does not answer ({text}); nothing was kept, try again when it does"
-            )),
+            Fault::Lost(text) => StoreError::Away(text.clone()),
             Fault::Refused(error) => error.clone(),
         }
     }
