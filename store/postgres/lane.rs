@@ -61,8 +61,10 @@ impl<'a> Lane<'a> {
                 return;
             }
         };
-        // Who holds the row writes; the clock is read when it is held.
-        let begin = "BEGIN; SELECT version FROM callboard FOR UPDATE; SELECT {now}";
+        // Who holds the row writes, and sees what was committed until then, whatever the database has
+        // for its default; the clock is read when it is held.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+            SELECT version FROM callboard FOR UPDATE; SELECT {now}";
         let mut lane = Lane::new(&runtime, shared, (begin, true));
         let opened = lane.enter(node);
         let is_open = opened.is_ok();
