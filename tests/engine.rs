@@ -121,7 +121,8 @@ macro_rules! every_case {
             storm: nothing_is_lost_or_done_twice;
             shared: a_rate_is_used_up_by_four_stores_and_never_exceeded
                 a_budget_of_four_stores_is_not_overspent
-                who_follows_the_log_misses_nothing;
+                who_follows_the_log_misses_nothing
+                seats_hold_whatever_a_database_has_for_its_defaults;
             crash: what_was_answered_survives_a_kill
                 a_dead_process_is_taken_over_at_once
                 a_frozen_process_is_fenced

@@ -36,6 +36,8 @@ pub(super) struct Lane<'a> {
     known: u64,
     /// Since when nothing works.
     away: Option<Instant>,
+    /// Why the last jobs were given up.
+    gone: Option<StoreError>,
 }
 
 /// Why the jobs of one transaction have no answer yet.
@@ -61,8 +63,10 @@ impl<'a> Lane<'a> {
                 return;
             }
         };
-        // Who holds the row writes; the clock is read when it is held.
-        let begin = "BEGIN; SELECT version FROM callboard FOR UPDATE; SELECT {now}";
+        // Who holds the row writes, and sees what was committed until then, whatever the database has
+        // for its default; the clock is read when it is held.
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+            SELECT version FROM callboard FOR UPDATE; SELECT {now}";
         let mut lane = Lane::new(&runtime, shared, (begin, true));
         let opened = lane.enter(node);
         let is_open = opened.is_ok();
@@ -81,7 +85,7 @@ impl<'a> Lane<'a> {
 
     fn new(runtime: &'a Runtime, shared: Shared, (begin, is_writer): (&str, bool)) -> Lane<'a> {
         let begin = Dialect::Postgres.translate(begin);
-        Lane { runtime, shared, begin, is_writer, session: None, known: 0, away: None }
+        Lane { runtime, shared, begin, is_writer, session: None, known: 0, away: None, gone: None }
     }
 
     fn enter(&mut self, node: &str) -> Result<(), StoreError> {
@@ -101,6 +105,9 @@ impl<'a> Lane<'a> {
     fn serve(&mut self, jobs: &Jobs, most: usize) {
         while let Some(batch) = self.next(jobs, most) {
             self.take(batch);
+            if let Some(error) = self.gone.take() {
+                refuse(jobs, &error);
+            }
         }
     }
 
@@ -151,6 +158,7 @@ impl<'a> Lane<'a> {
                 Err(Tried::Failed(fault)) => fault,
             };
             if self.away.unwrap_or(begun).elapsed() > PATIENCE {
+                self.gone = is_lost.then(|| fault.error());
                 return Err(Stop::All(fault.error()));
             }
             tracing::debug!(error = %fault.error(), "the database is asked again");
@@ -192,6 +200,14 @@ impl<'a> Lane<'a> {
             Some(it) => Ok(it),
             None => Session::open(self.runtime, &self.shared.address),
         }
+    }
+}
+
+/// Who waits behind jobs that waited in vain has waited as long, and must not do so again.
+fn refuse(jobs: &Jobs, error: &StoreError) {
+    let Ok(mut jobs) = jobs.try_lock() else { return };
+    while let Ok(job) = jobs.try_recv() {
+        job.answer(Err(error.clone()));
     }
 }
 

@@ -7,7 +7,8 @@ use crate::dialect::Dialect;
 use crate::schema::CHANGES;
 
 /// The lock that whoever changes the tables holds until that is done: "Call".
-const LOCK: &str = "BEGIN; SELECT pg_advisory_xact_lock(1130458220); SELECT 0";
+const LOCK: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    SELECT pg_advisory_xact_lock(1130458220); SELECT 0";
 
 pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     let known = CHANGES.len() as u32;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use callboard_store::{Lease, List, Next, Store, StoreError};
 use callboard_trace::RunId;
+use futures::future::join_all;
 use tokio::net::TcpSocket;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep, timeout};
@@ -16,6 +17,9 @@ use crate::fixture::{Fixture, Words, end, id, root, said, step, story};
 use crate::proxy::{Proxy, Way};
 
 const CRASHES: usize = 3;
+
+/// Calls that are made at once while nobody answers.
+const MANY: u128 = 40;
 const STEPS: usize = 4;
 
 /// In this time everybody has noticed that the server is back, or is gone.
@@ -149,10 +153,12 @@ pub(crate) async fn a_server_that_says_no_word_holds_nobody_up(db: Fixture) {
     let store = place.open("n_a", |_| {}).unwrap();
     let run = store.begin(1).await;
     proxy.is(Way::Silent);
-    let (write, read) = (store.submit(root(2, 100)), store.row(&run));
-    let (write, read) = timeout(PATIENCE, futures::future::join(write, read)).await.unwrap();
-    is_an_outage(&write.unwrap_err());
-    is_an_outage(&read.unwrap_err());
+    let writes = (2..2 + MANY).map(|n| store.submit(root(n, 100)));
+    let reads = (0..MANY).map(|_| store.row(&run));
+    let all = futures::future::join(join_all(writes), join_all(reads));
+    let (writes, reads) = timeout(PATIENCE, all).await.expect("many wait no longer than one");
+    writes.into_iter().for_each(|it| is_an_outage(&it.unwrap_err()));
+    reads.into_iter().for_each(|it| is_an_outage(&it.unwrap_err()));
     // Who comes later is not held up longer than who came first.
     let late = timeout(PATIENCE, store.beat()).await.unwrap();
     is_an_outage(&late.unwrap_err());

@@ -58,6 +58,8 @@ max_connections = 300
 shared_buffers = 32MB
 fsync = on
 CONF
+# After a crash it would look at each file on its own.
+own sed -i "s/^#recovery_init_sync_method.*/recovery_init_sync_method = syncfs/" "$folder/data/postgresql.conf"
 
 # Below the ports that are handed out to clients. It is taken by whoever binds it first.
 for _ in {1..50}; do

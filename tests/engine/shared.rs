@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use callboard_store::gates::{Charge, Gate, Ruling, Spent, Went};
-use callboard_store::{Advance, Next, Store};
+use callboard_store::{Advance, Lease, Next, Store};
 use callboard_trace::{Event, RunId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,10 +28,10 @@ async fn all<T: Send + 'static>(mut work: JoinSet<T>) -> Vec<T> {
     done
 }
 
-/// 600 in a minute, in a minute of four seconds. What stands in the bucket bridges a pause of the
+/// 600 in a minute, in a minute of twelve seconds. What stands in the bucket bridges a pause of the
 /// machine.
-const CAPACITY: f64 = 90.0;
-const PER_SECOND: f64 = 150.0;
+const CAPACITY: f64 = 50.0;
+const PER_SECOND: f64 = 50.0;
 const FOR: Duration = Duration::from_secs(4);
 const RUNS: u128 = 32;
 
@@ -41,20 +41,17 @@ pub(crate) async fn a_rate_is_used_up_by_four_stores_and_never_exceeded(db: Fixt
         stores[0].begin(n).await;
     }
     let (begun, mut work) = (Instant::now(), JoinSet::new());
-    for store in &stores {
-        let store = store.clone();
+    for store in stores.clone() {
         work.spawn(async move {
+            let mut steps = JoinSet::new();
             while begun.elapsed() < FOR {
                 store.sweep().await.unwrap();
-                for lease in store.claim(4, 1_000).await.unwrap() {
-                    let asked = gate(vec![bucket("api", CAPACITY, PER_SECOND)]);
-                    if asks(&store, &lease, asked).await == Ruling::Passed {
-                        let take = bucket("api", CAPACITY, PER_SECOND);
-                        gives(&store, &lease, take, Went::Good, Next::Yield).await;
-                    }
+                for lease in store.claim(RUNS as u32, 1_000).await.unwrap() {
+                    steps.spawn(passes(store.clone(), lease));
                 }
                 sleep(Duration::from_millis(2)).await;
             }
+            all(steps).await;
         });
     }
     all(work).await;
@@ -75,6 +72,14 @@ pub(crate) async fn a_rate_is_used_up_by_four_stores_and_never_exceeded(db: Fixt
     assert!(last - first > FOR.as_micros() as i64 / 2, "it stopped after {} us", last - first);
     let (passed, may) = (begins.len() as f64, may(first, last));
     assert!(passed >= may * 0.99, "{passed} passed where {may} might");
+}
+
+/// Asks once; who passes does its step and is in the queue again.
+async fn passes(store: Store, lease: Lease) {
+    let take = bucket("api", CAPACITY, PER_SECOND);
+    if asks(&store, &lease, gate(vec![take.clone()])).await == Ruling::Passed {
+        gives(&store, &lease, take, Went::Good, Next::Yield).await;
+    }
 }
 
 const CAP: i64 = 2_000;
@@ -182,4 +187,31 @@ async fn follows_log(store: Store, is_over: Arc<AtomicBool>) -> Vec<(RunId, u64)
         let of_runs = some.into_iter().filter(|it| matches!(it.1.event, Event::PlanChanged { .. }));
         found.extend(of_runs.map(|it| (it.1.run, it.1.seq)));
     }
+}
+
+const SEATS: u32 = 5;
+
+/// Whoever owns a database may have set how its transactions are by default.
+pub(crate) async fn seats_hold_whatever_a_database_has_for_its_defaults(db: Fixture) {
+    if let Some(database) = db.database() {
+        database.sets("default_transaction_isolation", "repeatable read").await;
+    }
+    let (stores, mut work) = (four(&db), JoinSet::new());
+    for n in 0..RUNS {
+        stores[0].begin(n).await;
+    }
+    for store in stores.clone() {
+        work.spawn(async move {
+            let mut held = Vec::new();
+            for _ in 0..20 {
+                held.extend(store.claim(1, SEATS).await.unwrap());
+                let counts = store.counts().await.unwrap();
+                assert!(counts.running <= u64::from(SEATS), "{counts:?}");
+                if let Some(lease) = held.pop() {
+                    store.give_back(lease).await.unwrap();
+                }
+            }
+        });
+    }
+    all(work).await;
 }
