@@ -116,6 +116,7 @@ async fn all_is_hidden(secrets: Secrets, store: Option<(&Database, String)>) {
     if let Some((database, _)) = &store {
         let all = String::from_utf8_lossy(&database.look().await.everything().await).into_owned();
         assert!(all.contains(&run) && all.matches("[secret]").count() > 20, "runs are kept there");
+        assert!(all.contains("its password is [secret]"), "and what was said of it");
         shown.push(("the database".into(), all));
     }
     if callboard_sandbox::enforced().is_ok() {

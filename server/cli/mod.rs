@@ -164,7 +164,7 @@ fn log(say: Say) {
     // At lower levels these libraries write whole requests and replies; and what a client that left
     // did not read is no news to anybody.
     let protocol = if say.verbose { "rmcp=warn" } else { "rmcp=off" };
-    for floor in [protocol, "async_openai=off"] {
+    for floor in [protocol, "async_openai=off", "tokio_postgres=off"] {
         filter = floor.parse().map_or(filter.clone(), |it| filter.clone().add_directive(it));
     }
     let _ = tracing_subscriber::fmt()
