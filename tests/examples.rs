@@ -117,6 +117,22 @@ fn every_team_holds_without_a_warning() {
     }
 }
 
+/// Two fronts, three workers and a database with its standby; a worker is killed. The script looks at
+/// what it claims by itself.
+#[test]
+fn a_cluster_loses_a_worker_and_nothing_of_its_plan() {
+    let place = Place::new();
+    let said = Said::of(&mut place.command(examples().join("cluster/run.sh")));
+    said.tells(&[
+        "a synchronous standby on port",
+        "front 1 takes a plan of 13 tasks: r_",
+        "front 2 tells: ",
+        "kill -9 ",
+        "front 2 tells: completed, all 13 tasks ended well",
+        "14 runs ended for 13 tasks and their plan; 25 replies for 25 turns;",
+    ]);
+}
+
 /// A copy does not depend on what it was rehearsed with.
 #[test]
 fn every_team_holds_without_its_rehearsal() {
