@@ -57,7 +57,7 @@ async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Recei
 /// Looks into the queue whenever there may be runs and seats are free. Most are taken with the write
 /// that makes room for them, or begins them; what is left over is found here.
 async fn look(house: Arc<House>, relay: Relay) {
-    loop {
+    while !house.draining.is_cancelled() {
         let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
         let (most, seats) = bounds(&house, house.driven.count());
         let claimed = match &relay.root {
@@ -74,7 +74,7 @@ async fn look(house: Arc<House>, relay: Relay) {
         }
         tokio::select! {
             biased;
-            () = house.stopping.cancelled() => return,
+            () = house.draining.cancelled() => return,
             () = house.ready.notified() => (),
             () = changed => (),
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),

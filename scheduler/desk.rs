@@ -47,13 +47,17 @@ impl Desk {
         self.house.world.name("s_")
     }
 
-    /// 256 random bits, for a key.
-    pub fn key(&self) -> [u8; 32] {
+    /// A key of 256 bits, and whether all who are on the store have the same; else it is new.
+    ///
+    /// # Errors
+    /// `engine_unavailable`.
+    pub async fn key(&self) -> Result<([u8; 32], bool), Refusal> {
         let mut key = [0; 32];
         let world = &self.house.world;
         let halves = world.bits().to_le_bytes().into_iter().chain(world.bits().to_le_bytes());
         key.iter_mut().zip(halves).for_each(|(byte, random)| *byte = random);
-        key
+        let kept = self.house.store.seal(key).await.map_err(|it| unavailable(&it))?;
+        Ok(kept.map_or((key, false), |it| (it, true)))
     }
 
     /// Whether this process is about to go.

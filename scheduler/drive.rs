@@ -132,6 +132,13 @@ impl Drive {
             let rest = batch.decide(&self.house, &root, &mut run);
             let taken = std::mem::take(&mut batch);
             let after = match rest {
+                // The step begins where the run is taken next.
+                Rest::Gated(_) if self.house.draining.is_cancelled() => {
+                    if self.is_idle() {
+                        return Box::pin(self.hand_back(&mut run, taken)).await;
+                    }
+                    Box::pin(self.write(&mut run, taken, Rest::Wait(None))).await?
+                }
                 // Boxed, so that a run that waits keeps no room for what it does not do.
                 Rest::Gated(pending) => {
                     Box::pin(self.begin(&mut run, (taken, &mut batch), *pending)).await?
@@ -165,7 +172,7 @@ impl Drive {
     ) -> Result<(), StoreError> {
         self.inside.shutdown().await;
         let open = run.open_models();
-        if !open.is_empty() {
+        if !(open.is_empty() && batch.facts.is_empty()) {
             for (step, attempt) in open {
                 let failure = Failure {
                     step,
@@ -181,6 +188,9 @@ impl Drive {
             }
             let advance = self.advance(run, batch, Next::Go);
             self.house.store.advance(&self.lease, advance).await?;
+        }
+        if run.plan.is_some() {
+            self.house.folds.put(&run.id, None);
         }
         self.house.store.give_back(self.lease).await
     }
@@ -302,9 +312,11 @@ impl Drive {
         until: Option<i64>,
     ) -> Result<bool, StoreError> {
         let until = until.unwrap_or(run.started.deadline).min(run.started.deadline);
+        let is_idle = self.is_idle();
         tokio::select! {
             biased;
             () = self.house.stopping.cancelled() => return Ok(false),
+            () = self.house.draining.cancelled(), if is_idle => return Ok(false),
             () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
             () = self.wheel.poke.notified() => {
                 self.lingered = false;

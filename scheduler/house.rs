@@ -29,6 +29,8 @@ pub(crate) struct House {
     pub(crate) data: PathBuf,
     /// This process among all on the store.
     pub(crate) node: String,
+    /// Set once, when nothing new is to begin here: what is in progress may end.
+    pub(crate) draining: CancellationToken,
     /// Set once, when the process is to go.
     pub(crate) stopping: CancellationToken,
     /// Something may be ready: a submission, a child, a free seat.

@@ -35,6 +35,8 @@ use crate::{World, playbook_problems};
 const SWEEP: Duration = Duration::from_millis(1_000);
 /// At most one look for signals in this time.
 const NEWS: Duration = Duration::from_millis(10);
+/// Between two looks at what is still in hand of a node that drains.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long steps in progress are waited for when the process goes.
 const GRACE: Duration = Duration::from_millis(600);
 
@@ -154,9 +156,24 @@ impl Node {
         self.tasks.spawn(watch(self.house.clone(), place));
     }
 
+    /// How many runs are in hand here.
+    pub fn held(&self) -> usize {
+        self.house.driven.count()
+    }
+
+    /// Takes no more runs and begins no more steps; each run is given back as soon as nothing of it
+    /// is in progress. Resolves when none is in hand. Who cannot wait so long stops the node.
+    pub async fn drain(&self) {
+        self.house.draining.cancel();
+        while self.held() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Drops the steps in progress, gives every lease back, and leaves: well under a second.
     /// What was not recorded is taken again by whoever claims the run next.
     pub async fn stop(mut self) {
+        self.house.draining.cancel();
         self.house.stopping.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
@@ -186,6 +203,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         store,
         world,
         data,
+        draining: CancellationToken::new(),
         stopping: CancellationToken::new(),
         ready: Notify::new(),
         admission: Admission::default(),

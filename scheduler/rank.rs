@@ -52,7 +52,7 @@ pub(crate) async fn rank(house: Arc<House>) {
         let changed = house.store.changed();
         let looked = tokio::select! {
             biased;
-            () = house.stopping.cancelled() => return,
+            () = house.draining.cancelled() => return,
             looked = look(&house, &mut scores) => looked,
         };
         let rest = match looked {
@@ -73,7 +73,7 @@ pub(crate) async fn rank(house: Arc<House>) {
         };
         tokio::select! {
             biased;
-            () = house.stopping.cancelled() => return,
+            () = house.draining.cancelled() => return,
             () = sleep(rest.unwrap_or(POLL)) => (),
             () = changed, if rest.is_none() => sleep(LOOK).await,
         }

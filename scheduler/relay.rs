@@ -17,7 +17,7 @@ pub(crate) struct Relay {
 impl Relay {
     /// Runs for the seats that are free here, and for that of a run that leaves.
     pub(crate) fn wanted(&self, house: &House, leaves: bool) -> Option<Wanted> {
-        if house.stopping.is_cancelled() {
+        if house.draining.is_cancelled() {
             return None;
         }
         let others = house.driven.count().saturating_sub(1);

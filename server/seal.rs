@@ -9,7 +9,7 @@ use rmcp::model::{RequestStateCodec, SealOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Signs and checks. Whoever holds the key of the data folder can do both.
+/// Signs and checks. Whoever holds the key of the store can do both.
 pub(crate) struct Seals(RequestStateCodec);
 
 /// The key's file in the data folder; every process on it signs alike.

@@ -72,7 +72,7 @@ pub async fn serve_stream(
     desk: Desk,
     ending: CancellationToken,
 ) {
-    let shared = match Shared::new(desk) {
+    let shared = match Shared::new(desk).await {
         Ok(shared) => shared,
         Err(error) => return tracing::error!(%error, "nobody can be served"),
     };

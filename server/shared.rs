@@ -18,12 +18,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Of a desk, with the key of its data folder.
+    /// Of a desk, with the key of its store: so that what one process signs, another knows.
     ///
     /// # Errors
     /// When the key can neither be read nor made.
-    pub(crate) fn new(desk: Desk) -> io::Result<Shared> {
-        let seals = Seals::kept_in(desk.data(), desk.key())?;
+    pub(crate) async fn new(desk: Desk) -> io::Result<Shared> {
+        let seals = match desk.key().await.map_err(io::Error::other)? {
+            (key, true) => Seals::new(key),
+            (fresh, false) => Seals::kept_in(desk.data(), fresh)?,
+        };
         let shown = Arc::new(Showcase::new(&desk));
         Ok(Shared { desk, seals: Arc::new(seals), shown })
     }

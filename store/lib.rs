@@ -36,6 +36,7 @@ mod rank;
 mod read;
 mod recall;
 mod schema;
+mod seal;
 mod signal;
 pub mod simulated;
 mod spawn;

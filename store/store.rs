@@ -50,7 +50,7 @@ pub struct Store {
 /// What the clones share. The order of the fields is the order in which they end.
 pub(crate) struct Inner {
     pub(crate) db: Db,
-    _served: Served,
+    served: Served,
     pub(crate) locks: Locks,
     pub(crate) held: Arc<Held>,
     pub(crate) ink: Ink,
@@ -132,7 +132,7 @@ impl Store {
     ) -> Store {
         let inner = Inner {
             db,
-            _served: served,
+            served,
             locks,
             held: Arc::default(),
             ink: Ink::new(&options.secrets),
@@ -185,6 +185,10 @@ impl Store {
     /// 63 random bits.
     pub(crate) fn token(&self) -> i64 {
         ((self.inner.chance)() as u64 >> 1) as i64
+    }
+
+    pub(crate) fn is_on_server(&self) -> bool {
+        matches!(self.inner.served, Served::Lanes { .. })
     }
 
     pub(crate) fn is_left(&self) -> bool {

@@ -82,7 +82,7 @@ fn a_worker_that_is_asked_to_stop_gives_back_what_it_holds() {
     for asked in [Signal::INT, Signal::TERM, Signal::HUP] {
         let house = House::new();
         let run = left_to_others(&house, "it takes long");
-        let worker = house.starts(&["work"]);
+        let worker = house.starts(&["work", "--grace", "0"]);
         house.until(&run, "working");
         signal(&worker, asked);
         let said = ended(worker);

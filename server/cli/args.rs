@@ -141,6 +141,14 @@ pub(crate) struct ServeArgs {
     /// When the client goes, leave what is open to the next process instead of finishing it
     #[arg(long)]
     pub(crate) no_finish: bool,
+    /// When it is to end, let calls and steps under way take so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = grace())]
+    pub(crate) grace: u64,
+}
+
+/// At most an hour: who waits longer wants it to go on.
+fn grace() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=3_600)
 }
 
 /// An address to listen on; of a port alone, the one that only this machine reaches.
@@ -159,7 +167,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 Examples:
   callboard work                 as long as it is not asked to stop
   callboard work --until-idle    until everything is done, then it ends
-Ctrl-C, SIGTERM or SIGHUP end it; what it held goes on in another process on the same data.")]
+Ctrl-C, SIGTERM or SIGHUP end it: it begins nothing more, and what it holds goes on in another
+process on the same data. Asked once more, it does not wait for the steps under way.")]
 pub(crate) struct WorkArgs {
     /// End when no run is ready, running or waiting for a time, here or in another process
     #[arg(long)]
@@ -170,6 +179,9 @@ pub(crate) struct WorkArgs {
     /// End at once if another worker with this option is on the same data
     #[arg(long, hide = true)]
     pub(crate) alone: bool,
+    /// When it is to end, let steps under way take so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = grace())]
+    pub(crate) grace: u64,
     #[command(flatten)]
     pub(crate) place: Where,
 }

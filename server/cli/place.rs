@@ -203,6 +203,24 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
+/// Lets the steps under way take so long; who asks once more to stop does not wait for them.
+pub(crate) async fn drain(node: &Node, grace: Duration, say: Say) {
+    if grace.is_zero() {
+        return;
+    }
+    if node.held() > 0 {
+        let seconds = grace.as_secs();
+        say.tell(&format!(
+            "waiting {seconds} s at most for the steps under way; Ctrl-C ends it now"
+        ));
+    }
+    tokio::select! {
+        () = node.drain() => {}
+        () = asked_to_stop() => {}
+        () = tokio::time::sleep(grace) => {}
+    }
+}
+
 /// Gives every lease back; who asks once more to stop does not wait for it.
 pub(crate) async fn leave(node: Node, say: Say) {
     tokio::select! {

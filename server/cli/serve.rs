@@ -2,10 +2,13 @@
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use callboard_config::Team;
+use callboard_scheduler::Node;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ServeArgs;
@@ -38,17 +41,19 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
     args.at_once.into_iter().for_each(|it| node.at_once(it));
     let team = node.desk().team();
     problems::tell(&team, say);
-    let shared = Shared::new(node.desk()).map_err(|error| {
-        Fault::broken(format!("no key can be kept in the data folder: {error}"), "mend the folder")
+    let shared = Shared::new(node.desk()).await.map_err(|error| {
+        let help = "mend the data folder, or the database";
+        Fault::broken(format!("no key can be kept: {error}"), help)
     })?;
-    let ending = CancellationToken::new();
+    let grace = Duration::from_secs(args.grace);
     if let Some(address) = args.http {
         let stdio = (!is_person).then_some(stdio);
-        let served = over_http(address, args.sse, &shared, stdio, ending, say).await;
+        let served = over_http(address, args.sse, (&shared, &node, grace), stdio, say).await;
         leave(node).await;
         return served.map(|()| 0);
     }
-    stdio.serve(&shared, ending).await;
+    stdio.serve(&shared, CancellationToken::new()).await;
+    place::drain(&node, grace, say).await;
     let finishes = team.finishes && !(args.no_finish || args.no_work || is_person);
     if leave(node).await && finishes {
         let (named, store) = (args.place.team.as_deref(), args.place.store.as_deref());
@@ -63,9 +68,8 @@ pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
 async fn over_http(
     address: SocketAddr,
     sse: bool,
-    shared: &Shared,
+    (shared, node, grace): (&Shared, &Node, Duration),
     stdio: Option<Stdio>,
-    ending: CancellationToken,
     say: Say,
 ) -> Result<(), Fault> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -85,25 +89,33 @@ async fn over_http(
         say.tell(&format!("listening on http://{own}/sse"));
     }
     tell_of_doors(own, &shared.desk.team(), say);
+    let (leaving, ending) = (CancellationToken::new(), CancellationToken::new());
     let mut beside = JoinSet::new();
-    beside.spawn(until_asked(ending.clone()));
     if let Some(stdio) = stdio {
         let (shared, ending) = (shared.clone(), ending.child_token());
         beside.spawn(async move { stdio.serve_beside(&shared, ending).await });
     }
-    let options = HttpOptions { sse };
-    http::serve(listener, shared.clone(), options, ending.clone(), |it| it).await;
+    let ends = (leaving.clone(), ending.child_token());
+    let served = ends.1.clone();
+    let serving = async {
+        http::serve(listener, shared.clone(), HttpOptions { sse }, ends, |it| it).await;
+        served.cancel();
+    };
+    let asked = async {
+        ending::asked_to_stop().await;
+        leaving.cancel();
+        let drained = async { tokio::join!(place::drain(node, grace, say), served.cancelled()) };
+        tokio::select! {
+            _ = drained, if !grace.is_zero() => {}
+            () = sleep(grace) => {}
+            () = ending::asked_to_stop() => {}
+        }
+        ending.cancel();
+    };
+    tokio::join!(serving, asked);
     // Answers that are on their way over stdout have as long as those over HTTP had.
-    ending.cancel();
     while beside.join_next().await.is_some() {}
     Ok(())
-}
-
-async fn until_asked(ending: CancellationToken) {
-    tokio::select! {
-        () = ending::asked_to_stop() => ending.cancel(),
-        () = ending.cancelled() => {}
-    }
 }
 
 /// What keeps out more than its owner may have meant.

@@ -57,6 +57,9 @@ pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
             break over;
         }
     };
+    if matches!(over, Over::Asked) {
+        place::drain(&node, Duration::from_secs(args.grace), say).await;
+    }
     place::leave(node, say).await;
     match over {
         Over::Idle => say.tell("ended: nothing is left to do"),

@@ -54,12 +54,13 @@ fn ask_for_files(limits: &Limits) {
 #[cfg(not(unix))]
 fn ask_for_files(_limits: &Limits) {}
 
-/// Takes connections until `ending` fires, then lets those that are open finish their answers.
+/// Takes connections until `leaving` fires, then lets those that are open finish their answers; not
+/// for long any more once `ending` fires.
 pub(crate) async fn listen(
     listener: TcpListener,
     app: Router,
     limits: &Limits,
-    ending: CancellationToken,
+    (leaving, ending): (CancellationToken, CancellationToken),
 ) {
     ask_for_files(limits);
     let seats = Arc::new(Semaphore::new(limits.connections));
@@ -67,15 +68,15 @@ pub(crate) async fn listen(
     let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = ending.cancelled() => break,
+            () = leaving.cancelled() => break,
             Some(_) = open.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         match (accepted, Arc::clone(&seats).try_acquire_owned()) {
             (Ok((stream, _)), Ok(seat)) => {
-                let (app, ending) = (app.clone(), ending.clone());
+                let (app, leaving) = (app.clone(), leaving.clone());
                 open.spawn(async move {
-                    connection(stream, app, head, ending).await;
+                    connection(stream, app, head, leaving).await;
                     drop(seat);
                 });
             }
@@ -87,11 +88,14 @@ pub(crate) async fn listen(
         }
     }
     drop(listener);
-    let _ = timeout(GRACE, async { while open.join_next().await.is_some() {} }).await;
+    tokio::select! {
+        () = async { while open.join_next().await.is_some() {} } => {}
+        () = async { ending.cancelled().await; sleep(GRACE).await } => {}
+    }
     open.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, app: Router, head: Duration, ending: CancellationToken) {
+async fn connection(stream: TcpStream, app: Router, head: Duration, leaving: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets are held back");
     }
@@ -104,7 +108,7 @@ async fn connection(stream: TcpStream, app: Router, head: Duration, ending: Canc
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = ending.cancelled() => {
+        () = leaving.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -65,6 +65,8 @@ use crate::who::Principal;
 
 /// How long calls have for their answers when the server ends; less than the sockets have.
 const DRAIN: Duration = Duration::from_millis(500);
+/// Between two looks for calls that are not answered yet.
+const LOOK: Duration = Duration::from_millis(50);
 /// When an issuer that could not be asked may be there again, seconds.
 const AGAIN: HeaderValue = HeaderValue::from_static("30");
 /// Where the document about tokens stands.
@@ -102,11 +104,11 @@ pub async fn serve_http<H: ServerHandler>(
     dress: impl Fn(Server) -> H + Send + Sync + 'static,
 ) -> std::io::Result<()> {
     let own = listener.local_addr()?;
-    let shared = Shared::new(desk)?;
+    let shared = Shared::new(desk).await?;
     if let Some(told) = open_to_all(own, &shared.desk.team()) {
         return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, told));
     }
-    serve(listener, shared, options, ending, dress).await;
+    serve(listener, shared, options, (ending.clone(), ending), dress).await;
     Ok(())
 }
 
@@ -116,12 +118,13 @@ pub(crate) fn open_to_all(own: SocketAddr, team: &Team) -> Option<String> {
         .then(|| format!("{own} can be reached by others, and this team asks nobody for a token"))
 }
 
-/// As [`serve_http`], where that was looked at.
+/// As [`serve_http`], where that was looked at. Once `leaving` fires nobody else comes in, and as soon
+/// as the last call is answered, or `ending` fires, it is over.
 pub(crate) async fn serve<H: ServerHandler>(
     listener: TcpListener,
     shared: Shared,
     options: HttpOptions,
-    ending: CancellationToken,
+    (leaving, ending): (CancellationToken, CancellationToken),
     dress: impl Fn(Server) -> H + Send + Sync + 'static,
 ) {
     let own = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -135,9 +138,20 @@ pub(crate) async fn serve<H: ServerHandler>(
     let app = router(&house, dress, options, (&ending, &closing));
     let _closed = closing.clone().drop_guard();
     tokio::select! {
-        () = listen::listen(listener, app, &limits, ending.clone()) => {}
+        () = listen::listen(listener, app, &limits, (leaving.clone(), ending.clone())) => {}
         () = close_later(&ending, &closing) => {}
+        () = end_when_idle(&house.room, &leaving, &ending) => {}
     }
+}
+
+/// Who only listens does not keep a server that is to go.
+async fn end_when_idle(room: &Room, leaving: &CancellationToken, ending: &CancellationToken) {
+    leaving.cancelled().await;
+    while room.is_in_call() {
+        sleep(LOOK).await;
+    }
+    ending.cancel();
+    std::future::pending().await
 }
 
 /// The library cuts off whatever is open once it is told of the end; calls are answered before.

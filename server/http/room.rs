@@ -53,6 +53,11 @@ impl Room {
         self.calls.take(whose)
     }
 
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.calls.free.available_permits() < self.calls.n_all.min(Semaphore::MAX_PERMITS)
+    }
+
     /// Room for one more stream.
     pub(crate) fn stream(&self, whose: &str) -> Result<Place, Full> {
         self.streams.take(whose)

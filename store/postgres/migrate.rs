@@ -20,7 +20,8 @@ pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     }
     if found == 0 {
         let made = session.batch(
-            "CREATE TABLE callboard(version BIGINT NOT NULL); INSERT INTO callboard VALUES(0)",
+            "CREATE TABLE callboard(version BIGINT NOT NULL, seal BYTEA);
+             INSERT INTO callboard VALUES(0, NULL)",
         );
         made.map_err(|it| it.error())?;
     }

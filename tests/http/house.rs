@@ -83,7 +83,7 @@ impl House {
         House::new(&format!("{tokens}{more}"))
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.folder.path().join("team").join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(path, text).expect("a file");
@@ -99,9 +99,14 @@ impl House {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.command_on(&self.data(), arguments)
+    }
+
+    /// The same with a journal elsewhere.
+    pub(crate) fn command_on(&self, data: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
         command.args(arguments).arg("--team").arg(self.folder.path().join("team"));
-        command.arg("--data").arg(self.data()).stdin(Stdio::null());
+        command.arg("--data").arg(data).stdin(Stdio::null());
         if self.asks_for_tokens {
             command.envs(CALLERS.map(|(name, _, token)| (format!("TOKEN_{name}"), token)));
         }
