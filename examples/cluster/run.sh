@@ -131,7 +131,7 @@ for n in 1 2; do
     say "front $n: ${fronts[-1]}"
 done
 for n in 1 2 3; do
-    "$callboard" work --grace 5 --team "$team" --data "$folder/work${apart:+-$n}" \
+    "$callboard" work --at-once 3 --grace 5 --team "$team" --data "$folder/work${apart:+-$n}" \
         </dev/null >/dev/null 2>"$folder/worker-$n.log" &
     pids+=("$!")
     workers+=("$!")

@@ -141,8 +141,8 @@ pub(crate) struct ServeArgs {
     /// When the client goes, leave what is open to the next process instead of finishing it
     #[arg(long)]
     pub(crate) no_finish: bool,
-    /// When it is to end, let calls and steps under way take so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = grace())]
+    /// When it is to end, let calls and steps under way take so many seconds
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = grace())]
     pub(crate) grace: u64,
 }
 
@@ -179,8 +179,8 @@ pub(crate) struct WorkArgs {
     /// End at once if another worker with this option is on the same data
     #[arg(long, hide = true)]
     pub(crate) alone: bool,
-    /// When it is to end, let steps under way take so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = grace())]
+    /// When it is to end, let steps under way take so many seconds
+    #[arg(long, value_name = "S", default_value_t = 8, value_parser = grace())]
     pub(crate) grace: u64,
     #[command(flatten)]
     pub(crate) place: Where,
