@@ -175,7 +175,8 @@ impl Store {
     ) -> Result<Vec<RunRow>, StoreError> {
         // No letter of a name is above `z`.
         let sql = run_row!(
-            "WHERE id >= $1 AND id < $1 || '{' AND (CAST($2 AS TEXT) IS NULL OR principal = $2) ORDER BY id LIMIT $3"
+            "WHERE id >= $1 AND id < $1 || '{' AND (CAST($2 AS TEXT) IS NULL OR principal = $2)
+             ORDER BY id LIMIT $3"
         );
         let args = [letters.into(), principal.into(), limit.into()];
         self.inner.db.read(move |tx| tx.query(sql, &args)?.iter().map(row_of).collect()).await
@@ -316,7 +317,8 @@ fn list(tx: &mut dyn Tx, filter: &List) -> Result<Vec<RunRow>, StoreError> {
         vec![before.into(), filter.state.map(RunState::as_str).into(), filter.limit.into()];
     let sql = match (&filter.principal, filter.open) {
         (None, None) => run_row!(
-            "WHERE top = 1 AND pos < $1 AND (CAST($2 AS TEXT) IS NULL OR state = $2) ORDER BY pos DESC LIMIT $3"
+            "WHERE top = 1 AND pos < $1 AND (CAST($2 AS TEXT) IS NULL OR state = $2)
+             ORDER BY pos DESC LIMIT $3"
         ),
         (None, Some(true)) => run_row!(
             "WHERE top = 1 AND ended IS NULL AND pos < $1 AND (CAST($2 AS TEXT) IS NULL OR state = $2)

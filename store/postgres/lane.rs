@@ -13,7 +13,6 @@ use super::conn::Fault;
 use super::session::{Ended, Session};
 use super::{Jobs, PATIENCE, Shared, migrate};
 use crate::StoreError;
-use crate::beat::say_alive;
 use crate::db::Job;
 use crate::dialect::Dialect;
 use crate::writer::attempt_on;
@@ -93,7 +92,7 @@ impl<'a> Lane<'a> {
             Session::open(self.runtime, &self.shared.address).map_err(|it| it.error())?;
         migrate::migrate(&mut session)?;
         let entered = session.begin(&self.begin).map_err(|it| it.error());
-        entered.and_then(|()| say_alive(&mut session, node).map(|_| ()))?;
+        entered.and_then(|()| migrate::enter(&mut session, node))?;
         session.commit().map_err(|it| match it {
             Ended::Not(fault) => fault.error(),
             Ended::Unknown => StoreError::Unknown,

@@ -37,6 +37,13 @@ pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     })
 }
 
+/// Enters a node into the list, so that others know that it was here.
+pub(super) fn enter(session: &mut Session<'_>, node: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO node(id, started, seen) VALUES($1, {now}, {now})
+        ON CONFLICT(id) DO UPDATE SET started = excluded.started, seen = excluded.seen";
+    session.put(sql, &[node.into()])
+}
+
 /// The format of the tables that are there; 0 = there are none.
 fn version(session: &mut Session<'_>) -> Result<u32, StoreError> {
     let sql = "SELECT count(*) FROM information_schema.tables
