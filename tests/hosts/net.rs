@@ -42,10 +42,15 @@ impl Net {
         let mut answers = BufReader::new(child.stdout.take().expect("its output")).lines();
         let said = answers.next().expect("a word of it").expect("its output is read");
         if let Some(why) = said.strip_prefix("cannot: ") {
+            let _ = child.wait();
             return Err(why.to_owned());
         }
-        let ready = said.strip_prefix("ready ").and_then(|it| it.split_once(' '));
-        let (namespaces, folder) = ready.unwrap_or_else(|| panic!("{said}"));
+        let Some((namespaces, folder)) =
+            said.strip_prefix("ready ").and_then(|it| it.split_once(' '))
+        else {
+            let _ = child.wait();
+            panic!("{said}");
+        };
         let (namespaces, folder) = (namespaces.to_owned(), folder.into());
         Ok(Net { child, voice: Mutex::new(Voice { orders, answers }), namespaces, folder })
     }
