@@ -70,7 +70,10 @@ async fn look(house: Arc<House>, relay: Relay) {
                 relay.send(leases).await;
             }
             Err(StoreError::Closed) => return,
-            Err(error) => tracing::warn!(%error, "could not look into the queue"),
+            Err(error) => {
+                tracing::warn!(%error, "could not look into the queue");
+                house.stray.notify_one();
+            }
         }
         tokio::select! {
             biased;

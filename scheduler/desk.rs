@@ -123,7 +123,7 @@ pub(crate) fn sees(caller: &Caller) -> Option<&str> {
     (only != OWNER).then_some(only)
 }
 
-/// A store that fails is the operator's to mend; nothing was accepted.
+/// A store that fails is the operator's to mend; nothing was accepted, or nobody can tell.
 pub(crate) fn unavailable(error: &StoreError) -> Refusal {
     match error {
         StoreError::Conflict { run } => Refusal::new(
@@ -136,8 +136,13 @@ pub(crate) fn unavailable(error: &StoreError) -> Refusal {
             format!("{open} tasks are open, the limit is {cap}"),
             "try again when some of them have ended, or raise `limits.queue`",
         ),
+        StoreError::Unknown => Refusal::new(
+            RefusalCode::EngineUnavailable,
+            "the journal did not say whether it was accepted",
+            "ask again under the same key, which joins what was accepted; without a key look at \
+             `team_status` first",
+        ),
         StoreError::Fenced
-        | StoreError::Unknown
         | StoreError::Full
         | StoreError::Corrupt(_)
         | StoreError::Newer { .. }

@@ -55,6 +55,7 @@ pub(crate) fn drive(
             Err(StoreError::Fenced) => (),
             Err(error) => {
                 tracing::warn!(%run, %error, "dropped a run; it goes on from its journal");
+                seat.house.stray.notify_one();
             }
         }
         if is_plan {

@@ -35,6 +35,8 @@ pub(crate) struct House {
     pub(crate) stopping: CancellationToken,
     /// Something may be ready: a submission, a child, a free seat.
     pub(crate) ready: Notify,
+    /// A run may be written as ours that nobody drives here: the heartbeat gives it back.
+    pub(crate) stray: Notify,
     pub(crate) admission: Admission,
     pub(crate) folds: Folds,
     pub(crate) alarm: Alarm,

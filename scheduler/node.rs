@@ -37,6 +37,8 @@ const SWEEP: Duration = Duration::from_millis(1_000);
 const NEWS: Duration = Duration::from_millis(10);
 /// Between two looks at what is still in hand of a node that drains.
 const LOOK: Duration = Duration::from_millis(20);
+/// What is dropped in this time is given back together.
+const STRAY: Duration = Duration::from_millis(50);
 /// How long steps in progress are waited for when the process goes.
 const GRACE: Duration = Duration::from_millis(600);
 
@@ -206,6 +208,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         draining: CancellationToken::new(),
         stopping: CancellationToken::new(),
         ready: Notify::new(),
+        stray: Notify::new(),
         admission: Admission::default(),
         folds: Folds::default(),
         alarm: Alarm::default(),
@@ -240,24 +243,30 @@ fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
     tasks.spawn(watch_load(house.clone()));
 }
 
-/// Says that this process is alive, and drops what it lost.
+/// Says that this process is alive, and drops what it lost. What it dropped by itself is given back
+/// at once, and so is all of it when the store answers again: others wait for it.
 async fn beat(house: Arc<House>) {
     loop {
-        match house.store.beat().await {
+        let rest = match house.store.beat().await {
             Ok(beat) => {
                 for run in &beat.lost {
                     if let Some(wheel) = house.driven.wheel(run) {
                         wheel.lost.cancel();
                     }
                 }
+                house.store.beat_every()
             }
             Err(StoreError::Closed) => return,
-            Err(error) => tracing::warn!(%error, "the heartbeat was not kept"),
-        }
+            Err(error) => {
+                tracing::warn!(%error, "the heartbeat was not kept");
+                house.store.beat_every().min(POLL)
+            }
+        };
         tokio::select! {
             biased;
             () = house.stopping.cancelled() => return,
-            () = tokio::time::sleep(house.store.beat_every()) => (),
+            () = tokio::time::sleep(rest) => (),
+            () = house.stray.notified() => tokio::time::sleep(STRAY).await,
         }
     }
 }

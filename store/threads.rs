@@ -73,8 +73,11 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.running.iter().for_each(|it| it.thread().unpark());
-        // A thread that panicked has nothing left to wait for.
-        let conns: Vec<_> = self.running.drain(..).map(JoinHandle::join).collect();
+        // A thread that panicked has nothing left to wait for, and one that drops the last of the store
+        // with a job ends by itself.
+        let own = thread::current().id();
+        let others = self.running.drain(..).filter(|it| it.thread().id() != own);
+        let conns: Vec<_> = others.map(JoinHandle::join).collect();
         // One after another: of two that close at once neither may be the last, which takes the
         // log with it.
         drop(conns);

@@ -70,6 +70,11 @@ impl Address {
         hosts(&self.config)
     }
 
+    /// How to connect to each of its hosts alone, in their order.
+    pub(super) fn each(&self) -> Vec<Config> {
+        (0..self.config.get_hosts().len()).map(|at| alone(&self.config, at)).collect()
+    }
+
     /// What must be shown nowhere.
     pub fn password(&self) -> Option<String> {
         let password = self.config.get_password()?;
@@ -140,6 +145,35 @@ fn is_here(host: &Host) -> bool {
     }
 }
 
+/// All that is written, for one of the hosts.
+fn alone(all: &Config, at: usize) -> Config {
+    let mut one = Config::new();
+    one.ssl_mode(all.get_ssl_mode())
+        .ssl_negotiation(all.get_ssl_negotiation())
+        .channel_binding(all.get_channel_binding())
+        .target_session_attrs(all.get_target_session_attrs())
+        .keepalives(all.get_keepalives())
+        .keepalives_idle(all.get_keepalives_idle());
+    all.get_keepalives_interval().map(|it| one.keepalives_interval(it));
+    all.get_keepalives_retries().map(|it| one.keepalives_retries(it));
+    all.get_connect_timeout().map(|it| one.connect_timeout(*it));
+    all.get_tcp_user_timeout().map(|it| one.tcp_user_timeout(*it));
+    all.get_user().map(|it| one.user(it));
+    all.get_password().map(|it| one.password(it));
+    all.get_dbname().map(|it| one.dbname(it));
+    all.get_options().map(|it| one.options(it));
+    all.get_application_name().map(|it| one.application_name(it));
+    match &all.get_hosts()[at] {
+        Host::Tcp(name) => one.host(name),
+        #[cfg(unix)]
+        Host::Unix(path) => one.host_path(path),
+    };
+    all.get_hostaddrs().get(at).map(|it| one.hostaddr(*it));
+    let ports = all.get_ports();
+    ports.get(at).or(ports.first()).map(|it| one.port(*it));
+    one
+}
+
 fn hosts(config: &Config) -> Vec<String> {
     let ports = config.get_ports();
     let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
@@ -182,6 +216,17 @@ mod tests {
         assert_eq!(address.trust, Trust::Proved(Some("/ca.pem".into())));
         assert!(!address.is_open());
         assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        // With one host each is all that is written.
+        for url in ["postgres://me:s3cret@a:1/agents", "postgres://me@%2Ftmp/agents?options=-c%20x"]
+        {
+            let address = Address::parse(url).unwrap();
+            assert!(address.each() == [address.config.clone()], "{url}");
+        }
+        let each = address.each();
+        assert_eq!(
+            (each[1].get_hosts(), each[1].get_ports()),
+            (&[Host::Tcp("b".into())][..], &[2][..])
+        );
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! One connection: made within a deadline, set up, and what its errors mean.
 
 use std::error::Error as _;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Error, Socket};
 
 use super::tls::Tls;
 use super::{Address, DEADLINE, IDLE, STATEMENT};
 use crate::StoreError;
+
+/// How much later than the host before it a host is asked.
+const STAGGER: Duration = Duration::from_millis(200);
 
 /// What drives a connection: whoever has the client polls this beside it.
 pub(super) type Driver = Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
@@ -38,20 +44,39 @@ impl Fault {
     }
 }
 
-/// Opens a connection to the first host that will do. The driver has to be polled.
+/// Opens a connection to the first host that will do; the driver has to be polled. One that is away
+/// holds up the next only for a moment: each is asked as well, a little later.
 pub(super) async fn connect(address: &Address) -> Result<(Client, Driver), Fault> {
     let tls = Tls::new(&address.trust).map_err(Fault::Refused)?;
-    let tries = u32::try_from(address.config.get_hosts().len()).unwrap_or(1);
-    let connecting = Box::pin(address.config.connect(tls));
-    let connected = timeout(DEADLINE * tries, connecting).await.map_err(|_| Fault::silent())?;
-    connected.map_err(|it| unreached(address, &it))
+    let mut asked: FuturesUnordered<_> = (0..)
+        .zip(address.each())
+        .map(|(place, host)| {
+            let tls = tls.clone();
+            Box::pin(async move {
+                sleep(STAGGER * place).await;
+                let connected = timeout(DEADLINE, host.connect(tls)).await;
+                connected.map_err(|_| Fault::silent())?.map_err(|it| unreached(address, &it))
+            })
+        })
+        .collect();
+    let mut first = None;
+    while let Some(answer) = asked.next().await {
+        match (answer, &first) {
+            (Ok(connected), _) => return Ok(connected),
+            // What has to be mended is told rather than who is away.
+            (Err(fault), None | Some(Fault::Lost(_))) => first = Some(fault),
+            (Err(_), Some(_)) => {}
+        }
+    }
+    Err(first.unwrap_or_else(Fault::silent))
 }
 
 /// What every session is told, in one message: no statement, and nothing that is left open, hinders
-/// others for long; and a commit is one that the disk has.
+/// others for long, whose host is gone is forgotten; and a commit is one that the disk has.
 pub(super) fn settings() -> String {
     format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {};
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
          SELECT set_config('synchronous_commit', 'on', false)
            WHERE current_setting('synchronous_commit') = 'off'",
         STATEMENT.as_millis(),

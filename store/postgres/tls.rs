@@ -81,6 +81,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     type Error = tokio_rustls::rustls::pki_types::InvalidDnsNameError;
 
     fn make_tls_connect(&mut self, domain: &str) -> Result<Named, Self::Error> {
+        // A socket in the file system has no name, and no TLS either.
+        let domain = if domain.is_empty() { "localhost" } else { domain };
         let name = ServerName::try_from(domain)?.to_owned();
         Ok(Named(TlsConnector::from(self.0.clone()), name))
     }

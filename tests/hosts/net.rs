@@ -1,0 +1,145 @@
+//! The five hosts, and who looks at the databases on them past the network.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, NoTls};
+
+/// The hosts with a database: the primary, and the one that follows it.
+pub(crate) const PRIMARY: &str = "pg1";
+pub(crate) const STANDBY: &str = "pg2";
+/// How the nodes find whichever of them takes writes.
+pub(crate) const ADDRESS: &str =
+    "postgres://callboard@10.77.0.4:5432,10.77.0.5:5432/callboard?target_session_attrs=read-write";
+
+/// Hosts and databases; all of it is gone when this is dropped, or when this process ends.
+pub(crate) struct Net {
+    child: Child,
+    voice: Mutex<Voice>,
+    namespaces: String,
+    folder: PathBuf,
+}
+
+struct Voice {
+    orders: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Net {
+    /// Lays the cables and starts the databases; why not, where there may be no such hosts.
+    pub(crate) fn start() -> Result<Net, String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/net.sh");
+        let mut child = Command::new("bash")
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash starts");
+        let orders = child.stdin.take();
+        let mut answers = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let said = answers.next().expect("a word of it").expect("its output is read");
+        if let Some(why) = said.strip_prefix("cannot: ") {
+            let _ = child.wait();
+            return Err(why.to_owned());
+        }
+        let Some((namespaces, folder)) =
+            said.strip_prefix("ready ").and_then(|it| it.split_once(' '))
+        else {
+            let _ = child.wait();
+            panic!("{said}");
+        };
+        let (namespaces, folder) = (namespaces.to_owned(), folder.into());
+        Ok(Net { child, voice: Mutex::new(Voice { orders, answers }), namespaces, folder })
+    }
+
+    /// Takes the cable of a host out.
+    pub(crate) fn cut(&self, host: &str) {
+        self.order(&format!("cut {host}"));
+    }
+
+    /// Puts it in again.
+    pub(crate) fn mend(&self, host: &str) {
+        self.order(&format!("mend {host}"));
+    }
+
+    /// Makes the standby the primary.
+    pub(crate) fn promote(&self) {
+        self.order("promote");
+    }
+
+    fn order(&self, order: &str) {
+        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(voice.orders.as_mut().expect("it listens"), "{order}").expect("it listens");
+        let said = voice.answers.next().expect("it lives").expect("its output is read");
+        assert_eq!(said, "done", "{order}");
+    }
+
+    /// A command that runs on a host.
+    pub(crate) fn on(&self, host: &str, program: &str) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new("ip");
+        command.args(["netns", "exec", &format!("{}-{host}", self.namespaces), program]);
+        command
+    }
+
+    /// How a store finds a database by its socket in the file system: no cut is in that way.
+    pub(crate) fn past(&self, host: &str) -> String {
+        let folder = self.folder.join(format!("of-{host}"));
+        let folder = folder.to_string_lossy().replace('/', "%2F");
+        format!("postgres://callboard@{folder}/callboard")
+    }
+
+    pub(crate) async fn look(&self, host: &str) -> Eye {
+        Eye::open(&self.past(host)).await
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // The end of its input is the order to end.
+        self.voice.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection to look with.
+pub(crate) struct Eye {
+    client: Client,
+    _link: JoinSet<()>,
+}
+
+impl Eye {
+    async fn open(address: &str) -> Eye {
+        let (client, connection) =
+            tokio_postgres::connect(address, NoTls).await.expect("the database answers");
+        let mut link = JoinSet::new();
+        link.spawn(async move { drop(connection.await) });
+        Eye { client, _link: link }
+    }
+
+    /// The place of the last record that is kept.
+    pub(crate) async fn last(&self) -> i64 {
+        self.number("SELECT coalesce(max(pos), 0) FROM journal WHERE pos > $1", 0).await
+    }
+
+    /// Whether a step was begun and came to its outcome, both behind that place.
+    pub(crate) async fn has_moved(&self, place: i64) -> bool {
+        let sql = "SELECT CAST(EXISTS (SELECT 1 FROM journal b JOIN journal r ON r.run = b.run
+            WHERE b.pos > $1 AND b.kind = 'step_begun' AND r.pos > b.pos
+              AND r.kind = 'model_replied') AS INT)::BIGINT";
+        self.number(sql, place).await == 1
+    }
+
+    /// Runs that are not over.
+    pub(crate) async fn open_runs(&self) -> i64 {
+        let sql = "SELECT count(*) FROM run WHERE pos > $1
+            AND state IN ('ready', 'running', 'waiting')";
+        self.number(sql, 0).await
+    }
+
+    async fn number(&self, sql: &str, place: i64) -> i64 {
+        self.client.query_one(sql, &[&place]).await.expect("it answers").get(0)
+    }
+}
