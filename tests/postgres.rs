@@ -49,7 +49,11 @@ async fn what_a_killed_server_had_in_hand_the_other_finishes() {
 
 fn serve(stage: &Stage, database: &server::Database) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
-    command.args(["serve", "--team"]).arg(stage.team()).arg("--data").arg(stage.data());
+    command
+        .args(["serve", "--at-once", "8", "--team"])
+        .arg(stage.team())
+        .arg("--data")
+        .arg(stage.data());
     let mut server = Server::of({
         command.env("CALLBOARD_STORE", database.address());
         command

@@ -28,11 +28,10 @@ async fn all<T: Send + 'static>(mut work: JoinSet<T>) -> Vec<T> {
     done
 }
 
-/// 600 in a minute, in a minute of twelve seconds. What stands in the bucket bridges a pause of the
-/// machine.
-const CAPACITY: f64 = 50.0;
-const PER_SECOND: f64 = 50.0;
-const FOR: Duration = Duration::from_secs(4);
+/// 600 in a minute. What stands in the bucket bridges a pause of the machine.
+const CAPACITY: f64 = 20.0;
+const PER_SECOND: f64 = 10.0;
+const FOR: Duration = Duration::from_secs(9);
 const RUNS: u128 = 32;
 
 pub(crate) async fn a_rate_is_used_up_by_four_stores_and_never_exceeded(db: Fixture) {
