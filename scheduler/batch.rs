@@ -18,7 +18,7 @@ use crate::{begin, plan};
 const STEPS_MAX: usize = 1_000;
 
 /// Runs started by one write. A plan starts more with the writes after it: others come in between.
-const SPAWN_MAX: usize = 16;
+pub(crate) const SPAWN_MAX: usize = 16;
 
 /// What goes into the next write.
 #[derive(Default)]

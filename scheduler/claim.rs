@@ -59,7 +59,8 @@ async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Recei
 async fn look(house: Arc<House>, relay: Relay) {
     loop {
         let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
-        let (most, seats) = bounds(&house, house.driven.count());
+        let left = house.heirs.seats(house.world.now(), None);
+        let (most, seats) = bounds(&house, house.driven.count(), left);
         let claimed = match &relay.root {
             Some(root) => house.store.claim_of(root, most, seats).await,
             None => house.store.claim(most, seats).await,

@@ -59,6 +59,7 @@ pub(crate) fn drive(
         }
         if is_plan {
             seat.house.folds.put(run, None);
+            seat.house.heirs.forget(run);
         }
     }
 }
@@ -144,6 +145,9 @@ impl Drive {
                 After::Gone(is_whole) => {
                     let plan = run.plan.is_some().then(|| run.id.clone());
                     if let Some(name) = plan {
+                        if run.end.is_some() {
+                            self.house.heirs.forget(&name);
+                        }
                         self.house.folds.put(&name, is_whole.then_some((self.seen, run)));
                     }
                     return Ok(());
@@ -203,6 +207,9 @@ impl Drive {
         self.told = run.spent;
         self.unused = 0;
         self.house.driven.seen(&self.lease.run, seen);
+        if let Some(plan) = &run.plan {
+            self.house.heirs.leads(&run.id, plan);
+        }
         Ok(run)
     }
 
@@ -253,6 +260,7 @@ impl Drive {
         batch: Batch,
         rest: Rest,
     ) -> Result<After, StoreError> {
+        let is_more = matches!(rest, Rest::Written);
         let (next, after, until) = match (rest, batch.state) {
             (Rest::Over, state) => {
                 self.inside.abort_all();
@@ -272,12 +280,17 @@ impl Drive {
             (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
         };
         if batch.facts.is_empty() && matches!(after, After::On(_)) {
+            self.acted(run);
             return Ok(after);
         }
         let own = batch.facts.len();
         let advance = self.advance(run, batch, next);
         let advanced = self.put(run, advance).await?;
+        if !is_more {
+            self.acted(run);
+        }
         let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
+        self.hears(run, slipped);
         let is_whole = slipped.iter().all(|it| run.takes_late(it));
         if let After::Gone(_) = after {
             if let Some(at) = until {
@@ -333,6 +346,7 @@ impl Drive {
             run.apply(&record.by, &record.event);
             self.seen = record.seq;
         }
+        self.hears(run, &records);
         self.house.driven.seen(&self.lease.run, self.seen);
         Ok(())
     }

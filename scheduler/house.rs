@@ -15,6 +15,7 @@ use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
 use crate::folds::Folds;
+use crate::heirs::Heirs;
 use crate::throttle::Admission;
 
 /// Shared by the desk, the claimer and every drive.
@@ -35,6 +36,7 @@ pub(crate) struct House {
     pub(crate) ready: Notify,
     pub(crate) admission: Admission,
     pub(crate) folds: Folds,
+    pub(crate) heirs: Heirs,
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,

@@ -25,6 +25,7 @@ mod folds;
 mod gated;
 mod gates;
 mod hands;
+mod heirs;
 mod house;
 mod intake;
 mod journal;

@@ -22,6 +22,7 @@ use crate::crew::{Crew, loaded};
 use crate::desk::Desk;
 use crate::folds::Folds;
 use crate::hands::{hands, with};
+use crate::heirs::Heirs;
 use crate::house::{Alarm, Driven, House, Waiters};
 use crate::listen::{write_all, write_down};
 use crate::pause::{POLL, jittered};
@@ -175,6 +176,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         folds: Folds::default(),
         alarm: Alarm::default(),
         driven: Driven::default(),
+        heirs: Heirs::default(),
         waiters: Waiters::default(),
         callers: Callers::default(),
         clients: Clients::default(),

@@ -14,16 +14,33 @@ pub(crate) struct Relay {
     pub(crate) root: Option<RunId>,
 }
 
+/// Who takes runs with what it writes.
+pub(crate) enum By<'a> {
+    /// A plan, which begins others.
+    Plan { run: &'a RunId, most: u32 },
+    /// Who gives its seat up: to nobody whose rank is behind this one.
+    Leaver { before: Option<i64> },
+}
+
 impl Relay {
-    /// Runs for the seats that are free here, and for that of a run that leaves.
-    pub(crate) fn wanted(&self, house: &House, leaves: bool) -> Option<Wanted> {
+    /// Runs for the seats that are free here, or for that of a run that leaves.
+    pub(crate) fn wanted(&self, house: &House, by: &By<'_>) -> Option<Wanted> {
         if house.stopping.is_cancelled() {
             return None;
         }
         let others = house.driven.count().saturating_sub(1);
-        let (max, seats) = bounds(house, others);
-        let max = if leaves { max.min(1) } else { max };
-        Some(Wanted { max, seats, root: self.root.clone() }).filter(|_| max > 0)
+        let (max, seats, before) = match by {
+            By::Plan { run, most } => {
+                let left = house.heirs.seats(house.world.now(), Some(run));
+                let (max, seats) = bounds(house, others, left);
+                (max.min(*most), seats, None)
+            }
+            By::Leaver { before } => {
+                let (max, seats) = bounds(house, others, 0);
+                (max.min(1), seats, *before)
+            }
+        };
+        Some(Wanted { max, seats, root: self.root.clone(), before }).filter(|_| max > 0)
     }
 
     /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.
@@ -36,9 +53,10 @@ impl Relay {
     }
 }
 
-/// How many may be taken by a process with so many under way, and within how many seats.
-pub(crate) fn bounds(house: &House, driven: usize) -> (u32, u32) {
-    let seats = house.crew.team().limits.concurrent;
+/// How many may be taken by a process with so many under way, and within how many seats, where so
+/// many are left to others.
+pub(crate) fn bounds(house: &House, driven: usize, left: u32) -> (u32, u32) {
+    let seats = house.crew.team().limits.concurrent.saturating_sub(left);
     let free = seats.saturating_sub(u32::try_from(driven).unwrap_or(u32::MAX));
     house.admission.bounds(free.max(1), seats, driven)
 }

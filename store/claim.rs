@@ -31,7 +31,7 @@ impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
     pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wanted(Wanted { max, seats, root: None }).await
+        self.claim_wanted(Wanted { max, seats, ..Wanted::default() }).await
     }
 
     /// The same, of the runs of one root only.
@@ -41,15 +41,13 @@ impl Store {
         max: u32,
         seats: u32,
     ) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wanted(Wanted { max, seats, root: Some(root.clone()) }).await
+        let root = Some(root.clone());
+        self.claim_wanted(Wanted { max, seats, root, ..Wanted::default() }).await
     }
 
     /// The rank of the first run in the queue.
     pub async fn first_ready(&self) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT rank FROM run WHERE state = 'ready'
-            ORDER BY rank, turn, root_at, pos LIMIT 1";
-        let read = self.inner.db.read(move |tx| tx.one(sql, &[])?.map(|it| it.int(0)).transpose());
-        read.await
+        self.inner.db.read(first_rank).await
     }
 
     async fn claim_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
@@ -70,7 +68,7 @@ impl Store {
 }
 
 /// How many runs are wanted, and which.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The most of them.
     pub max: u32,
@@ -78,6 +76,8 @@ pub struct Wanted {
     pub seats: u32,
     /// Of this root only.
     pub root: Option<RunId>,
+    /// Only if the first of the queue has no later rank than this.
+    pub before: Option<i64>,
 }
 
 /// What a claim brought, each under its hold.
@@ -136,6 +136,12 @@ macro_rules! held {
 }
 
 pub(crate) const HELD: &str = held!();
+
+fn first_rank(tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT rank FROM run WHERE state = 'ready'
+        ORDER BY rank, turn, root_at, pos LIMIT 1";
+    tx.one(sql, &[])?.map(|it| it.int(0)).transpose()
+}
 
 /// How many seats are held, by all nodes.
 pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
@@ -196,7 +202,8 @@ impl Wanted {
         token: i64,
     ) -> Result<Vec<Taken>, StoreError> {
         // Most often nobody wants one, and they need not be counted.
-        if tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[])?.is_none() {
+        let Some(first) = first_rank(tx)? else { return Ok(Vec::new()) };
+        if self.before.is_some_and(|it| it < first) {
             return Ok(Vec::new());
         }
         match self.free(tx)?.min(self.max.into()) {
