@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::World;
+use crate::ahead::Ahead;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
@@ -35,6 +36,7 @@ pub(crate) struct House {
     /// Something may be ready: a submission, a child, a free seat.
     pub(crate) ready: Notify,
     pub(crate) admission: Admission,
+    pub(crate) ahead: Ahead,
     pub(crate) folds: Folds,
     pub(crate) heirs: Heirs,
     pub(crate) alarm: Alarm,

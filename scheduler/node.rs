@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
+use crate::ahead::Ahead;
 use crate::callers::Callers;
 use crate::claim::claim;
 use crate::clients::Clients;
@@ -173,6 +174,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         stopping: CancellationToken::new(),
         ready: Notify::new(),
         admission: Admission::default(),
+        ahead: Ahead::default(),
         folds: Folds::default(),
         alarm: Alarm::default(),
         driven: Driven::default(),

@@ -51,9 +51,17 @@ impl Drive {
     }
 
     /// Writes, and tells at once who is told of it and at work here.
-    pub(crate) async fn put(&mut self, run: &Run, write: Advance) -> Result<Advanced, StoreError> {
+    pub(crate) async fn put(
+        &mut self,
+        run: &Run,
+        mut write: Advance,
+    ) -> Result<Advanced, StoreError> {
         self.written = self.house.world.now();
         let told: Vec<RunId> = write.tell.iter().map(|it| it.0.clone()).collect();
+        let view = self.house.ahead.view();
+        if let Some(takes) = &mut write.takes {
+            takes.openers = view.openers(self.written, &self.house.crew.team());
+        }
         let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
         let advanced = self.house.store.advance(&self.lease, write).await;
         if may_leave
@@ -66,7 +74,7 @@ impl Drive {
         told.iter()
             .filter_map(|it| self.house.driven.wheel(it))
             .for_each(|it| it.poke.notify_one());
-        self.relay.send(std::mem::take(&mut advanced.taken)).await;
+        self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
     }

@@ -1,17 +1,26 @@
 //! The way from the queue to work, for whoever took a run.
 
+use std::sync::Arc;
+
 use callboard_store::{Lease, Wanted};
 use callboard_trace::RunId;
 use tokio::sync::mpsc;
 
+use crate::ahead::{Folded, View};
 use crate::house::House;
 
 /// The way to a task for whoever took a run.
 #[derive(Clone)]
 pub(crate) struct Relay {
-    pub(crate) to: mpsc::Sender<Lease>,
+    pub(crate) to: mpsc::Sender<Taken>,
     /// Of this root only.
     pub(crate) root: Option<RunId>,
+}
+
+/// A run that was taken, as it was seen before if it was.
+pub(crate) struct Taken {
+    pub(crate) lease: Lease,
+    pub(crate) folded: Option<Box<Folded>>,
 }
 
 /// Who takes runs with what it writes.
@@ -40,13 +49,15 @@ impl Relay {
                 (max.min(1), seats, *before)
             }
         };
-        Some(Wanted { max, seats, root: self.root.clone(), before }).filter(|_| max > 0)
+        let openers = Arc::default();
+        Some(Wanted { max, seats, root: self.root.clone(), before, openers }).filter(|_| max > 0)
     }
 
     /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.
-    pub(crate) async fn send(&self, leases: Vec<Lease>) {
+    pub(crate) async fn send(&self, view: &View, leases: Vec<Lease>) {
         for lease in leases {
-            if self.to.send(lease).await.is_err() {
+            let folded = view.of(&lease);
+            if self.to.send(Taken { lease, folded }).await.is_err() {
                 return;
             }
         }
