@@ -13,6 +13,7 @@ mod checked;
 mod checks;
 pub mod concepts;
 mod counts;
+mod cycle;
 mod fold;
 mod gathered;
 mod guard;

@@ -10,12 +10,16 @@ use callboard_trace::rank::{Points, WAITERS_MAX};
 use callboard_trace::{EndState, Finished, PlanStep, RunId, Trouble};
 use serde_json::Value;
 
+pub use crate::cycle::cycle;
 use crate::words;
 
 /// Characters kept of a result: for those who wait for it, and for the end.
 const HEAD: usize = 1_500;
 /// Results told in the end of a plan.
 pub(crate) const RESULTS_MAX: usize = 50;
+
+/// Steps told of that wait for one.
+const HEIRS_MAX: usize = 16;
 
 /// A plan. Steps are counted, not searched: a hundred thousand of them cost no more each.
 #[derive(Clone, Debug)]
@@ -80,6 +84,17 @@ pub struct Place {
     way: u32,
 }
 
+/// A step among those that wait for each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Heir {
+    /// Its place in the plan.
+    pub at: usize,
+    /// How many steps it waits for, as far as the plan has heard.
+    pub unmet: usize,
+    /// Its priority as it counts, 0..1000.
+    pub points: u16,
+}
+
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -93,37 +108,6 @@ pub enum Standing {
     Ended(EndState),
     /// Will never begin.
     LeftOut,
-}
-
-/// A circle of tasks that wait for each other, its first one named again at its end.
-pub fn cycle(steps: &[PlanStep]) -> Option<Vec<&str>> {
-    let at: HashMap<&str, usize> = steps.iter().enumerate().map(|(at, it)| (&*it.id, at)).collect();
-    let needs = |it: usize| steps[it].after.iter().filter_map(|id| at.get(&**id).copied());
-    let mut unmet: Vec<usize> = (0..steps.len()).map(|it| needs(it).count()).collect();
-    let mut heirs: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for it in 0..steps.len() {
-        needs(it).for_each(|need| heirs[need].push(it));
-    }
-    let mut free: Vec<usize> = (0..steps.len()).filter(|it| unmet[*it] == 0).collect();
-    while let Some(done) = free.pop() {
-        for heir in &heirs[done] {
-            unmet[*heir] -= 1;
-            if unmet[*heir] == 0 {
-                free.push(*heir);
-            }
-        }
-    }
-    // Who is left waits for somebody who is left: walking from need to need comes round.
-    let mut here = (0..steps.len()).find(|it| unmet[*it] > 0)?;
-    let mut path = Vec::new();
-    let mut seen = HashMap::new();
-    while !seen.contains_key(&here) {
-        seen.insert(here, path.len());
-        path.push(here);
-        here = needs(here).find(|it| unmet[*it] > 0)?;
-    }
-    let round = path[seen[&here]..].iter().chain([&here]).rev();
-    Some(round.map(|it| &*steps[*it].id).collect())
 }
 
 impl Plan {
@@ -218,8 +202,18 @@ impl Plan {
     }
 
     /// The runs of the steps under way.
-    pub(crate) fn open_runs(&self) -> impl Iterator<Item = RunId> {
+    pub fn open_runs(&self) -> impl Iterator<Item = RunId> {
         self.by_run.keys().cloned()
+    }
+
+    /// The step of an open run, and the first of those that wait for it.
+    pub fn heirs(&self, run: &RunId) -> Option<(Heir, Vec<Heir>)> {
+        let at = *self.by_run.get(run)?;
+        let heir = |at: usize| {
+            let place = &self.places[at];
+            Heir { at, unmet: place.unmet, points: place.urgency() }
+        };
+        Some((heir(at), self.places[at].heirs.iter().take(HEIRS_MAX).map(|it| heir(*it)).collect()))
     }
 
     /// How many stand where.
@@ -383,9 +377,13 @@ impl Place {
         }
     }
 
+    /// Its priority as it counts.
+    fn urgency(&self) -> u16 {
+        (self.step.priority.unwrap_or(100) + self.points.unblocking()).min(1_000)
+    }
+
     fn order(&self, at: usize) -> Order {
-        let points = self.step.priority.unwrap_or(100) + self.points.unblocking();
-        (1_000_u16.saturating_sub(points), Reverse(self.way), at)
+        (1_000 - self.urgency(), Reverse(self.way), at)
     }
 }
 

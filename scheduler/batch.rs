@@ -12,13 +12,14 @@ use callboard_trace::{
 use serde_json::{Value, json};
 
 use crate::house::House;
+use crate::pending::{Pending, What};
 use crate::{begin, plan};
 
 /// Steps decided on before anything is written; more would be a rule that never rests.
 const STEPS_MAX: usize = 1_000;
 
 /// Runs started by one write. A plan starts more with the writes after it: others come in between.
-const SPAWN_MAX: usize = 16;
+pub(crate) const SPAWN_MAX: usize = 16;
 
 /// What goes into the next write.
 #[derive(Default)]
@@ -43,24 +44,6 @@ pub(crate) enum Rest {
     Gated(Box<Pending>),
 }
 
-/// A step that begins as soon as its gates let it. The run has not heard of it yet.
-pub(crate) struct Pending {
-    /// Its records.
-    pub(crate) events: Vec<Event>,
-    /// What it is.
-    pub(crate) what: What,
-}
-
-/// What a gated step does.
-pub(crate) enum What {
-    /// Asks a model.
-    Model(Asked, Prepared),
-    /// Calls a tool.
-    Tool(Prepared),
-    /// Passes work on, as an agent thought of.
-    HandOff(Draft, NewRun),
-}
-
 impl Batch {
     /// Takes steps until the rules say wait: each is folded into the run at once.
     pub(crate) fn decide(&mut self, house: &House, root: &RunId, run: &mut Run) -> Rest {
@@ -77,6 +60,16 @@ impl Batch {
         }
         self.end(run, restless());
         Rest::Over
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Batch { facts, spawn, tell, hurry, state } = self;
+        facts.is_empty()
+            && spawn.is_empty()
+            && tell.is_empty()
+            && hurry.is_empty()
+            && state.is_none()
     }
 
     /// Writes down what happened.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use callboard_store::{Lease, StoreError};
+use callboard_store::StoreError;
 use callboard_trace::RunId;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::drive::drive;
+use crate::foresee::look_ahead;
 use crate::house::{House, Wheel};
 use crate::pause::{POLL, jittered};
-use crate::relay::{Relay, bounds};
+use crate::relay::{Relay, Taken, bounds};
 
 /// Runs on their way from the queue to a task; more wait at who took them.
 const RELAY: usize = 64;
@@ -24,34 +25,48 @@ const REST: Duration = Duration::from_millis(2);
 pub(crate) fn claim(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
     let (to, from) = mpsc::channel(RELAY);
     let relay = Relay { to, root };
+    if relay.root.is_none() {
+        tasks.spawn(look_ahead(house.clone()));
+    }
     tasks.spawn(set_on_their_way(house.clone(), relay.clone(), from));
     tasks.spawn(look(house.clone(), relay));
 }
 
 /// Drives what was taken. It waits for nothing else, so that a run begins as soon as it is ours.
-async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Receiver<Lease>) {
+async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Receiver<Taken>) {
     let mut drives = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = house.stopping.cancelled() => break,
-            Some(lease) = from.recv() => {
-                house.admission.claimed(1);
-                let wheel = Wheel {
-                    seen: lease.seq,
-                    poke: Arc::new(Notify::new()),
-                    lost: CancellationToken::new(),
-                };
-                house.driven.add(&lease.run, wheel.clone());
-                drives.spawn(drive(house.clone(), lease, wheel, relay.clone()));
-            }
+            Some(taken) = from.recv() => set(&mut drives, &house, taken, &relay),
             Some(ended) = drives.join_next() => broken(ended),
         }
     }
     from.close();
-    while let Some(ended) = drives.join_next().await {
-        broken(ended);
+    loop {
+        tokio::select! {
+            biased;
+            // Who has begun a step says itself that it goes.
+            Some(taken) = from.recv() => if taken.lease.begun.is_some() {
+                set(&mut drives, &house, taken, &relay);
+            },
+            Some(ended) = drives.join_next() => broken(ended),
+            else => return,
+        }
     }
+}
+
+/// Sets one on its way.
+fn set(drives: &mut JoinSet<()>, house: &Arc<House>, taken: Taken, relay: &Relay) {
+    house.admission.claimed(1);
+    let wheel = Wheel {
+        seen: taken.lease.seq,
+        poke: Arc::new(Notify::new()),
+        lost: CancellationToken::new(),
+    };
+    house.driven.add(&taken.lease.run, wheel.clone());
+    drives.spawn(drive(house.clone(), taken, wheel, relay.clone()));
 }
 
 /// Looks into the queue whenever there may be runs and seats are free. Most are taken with the write
@@ -59,7 +74,8 @@ async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Recei
 async fn look(house: Arc<House>, relay: Relay) {
     while !house.draining.is_cancelled() {
         let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
-        let (most, seats) = bounds(&house, house.driven.count());
+        let left = house.heirs.seats(house.world.now(), None);
+        let (most, seats) = bounds(&house, house.driven.count(), left);
         let claimed = match &relay.root {
             Some(root) => house.store.claim_of(root, most, seats).await,
             None => house.store.claim(most, seats).await,
@@ -67,7 +83,7 @@ async fn look(house: Arc<House>, relay: Relay) {
         match claimed {
             Ok(leases) => {
                 press(&house, leases.is_empty()).await;
-                relay.send(leases).await;
+                relay.send(&house.ahead.view(), leases).await;
             }
             Err(StoreError::Closed) => return,
             Err(error) => {

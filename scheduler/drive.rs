@@ -10,10 +10,11 @@ use callboard_store::{Lease, Next, StoreError};
 use callboard_trace::{Event, Failure, FailureCode, Record, RunId, Spend};
 use tokio::task::JoinSet;
 
+use crate::ahead::Folded;
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
 use crate::pause::{has_tries, retry_at};
-use crate::relay::Relay;
+use crate::relay::{Relay, Taken};
 use crate::{World, begin, gates, journal};
 
 /// How long a plan that waits is kept in hand, in microseconds: most often a step of it ends soon.
@@ -26,7 +27,7 @@ const GATHER: i64 = 2_000;
 /// Drives a run until it ends, rests, or is taken from us. What it is doing then is dropped.
 pub(crate) fn drive(
     house: Arc<House>,
-    lease: Lease,
+    Taken { lease, folded }: Taken,
     wheel: Wheel,
     relay: Relay,
 ) -> impl Future<Output = ()> + Send {
@@ -50,7 +51,7 @@ pub(crate) fn drive(
     });
     async move {
         let run = &seat.run;
-        match driven.go().await {
+        match driven.go(folded).await {
             Ok(()) => return,
             Err(StoreError::Fenced) => (),
             Err(error) => {
@@ -60,6 +61,7 @@ pub(crate) fn drive(
         }
         if is_plan {
             seat.house.folds.put(run, None);
+            seat.house.heirs.forget(run);
         }
     }
 }
@@ -123,10 +125,9 @@ pub(crate) enum After {
 }
 
 impl Drive {
-    async fn go(mut self: Box<Self>) -> Result<(), StoreError> {
-        let mut run = Box::pin(self.load()).await?;
+    async fn go(mut self: Box<Self>, folded: Option<Box<Folded>>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        self.doubt(&mut run, &mut batch);
+        let mut run = Box::pin(self.start(folded, &mut batch)).await?;
         loop {
             run.now = self.house.world.now();
             let root = self.lease.root.clone();
@@ -152,6 +153,9 @@ impl Drive {
                 After::Gone(is_whole) => {
                     let plan = run.plan.is_some().then(|| run.id.clone());
                     if let Some(name) = plan {
+                        if run.end.is_some() {
+                            self.house.heirs.forget(&name);
+                        }
                         self.house.folds.put(&name, is_whole.then_some((self.seen, run)));
                     }
                     return Ok(());
@@ -196,36 +200,6 @@ impl Drive {
         self.house.store.give_back(self.lease).await
     }
 
-    /// Folds the run from its journal.
-    pub(crate) async fn load(&mut self) -> Result<Box<Run>, StoreError> {
-        let name = &self.lease.run;
-        let folded = if self.lease.agent == begin::PLAN {
-            journal::plan(&self.house, name).await?
-        } else {
-            let records = journal::whole(&self.house.store, name).await?;
-            let seen = records.last().map_or(0, |it| it.seq);
-            Run::fold(&records).map(|it| (seen, Box::new(it)))
-        };
-        let (seen, mut run) = folded.ok_or_else(|| {
-            StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
-        })?;
-        run.started.agent = self.house.crew.one(run.started.agent.clone());
-        self.seen = seen;
-        self.told = run.spent;
-        self.unused = 0;
-        self.house.driven.seen(&self.lease.run, seen);
-        Ok(run)
-    }
-
-    /// Folds the run anew, also a plan that is in our own hand.
-    pub(crate) async fn anew(&mut self, run: &mut Run) -> Result<(), StoreError> {
-        if run.plan.is_some() {
-            self.house.folds.put(&run.id, None);
-        }
-        *run = *self.load().await?;
-        Ok(())
-    }
-
     /// Whether nothing of the run is in progress.
     pub(crate) fn is_idle(&self) -> bool {
         self.inside.is_empty()
@@ -238,25 +212,6 @@ impl Drive {
         self.inside.spawn(async move { (step, perform(&hands, &prepared).await) });
     }
 
-    /// Steps that an earlier holder began and nobody finished.
-    fn doubt(&self, run: &mut Run, batch: &mut Batch) {
-        let models = run.open_models().into_iter();
-        let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
-        for (step, attempt) in models.chain(tools).collect::<Vec<_>>() {
-            let failure = Failure {
-                step,
-                attempt,
-                code: FailureCode::InDoubt,
-                message: "the process that took this step went away".into(),
-                retryable: true,
-                retry_at: None,
-                ms: 0,
-                asked_again: 0,
-            };
-            batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
-        }
-    }
-
     /// A write after which no step begins.
     async fn write(
         &mut self,
@@ -264,6 +219,7 @@ impl Drive {
         batch: Batch,
         rest: Rest,
     ) -> Result<After, StoreError> {
+        let is_more = matches!(rest, Rest::Written);
         let (next, after, until) = match (rest, batch.state) {
             (Rest::Over, state) => {
                 self.inside.abort_all();
@@ -283,12 +239,17 @@ impl Drive {
             (Rest::Gated(_), _) => unreachable!("a gated step is begun"),
         };
         if batch.facts.is_empty() && matches!(after, After::On(_)) {
+            self.acted(run);
             return Ok(after);
         }
         let own = batch.facts.len();
         let advance = self.advance(run, batch, next);
         let advanced = self.put(run, advance).await?;
+        if !is_more {
+            self.acted(run);
+        }
         let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
+        self.hears(run, slipped);
         let is_whole = slipped.iter().all(|it| run.takes_late(it));
         if let After::Gone(_) = after {
             if let Some(at) = until {
@@ -346,6 +307,7 @@ impl Drive {
             run.apply(&record.by, &record.event);
             self.seen = record.seq;
         }
+        self.hears(run, &records);
         self.house.driven.seen(&self.lease.run, self.seen);
         Ok(())
     }

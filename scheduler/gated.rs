@@ -2,13 +2,17 @@
 
 use callboard_agents::limits::creation_refused;
 use callboard_agents::{Asked, Prepared, Run};
+use callboard_config::Team;
 use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Take, Wait};
 use callboard_store::{Advance, Next, StoreError};
-use callboard_trace::{Event, Fact, FailureCode, MadeBy, Purpose, Spend, Stop, Trouble, Work};
+use callboard_trace::{
+    Event, Fact, FailureCode, MadeBy, Purpose, Purse, Spend, Stop, Trouble, Work,
+};
 use serde_json::json;
 
-use crate::batch::{Batch, Pending, Rest, What};
+use crate::batch::{Batch, Rest};
 use crate::drive::{After, Drive};
+use crate::pending::{Pending, What};
 use crate::{gates, purse};
 
 /// A pause for which another model is asked at once, in microseconds.
@@ -83,7 +87,7 @@ impl Drive {
         may_yield && self.house.pressing() < self.lease.rank
     }
 
-    fn passes(&mut self, run: &mut Run, pending: Pending, takes: Vec<Take>) -> After {
+    pub(crate) fn passes(&mut self, run: &mut Run, pending: Pending, takes: Vec<Take>) -> After {
         let by = run.name().to_string();
         pending.events.iter().for_each(|it| run.apply(&by, it));
         self.told = run.spent;
@@ -238,33 +242,15 @@ impl Drive {
 
     /// The gate of a step, and what it takes there.
     fn gate(&self, run: &Run, asking: &Asking) -> (Gate, Vec<Take>) {
-        let team = self.house.crew.team();
         let pending = &asking.pending;
-        let mut gate = Gate { step: run.steps + 1, ..Gate::default() };
-        if let Some((work, prepared)) = work(pending) {
-            let reserved = prepared.begun().reserved;
-            gate.step = prepared.begun().step;
-            gate.takes = gates::takes(&team, &run.started.agent, work, reserved);
-            gate.patience = Some(gates::patience(&team, work));
-            let purses = self.purses(run, run.now);
-            // A first step that leaves too little for another is better than none.
-            let is_first = run.spent.model_calls == 0;
-            let last = if is_first { Spend::default() } else { prepared.last_turn() };
-            gate.charges = purse::charges(&purses, reserved, last, is_last_turn(work));
-            let waited = run.held.as_ref().filter(|it| it.step == gate.step);
-            gate.since = waited.and_then(|it| it.since);
-            gate.told = waited.map(|it| it.resource.clone());
-        }
+        let purses = self.purses(run, run.now);
+        let (mut gate, takes) = opening(&self.house.crew.team(), run, pending, &purses);
         if let What::HandOff(draft, new) = &pending.what {
             gate.spawn = vec![new.clone()];
             gate.starts = Some(gates::of_agent(draft.to.as_str()));
             gate.growth = (draft.made_by != MadeBy::Outside).then(|| self.growth(run));
         }
-        let by = run.name().to_string();
-        let fact = |it: &Event| Fact::new(by.as_str(), it.clone());
-        gate.facts = pending.events.iter().map(fact).collect();
         gate.parks = self.is_idle() && asking.settled;
-        let takes = gate.takes.clone();
         (gate, takes)
     }
 
@@ -280,6 +266,34 @@ impl Drive {
             rate: bounds.rate,
         }
     }
+}
+
+/// The gate of a step by itself, and what it takes there.
+pub(crate) fn opening(
+    team: &Team,
+    run: &Run,
+    pending: &Pending,
+    purses: &[Purse],
+) -> (Gate, Vec<Take>) {
+    let mut gate = Gate { step: run.steps + 1, ..Gate::default() };
+    if let Some((work, prepared)) = work(pending) {
+        let reserved = prepared.begun().reserved;
+        gate.step = prepared.begun().step;
+        gate.takes = gates::takes(team, &run.started.agent, work, reserved);
+        gate.patience = Some(gates::patience(team, work));
+        // A first step that leaves too little for another is better than none.
+        let is_first = run.spent.model_calls == 0;
+        let last = if is_first { Spend::default() } else { prepared.last_turn() };
+        gate.charges = purse::charges(purses, reserved, last, is_last_turn(work));
+        let waited = run.held.as_ref().filter(|it| it.step == gate.step);
+        gate.since = waited.and_then(|it| it.since);
+        gate.told = waited.map(|it| it.resource.clone());
+    }
+    let by = run.name().to_string();
+    let fact = |it: &Event| Fact::new(by.as_str(), it.clone());
+    gate.facts = pending.events.iter().map(fact).collect();
+    let takes = gate.takes.clone();
+    (gate, takes)
 }
 
 /// The work of a step, and what it is performed with; a handoff is no work.

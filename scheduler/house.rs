@@ -11,10 +11,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::World;
+use crate::ahead::Ahead;
 use crate::callers::Callers;
 use crate::clients::Clients;
 use crate::crew::Crew;
 use crate::folds::Folds;
+use crate::heirs::Heirs;
 use crate::throttle::Admission;
 
 /// Shared by the desk, the claimer and every drive.
@@ -38,7 +40,9 @@ pub(crate) struct House {
     /// A run may be written as ours that nobody drives here: the heartbeat gives it back.
     pub(crate) stray: Notify,
     pub(crate) admission: Admission,
+    pub(crate) ahead: Ahead,
     pub(crate) folds: Folds,
+    pub(crate) heirs: Heirs,
     pub(crate) alarm: Alarm,
     pub(crate) driven: Driven,
     pub(crate) waiters: Waiters,

@@ -3,6 +3,7 @@
 //! Only this room takes steps, each as one write. It speaks neither MCP nor HTTP.
 
 mod admit;
+mod ahead;
 mod answer;
 mod ask;
 mod batch;
@@ -23,9 +24,11 @@ mod day;
 mod desk;
 mod drive;
 mod folds;
+mod foresee;
 mod gated;
 mod gates;
 mod hands;
+mod heirs;
 mod house;
 mod intake;
 mod journal;
@@ -39,6 +42,7 @@ mod node;
 mod onward;
 mod patience;
 mod pause;
+mod pending;
 mod plan;
 mod points;
 mod purse;
@@ -49,6 +53,7 @@ mod rehearsal;
 mod relay;
 mod replay;
 mod report;
+mod resume;
 mod retry;
 mod route;
 mod same;

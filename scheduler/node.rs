@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
+use crate::ahead::Ahead;
 use crate::callers::Callers;
 use crate::checkup::address;
 use crate::claim::claim;
@@ -23,6 +24,7 @@ use crate::crew::{Crew, loaded};
 use crate::desk::Desk;
 use crate::folds::Folds;
 use crate::hands::{hands, with};
+use crate::heirs::Heirs;
 use crate::house::{Alarm, Driven, House, Waiters};
 use crate::listen::{write_all, write_down};
 use crate::pause::{POLL, jittered};
@@ -210,9 +212,11 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         ready: Notify::new(),
         stray: Notify::new(),
         admission: Admission::default(),
+        ahead: Ahead::default(),
         folds: Folds::default(),
         alarm: Alarm::default(),
         driven: Driven::default(),
+        heirs: Heirs::default(),
         waiters: Waiters::default(),
         callers: Callers::default(),
         clients: Clients::default(),

@@ -2,20 +2,27 @@
 
 use callboard_agents::Run;
 use callboard_store::{Advance, Advanced, Next, StoreError};
-use callboard_trace::{Purse, RunId};
+use callboard_trace::{EndState, Event, Purse, Record, RunId};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, SPAWN_MAX};
 use crate::drive::Drive;
 use crate::purse;
+use crate::relay::By;
 
 impl Drive {
     /// A write of what is decided, with what ended steps give back and what was spent.
     pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
-        let purses = self.purses(run, self.house.world.now());
-        let (is_over, leaves) = (matches!(next, Next::End { .. }), next != Next::Go);
-        let takes = (run.plan.is_some() || leaves)
-            .then(|| self.relay.wanted(&self.house, leaves))
-            .flatten();
+        let (now, is_over) = (self.house.world.now(), matches!(next, Next::End { .. }));
+        let purses = self.purses(run, now);
+        let by = match (next != Next::Go, &run.plan) {
+            (true, _) => Some(By::Leaver { before: self.heir(run, &batch) }),
+            (false, Some(_)) if batch.spawn.len() >= SPAWN_MAX => {
+                Some(By::Plan { run: &run.id, most: SPAWN_MAX as u32 })
+            }
+            (false, Some(_)) => Some(By::Plan { run: &run.id, most: u32::MAX }),
+            (false, None) => None,
+        };
+        let takes = by.and_then(|it| self.relay.wanted(&self.house, &it));
         let returns = purse::returns(run, &self.lease.root, is_over, self.unused);
         self.unused = run.plan.as_ref().map_or(0, |it| it.unused_shares().count());
         Advance {
@@ -44,16 +51,55 @@ impl Drive {
     }
 
     /// Writes, and tells at once who is told of it and at work here.
-    pub(crate) async fn put(&mut self, run: &Run, write: Advance) -> Result<Advanced, StoreError> {
+    pub(crate) async fn put(
+        &mut self,
+        run: &Run,
+        mut write: Advance,
+    ) -> Result<Advanced, StoreError> {
         self.written = self.house.world.now();
         let told: Vec<RunId> = write.tell.iter().map(|it| it.0.clone()).collect();
-        let mut advanced = self.house.store.advance(&self.lease, write).await?;
+        let view = self.house.ahead.view();
+        if let Some(takes) = &mut write.takes {
+            takes.openers = view.openers(self.written, &self.house.crew.team());
+        }
+        let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
+        let advanced = self.house.store.advance(&self.lease, write).await;
+        if may_leave
+            && advanced.as_ref().map_or(true, |it| !it.taken.is_empty())
+            && let Some(leader) = &run.started.parent
+        {
+            self.house.heirs.keeps(leader, &run.id);
+        }
+        let mut advanced = advanced?;
         told.iter()
             .filter_map(|it| self.house.driven.wheel(it))
             .for_each(|it| it.poke.notify_one());
-        self.relay.send(std::mem::take(&mut advanced.taken)).await;
+        self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
+    }
+
+    /// The rank of the most urgent step of the same plan that may begin with the end of this one.
+    fn heir(&self, run: &Run, batch: &Batch) -> Option<i64> {
+        let is_good = matches!(batch.state?, EndState::Completed | EndState::Partial);
+        let leader = run.started.parent.as_ref().filter(|_| is_good && run.started.is_step())?;
+        self.house.heirs.leaves(leader, &run.id, self.lease.rank, self.house.world.now())
+    }
+
+    /// Takes in what a plan hears of its steps.
+    pub(crate) fn hears(&self, run: &Run, records: &[Record]) {
+        for record in records.iter().filter(|_| run.plan.is_some()) {
+            if let Event::ChildEnded { child, .. } = &record.event {
+                self.house.heirs.hears(&run.id, child);
+            }
+        }
+    }
+
+    /// A plan has nothing more to do with what it heard: seats that were left to it are anybody's.
+    pub(crate) fn acted(&self, run: &Run) {
+        if run.plan.is_some() && self.house.heirs.acted(&run.id) {
+            self.house.ready.notify_one();
+        }
     }
 
     /// Takes in that a write is kept.
@@ -61,8 +107,9 @@ impl Drive {
         self.seen = advanced.seq;
         self.told = run.spent;
         self.house.driven.seen(&self.lease.run, self.seen);
-        if run.plan.is_some() {
+        if let Some(plan) = &run.plan {
             self.house.folds.shows(run, self.seen);
+            self.house.heirs.begin(&run.id, plan, &advanced.children);
         }
         if !advanced.children.is_empty() {
             self.house.ready.notify_one();

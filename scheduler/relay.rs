@@ -1,44 +1,73 @@
 //! The way from the queue to work, for whoever took a run.
 
+use std::sync::Arc;
+
 use callboard_store::{Lease, Wanted};
 use callboard_trace::RunId;
 use tokio::sync::mpsc;
 
+use crate::ahead::{Folded, View};
 use crate::house::House;
 
 /// The way to a task for whoever took a run.
 #[derive(Clone)]
 pub(crate) struct Relay {
-    pub(crate) to: mpsc::Sender<Lease>,
+    pub(crate) to: mpsc::Sender<Taken>,
     /// Of this root only.
     pub(crate) root: Option<RunId>,
 }
 
+/// A run that was taken, as it was seen before if it was.
+pub(crate) struct Taken {
+    pub(crate) lease: Lease,
+    pub(crate) folded: Option<Box<Folded>>,
+}
+
+/// Who takes runs with what it writes.
+pub(crate) enum By<'a> {
+    /// A plan, which begins others.
+    Plan { run: &'a RunId, most: u32 },
+    /// Who gives its seat up: to nobody whose rank is behind this one.
+    Leaver { before: Option<i64> },
+}
+
 impl Relay {
-    /// Runs for the seats that are free here, and for that of a run that leaves.
-    pub(crate) fn wanted(&self, house: &House, leaves: bool) -> Option<Wanted> {
+    /// Runs for the seats that are free here, or for that of a run that leaves.
+    pub(crate) fn wanted(&self, house: &House, by: &By<'_>) -> Option<Wanted> {
         if house.draining.is_cancelled() {
             return None;
         }
         let others = house.driven.count().saturating_sub(1);
-        let (max, seats) = bounds(house, others);
-        let max = if leaves { max.min(1) } else { max };
-        Some(Wanted { max, seats, root: self.root.clone() }).filter(|_| max > 0)
+        let (max, seats, before) = match by {
+            By::Plan { run, most } => {
+                let left = house.heirs.seats(house.world.now(), Some(run));
+                let (max, seats) = bounds(house, others, left);
+                (max.min(*most), seats, None)
+            }
+            By::Leaver { before } => {
+                let (max, seats) = bounds(house, others, 0);
+                (max.min(1), seats, *before)
+            }
+        };
+        let openers = Arc::default();
+        Some(Wanted { max, seats, root: self.root.clone(), before, openers }).filter(|_| max > 0)
     }
 
     /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.
-    pub(crate) async fn send(&self, leases: Vec<Lease>) {
+    pub(crate) async fn send(&self, view: &View, leases: Vec<Lease>) {
         for lease in leases {
-            if self.to.send(lease).await.is_err() {
+            let folded = view.of(&lease);
+            if self.to.send(Taken { lease, folded }).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// How many may be taken by a process with so many under way, and within how many seats.
-pub(crate) fn bounds(house: &House, driven: usize) -> (u32, u32) {
-    let seats = house.crew.team().limits.concurrent;
+/// How many may be taken by a process with so many under way, and within how many seats, where so
+/// many are left to others.
+pub(crate) fn bounds(house: &House, driven: usize, left: u32) -> (u32, u32) {
+    let seats = house.crew.team().limits.concurrent.saturating_sub(left);
     let free = seats.saturating_sub(u32::try_from(driven).unwrap_or(u32::MAX));
     house.admission.bounds(free.max(1), seats, driven)
 }

@@ -254,7 +254,7 @@ impl Step {
         let waits = waits.flatten().map(|it| it.0);
         let left = next != Next::Go;
         let taken = match &self.takes {
-            Some((wanted, token)) => wanted.seat(tx, node, *token)?,
+            Some((wanted, token)) => wanted.seat(tx, (node, *token), at)?,
             None => Vec::new(),
         };
         Ok(Written {

@@ -1,9 +1,14 @@
 //! Who may run what: the most urgent ready runs, under a fresh random token.
 
+use std::sync::Arc;
+
 use callboard_trace::RunId;
 
 use crate::db::{Row, Tx, Val};
+use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
+use crate::opener::Openers;
+use crate::seats::{held, seated};
 use crate::{Store, StoreError};
 
 /// The right to write one run. Dropping it forgets the run; the next heartbeat gives it back.
@@ -24,6 +29,8 @@ pub struct Lease {
     /// Somebody urgently wants it stopped or changed, or it only begins work of others; it may be beyond
     /// the seats.
     pub urgent: bool,
+    /// Its first step began with the claim: what the budgets stand at that it was charged to.
+    pub begun: Option<Vec<(String, Amounts)>>,
     pub(crate) hold: Hold,
 }
 
@@ -31,7 +38,7 @@ impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
     pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wanted(Wanted { max, seats, root: None }).await
+        self.claim_wanted(Wanted { max, seats, ..Wanted::default() }).await
     }
 
     /// The same, of the runs of one root only.
@@ -41,15 +48,25 @@ impl Store {
         max: u32,
         seats: u32,
     ) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wanted(Wanted { max, seats, root: Some(root.clone()) }).await
+        let root = Some(root.clone());
+        self.claim_wanted(Wanted { max, seats, root, ..Wanted::default() }).await
+    }
+
+    /// The first runs in the queue that lead no plan, each with its root and the length of its journal.
+    pub async fn next_up(&self, limit: u32) -> Result<Vec<(RunId, RunId, u64)>, StoreError> {
+        let sql = "SELECT id, root, seq FROM run WHERE state = 'ready' AND agent <> 'plan'
+            ORDER BY rank, turn, root_at, pos LIMIT $1";
+        let read = self.inner.db.read(move |tx| {
+            let name = |row: &Row, at| row.text(at).map(RunId::from_text);
+            let rows = tx.query(sql, &[limit.into()])?;
+            rows.iter().map(|row| Ok((name(row, 0)?, name(row, 1)?, row.number(2)?))).collect()
+        });
+        read.await
     }
 
     /// The rank of the first run in the queue.
     pub async fn first_ready(&self) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT rank FROM run WHERE state = 'ready'
-            ORDER BY rank, turn, root_at, pos LIMIT 1";
-        let read = self.inner.db.read(move |tx| tx.one(sql, &[])?.map(|it| it.int(0)).transpose());
-        read.await
+        self.inner.db.read(first_rank).await
     }
 
     async fn claim_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
@@ -70,7 +87,7 @@ impl Store {
 }
 
 /// How many runs are wanted, and which.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The most of them.
     pub max: u32,
@@ -78,6 +95,10 @@ pub struct Wanted {
     pub seats: u32,
     /// Of this root only.
     pub root: Option<RunId>,
+    /// Only if the first of the queue has no later rank than this.
+    pub before: Option<i64>,
+    /// First steps that begin with their runs.
+    pub openers: Arc<Openers>,
 }
 
 /// What a claim brought, each under its hold.
@@ -94,13 +115,14 @@ pub(crate) struct Taken {
     attempt: u32,
     seq: u64,
     urgent: bool,
+    begun: Option<Vec<(String, Amounts)>>,
     order: (i64, i64, i64),
 }
 
 impl Taken {
     fn lease(self, hold: Hold) -> Lease {
-        let Taken { run, root, agent, attempt, seq, urgent, order } = self;
-        Lease { run, root, agent, attempt, seq, rank: order.0, urgent, hold }
+        let Taken { run, root, agent, attempt, seq, urgent, begun, order } = self;
+        Lease { run, root, agent, attempt, seq, rank: order.0, urgent, begun, hold }
     }
 }
 
@@ -128,18 +150,10 @@ pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
 pub(crate) const TAKE_URGENT_OF: &str = take!(" AND stop = 1 AND root = $4");
 
-/// Runs that hold a seat: who leads a plan (`rank::LEADER`) holds none.
-macro_rules! held {
-    () => {
-        "SELECT count(*) FROM run WHERE state = 'running' AND agent <> 'plan'"
-    };
-}
-
-pub(crate) const HELD: &str = held!();
-
-/// How many seats are held, by all nodes.
-pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
-    tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
+fn first_rank(tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT rank FROM run WHERE state = 'ready'
+        ORDER BY rank, turn, root_at, pos LIMIT 1";
+    tx.one(sql, &[])?.map(|it| it.int(0)).transpose()
 }
 
 /// The statement that looks whether there are runs to take. The seats are counted last: there may be
@@ -152,7 +166,7 @@ macro_rules! there {
             ") AND (EXISTS (SELECT 1 FROM run WHERE state = 'ready' AND stop = 1",
             $which,
             ") OR (",
-            held!(),
+            seated!(),
             ") < $1)"
         )
     };
@@ -188,21 +202,30 @@ impl Wanted {
         Ok(taken)
     }
 
-    /// Takes within the seats only.
+    /// Takes within the seats only, and begins what may begin with it.
     pub(crate) fn seat(
         &self,
         tx: &mut dyn Tx,
-        node: &str,
-        token: i64,
+        us: (&str, i64),
+        at: i64,
     ) -> Result<Vec<Taken>, StoreError> {
         // Most often nobody wants one, and they need not be counted.
-        if tx.one("SELECT 1 FROM run WHERE state = 'ready' LIMIT 1", &[])?.is_none() {
+        let Some(first) = first_rank(tx)? else { return Ok(Vec::new()) };
+        if self.before.is_some_and(|it| it < first) {
             return Ok(Vec::new());
         }
-        match self.free(tx)?.min(self.max.into()) {
-            0 => Ok(Vec::new()),
-            most => self.pick(tx, self.any(), most, (node, token)),
+        let most = self.free(tx)?.min(self.max.into());
+        if most == 0 {
+            return Ok(Vec::new());
         }
+        let mut taken = self.pick(tx, self.any(), most, us)?;
+        for it in &mut taken {
+            let Some(opener) = self.openers.get(&it.run) else { continue };
+            if let Some((seq, ledger)) = opener.open(tx, it.order.2, at)? {
+                (it.seq, it.begun) = (seq, Some(ledger));
+            }
+        }
+        Ok(taken)
     }
 
     /// Seats that nobody holds.
@@ -241,6 +264,7 @@ fn taken_of(row: &Row) -> Result<Taken, StoreError> {
         attempt: row.number(3)? as u32,
         seq: row.number(4)?,
         urgent: row.int(5)? == 1,
+        begun: None,
         order: (row.int(6)?, row.int(7)?, row.int(8)?),
     })
 }

@@ -173,6 +173,29 @@ impl Barrier {
         self.begin(tx, tail, gauges, at)
     }
 
+    /// Begins the step, which starts no run, if nothing holds it: what the budgets stand at then. Else
+    /// nothing is written.
+    pub(crate) fn at_once(
+        &self,
+        tx: &mut dyn Tx,
+        tail: &mut Tail,
+        at: i64,
+    ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
+        let place = place(tx, tail, self.gate.since, at)?;
+        let mut gauges = Vec::with_capacity(self.gate.takes.len());
+        for take in &self.gate.takes {
+            let gauge = Gauge::look(tx, &take.name, place, at)?;
+            if gauge.never(take).is_some() || gauge.holds(take, at).is_some() {
+                return Ok(None);
+            }
+            gauges.push(gauge);
+        }
+        if ledger::lacks(tx, &self.gate.charges)?.is_some() {
+            return Ok(None);
+        }
+        self.begin(tx, tail, gauges, at).map(|it| Some(it.ledger))
+    }
+
     fn begin(
         &self,
         tx: &mut dyn Tx,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use callboard_trace::Event;
 
 use crate::StoreError;
-use crate::claim::held;
 use crate::db::Tx;
 use crate::gate::{drop_hold, wake_line};
 use crate::gates::Take;
 use crate::gauge::{Gauge, Rate, micro};
+use crate::seats::held;
 
 /// Who waits for a resource that came back is woken, at most so many at once.
 const WOKEN: i64 = 1_000;

@@ -2,9 +2,9 @@
 
 use callboard_trace::{Fact, Record, RunId};
 
-use crate::claim::held;
 use crate::journal::{self, kept};
 use crate::read::placed;
+use crate::seats::held;
 use crate::submit::{LINE_RANK, POINT, counts};
 use crate::{RunRow, Store, StoreError};
 

@@ -2,9 +2,9 @@
 
 use callboard_trace::{Record, RunId};
 
-use crate::claim::held;
 use crate::db::{Row, Tx, Val};
 use crate::journal::{self, kept, kept_of};
+use crate::seats::held;
 use crate::{Store, StoreError};
 
 /// Where a run stands.

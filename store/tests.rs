@@ -9,8 +9,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::claim::{HELD, TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
+use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
+use crate::seats::HELD;
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};

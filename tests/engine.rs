@@ -6,6 +6,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "engine/ahead.rs"]
+mod ahead;
 #[path = "engine/away.rs"]
 mod away;
 #[path = "engine/beat.rs"]
@@ -50,6 +52,8 @@ macro_rules! conformance {
 macro_rules! every_case {
     ($make:expr) => {
         conformance! { $make;
+            ahead: a_seat_is_left_free_where_nobody_is_as_urgent
+                a_first_step_begins_with_the_write_that_takes_its_run;
             queue: the_most_urgent_goes_first
                 equals_go_in_order_of_acceptance
                 children_stand_where_their_root_stands

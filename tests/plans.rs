@@ -334,6 +334,45 @@ async fn why_a_plan_waits_names_the_tasks_under_way() {
 }
 
 #[tokio::test]
+async fn what_is_more_urgent_takes_the_seat_of_the_task_it_waited_for() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 1}, after_ms: 30}\n");
+    stage.write(
+        "team.yaml",
+        "providers:\n  rehearsal: {kind: rehearsal, playbook: playbook.yaml}\n\
+         models: {default: rehearsal/rehearsal}\nlimits: {concurrent: 1}\nthrottle: off\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let urgent = |it: TaskAsk, priority| TaskAsk { priority: Some(priority), ..it };
+    // A long way, each task of it more urgent than all that could begin before.
+    let mut tasks = vec![urgent(task("w0", "writer", "t", &[]), 900)];
+    for at in 1..6 {
+        let before = format!("w{}", at - 1);
+        tasks.push(urgent(task(&format!("w{at}"), "writer", "t", &[&before]), 900));
+    }
+    tasks.extend((0..6).map(|at| task(&format!("z{at}"), "writer", "t", &[])));
+    let run = submit(&desk, tasks).await;
+    assert_eq!(end(&desk, &run).await.state, State::Completed);
+    let begun: Vec<String> = records(&desk, &run)
+        .await
+        .into_iter()
+        .filter(|it| matches!(it.event, Event::StepBegun(_)))
+        .map(|it| it.run.to_string())
+        .collect();
+    let mut steps = BTreeMap::new();
+    for it in records(&desk, &run).await {
+        if let Event::HandedOff(handoff) = it.event {
+            steps.insert(handoff.run.to_string(), handoff.step.unwrap_or_default());
+        }
+    }
+    let order: Vec<&str> = begun.iter().map(|it| steps[it].as_str()).collect();
+    // A plan that is kept from its work for long loses a seat, and no more than that.
+    let last = order.iter().position(|it| *it == "w5").expect("it began");
+    assert!(order.len() == 12 && last <= 7, "{order:?}");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_plan_as_a_whole_is_handed_to_nobody() {
     let stage = Stage::new("- {answer: {summary: late, confidence: 1}, after_ms: 60000}\n");
     let node = stage.node().await;

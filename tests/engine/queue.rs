@@ -218,7 +218,7 @@ pub(crate) async fn a_write_takes_who_comes_next(db: Fixture) {
     }
     let held = store.claim(3, 2).await.unwrap();
     assert_eq!(held.iter().map(|it| &it.run).collect::<Vec<_>>(), [&id(1), &id(2)]);
-    let wanted = |max, seats| Some(Wanted { max, seats, root: None });
+    let wanted = |max, seats| Some(Wanted { max, seats, ..Wanted::default() });
     // Who leads a plan holds no seat: one of two is free.
     let mut write = step(1, &["led"], Next::Go);
     write.takes = wanted(9, 2);

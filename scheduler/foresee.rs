@@ -1,0 +1,109 @@
+//! The first runs of the queue, read and decided on while others have the seats.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_agents::Run;
+use callboard_config::Team;
+use callboard_store::StoreError;
+use callboard_store::gates::{Amounts, Opener};
+use callboard_trace::{Purse, RunId};
+
+use crate::ahead::{Folded, Seen};
+use crate::batch::{Batch, Rest};
+use crate::gated::opening;
+use crate::house::House;
+use crate::pending::What;
+use crate::{journal, purse};
+
+/// Runs looked at.
+const AHEAD_MAX: u32 = 64;
+/// At most one look in this time.
+const REST: Duration = Duration::from_millis(10);
+/// The same where most of what was seen was taken before it was of use.
+const REST_IDLE: Duration = Duration::from_millis(50);
+
+/// Looks ahead for as long as this process works.
+pub(crate) async fn look_ahead(house: Arc<House>) {
+    loop {
+        let changed = house.store.changed();
+        let helps = tokio::select! {
+            biased;
+            () = house.stopping.cancelled() => return,
+            seen = see(&house) => seen.unwrap_or_else(|error| {
+                tracing::debug!(%error, "could not look ahead");
+                true
+            }),
+        };
+        tokio::select! {
+            biased;
+            () = house.stopping.cancelled() => return,
+            () = changed => (),
+        }
+        tokio::time::sleep(if helps { REST } else { REST_IDLE }).await;
+    }
+}
+
+/// Whether what was seen before was of use.
+async fn see(house: &House) -> Result<bool, StoreError> {
+    let (team, before) = (house.crew.team(), house.ahead.view());
+    let seats = team.limits.concurrent;
+    // While many seats are free nobody waits for one for long.
+    let is_full = house.driven.count() * 4 >= seats as usize * 3;
+    let first = match is_full {
+        true => house.store.next_up(AHEAD_MAX.min(seats)).await?,
+        false => Vec::new(),
+    };
+    if first.is_empty() && before.runs.is_empty() {
+        return Ok(true);
+    }
+    let now = house.world.now();
+    let (mut runs, mut unknown) = (HashMap::new(), Vec::new());
+    for (run, root, seq) in first {
+        match before.runs.get(&run).filter(|it| it.is_of(seq, now, &team)) {
+            Some(seen) => drop(runs.insert(run, seen.clone())),
+            None => unknown.push((run, root, seq)),
+        }
+    }
+    for (run, root, seq) in unknown {
+        let known = foresee(house, &team, (&run, &root, seq)).await?;
+        let seen = Seen::new(seq, (house.world.now(), team.clone()), known);
+        runs.insert(run, Arc::new(seen));
+    }
+    let gone = before.runs.iter().filter(|it| !runs.contains_key(it.0));
+    let (idle, used): (Vec<_>, Vec<_>) = gone.partition(|it| it.1.is_there());
+    let helps = idle.len() <= used.len();
+    house.ahead.show(runs, now, team);
+    Ok(helps)
+}
+
+/// What a run begins with, if that is a question to a model and nothing is to be written before.
+async fn foresee(
+    house: &House,
+    team: &Team,
+    (name, root, seq): (&RunId, &RunId, u64),
+) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
+    let records = journal::whole(&house.store, name).await?;
+    let is_whole = records.last().is_some_and(|it| it.seq == seq);
+    let Some(mut run) = Run::fold(&records).filter(|_| is_whole) else { return Ok(None) };
+    run.started.agent = house.crew.one(run.started.agent.clone());
+    // Lost steps, places in line and what comes back of shares are looked at by who has the run.
+    let is_plain = run.open_models().is_empty()
+        && !run.tools.iter().any(|it| it.open)
+        && run.held.is_none()
+        && !run.started.purses.iter().any(|it| it.is(Purse::POOL));
+    if !is_plain {
+        return Ok(None);
+    }
+    run.now = house.world.now();
+    let mut batch = Batch::default();
+    let Rest::Gated(pending) = batch.decide(house, root, &mut run) else { return Ok(None) };
+    if !batch.is_empty() || !matches!(pending.what, What::Model(..)) {
+        return Ok(None);
+    }
+    let purses = purse::purses(team, &run, run.now, &Amounts::default());
+    let (gate, takes) = opening(team, &run, &pending, &purses);
+    let opener = house.store.opener(seq, gate)?;
+    Ok(Some((opener, Box::new(Folded { run: Box::new(run), pending: *pending, takes }))))
+}

@@ -1,0 +1,73 @@
+//! A first step that begins with the write that takes its run from the queue.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use callboard_trace::RunId;
+
+use crate::db::Tx;
+use crate::gate::Barrier;
+use crate::gates::{Amounts, Gate};
+use crate::journal::{self, Tail};
+use crate::{Store, StoreError};
+
+/// Steps by their runs.
+pub type Openers = HashMap<RunId, Arc<Opener>>;
+
+/// The new length of a run's journal, and what the budgets stand at that its step was charged to.
+pub(crate) type Begun = (u64, Vec<(String, Amounts)>);
+
+/// The step that a run begins with, decided on before it is taken.
+pub struct Opener {
+    /// The length of the journal it was decided by.
+    seq: u64,
+    barrier: Barrier,
+    spent: AtomicBool,
+}
+
+impl Store {
+    /// A step of a run whose journal is so long. It begins when the run is taken, if the journal is
+    /// no longer then and its gate lets it at once; else it is not heard of.
+    ///
+    /// # Errors
+    /// A record that cannot be kept.
+    pub fn opener(&self, seq: u64, gate: Gate) -> Result<Opener, StoreError> {
+        let barrier = Barrier::new(gate, &self.inner.ink)?;
+        Ok(Opener { seq, barrier, spent: AtomicBool::new(false) })
+    }
+}
+
+impl Opener {
+    /// It never begins from here on: nobody is there to perform it.
+    pub fn spend(&self) {
+        self.spent.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins the step of the run in that place, which was taken just now. Answers the new length of its
+    /// journal, and what the budgets stand at that were charged.
+    pub(crate) fn open(
+        &self,
+        tx: &mut dyn Tx,
+        pos: i64,
+        at: i64,
+    ) -> Result<Option<Begun>, StoreError> {
+        if self.spent.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut tail: Tail = journal::tail_at(tx, pos)?;
+        if tail.seq != self.seq {
+            return Ok(None);
+        }
+        let Some(ledger) = self.barrier.at_once(tx, &mut tail, at)? else { return Ok(None) };
+        journal::moved(tx, &tail)?;
+        Ok(Some((tail.seq, ledger)))
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a first step behind record {}", self.seq)
+    }
+}

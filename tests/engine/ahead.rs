@@ -1,0 +1,63 @@
+//! What a write that ends a run takes from the queue, and what begins with it.
+
+use std::sync::Arc;
+
+use callboard_store::gates::{Gate, Openers, Take};
+use callboard_store::{Advance, Next, Wanted};
+
+use crate::fixture::{Fixture, Words, end, fact, id, root, step};
+
+pub(crate) async fn a_seat_is_left_free_where_nobody_is_as_urgent(db: Fixture) {
+    let store = db.open("n_a");
+    for (n, priority) in [(1, 500), (2, 300), (3, 200)] {
+        store.submit(root(n, priority)).await.unwrap();
+    }
+    let own = store.take().await;
+    let second = store.first_ready().await.unwrap().unwrap();
+    let wanted = |before| Some(Wanted { max: 1, seats: 1, before, ..Wanted::default() });
+    let ends = |before| Advance { takes: wanted(before), ..step(1, &[], end()) };
+    let left = store.advance(&own, ends(Some(second - 1))).await.unwrap().taken;
+    assert_eq!(left.len(), 0, "nobody before that rank");
+    let second_own = store.take().await;
+    let third = store.first_ready().await.unwrap();
+    let taken = store.advance(&second_own, ends(third)).await.unwrap().taken;
+    assert_eq!(taken.iter().map(|it| &it.run).collect::<Vec<_>>(), [&id(3)]);
+}
+
+pub(crate) async fn a_first_step_begins_with_the_write_that_takes_its_run(db: Fixture) {
+    let store = db.open("n_a");
+    for n in 1..=6 {
+        store.submit(root(n, 100)).await.unwrap();
+    }
+    let narrow =
+        Take { name: "narrow".into(), units: 1.0, rate: None, width: Some(1), breaker: None };
+    let opener = |seq, takes| {
+        let facts = vec![fact("begins")];
+        store.opener(seq, Gate { step: 1, facts, takes, ..Gate::default() }).unwrap()
+    };
+    let mut openers = Openers::new();
+    // One as it should be, one decided by another journal, one that its gate holds, one without anybody
+    // left to perform it.
+    openers.insert(id(2), Arc::new(opener(1, vec![narrow.clone()])));
+    openers.insert(id(3), Arc::new(opener(2, vec![])));
+    openers.insert(id(4), Arc::new(opener(1, vec![narrow])));
+    openers.insert(id(5), Arc::new(opener(1, vec![])));
+    openers[&id(5)].spend();
+    let own = store.take().await;
+    let openers = Arc::new(openers);
+    let takes = Some(Wanted { max: 5, seats: 9, openers, ..Wanted::default() });
+    let write = Advance { takes, ..step(1, &[], end()) };
+    let taken = store.advance(&own, write.clone()).await.unwrap().taken;
+    let begun: Vec<_> = taken.iter().map(|it| (it.begun.is_some(), it.seq)).collect();
+    assert_eq!(begun, [(true, 2), (false, 1), (false, 1), (false, 1), (false, 1)]);
+    let journal = store.journal(&id(2), 0, 9).await.unwrap();
+    assert_eq!(journal.len(), 2, "{journal:?}");
+    for lease in &taken {
+        let seq = store.row(&lease.run).await.unwrap().unwrap().seq;
+        assert_eq!(seq, lease.seq, "{}", lease.run);
+        store.advance(lease, step(lease.seq, &["on"], Next::Go)).await.unwrap();
+    }
+    assert_eq!(store.verify(&id(2)).await.unwrap().breaks, []);
+    // A write that is refused begins nothing.
+    store.advance(&own, write).await.unwrap_err();
+}
