@@ -126,7 +126,11 @@ impl<'a> Lane<'a> {
 
     fn take(&mut self, mut batch: Vec<Box<dyn Job>>) {
         match self.together(&mut batch) {
-            Ok(()) => batch.into_iter().for_each(|it| it.answer(Ok(()))),
+            Ok(refused) => {
+                for (job, refused) in batch.into_iter().zip(refused) {
+                    job.answer(refused.map_or(Ok(()), Err));
+                }
+            }
             Err(Stop::All(error)) => {
                 batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
             }
@@ -143,7 +147,7 @@ impl<'a> Lane<'a> {
     }
 
     /// All in one commit, again and again while the database only wants another try.
-    fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Stop> {
+    fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Refused, Stop> {
         let mut pause = PAUSE;
         let begun = Instant::now();
         loop {
@@ -151,7 +155,7 @@ impl<'a> Lane<'a> {
             let is_lost = matches!(outcome, Err(Tried::Failed(Fault::Lost(_))));
             self.away = is_lost.then(|| self.away.unwrap_or(begun));
             let fault = match outcome {
-                Ok(()) => return Ok(()),
+                Ok(refused) => return Ok(refused),
                 Err(Tried::Stopped(stop)) => return Err(stop),
                 Err(Tried::Failed(Fault::Refused(error))) => return Err(Stop::Job(error)),
                 Err(Tried::Failed(fault)) => fault,
@@ -166,7 +170,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn once(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Tried> {
+    fn once(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Refused, Tried> {
         let mut session = self.session().map_err(Tried::Failed)?;
         let mut outcome = transact(&mut session, &self.begin, batch);
         if !self.is_writer && matches!(outcome, Err(Tried::Stopped(Stop::All(_)))) {
@@ -177,7 +181,7 @@ impl<'a> Lane<'a> {
             Err(Tried::Stopped(Stop::All(StoreError::Unknown))) => true,
             // What was begun is undone before the connection is used again.
             Err(_) => session.rollback().is_err(),
-            Ok(()) => {
+            Ok(_) => {
                 self.shared.rung.notify_one();
                 false
             }
@@ -210,6 +214,9 @@ fn refuse(jobs: &Jobs, error: &StoreError) {
     }
 }
 
+/// What each of the jobs that share a commit is refused with, if it is.
+type Refused = Vec<Option<StoreError>>;
+
 /// How one try ended.
 enum Tried {
     Failed(Fault),
@@ -220,17 +227,26 @@ fn transact(
     session: &mut Session<'_>,
     begin: &str,
     batch: &mut [Box<dyn Job>],
-) -> Result<(), Tried> {
+) -> Result<Refused, Tried> {
     session.begin(begin).map_err(Tried::Failed)?;
+    let (is_alone, mut refused) = (batch.len() == 1, Vec::with_capacity(batch.len()));
     for job in batch {
+        session.has_written = false;
         let outcome = attempt_on(job.as_mut(), session);
         // Whatever the job made of it: a statement that failed undid everything.
         if let Some(fault) = session.fault() {
             return Err(Tried::Failed(fault));
         }
-        outcome.map_err(|it| Tried::Stopped(Stop::Job(it)))?;
+        // One that only looked before it refused, as who has lost a run does, has left nothing that
+        // would have to be undone.
+        match outcome {
+            Err(error) if is_alone || session.has_written => {
+                return Err(Tried::Stopped(Stop::Job(error)));
+            }
+            outcome => refused.push(outcome.err()),
+        }
     }
-    session.commit().map_err(|it| match it {
+    session.commit().map(|()| refused).map_err(|it| match it {
         Ended::Not(fault) => Tried::Failed(fault),
         Ended::Unknown => Tried::Stopped(Stop::All(StoreError::Unknown)),
     })

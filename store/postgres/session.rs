@@ -35,6 +35,8 @@ pub(super) struct Session<'a> {
     _drives: JoinSet<()>,
     memo: HashMap<&'static str, Statement>,
     sent: Vec<Sent>,
+    /// Whether anything but a look was asked for since this was reset.
+    pub(super) has_written: bool,
     /// What went wrong in this transaction first.
     fault: Option<Fault>,
     /// The database's clock at the beginning, and when we heard of it.
@@ -56,7 +58,8 @@ impl<'a> Session<'a> {
         let (client, drives) = runtime.block_on(Box::pin(opening))?;
         let client = Arc::new(client);
         let (memo, sent) = (HashMap::new(), Vec::new());
-        Ok(Session { runtime, client, _drives: drives, memo, sent, fault: None, clock: None })
+        let (fault, clock, has_written) = (None, None, false);
+        Ok(Session { runtime, client, _drives: drives, memo, sent, has_written, fault, clock })
     }
 
     /// Begins, and reads the database's clock with the last of these statements.
@@ -230,16 +233,19 @@ pub(super) enum Ended {
 
 impl Tx for Session<'_> {
     fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
+        self.has_written |= !sql.starts_with("SELECT");
         let outcome = self.asked(sql, args);
         self.heard(outcome)
     }
 
     fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError> {
+        self.has_written = true;
         let outcome = self.done(sql, args);
         self.heard(outcome)
     }
 
     fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+        self.has_written = true;
         let outcome = self.ahead(sql, args);
         self.heard(outcome)
     }

@@ -38,7 +38,8 @@ impl Node {
         let log = data.join("log");
         let log = File::options().create(true).append(true).open(log).expect("its log");
         let mut command = net.on(host, env!("CARGO_BIN_EXE_callboard"));
-        command.args(["serve", "--no-finish", "--team"]).arg(stage.team());
+        // Else those that fail may hold all seats until they are taken for dead.
+        command.args(["serve", "--no-finish", "--at-once", "16", "--team"]).arg(stage.team());
         command.arg("--data").arg(&data).env("CALLBOARD_STORE", ADDRESS);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().expect("it starts");
