@@ -123,7 +123,7 @@ impl Store {
         }
         let mut conn = open::prepare(&options.path, options.max_bytes)?;
         let locks = Locks::take(&options.path, &options.node)?;
-        open::enter(&mut conn, &options.node)?;
+        open::enter(&mut conn, &options.node).inspect_err(|_| locks.leave())?;
         let file = options.path.join(open::FILE);
         let (db, threads) = threads::start(conn, &file, options.chance.clone(), hint.clone())?;
         Ok(Store::on(options, db, Served::Threads { _own: threads }, (locks, hint)))
