@@ -21,8 +21,6 @@ pub struct Copied {
     pub records: u64,
     /// Long texts that records have apart.
     pub blobs: u64,
-    /// Rows that an earlier try had brought over already.
-    pub kept: u64,
 }
 
 /// Fills the target from a source that is at rest, and checks it. Dropping the future leaves the target
@@ -45,9 +43,8 @@ pub async fn copy(
     if stage == Stage::BeginAnew {
         copy.empty().await?;
     }
-    let mut kept = 0;
     for table in TABLES.iter() {
-        kept += copy.fill(table).await?;
+        copy.fill(table).await?;
     }
     copy.begin("compared", rows);
     for table in TABLES.iter() {
@@ -57,7 +54,7 @@ pub async fn copy(
     }
     verify(&mut copy).await?;
     finish(&copy).await?;
-    Ok(Copied { kept, ..copied })
+    Ok(copied)
 }
 
 /// The source is still what it was: now the target may be used.
@@ -79,9 +76,7 @@ async fn look(from: &End) -> Result<(Mark, Copied, u64), StoreError> {
         unfinished::refuse(tx)?;
         let first = tx.one("SELECT id FROM run ORDER BY pos LIMIT 1", &[])?;
         let first = first.map(|it| it.text(0)).transpose()?.ok_or_else(|| {
-            StoreError::Db(
-                "there is nothing in it yet; begin with the new store at once".to_owned(),
-            )
+            StoreError::Db("there is nothing in it yet; begin with the new one at once".to_owned())
         })?;
         let print = print(tx)?;
         let (mut rows, mut copied) = (0, Copied::default());
@@ -98,7 +93,8 @@ async fn look(from: &End) -> Result<(Mark, Copied, u64), StoreError> {
         copied.runs = tx.one(runs, &[])?.ok_or(StoreError::Closed)?.number(0)?;
         Ok((Mark { first, shown: shown.clone(), print, holder }, copied, rows))
     });
-    look.await
+    let cannot = |it| StoreError::Db(format!("the store {} cannot be moved: {it}", from.place));
+    look.await.map_err(cannot)
 }
 
 /// A short text that is another one as soon as a node was there: each writes that it begins.

@@ -53,8 +53,8 @@ impl Copying<'_> {
         self.to.db.write(move |tx| unfinished::is_empty(tx, &mark)).await
     }
 
-    /// Copies what is behind the last row that is there; answers how many were.
-    pub(crate) async fn fill(&mut self, table: &'static Table) -> Result<u64, StoreError> {
+    /// Copies what is behind the last row that is there.
+    pub(crate) async fn fill(&mut self, table: &'static Table) -> Result<(), StoreError> {
         let there = self.to.db.read(move |tx| Ok((table.last(tx)?, table.count(tx)?))).await?;
         let (mut after, kept) = there;
         self.done(kept);
@@ -69,7 +69,7 @@ impl Copying<'_> {
             page = next?;
             self.done(rows);
         }
-        Ok(kept)
+        Ok(())
     }
 
     async fn put(&self, table: &'static Table, page: Vec<Row>) -> Result<(), StoreError> {

@@ -43,7 +43,7 @@ impl Locks {
         let held = match file.try_lock() {
             Ok(()) => {
                 // For who has to stop it; nothing else depends on it.
-                let _ = write!(&file, "{}", std::process::id());
+                let _ = file.set_len(0).and_then(|()| write!(&file, "{}", std::process::id()));
                 Some(file)
             }
             Err(TryLockError::WouldBlock) => {

@@ -54,8 +54,7 @@ pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
     let Some(was) = read(tx)? else {
         for table in TABLES.iter().filter(|it| it.name != TALLY) {
             if table.last(tx)?.is_some() {
-                let text =
-                    "the target holds a store already; name an empty database or another folder";
+                let text = "the target holds a whole store already; name an empty database or another folder";
                 return Err(StoreError::Db(text.to_owned()));
             }
         }

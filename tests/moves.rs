@@ -234,7 +234,7 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
         assert!(told.contains(&format!("{RUNS} runs, ")), "{told}");
         assert_eq!(scene.rows(to).await, was);
     }
-    is_not_done(&scene.moved(&a, &b), "the target holds a store already");
+    is_not_done(&scene.moved(&a, &b), "the target holds a whole store already");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -299,10 +299,10 @@ async fn what_cannot_be_moved_is_refused_and_left_alone() {
     drop(filled(&scene.folder("a"), 10).await);
     drop(filled(&scene.folder("c"), 10).await);
     let was = scene.rows(&c).await;
-    is_not_done(&scene.moved(&a, &c), "the target holds a store already");
+    is_not_done(&scene.moved(&a, &c), "the target holds a whole store already");
     assert_eq!(scene.rows(&c).await, was);
     is_done(&scene.moved(&a, &b));
-    is_not_done(&scene.moved(&a, &a), "the target holds a store already");
+    is_not_done(&scene.moved(&a, &a), "the target holds a whole store already");
     rows::set_format(&scene.folder("a"), 77);
     is_not_done(
         &scene.moved(&a, &scene.file("d")),

@@ -75,7 +75,7 @@ pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8, Fault> {
     for database in [&from.1, &to.1].into_iter().flatten() {
         veil::learn(&Team { database: Some(database.clone()), ..Team::nobody(vec![]) });
     }
-    let (begun, old) = (Instant::now(), from.clone());
+    let (begun, old, is_server) = (Instant::now(), from.clone(), to.1.is_some());
     let mut bar = Bar { say, screen: Screen::default(), drawn: begun, act: "" };
     let world = World::real();
     let moving =
@@ -93,7 +93,7 @@ pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8, Fault> {
         "moved and checked: {runs} runs, {records} records, {blobs} long texts, in {:.1} s",
         begun.elapsed().as_secs_f64()
     ))?;
-    say.tell(&next(args, &old));
+    say.tell(&next(&args.to, is_server, &old));
     Ok(0)
 }
 
@@ -115,11 +115,10 @@ fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
 }
 
 /// What is left to do.
-fn next(args: &MoveArgs, (folder, database): &Kept) -> String {
-    let to = &args.to;
-    let new = match named("--to", to, args) {
-        Ok((_, Some(_))) => format!("write `store: {to}` in team.yaml to use the new store"),
-        _ => format!("take `store` out of team.yaml and use `--data {}`", place::quoted(to)),
+fn next(to: &str, is_server: bool, (folder, database): &Kept) -> String {
+    let new = match is_server {
+        true => format!("write `store: {to}` in team.yaml to use the new store"),
+        false => format!("take `store` out of team.yaml and use `--data {}`", place::quoted(to)),
     };
     let old = match database {
         Some(it) => format!("the old one, {it}, stays as it is; drop that database when you will"),
