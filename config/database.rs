@@ -167,18 +167,25 @@ pub(crate) fn read(written: &At<String>, outside: &Outside<'_>, sink: &Sink) -> 
     checked(url, ("store", place), false, sink)
 }
 
-/// As [`read`], of what `--store` says: a command line is no place for a password.
-pub(crate) fn named(written: &At<String>, outside: &Outside<'_>, sink: &Sink) -> Option<Database> {
+/// As [`read`], of what an option such as `--store` says: a command line is no place for a password.
+pub(crate) fn named(
+    option: &str,
+    written: &At<String>,
+    outside: &Outside<'_>,
+    sink: &Sink,
+) -> Option<Database> {
     let place = &written.place;
-    let url = url(written, "--store", outside, sink)?;
+    let url = url(written, option, outside, sink)?;
     if is_address(&written.value) && Parts::of(&written.value)?.password.is_some() {
         let said = "holds a password, and everybody on this machine sees command lines";
-        let help = "use another password from now on; keep the whole address where only you read \
-                    it, and write `--store env:NAME` or `--store file:PATH`";
+        let help = format!(
+            "use another password from now on; keep the whole address where only you read it, and \
+             write `{option} env:NAME` or `{option} file:PATH`"
+        );
         sink.push(place.error(said, help));
         return None;
     }
-    checked(url, ("--store", place), true, sink)
+    checked(url, (option, place), true, sink)
 }
 
 /// The address that is written or referred to.

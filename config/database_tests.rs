@@ -116,7 +116,7 @@ fn what_store_says_is_known_where_the_rest_of_the_team_does_not_hold() {
 
 #[test]
 fn a_command_line_is_no_place_for_a_password() {
-    let told = |it: &str| crate::load::database_named(it).map(|it| it.to_string());
+    let told = |it: &str| crate::load::database_named("--store", it).map(|it| it.to_string());
     assert_eq!(told("postgres://u@a/n"), Ok("postgres://u@a/n".to_owned()));
     let error = told("postgres://u:hunter22@a/n").expect_err("refused").to_string();
     assert!(error.contains("--store: holds a password"), "{error}");

@@ -145,17 +145,17 @@ pub fn load_here(place: &Path) -> Result<Team, Problems> {
     load(place, &environment)
 }
 
-/// The database that `--store` names: `env:NAME`, `file:PATH`, or an address without a password.
+/// The database that an option such as `--store` names: `env:NAME`, `file:PATH`, or an address without a password.
 ///
 /// # Errors
 /// When it names none.
-pub fn database_named(written: &str) -> Result<Database, Problems> {
-    let place = Place::whole("--store".as_ref(), true);
+pub fn database_named(option: &str, written: &str) -> Result<Database, Problems> {
+    let place = Place::whole(option.as_ref(), true);
     let written = At { place, value: written.trim().to_owned() };
     let (sink, read) = (Sink::default(), |path: &Path| text(path).map(|(text, _)| text));
     let (env, folder_at) = (&environment, &|_: &Path| None);
     let outside = Outside { folder: Path::new(""), env, folder_at, read: &read };
-    database::named(&written, &outside, &sink).ok_or_else(|| Problems(sink.sorted()))
+    database::named(option, &written, &outside, &sink).ok_or_else(|| Problems(sink.sorted()))
 }
 
 /// What `store` says in the team's file at `place`, also where the rest of the team does not hold.

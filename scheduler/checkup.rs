@@ -345,8 +345,9 @@ mod tests {
 
     #[test]
     fn a_host_that_is_away_is_a_warning_beside_others() {
-        let hosts =
-            callboard_config::load::database_named("postgres://u@a,b:1/n").expect("two").hosts();
+        let hosts = callboard_config::load::database_named("--store", "postgres://u@a,b:1/n")
+            .expect("two")
+            .hosts();
         let told = |it: &_| of_host(&hosts[1], it);
         let (primary, away) = (Ok(good()), Err(StoreError::Closed));
         let standby = Ok(Probe { is_standby: true, may_write: false, ..good() });
@@ -383,7 +384,7 @@ mod tests {
         ] {
             let url = format!("postgres://{rest}");
             let (written, taken) =
-                (callboard_config::load::database_named(&url), Address::parse(&url));
+                (callboard_config::load::database_named("--store", &url), Address::parse(&url));
             assert_eq!(written.is_ok(), taken.is_ok(), "{url}: {written:?} {taken:?}");
         }
     }

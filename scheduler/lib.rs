@@ -37,6 +37,7 @@ mod listen;
 mod load;
 mod look;
 mod memory;
+mod moving;
 mod news;
 mod node;
 mod onward;

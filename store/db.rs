@@ -14,7 +14,7 @@ pub(crate) enum Val {
 }
 
 /// One row of an answer. A column of another kind than asked for is a damaged file, not a panic.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Row(pub(crate) Vec<Val>);
 
 /// A transaction. One that writes is alone: no other one, of no process, writes at the same time. A

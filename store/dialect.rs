@@ -44,6 +44,17 @@ CREATE INDEX memory_text_words ON memory_text USING gin(to_tsvector('english', w
         "memory_text.rank",
         "ts_rank(to_tsvector('english', memory_text.words), websearch_to_tsquery('english', $3)) DESC",
     ),
+    // The next number that a row gets, after rows that brought theirs along.
+    (
+        "{numbers}",
+        "SELECT 1",
+        "SELECT setval(pg_get_serial_sequence('run', 'pos'),
+            (SELECT coalesce(max(pos), 0) + 1 FROM run), false),
+          setval(pg_get_serial_sequence('journal', 'pos'),
+            (SELECT coalesce(max(pos), 0) + 1 FROM journal), false),
+          setval(pg_get_serial_sequence('memory', 'pos'),
+            (SELECT coalesce(max(pos), 0) + 1 FROM memory), false)",
+    ),
 ];
 
 impl Dialect {

@@ -9,10 +9,14 @@ mod busy;
 mod callers;
 mod chain;
 mod claim;
+mod compare;
+pub mod copy;
+mod copying;
 #[cfg(test)]
 mod damage;
 mod db;
 mod dialect;
+mod ends;
 mod error;
 mod gate;
 pub mod gates;
@@ -47,10 +51,12 @@ mod standing;
 mod store;
 mod submit;
 mod sweep;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod threads;
 mod under;
+mod unfinished;
 mod verify;
 mod writer;
 

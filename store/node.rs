@@ -1,6 +1,7 @@
 //! The proof on one machine that another node is dead: the kernel has let go of its lock.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,15 @@ pub(crate) enum Locks {
     Files { folder: PathBuf, own: PathBuf, _held: Option<File> },
     /// Whoever simulates the nodes knows which of them are dead.
     Told(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+/// What a node's lock says of it.
+pub(crate) enum Life {
+    /// It lives, in the process of that number if it is known.
+    Alive(Option<u32>),
+    Ended,
+    /// It has no lock here: it is of another machine or data folder.
+    Unknown,
 }
 
 /// A dead node's lock in our hand: as long as it lives nobody else takes the node for dead.
@@ -31,7 +41,11 @@ impl Locks {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&own).map_err(|it| io("make", &own, &it))?;
         let held = match file.try_lock() {
-            Ok(()) => Some(file),
+            Ok(()) => {
+                // For who has to stop it; nothing else depends on it.
+                let _ = file.set_len(0).and_then(|()| write!(&file, "{}", std::process::id()));
+                Some(file)
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Db(format!(
                     "node {node} is open already; nodes need names of their own"
@@ -72,6 +86,19 @@ impl Proof {
         if let Some((path, _lock)) = self.0 {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// Looks at a node's lock from outside.
+pub(crate) fn life(data: &Path, node: &str) -> Life {
+    let Ok(path) = path_of(&data.join("nodes"), node) else { return Life::Unknown };
+    let Ok(lock) = File::options().write(true).open(&path) else { return Life::Unknown };
+    match lock.try_lock() {
+        Ok(()) => Life::Ended,
+        Err(TryLockError::WouldBlock) => {
+            Life::Alive(fs::read_to_string(&path).ok().and_then(|it| it.trim().parse().ok()))
+        }
+        Err(TryLockError::Error(_)) => Life::Unknown,
     }
 }
 

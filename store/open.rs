@@ -8,8 +8,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::StoreError;
-use crate::schema::CHANGES;
-use crate::sqlite::{io, is_busy, told, translate};
+use crate::schema::{CHANGES, is_newest};
+use crate::sqlite::{Lite, Memo, io, is_busy, told, translate};
+use crate::unfinished;
 
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "callboard.sqlite";
@@ -28,6 +29,10 @@ const OPEN_TRIES: u32 = 200;
 
 const PAGE: u64 = 4096;
 
+/// Enters a node into the list, so that others know whose lock to look at.
+pub(crate) const ENTER: &str = "INSERT INTO node(id, started, seen) VALUES($1, {now}, {now})
+    ON CONFLICT(id) DO UPDATE SET started = excluded.started, seen = excluded.seen";
+
 /// What a connection is for: its memory follows from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -42,6 +47,24 @@ pub(crate) fn prepare(folder: &Path, max_bytes: Option<u64>) -> Result<Connectio
     let file = folder.join(FILE);
     let conn = ready(&file, max_bytes).map_err(|it| named(it, &file))?;
     sync_folder(folder)?;
+    Ok(conn)
+}
+
+/// Opens a file that is to stay as it is.
+pub(crate) fn look(folder: &Path) -> Result<Connection, StoreError> {
+    let file = folder.join(FILE);
+    let none = || {
+        let name = folder.display();
+        StoreError::Db(format!("there is no store in {name}; name the folder that holds {FILE}"))
+    };
+    if !file.is_file() {
+        return Err(none());
+    }
+    let conn = connect(&file, Use::Read, None)?;
+    if !belongs_to_us(&conn).map_err(|it| named(it, &file))? {
+        return Err(none());
+    }
+    is_newest(patiently(|| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))?)?;
     Ok(conn)
 }
 
@@ -183,12 +206,10 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     })
 }
 
-/// Enters a node into the list, so that others know whose lock to look at.
+/// Enters a node.
 pub(crate) fn enter(conn: &mut Connection, node: &str) -> Result<(), StoreError> {
-    let sql = translate(
-        "INSERT INTO node(id, started, seen) VALUES($1, {now}, {now})
-         ON CONFLICT(id) DO UPDATE SET started = excluded.started, seen = excluded.seen",
-    );
+    unfinished::refuse(&mut Lite { conn, memo: &mut Memo::new(), clock: None })?;
+    let sql = translate(ENTER);
     patiently(|| conn.execute(&sql, [node])).map(|_| ())
 }
 

@@ -26,7 +26,7 @@ pub use address::Address;
 pub use probe::{Probe, probe};
 
 use crate::StoreError;
-use crate::db::{Db, Job, QUEUE};
+use crate::db::{Db, Job, QUEUE, Tx};
 use crate::threads::{READERS, STACK};
 use lane::Lane;
 
@@ -59,10 +59,14 @@ struct Shared {
 /// Jobs on their way to whichever lane is free.
 type Jobs = Arc<Mutex<mpsc::Receiver<Box<dyn Job>>>>;
 
-/// Brings the tables to the newest format, enters the node, and starts the lanes. Blocks.
+/// What is done with a database first, when its tables have the newest format.
+pub(crate) type Enter = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send>;
+
+/// Brings the tables to the newest format, enters, and starts the lanes. Who does not enter leaves
+/// everything as it is. Blocks.
 pub(crate) fn open(
     address: &Address,
-    node: &str,
+    enter: Option<Enter>,
     hint: Arc<Notify>,
 ) -> Result<(Db, Lanes), StoreError> {
     let shared = Shared { address: address.clone(), rung: Arc::default(), outages: Arc::default() };
@@ -71,8 +75,8 @@ pub(crate) fn open(
     let (bell, stop) = oneshot::channel();
     let mut lanes = Lanes { running: Vec::new(), _bell: bell };
     let (ready, opened) = answers::channel();
-    let (of_lane, jobs, node) = (shared.clone(), Arc::new(Mutex::new(jobs)), node.to_owned());
-    lanes.run("store-write", move || Lane::write(of_lane, &node, &ready, &jobs))?;
+    let (of_lane, jobs) = (shared.clone(), Arc::new(Mutex::new(jobs)));
+    lanes.run("store-write", move || Lane::write(of_lane, enter, &ready, &jobs))?;
     opened.recv().map_err(|_| StoreError::Closed)??;
     let questions: Jobs = Arc::new(Mutex::new(questions));
     for _ in 0..READERS {

@@ -1,7 +1,21 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
+use crate::StoreError;
+
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN];
+
+/// Whether a store that must not be changed has the newest format.
+pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
+    let known = CHANGES.len() as u32;
+    match found {
+        it if it > known => Err(StoreError::Newer { found, known }),
+        it if it < known => Err(StoreError::Db(format!(
+            "the store has format {found} and is to have {known}; `callboard status` on it brings it there"
+        ))),
+        _ => Ok(()),
+    }
+}
 
 /// `run` is an index over the journal: what the queue, the lists and the fences need in one row.
 /// `turn` is the `pos` of the root's row, and so the order of acceptance. A row in state `stream`
@@ -173,4 +187,14 @@ CREATE TABLE apart(
   PRIMARY KEY(run, hash)
 ) {options};
 CREATE INDEX apart_hash ON apart(hash);
+";
+
+/// `filling` has a row as long as the store is a copy of another one that is not whole.
+const SEVEN: &str = "
+CREATE TABLE filling(
+  first TEXT NOT NULL,
+  shown TEXT NOT NULL,
+  print TEXT NOT NULL,
+  holder {int} NOT NULL
+) {options};
 ";

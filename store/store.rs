@@ -10,13 +10,14 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::task::JoinSet;
 
 use crate::StoreError;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::held::Held;
 use crate::ink::Ink;
 use crate::node::Locks;
 use crate::open;
 use crate::postgres::{self, Address, Lanes};
 use crate::threads::{self, Threads};
+use crate::unfinished;
 use crate::writer::Chance;
 
 /// How a store is opened.
@@ -111,13 +112,18 @@ impl Store {
         let hint = Arc::new(Notify::new());
         if let Some(address) = &options.server {
             let locks = Locks::take(&options.path, &options.node)?;
-            let opened = postgres::open(address, &options.node, hint.clone());
+            let node = options.node.clone();
+            let enter = Box::new(move |tx: &mut dyn Tx| {
+                unfinished::refuse(tx)?;
+                tx.put(open::ENTER, &[(&node).into()])
+            });
+            let opened = postgres::open(address, Some(enter), hint.clone());
             let (db, lanes) = opened.inspect_err(|_| locks.leave())?;
             return Ok(Store::on(options, db, Served::Lanes { _own: lanes }, (locks, hint)));
         }
         let mut conn = open::prepare(&options.path, options.max_bytes)?;
         let locks = Locks::take(&options.path, &options.node)?;
-        open::enter(&mut conn, &options.node)?;
+        open::enter(&mut conn, &options.node).inspect_err(|_| locks.leave())?;
         let file = options.path.join(open::FILE);
         let (db, threads) = threads::start(conn, &file, options.chance.clone(), hint.clone())?;
         Ok(Store::on(options, db, Served::Threads { _own: threads }, (locks, hint)))

@@ -12,6 +12,7 @@ use super::on_run::{
     AnswerArgs, ControlArgs, HandoffsArgs, ReadArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
 };
 use super::place::Where;
+use super::store::StoreArgs;
 
 /// A team of specialist agents behind one MCP server, and on this command line.
 #[derive(Debug, Parser)]
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Show, search and change what the workspace remembers
     Memory(MemoryArgs),
+    /// Move all that is kept to another database
+    Store(StoreArgs),
     /// Show what tool servers would run, and agree to it
     Trust(TrustArgs),
     /// Try what this machine can do for the agents

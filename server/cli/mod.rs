@@ -23,6 +23,7 @@ mod say;
 mod screen;
 mod serve;
 mod status;
+mod store;
 mod trace;
 mod tree;
 mod trust;
@@ -85,6 +86,7 @@ fn obey(command: Option<&Command>, say: Say) -> Result<u8, Fault> {
         Command::Read(args) => wait_for(read::read(args, say)),
         Command::Replay(args) => wait_for(replay::replay(args, say)),
         Command::Memory(args) => wait_for(memory::memory(args, say)),
+        Command::Store(args) => wait_for(store::store(args, say)),
         Command::Trust(args) => trust::trust(args, say),
         Command::Doctor(args) => wait_for(doctor::doctor(args, say)),
         Command::Keep(args) => keep(args),

@@ -90,7 +90,8 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
 
 /// The database that was named, if one was.
 fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
-    let named = place.store.as_deref().map(callboard_config::load::database_named);
+    let named = place.store.as_deref();
+    let named = named.map(|it| callboard_config::load::database_named("--store", it));
     named.transpose().map_err(Fault::Problems)
 }
 

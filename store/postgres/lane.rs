@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::conn::Fault;
 use super::session::{Ended, Session};
-use super::{Jobs, PATIENCE, Shared, migrate};
+use super::{Enter, Jobs, PATIENCE, Shared, migrate};
 use crate::StoreError;
 use crate::db::Job;
 use crate::dialect::Dialect;
@@ -48,10 +48,10 @@ enum Stop {
 }
 
 impl<'a> Lane<'a> {
-    /// Opens the tables and enters the node, says so, and writes until every sender is gone.
+    /// Opens the tables and enters, says so, and writes until every sender is gone.
     pub(super) fn write(
         shared: Shared,
-        node: &str,
+        enter: Option<Enter>,
         ready: &answers::Sender<Result<(), StoreError>>,
         jobs: &Jobs,
     ) {
@@ -67,7 +67,7 @@ impl<'a> Lane<'a> {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
             SELECT version FROM callboard FOR UPDATE; SELECT {now}";
         let mut lane = Lane::new(&runtime, shared, (begin, true));
-        let opened = lane.enter(node);
+        let opened = lane.enter(enter);
         let is_open = opened.is_ok();
         let _ = ready.send(opened);
         if is_open {
@@ -87,12 +87,17 @@ impl<'a> Lane<'a> {
         Lane { runtime, shared, begin, is_writer, session: None, known: 0, away: None, gone: None }
     }
 
-    fn enter(&mut self, node: &str) -> Result<(), StoreError> {
+    fn enter(&mut self, enter: Option<Enter>) -> Result<(), StoreError> {
         let mut session =
             Session::open(self.runtime, &self.shared.address).map_err(|it| it.error())?;
+        let Some(enter) = enter else {
+            migrate::look(&mut session)?;
+            self.session = Some(session);
+            return Ok(());
+        };
         migrate::migrate(&mut session)?;
-        let entered = session.begin(&self.begin).map_err(|it| it.error());
-        entered.and_then(|()| migrate::enter(&mut session, node))?;
+        session.begin(&self.begin).map_err(|it| it.error())?;
+        enter(&mut session)?;
         session.commit().map_err(|it| match it {
             Ended::Not(fault) => fault.error(),
             Ended::Unknown => StoreError::Unknown,

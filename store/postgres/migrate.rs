@@ -4,7 +4,7 @@ use super::session::Session;
 use crate::StoreError;
 use crate::db::Tx;
 use crate::dialect::Dialect;
-use crate::schema::CHANGES;
+use crate::schema::{CHANGES, is_newest};
 
 /// The lock that whoever changes the tables holds until that is done: "Call".
 const LOCK: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
@@ -37,11 +37,18 @@ pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
     })
 }
 
-/// Enters a node into the list, so that others know that it was here.
-pub(super) fn enter(session: &mut Session<'_>, node: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO node(id, started, seen) VALUES($1, {now}, {now})
-        ON CONFLICT(id) DO UPDATE SET started = excluded.started, seen = excluded.seen";
-    session.put(sql, &[node.into()])
+/// Looks whether the tables are there and of the newest format.
+pub(super) fn look(session: &mut Session<'_>) -> Result<(), StoreError> {
+    session.begin("BEGIN READ ONLY; SELECT 0").map_err(|it| it.error())?;
+    let found = version(session)?;
+    session.rollback().map_err(|it| it.error())?;
+    match found {
+        0 => {
+            let text = "there is no store in this database; name the one that holds it";
+            Err(StoreError::Db(text.to_owned()))
+        }
+        found => is_newest(found),
+    }
 }
 
 /// The format of the tables that are there; 0 = there are none.

@@ -33,6 +33,12 @@ impl Fixture {
         Fixture::at(None)
     }
 
+    /// In a folder that is there or not, and stays.
+    pub(crate) fn in_folder(path: &std::path::Path) -> Fixture {
+        let place = Place { path: path.to_path_buf(), address: None };
+        Fixture { place, database: None, _home: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) async fn postgres() -> Fixture {
         Fixture::on(&Server::shared()).await
     }

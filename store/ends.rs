@@ -1,0 +1,112 @@
+//! The two ends of a copy: stores that are opened without entering a node.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::db::{Db, Row, Tx};
+use crate::node::{Life, life};
+use crate::store::Served;
+use crate::writer::Chance;
+use crate::{Address, StoreError, open, postgres, threads};
+
+/// A node of which nothing was heard for so long is gone.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// The PostgreSQL that keeps it; `None` = a file in the folder.
+    pub server: Option<Address>,
+}
+
+/// One end. The order of the fields is the order in which they end.
+pub struct End {
+    pub(crate) db: Db,
+    _served: Served,
+    pub(crate) place: Place,
+    pub(crate) chance: Chance,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.server {
+            Some(address) => write!(f, "at {address}"),
+            None => write!(f, "in {}", self.folder.display()),
+        }
+    }
+}
+
+impl End {
+    /// Opens the store that is read, and leaves it as it is. Blocks.
+    ///
+    /// # Errors
+    /// When there is none, or not in the newest format.
+    pub fn source(place: Place, chance: Chance) -> Result<End, StoreError> {
+        End::open(place, chance, false)
+    }
+
+    /// Opens the store that is filled, and makes it if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// As [`crate::Store::open`].
+    pub fn target(place: Place, chance: Chance) -> Result<End, StoreError> {
+        End::open(place, chance, true)
+    }
+
+    fn open(place: Place, chance: Chance, is_target: bool) -> Result<End, StoreError> {
+        let hint = Arc::new(Notify::new());
+        if let Some(address) = &place.server {
+            let enter: Option<postgres::Enter> = match is_target {
+                true => Some(Box::new(|_: &mut dyn Tx| Ok(()))),
+                false => None,
+            };
+            let (db, lanes) = postgres::open(address, enter, hint)?;
+            return Ok(End { db, _served: Served::Lanes { _own: lanes }, place, chance });
+        }
+        let conn = match is_target {
+            true => open::prepare(&place.folder, None)?,
+            false => open::look(&place.folder)?,
+        };
+        let file = place.folder.join(open::FILE);
+        let (db, threads) = threads::start(conn, &file, chance.clone(), hint)?;
+        Ok(End { db, _served: Served::Threads { _own: threads }, place, chance })
+    }
+
+    /// Refuses a store on which a node is alive.
+    ///
+    /// # Errors
+    /// When one is: the message says which process to stop.
+    pub async fn is_at_rest(&self) -> Result<(), StoreError> {
+        let look = self.db.read(|tx| {
+            let sql = "SELECT id, seen FROM node ORDER BY id";
+            let node = |it: &Row| Ok((it.text(0)?, it.int(1)?));
+            let nodes =
+                tx.query(sql, &[])?.iter().map(node).collect::<Result<Vec<_>, StoreError>>();
+            Ok((tx.now()?, nodes?))
+        });
+        let (at, nodes) = look.await?;
+        for (node, seen) in nodes {
+            let ago = Duration::from_micros(u64::try_from(at - seen).unwrap_or_default());
+            let who = match life(&self.place.folder, &node) {
+                Life::Ended => continue,
+                Life::Unknown if ago > SILENT => continue,
+                Life::Alive(Some(process)) => format!("process {process} works on it"),
+                Life::Alive(None) => format!("node {node} works on it"),
+                Life::Unknown => format!(
+                    "node {node} of another machine or data folder was there {} s ago",
+                    ago.as_secs()
+                ),
+            };
+            return Err(StoreError::Db(format!(
+                "the store {} is in use: {who}; stop that, and move again",
+                self.place
+            )));
+        }
+        Ok(())
+    }
+}

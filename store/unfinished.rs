@@ -1,0 +1,110 @@
+//! The mark of a store that is being filled from another one: nobody works on it before that is done.
+
+use crate::StoreError;
+use crate::db::{Tx, Val};
+use crate::tables::{TABLES, TALLY};
+
+/// Where the mark is: one row, or none.
+#[cfg(test)]
+pub(crate) const TABLE: &str = "filling";
+
+/// What the mark says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The first run of the store that it is filled from, which tells that from all others.
+    pub(crate) first: String,
+    /// Where that is, for people.
+    pub(crate) shown: String,
+    /// What that was like when the filling began.
+    pub(crate) print: String,
+    /// Who fills it: whoever came last.
+    pub(crate) holder: i64,
+}
+
+/// What the holder has to do first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It goes on behind what is there.
+    GoOn,
+    /// What is there was copied before the source was used again, or is not what the source has.
+    BeginAnew,
+}
+
+/// Refuses a store that is not whole.
+pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    let Some(mark) = read(tx)? else { return Ok(()) };
+    Err(StoreError::Db(format!(
+        "it is being filled from the store {} and is not whole; finish that with the same \
+         `callboard store move`, or use another store",
+        mark.shown
+    )))
+}
+
+fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
+    let row = tx.one("SELECT first, shown, print, holder FROM filling", &[])?;
+    let mark = row.map(|it| {
+        let (first, shown, print) = (it.text(0)?, it.text(1)?, it.text(2)?);
+        Ok(Mark { first, shown, print, holder: it.int(3)? })
+    });
+    mark.transpose()
+}
+
+/// Takes an empty store, or one that was filled from the same source before.
+pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
+    let Some(was) = read(tx)? else {
+        for table in TABLES.iter().filter(|it| it.name != TALLY) {
+            if table.last(tx)?.is_some() {
+                let text = "the target holds a whole store already; name an empty database or another folder";
+                return Err(StoreError::Db(text.to_owned()));
+            }
+        }
+        tx.put("DELETE FROM tally", &[])?;
+        let sql = "INSERT INTO filling(first, shown, print, holder) VALUES($1, $2, $3, $4)";
+        let Mark { first, shown, print, holder } = mark;
+        tx.put(sql, &[first.into(), shown.into(), print.into(), (*holder).into()])?;
+        return Ok(Stage::GoOn);
+    };
+    if was.first != mark.first {
+        return Err(StoreError::Db(format!(
+            "the target is being filled from another store, {}; finish that, or name an empty database \
+             or another folder",
+            was.shown
+        )));
+    }
+    tx.put("UPDATE filling SET holder = $1", &[mark.holder.into()])?;
+    if was.print == mark.print {
+        return Ok(Stage::GoOn);
+    }
+    spoil(tx, mark.holder)?;
+    Ok(Stage::BeginAnew)
+}
+
+/// Refuses whoever is not the holder any more.
+pub(crate) fn hold(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+    match read(tx)?.is_some_and(|it| it.holder == holder) {
+        true => Ok(()),
+        false => {
+            let text = "another process fills the same store now; let that one finish";
+            Err(StoreError::Db(text.to_owned()))
+        }
+    }
+}
+
+/// What is there is not to be trusted: the next holder begins anew.
+pub(crate) fn spoil(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+    hold(tx, holder)?;
+    tx.put("UPDATE filling SET print = ''", &[])
+}
+
+/// Nothing is there any more.
+pub(crate) fn is_empty(tx: &mut dyn Tx, mark: &Mark) -> Result<(), StoreError> {
+    hold(tx, mark.holder)?;
+    tx.put("UPDATE filling SET print = $1", &[Val::from(&mark.print)])
+}
+
+/// It is whole.
+pub(crate) fn finish(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+    hold(tx, holder)?;
+    tx.query("{numbers}", &[])?;
+    tx.put("DELETE FROM filling", &[])
+}
