@@ -145,7 +145,8 @@ pub fn load_here(place: &Path) -> Result<Team, Problems> {
     load(place, &environment)
 }
 
-/// The database that an option such as `--store` names: `env:NAME`, `file:PATH`, or an address without a password.
+/// The database that an option such as `--store` names: `env:NAME`, `file:PATH`, or an address without
+/// a password.
 ///
 /// # Errors
 /// When it names none.
