@@ -44,7 +44,7 @@ pub(crate) fn drive(
         gives: Vec::new(),
         told: Spend::default(),
         unused: 0,
-        back: Amounts::default(),
+        back: None,
         stepped: false,
         lingered: false,
         written: 0,
@@ -105,7 +105,7 @@ pub(crate) struct Drive {
     /// Unused shares of the plan that were given back.
     pub(crate) unused: usize,
     /// What came back of shares, where the run spends of what is nobody's.
-    pub(crate) back: Amounts,
+    pub(crate) back: Option<Box<Amounts>>,
     /// Whether a step was taken under this lease.
     pub(crate) stepped: bool,
     /// Whether nothing came while a plan that waits was kept in hand.

@@ -19,6 +19,8 @@ use crate::{journal, purse};
 
 /// Runs looked at.
 const AHEAD_MAX: u32 = 64;
+/// With more seats than these nobody looks ahead: where so many wait, memory is short.
+const SEATS_MAX: u32 = 1_000;
 /// At most one look in this time.
 const REST: Duration = Duration::from_millis(10);
 /// The same where most of what was seen was taken before it was of use.
@@ -50,7 +52,7 @@ async fn see(house: &House) -> Result<bool, StoreError> {
     let (team, before) = (house.crew.team(), house.ahead.view());
     let seats = team.limits.concurrent;
     // While many seats are free nobody waits for one for long.
-    let is_full = house.driven.count() * 4 >= seats as usize * 3;
+    let is_full = seats <= SEATS_MAX && house.driven.count() * 4 >= seats as usize * 3;
     let first = match is_full {
         true => house.store.next_up(AHEAD_MAX.min(seats)).await?,
         false => Vec::new(),

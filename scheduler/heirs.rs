@@ -107,7 +107,7 @@ impl Heirs {
 
 impl Lead {
     fn begins(&mut self, plan: &Plan, run: &RunId) {
-        let Some((step, heirs)) = plan.heirs(run) else { return };
+        let Some((step, heirs)) = plan.heirs(run).filter(|it| !it.1.is_empty()) else { return };
         for heir in &heirs {
             self.unmet.entry(heir.at).or_insert(heir.unmet);
         }

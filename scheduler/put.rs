@@ -39,13 +39,15 @@ impl Drive {
 
     /// The budgets above the run.
     pub(crate) fn purses(&self, run: &Run, now: i64) -> Vec<Purse> {
-        purse::purses(&self.house.crew.team(), run, now, &self.back)
+        let back = self.back.as_deref().copied().unwrap_or_default();
+        purse::purses(&self.house.crew.team(), run, now, &back)
     }
 
     /// Looks for what came back of shares, if that is for this run.
     pub(crate) async fn look_back(&mut self, run: &Run) -> Result<(), StoreError> {
         if run.started.purses.iter().any(|it| it.is(Purse::POOL)) {
-            self.back = self.house.store.spent(&Purse::back(&self.lease.root)).await?;
+            let back = self.house.store.spent(&Purse::back(&self.lease.root)).await?;
+            self.back = Some(Box::new(back));
         }
         Ok(())
     }
