@@ -124,7 +124,8 @@ async fn run(store: &Store, lease: &Lease, told: &Acknowledged) -> Result<(), St
 }
 
 fn is_an_outage(error: &StoreError) {
-    let is_known = matches!(error, StoreError::Unknown | StoreError::Fenced | StoreError::Db(_));
+    use StoreError::{Away, Db, Fenced, Unknown};
+    let is_known = matches!(error, Unknown | Fenced | Away(_) | Db(_));
     assert!(is_known, "no outage: {error:?}");
 }
 
