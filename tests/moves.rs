@@ -69,7 +69,8 @@ impl Scene {
 
     fn command(&self, from: &Side, to: &Side) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_callboard"));
-        command.args(["store", "move", "--data"]).arg(self.folder("locks"));
+        // There are the locks that prove that the nodes of the first store are dead.
+        command.args(["store", "move", "--data"]).arg(self.folder("a"));
         for (option, side) in [("--from", from), ("--to", to)] {
             command.arg(option).arg(match side {
                 Side::File(path) => path.as_os_str(),
