@@ -187,7 +187,10 @@ impl<'a> Lane<'a> {
             // What was begun is undone before the connection is used again.
             Err(_) => session.rollback().is_err(),
             Ok(_) => {
-                self.shared.rung.notify_one();
+                // Who only asked has nothing to tell: others would look, and so ring in turn.
+                if self.is_writer {
+                    self.shared.rung.notify_one();
+                }
                 false
             }
         };
