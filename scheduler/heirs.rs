@@ -8,13 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use callboard_agents::plan::{Heir, Plan};
 use callboard_store::Submitted;
 use callboard_trace::RunId;
+use callboard_trace::rank::POINT;
 
 /// How long a seat is left free for a plan that does not take it, in microseconds.
 const LEFT: i64 = 100_000;
 /// Plans looked after at once.
 const LEADS_MAX: usize = 64;
-/// A point of priority in the rank, in microseconds.
-const POINT: i64 = 1_000_000;
 
 /// The open steps of plans that are led here, by the run that leads.
 #[derive(Default)]

@@ -1,11 +1,12 @@
 //! Better bases for the queue: which roots may get one, how one is set, and where the old ones are.
 
+use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, Record, RunId};
 
 use crate::journal::{self, kept};
 use crate::read::placed;
 use crate::seats::held;
-use crate::submit::{LINE_RANK, POINT, counts};
+use crate::submit::{LINE_RANK, counts};
 use crate::{RunRow, Store, StoreError};
 
 impl RunRow {

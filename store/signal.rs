@@ -1,11 +1,12 @@
 //! What comes from outside: into the run's own journal, with its next number.
 
+use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, RunId};
 
 use crate::db::Tx;
 use crate::ink::Line;
 use crate::journal::{self, Tail, tail};
-use crate::submit::{LINE_RANK, POINT, counts};
+use crate::submit::{LINE_RANK, counts};
 use crate::under::family;
 use crate::{Store, StoreError};
 

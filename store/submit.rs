@@ -1,6 +1,7 @@
 //! How a run comes in: once for each key, within the bound, on disk before the answer.
 
 use callboard_trace::RunId;
+use callboard_trace::rank::POINT;
 
 use crate::callers::{self, NO, YES};
 use crate::db::Tx;
@@ -10,9 +11,6 @@ use crate::{Listens, NewRun, Store, StoreError, Submitted};
 
 /// How long a key means the same run, in microseconds: a day.
 const KEY_LASTS: i64 = 86_400 * 1_000_000;
-
-/// A point of priority is worth this much waiting, in microseconds, so that nothing starves.
-pub(crate) const POINT: i64 = 1_000_000;
 
 /// Who waits in line at a gate stands there by its new rank.
 pub(crate) const LINE_RANK: &str =

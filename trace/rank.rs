@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The built-in agent that leads plans. Its runs begin work of others and do none: they hold no seat.
 pub const LEADER: &str = "plan";
 
+/// What a point of priority is worth in the rank, in microseconds of waiting: so nothing starves.
+pub const POINT: i64 = 1_000_000;
+
 /// Points for each unfinished run that waits for another.
 const UNBLOCKING: u16 = 80;
 /// Waiting runs that count.
