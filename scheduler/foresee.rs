@@ -8,17 +8,19 @@ use callboard_agents::Run;
 use callboard_config::Team;
 use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
-use callboard_trace::{Purse, RunId};
+use callboard_trace::{Purse, Record, RunId};
 
 use crate::ahead::{Folded, Seen};
 use crate::batch::{Batch, Rest};
 use crate::gated::opening;
 use crate::house::House;
 use crate::pending::What;
-use crate::{journal, purse};
+use crate::purse;
 
 /// Runs looked at.
 const AHEAD_MAX: u32 = 64;
+/// A run with more records than these is not looked at.
+const RECORDS_MAX: u32 = 100;
 /// With more seats than these nobody looks ahead: where so many wait, memory is short.
 const SEATS_MAX: u32 = 1_000;
 /// At most one look in this time.
@@ -50,7 +52,7 @@ pub(crate) async fn look_ahead(house: Arc<House>) {
 /// Whether what was seen before was of use.
 async fn see(house: &House) -> Result<bool, StoreError> {
     let (team, before) = (house.crew.team(), house.ahead.view());
-    let seats = team.limits.concurrent;
+    let seats = house.admission.share(team.limits.concurrent);
     // While many seats are free nobody waits for one for long.
     let is_full = seats <= SEATS_MAX && house.driven.count() * 4 >= seats as usize * 3;
     let first = match is_full {
@@ -68,8 +70,10 @@ async fn see(house: &House) -> Result<bool, StoreError> {
             None => unknown.push((run, root, seq)),
         }
     }
-    for (run, root, seq) in unknown {
-        let known = foresee(house, &team, (&run, &root, seq)).await?;
+    let names = unknown.iter().map(|it| it.0.clone()).collect();
+    let journals = house.store.journals(names, RECORDS_MAX).await?;
+    for ((run, root, seq), records) in unknown.into_iter().zip(journals) {
+        let known = foresee(house, &team, (&root, seq), &records)?;
         let seen = Seen::new(seq, (house.world.now(), team.clone()), known);
         runs.insert(run, Arc::new(seen));
     }
@@ -81,14 +85,14 @@ async fn see(house: &House) -> Result<bool, StoreError> {
 }
 
 /// What a run begins with, if that is a question to a model and nothing is to be written before.
-async fn foresee(
+fn foresee(
     house: &House,
     team: &Team,
-    (name, root, seq): (&RunId, &RunId, u64),
+    (root, seq): (&RunId, u64),
+    records: &[Record],
 ) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
-    let records = journal::whole(&house.store, name).await?;
     let is_whole = records.last().is_some_and(|it| it.seq == seq);
-    let Some(mut run) = Run::fold(&records).filter(|_| is_whole) else { return Ok(None) };
+    let Some(mut run) = Run::fold(records).filter(|_| is_whole) else { return Ok(None) };
     run.started.agent = house.crew.one(run.started.agent.clone());
     // Lost steps, places in line and what comes back of shares are looked at by who has the run.
     let is_plain = run.open_models().is_empty()

@@ -35,16 +35,21 @@ impl Admission {
     /// here, so that the team never stands still, and else only urgent ones, which need no seat. The
     /// same where as many are in progress as may be here.
     pub(crate) fn bounds(&self, free: u32, seats: u32, in_progress: usize) -> (u32, u32) {
-        let most = match self.most.load(Ordering::Relaxed) {
-            0 => seats,
-            most => most.min(seats),
-        };
+        let most = self.share(seats);
         let left = most.saturating_sub(u32::try_from(in_progress).unwrap_or(u32::MAX));
         match (self.is_shut.load(Ordering::Relaxed), in_progress) {
             (false, _) if left == 0 && most < seats => (free, 0),
             (false, _) => (free.min(left.max(1)), seats),
             (true, 0) => (1, seats),
             (true, _) => (free, 0),
+        }
+    }
+
+    /// How many of the seats may be taken here.
+    pub(crate) fn share(&self, seats: u32) -> u32 {
+        match self.most.load(Ordering::Relaxed) {
+            0 => seats,
+            most => most.min(seats),
         }
     }
 

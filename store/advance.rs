@@ -242,10 +242,7 @@ impl Step {
             children.extend(barrier.start(tx, at)?);
         }
         for (run, line) in &self.tell {
-            tell(tx, run, line, at)?;
-        }
-        for run in &self.hurry {
-            tx.put("UPDATE run SET stop = 1 WHERE id = $1 AND ended IS NULL", &[run.into()])?;
+            tell(tx, run, line, (at, self.hurry.contains(run)))?;
         }
         let waits = opened.map(|it| {
             ledger.extend(it.ledger);
@@ -357,10 +354,25 @@ impl Step {
 }
 
 /// A record into another run's journal. One that has ended hears nothing any more.
-fn tell(tx: &mut dyn Tx, run: &RunId, line: &Line, at: i64) -> Result<(), StoreError> {
+fn tell(
+    tx: &mut dyn Tx,
+    run: &RunId,
+    line: &Line,
+    (at, hurry): (i64, bool),
+) -> Result<(), StoreError> {
     let open = journal::find(tx, run)?.filter(|it| it.state != "ended" && it.state != "stream");
     let Some(mut tail) = open else { return Ok(()) };
     journal::append(tx, &mut tail, at, std::slice::from_ref(line))?;
-    journal::moved(tx, &tail)?;
-    journal::wake(tx, &tail)
+    let sql = match tail.state.as_str() {
+        "waiting" => {
+            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END,
+            state = 'ready', wake = NULL WHERE pos = $1"
+        }
+        _ => {
+            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END
+            WHERE pos = $1"
+        }
+    };
+    let hurry = i64::from(hurry);
+    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), hurry.into()])
 }

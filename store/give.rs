@@ -64,8 +64,11 @@ impl Give {
         at: i64,
     ) -> Result<Vec<Event>, StoreError> {
         let name = &self.take.name;
-        drop_hold(tx, pos, i64::from(self.step), name)?;
-        let was = Gauge::find(tx, name, at)?;
+        let mut was = Gauge::find(tx, name, at)?;
+        // Who holds something is counted there.
+        if was.kept && drop_hold(tx, pos, i64::from(self.step), name)? {
+            was.used = (was.used - 1).max(0);
+        }
         let mut gauge = was.clone();
         if let Some(used) = self.used
             && (self.take.rate.is_some() || gauge.refill > 0)

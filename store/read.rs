@@ -142,6 +142,21 @@ impl Store {
         self.inner.db.read(move |tx| journal::read(tx, &run, after, limit)).await
     }
 
+    /// The first records of several runs, at one moment.
+    pub async fn journals(
+        &self,
+        runs: Vec<RunId>,
+        limit: u32,
+    ) -> Result<Vec<Vec<Record>>, StoreError> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = self.inner.db.read(move |tx| {
+            runs.iter().map(|run| journal::read(tx, run, 0, limit)).collect::<Result<_, _>>()
+        });
+        read.await
+    }
+
     /// The records of all runs of a root, in the order they were written, each with its place.
     pub async fn tree(
         &self,

@@ -78,7 +78,7 @@ impl<'a> Lane<'a> {
     /// Answers questions until every sender is gone.
     pub(super) fn read(shared: Shared, questions: &Jobs) {
         let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {now}";
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         Lane::new(&runtime, shared, (begin, false)).serve(questions, 1);
     }
 
@@ -177,10 +177,10 @@ impl<'a> Lane<'a> {
 
     fn once(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Refused, Tried> {
         let mut session = self.session().map_err(Tried::Failed)?;
-        let mut outcome = transact(&mut session, &self.begin, batch);
-        if !self.is_writer && matches!(outcome, Err(Tried::Stopped(Stop::All(_)))) {
-            outcome = Err(Tried::Failed(Fault::Lost("it went away".to_owned())));
-        }
+        let outcome = match self.is_writer {
+            true => transact(&mut session, &self.begin, batch),
+            false => look(&mut session, &self.begin, batch),
+        };
         let lost = match &outcome {
             Err(Tried::Failed(Fault::Lost(_))) => true,
             Err(Tried::Stopped(Stop::All(StoreError::Unknown))) => true,
@@ -229,6 +229,21 @@ type Refused = Vec<Option<StoreError>>;
 enum Tried {
     Failed(Fault),
     Stopped(Stop),
+}
+
+/// Answers questions, each for itself, in one look at what is there.
+fn look(
+    session: &mut Session<'_>,
+    begin: &str,
+    batch: &mut [Box<dyn Job>],
+) -> Result<Refused, Tried> {
+    session.look(begin).map_err(Tried::Failed)?;
+    let answered = batch.iter_mut().map(|job| attempt_on(job.as_mut(), session).err()).collect();
+    if let Some(fault) = session.fault() {
+        return Err(Tried::Failed(fault));
+    }
+    session.looked().map_err(Tried::Failed)?;
+    Ok(answered)
 }
 
 fn transact(

@@ -79,6 +79,20 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Begins a look. Nothing is waited for: what is asked next goes out behind it.
+    pub(super) fn look(&mut self, statement: &str) -> Result<(), Fault> {
+        (self.fault, self.clock) = (None, None);
+        self.sent.clear();
+        let (client, statement) = (self.client.clone(), statement.to_owned());
+        self.send(async move { client.batch_execute(&statement).await })
+    }
+
+    /// Ends a look, of which nothing can be lost.
+    pub(super) fn looked(&mut self) -> Result<(), Fault> {
+        let client = self.client.clone();
+        self.send(async move { client.batch_execute("COMMIT").await })
+    }
+
     /// Ends what was begun; what stands is decided when this has been sent.
     pub(super) fn commit(&mut self) -> Result<(), Ended> {
         // A commit is waited for without the server's own limit: it would answer one that its standby
@@ -252,6 +266,10 @@ impl Tx for Session<'_> {
 
     /// The database's, carried on by how long ago we heard of it.
     fn now(&mut self) -> Result<i64, StoreError> {
+        if self.clock.is_none() {
+            let now = self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0)?;
+            self.clock = Some((now, Instant::now()));
+        }
         let (then, heard) = self.clock.ok_or(StoreError::Closed)?;
         Ok(then + i64::try_from(heard.elapsed().as_micros()).unwrap_or_default())
     }
