@@ -1,7 +1,6 @@
 //! Who works here: runs are taken from the queue and set on their way, each in a task of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use callboard_store::StoreError;
@@ -102,11 +101,14 @@ async fn look(house: Arc<House>, relay: Relay) {
     }
 }
 
-/// Notes how urgent the first run is that finds no seat, so that less urgent ones give theirs up
-/// between two steps.
+/// Notes who finds no seat, so that others give theirs up between two steps.
 async fn press(house: &House, none_taken: bool) {
     let first = if none_taken { house.store.first_ready().await.unwrap_or_default() } else { None };
-    house.pressing.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
+    let over = match first {
+        Some(_) => house.store.over(house.crew.team().limits.concurrent).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    house.pressing.set(first, over);
 }
 
 /// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal

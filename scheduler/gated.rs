@@ -81,10 +81,10 @@ impl Drive {
         }
     }
 
-    /// Whether a more urgent run waits for this one's seat, between two of its steps.
+    /// Whether another run waits for this one's seat that goes before it, between two of its steps.
     fn is_pressed(&self, decided: &Batch) -> bool {
         let may_yield = self.stepped && self.is_idle() && !decided.facts.is_empty();
-        may_yield && self.house.pressing() < self.lease.rank
+        may_yield && self.house.pressing.wants(&self.lease)
     }
 
     pub(crate) fn passes(&mut self, run: &mut Run, pending: Pending, takes: Vec<Take>) -> After {

@@ -9,6 +9,7 @@ use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::opener::Openers;
 use crate::seats::{held, seated};
+use crate::share;
 use crate::{Store, StoreError};
 
 /// The right to write one run. Dropping it forgets the run; the next heartbeat gives it back.
@@ -20,6 +21,10 @@ pub struct Lease {
     pub root: RunId,
     /// Whose run it is.
     pub agent: String,
+    /// The workspace it belongs to.
+    pub workspace: String,
+    /// Its priority as it counted when it was claimed, 0..1000.
+    pub priority: u16,
     /// Which attempt of the run, 1-based.
     pub attempt: u32,
     /// The length of its journal when it was claimed.
@@ -112,6 +117,8 @@ pub(crate) struct Taken {
     run: RunId,
     root: RunId,
     agent: String,
+    workspace: String,
+    priority: u16,
     attempt: u32,
     seq: u64,
     urgent: bool,
@@ -121,9 +128,29 @@ pub(crate) struct Taken {
 
 impl Taken {
     fn lease(self, hold: Hold) -> Lease {
-        let Taken { run, root, agent, attempt, seq, urgent, begun, order } = self;
-        Lease { run, root, agent, attempt, seq, rank: order.0, urgent, begun, hold }
+        let Taken { run, root, agent, workspace, priority, attempt, seq, urgent, begun, order } =
+            self;
+        let rank = order.0;
+        Lease { run, root, agent, workspace, priority, attempt, seq, rank, urgent, begun, hold }
     }
+
+    /// Whose run it is.
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+}
+
+/// What a statement that takes says of a run.
+macro_rules! taking {
+    () => {
+        "UPDATE run SET state = 'running', node = $2, lease = $3 "
+    };
+}
+macro_rules! of_taken {
+    () => {
+        " RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos, workspace,
+           priority + boost + fit"
+    };
 }
 
 /// The statement that takes ready runs in the order of the queue.
@@ -134,9 +161,10 @@ macro_rules! take {
                SELECT pos FROM run WHERE state = 'ready'",
             $which,
             " ORDER BY rank, turn, root_at, pos LIMIT $1)
-             UPDATE run SET state = 'running', node = $2, lease = $3
-             WHERE pos IN (SELECT pos FROM pick)
-             RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos"
+             ",
+            taking!(),
+            "WHERE pos IN (SELECT pos FROM pick)",
+            of_taken!()
         )
     };
 }
@@ -145,6 +173,8 @@ macro_rules! take {
 pub(crate) const TAKE: &str = take!("");
 /// Takes of the urgent ones.
 pub(crate) const TAKE_URGENT: &str = take!(" AND stop = 1");
+/// Takes the one in that place.
+const TAKE_AT: &str = concat!(taking!(), "WHERE pos = $1 AND state = 'ready'", of_taken!());
 /// Takes of one root's.
 pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
@@ -197,7 +227,7 @@ impl Wanted {
         let mut taken = self.pick(tx, urgent, max, (node, token))?;
         let left = max - taken.len() as u64;
         if left.min(free) > 0 {
-            taken.extend(self.pick(tx, self.any(), left.min(free), (node, token))?);
+            taken.extend(self.pick_any(tx, left.min(free), (node, token))?);
         }
         Ok(taken)
     }
@@ -218,7 +248,7 @@ impl Wanted {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let mut taken = self.pick(tx, self.any(), most, us)?;
+        let mut taken = self.pick_any(tx, most, us)?;
         for it in &mut taken {
             let Some(opener) = self.openers.get(&it.run) else { continue };
             if let Some((seq, ledger)) = opener.open(tx, it.order.2, at)? {
@@ -233,8 +263,23 @@ impl Wanted {
         Ok(u64::from(self.seats).saturating_sub(held(tx)?))
     }
 
-    fn any(&self) -> &'static str {
-        if self.root.is_some() { TAKE_OF } else { TAKE }
+    /// Takes so many, by the shares of their workspaces and then by rank. Who works on one root only
+    /// takes its runs whatever their share: nobody else may be there to.
+    fn pick_any(
+        &self,
+        tx: &mut dyn Tx,
+        most: u64,
+        us: (&str, i64),
+    ) -> Result<Vec<Taken>, StoreError> {
+        if self.root.is_some() {
+            return self.pick(tx, TAKE_OF, most, us);
+        }
+        let mut taken = share::take(tx, self.seats, most, us)?;
+        let left = most.saturating_sub(taken.len() as u64);
+        if left > 0 {
+            taken.extend(self.pick(tx, TAKE, left, us)?);
+        }
+        Ok(taken)
     }
 
     fn pick(
@@ -256,11 +301,23 @@ fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {
     Ok(taken)
 }
 
+/// Takes the ready run in that place.
+pub(crate) fn take_at(
+    tx: &mut dyn Tx,
+    pos: i64,
+    (node, token): (&str, i64),
+) -> Result<Option<Taken>, StoreError> {
+    let row = tx.one(TAKE_AT, &[pos.into(), node.into(), token.into()])?;
+    row.as_ref().map(taken_of).transpose()
+}
+
 fn taken_of(row: &Row) -> Result<Taken, StoreError> {
     Ok(Taken {
         run: RunId::from_text(row.text(0)?),
         root: RunId::from_text(row.text(1)?),
         agent: row.text(2)?,
+        workspace: row.text(9)?,
+        priority: row.number(10)?.min(1_000) as u16,
         attempt: row.number(3)? as u32,
         seq: row.number(4)?,
         urgent: row.int(5)? == 1,
