@@ -17,7 +17,7 @@ const WOKEN: i64 = 1_000;
 /// A resource that a step held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Give {
-    /// The step's number.
+    /// The step's number; 0 = it is said of the whole run.
     pub step: u32,
     /// What it took.
     pub take: Take,
@@ -64,7 +64,10 @@ impl Give {
         at: i64,
     ) -> Result<Vec<Event>, StoreError> {
         let name = &self.take.name;
-        drop_hold(tx, pos, i64::from(self.step), name)?;
+        // What is said of a whole run was held by none of its steps.
+        if self.step > 0 {
+            drop_hold(tx, pos, i64::from(self.step), name)?;
+        }
         let was = Gauge::find(tx, name, at)?;
         let mut gauge = was.clone();
         if let Some(used) = self.used
