@@ -122,6 +122,7 @@ fn build(
         turns_are_its_own: written.max_turns.is_some(),
         budget: written.budget.map(|it| written_budget::caps(&it, "budget", ground.run, sink)),
         max_parallel: written.max_parallel.and_then(whole),
+        breaker: written.breaker,
         max_turns: written.max_turns.and_then(whole).unwrap_or(ground.turns),
         capabilities,
         handoffs: vec![],

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When a resource that fails is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
     /// Failures in a row that open it.
     pub failures: u32,
@@ -19,6 +19,13 @@ pub struct Breaker {
 impl Default for Breaker {
     fn default() -> Breaker {
         Breaker { failures: 3, reset_s: 300, wait_s: None }
+    }
+}
+
+impl Breaker {
+    /// Whether it is as nobody wrote it otherwise.
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Breaker::default()
     }
 }
 

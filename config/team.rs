@@ -19,7 +19,7 @@ use crate::model::Model;
 use crate::nearest::nearest;
 use crate::origins::Origins;
 use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
-use crate::policy::{Ranking, Resources, Route, Throttle};
+use crate::policy::{Breaker, Ranking, Resources, Route, Throttle};
 use crate::sandbox::{Commands, Sandbox};
 use crate::select::selects;
 use crate::{Limits, Provider};
@@ -292,6 +292,9 @@ pub struct Agent {
     /// Steps of its runs in progress at once; `None` = as many as there are seats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_parallel: Option<u32>,
+    /// When it is left alone: it counts runs that fail.
+    #[serde(default, skip_serializing_if = "Breaker::is_usual")]
+    pub breaker: Breaker,
     /// What it is good at, as slugs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,

@@ -14,12 +14,14 @@ use crate::nearest::nearest;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
+use crate::policy::Breaker;
 use crate::team::Kind;
 use crate::units::{OneOf, Switch, Unit};
 use crate::written_budget::WrittenCaps;
 use crate::written_edge::{self, WrittenEdge};
 use crate::written_guard::{self, Read, WrittenGuard};
 use crate::written_permission::{WrittenPermissions, permissions};
+use crate::written_resource::{self, WrittenBreaker};
 use crate::written_server::WrittenServer;
 use crate::yaml::{Key, Node, Value};
 
@@ -152,6 +154,9 @@ pub(crate) struct WrittenAgent {
     /// Steps of its runs in progress at once. Default: as many as there are seats.
     #[schemars(range(min = 1))]
     pub(crate) max_parallel: Option<At<u64>>,
+    /// When it is left alone after runs that failed; its work goes to others meanwhile.
+    #[schemars(with = "Option<WrittenBreaker>")]
+    pub(crate) breaker: Breaker,
     /// Whether it is a tool of its own. Default: true.
     #[schemars(with = "Option<Switch>")]
     pub(crate) publish: Option<bool>,
@@ -212,6 +217,7 @@ impl WrittenAgent {
             slots: fields.node("slots").map(|it| memory::slots(it, fields.name("slots"), sink)),
             budget: fields.node("budget").cloned(),
             max_parallel: fields.whole("max_parallel", Unit::Count, 1..=10_000),
+            breaker: written_resource::breaker(&fields),
             publish: fields.flag("publish"),
             guards: written_guard::read(&fields),
         };

@@ -167,7 +167,7 @@ impl Batch {
         self.fact(run, Event::ToolReturned { step, call, ok, result, ms: 0, documents, files });
     }
 
-    fn hand_off(
+    pub(crate) fn hand_off(
         &mut self,
         house: &House,
         root: &RunId,

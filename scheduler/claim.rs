@@ -1,7 +1,6 @@
 //! Who works here: runs are taken from the queue and set on their way, each in a task of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use callboard_store::StoreError;
@@ -76,13 +75,11 @@ async fn look(house: Arc<House>, relay: Relay) {
         let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
         let left = house.heirs.seats(house.world.now(), None);
         let (most, seats) = bounds(&house, house.driven.count(), left);
-        let claimed = match &relay.root {
-            Some(root) => house.store.claim_of(root, most, seats).await,
-            None => house.store.claim(most, seats).await,
-        };
-        match claimed {
-            Ok(leases) => {
-                press(&house, leases.is_empty()).await;
+        let all = house.crew.team().limits.concurrent;
+        match house.store.claim_or_press((most, seats), relay.root.as_ref(), all).await {
+            Ok((leases, press)) => {
+                // So others give theirs up between two steps.
+                house.pressing.set(press.first, press.over);
                 relay.send(&house.ahead.view(), leases).await;
             }
             Err(StoreError::Closed) => return,
@@ -100,13 +97,6 @@ async fn look(house: Arc<House>, relay: Relay) {
         }
         tokio::time::sleep_until(looked + REST).await;
     }
-}
-
-/// Notes how urgent the first run is that finds no seat, so that less urgent ones give theirs up
-/// between two steps.
-async fn press(house: &House, none_taken: bool) {
-    let first = if none_taken { house.store.first_ready().await.unwrap_or_default() } else { None };
-    house.pressing.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
 }
 
 /// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal

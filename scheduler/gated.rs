@@ -1,9 +1,9 @@
 //! How a step begins: it asks its gates, and what they answer decides what becomes of the run.
 
 use callboard_agents::limits::creation_refused;
-use callboard_agents::{Asked, Prepared, Run};
+use callboard_agents::{Asked, Prepared, Run, instead_of};
 use callboard_config::Team;
-use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Take, Wait};
+use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Standing, Stands, Take, Wait};
 use callboard_store::{Advance, Next, StoreError};
 use callboard_trace::{
     Event, Fact, FailureCode, MadeBy, Purpose, Purse, Spend, Stop, Trouble, Work,
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::batch::{Batch, Rest};
 use crate::drive::{After, Drive};
 use crate::pending::{Pending, What};
-use crate::{gates, purse};
+use crate::{gates, purse, route};
 
 /// A pause for which another model is asked at once, in microseconds.
 const LONG: i64 = 60_000_000;
@@ -73,6 +73,9 @@ impl Drive {
                     *batch = Batch::default();
                     Turn::Done(After::Again)
                 }
+                Some(Ruling::GivenUp(wait)) if is_own(run, &wait) => {
+                    self.left_alone(run, batch, (&mut asking, &wait)).await?
+                }
                 Some(ruling) => self.turns(run, batch, &mut asking, ruling),
             };
             if let Turn::Done(after) = turn {
@@ -81,10 +84,10 @@ impl Drive {
         }
     }
 
-    /// Whether a more urgent run waits for this one's seat, between two of its steps.
+    /// Whether another run waits for this one's seat that goes before it, between two of its steps.
     fn is_pressed(&self, decided: &Batch) -> bool {
         let may_yield = self.stepped && self.is_idle() && !decided.facts.is_empty();
-        may_yield && self.house.pressing() < self.lease.rank
+        may_yield && self.house.pressing.wants(&self.lease)
     }
 
     pub(crate) fn passes(&mut self, run: &mut Run, pending: Pending, takes: Vec<Take>) -> After {
@@ -113,6 +116,10 @@ impl Drive {
                 Turn::Done(After::Gone(false))
             }
             Ruling::Held(wait) if asking.settled => Turn::Done(After::On(Some(wait.again))),
+            Ruling::Held(wait) if is_own(run, &wait) => {
+                asking.settled = true;
+                Turn::Ask
+            }
             Ruling::Held(wait) => {
                 let is_long = wait.until.is_some_and(|it| it - run.now > LONG);
                 let may_turn = wait.why == Held::Breaker || wait.why == Held::Shut && is_long;
@@ -173,6 +180,40 @@ impl Drive {
         }
     }
 
+    /// The agent is left alone after runs that failed: what nobody handed to it goes to who fits best
+    /// of the others, the rest back to who did.
+    async fn left_alone(
+        &self,
+        run: &mut Run,
+        batch: &mut Batch,
+        (asking, wait): (&mut Asking, &Wait),
+    ) -> Result<Turn, StoreError> {
+        let team = self.house.crew.team();
+        let names = route::in_place_of(&team, &run.started);
+        let rows = names.iter().map(|it| gates::of_agent(it.as_str())).collect();
+        let stands = self.house.store.standings(rows).await?;
+        let mut free = names.into_iter().zip(stands).filter(|(_, it)| takes_work(*it));
+        let why = left_until(run, wait);
+        if let Some((to, _)) = free.next() {
+            let draft = instead_of(run, to, &why);
+            return Ok(match batch.hand_off(&self.house, &self.lease.root, run, draft) {
+                Some(Rest::Gated(pending)) => {
+                    asking.pending = *pending;
+                    Turn::Ask
+                }
+                Some(Rest::Wait(_) | Rest::Over | Rest::Written) | None => Turn::Done(After::Again),
+            });
+        }
+        let trouble = Trouble {
+            code: FailureCode::BreakerOpen,
+            message: why,
+            retryable: true,
+            hint: "ask again after that time, or ask another agent".into(),
+        };
+        batch.end(run, run.stopped(Stop::Breaker, trouble));
+        Ok(Turn::Done(After::Again))
+    }
+
     /// A breaker stays open for longer than the step waits.
     fn gives_up(
         &mut self,
@@ -181,8 +222,7 @@ impl Drive {
         asking: &mut Asking,
         wait: &Wait,
     ) -> Turn {
-        let seconds = wait.until.map_or(0, |it| (it - run.now).max(0) / 1_000_000 + 1);
-        let message = format!("{} is left alone after failures; again in {seconds} s", wait.name);
+        let message = left_until(run, wait);
         let hint = "ask again after that time, or give the model a `fallback` in team.yaml";
         self.cannot(run, batch, asking, (FailureCode::BreakerOpen, message, hint))
     }
@@ -279,8 +319,7 @@ pub(crate) fn opening(
     if let Some((work, prepared)) = work(pending) {
         let reserved = prepared.begun().reserved;
         gate.step = prepared.begun().step;
-        gate.takes = gates::takes(team, &run.started.agent, work, reserved);
-        gate.patience = Some(gates::patience(team, work));
+        gate.takes = gates::takes(team, run, work, reserved);
         // A first step that leaves too little for another is better than none.
         let is_first = run.spent.model_calls == 0;
         let last = if is_first { Spend::default() } else { prepared.last_turn() };
@@ -294,6 +333,20 @@ pub(crate) fn opening(
     gate.facts = pending.events.iter().map(fact).collect();
     let takes = gate.takes.clone();
     (gate, takes)
+}
+
+/// Whether a step waits for the breaker of its own agent.
+fn is_own(run: &Run, wait: &Wait) -> bool {
+    wait.why == Held::Breaker && wait.name == gates::of_agent(run.name().as_str())
+}
+
+fn takes_work(it: Stands) -> bool {
+    it.standing == Standing::Open && !it.is_broken
+}
+
+fn left_until(run: &Run, wait: &Wait) -> String {
+    let seconds = wait.until.map_or(0, |it| (it - run.now).max(0) / 1_000_000 + 1);
+    format!("{} is left alone after failures; again in {seconds} s", wait.name)
 }
 
 /// The work of a step, and what it is performed with; a handoff is no work.

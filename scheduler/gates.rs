@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use callboard_agents::Outcome;
 use callboard_agents::model::{Counted, Learned};
+use callboard_agents::{Outcome, Run};
 use callboard_config::policy::{Breaker, Resource};
-use callboard_config::{Agent, ProviderKind, Team};
+use callboard_config::{Agent, Kind, ProviderKind, Team};
 use callboard_store::gates::{Fragile, Give, Rate, Take, Went};
-use callboard_trace::{Event, FailureCode, Spend, Work};
+use callboard_trace::{EndState, Event, FailureCode, Spend, Work};
 
 /// A step that tries a resource again after failures has so long before another may.
 const PROBE: Duration = Duration::from_secs(60);
@@ -24,34 +24,50 @@ pub(crate) fn of_endpoint(provider: &str, model: &str) -> String {
     format!("model {provider}/{model}")
 }
 
-/// All that a step takes. The breaker comes first: where it is open, nothing else matters.
-pub(crate) fn takes(team: &Team, agent: &Agent, work: &Work, reserved: Spend) -> Vec<Take> {
-    let mut takes = match work {
+/// All that a step takes. The breaker comes first: where it is open, nothing else matters. That of the
+/// agent is asked by the first step of a run.
+pub(crate) fn takes(team: &Team, run: &Run, work: &Work, reserved: Spend) -> Vec<Take> {
+    let agent = &run.started.agent;
+    let breaker = (run.steps == 0).then(|| of_runs(agent));
+    let own = Take { width: agent.max_parallel, breaker, ..plain(of_agent(agent.name.as_str())) };
+    let others = match work {
         Work::Model { provider, model, .. } => of_model(team, provider, model, reserved.tokens),
         Work::Tool { tool, server, .. } => of_tool(team, server.as_deref(), tool),
     };
-    takes.push(Take { width: agent.max_parallel, ..plain(of_agent(agent.name.as_str())) });
-    takes
+    match breaker {
+        Some(_) => std::iter::once(own).chain(others).collect(),
+        None => others.into_iter().chain([own]).collect(),
+    }
 }
 
-/// Seconds that a step waits for an open breaker before it is given up.
-pub(crate) fn patience(team: &Team, work: &Work) -> i64 {
-    let wait = match work {
-        Work::Model { provider, .. } => {
-            let written = team.providers.get(provider).and_then(|it| it.breaker.wait_s);
-            written.unwrap_or(MODEL_WAITS_S)
-        }
-        Work::Tool { tool, server, .. } => {
-            let resource = team.resources.of_tool(server.as_deref().map(name_of), tool);
-            resource.and_then(|it| it.1.breaker.wait_s).unwrap_or(0)
-        }
-    };
-    i64::try_from(wait).unwrap_or(i64::MAX / 2_000_000) * 1_000_000
+/// What the end of a run says of its agent, for the breaker.
+pub(crate) fn of_end(run: &Run, state: EndState, attempt: u32) -> Option<Give> {
+    let agent = &run.started.agent;
+    let is_judged = run.plan.is_none() && agent.kind != Kind::Human;
+    let went = went(state, attempt, run.steps).filter(|_| is_judged)?;
+    let take = Take { breaker: Some(of_runs(agent)), ..plain(of_agent(agent.name.as_str())) };
+    Some(Give { step: 0, take, used: None, went, learned: None })
+}
+
+/// Who was turned away before its first step says nothing, nor who was stopped; a run that is tried
+/// again counted when it failed first.
+fn went(state: EndState, attempt: u32, steps: u32) -> Option<Went> {
+    match state {
+        EndState::Completed | EndState::Partial if steps > 0 => Some(Went::Good),
+        EndState::Failed if steps > 0 && attempt == 1 => Some(Went::Bad),
+        EndState::Completed | EndState::Partial | EndState::Failed | EndState::Cancelled => None,
+    }
+}
+
+/// The breaker of an agent: a run that tries it again has as long as the agent was left alone.
+fn of_runs(agent: &Agent) -> Fragile {
+    let fragile = fragile(agent.breaker, 0);
+    Fragile { probe: fragile.reset.max(PROBE), ..fragile }
 }
 
 fn of_model(team: &Team, name: &str, model: &str, tokens: u64) -> Vec<Take> {
     let Some(provider) = team.providers.get(name) else { return Vec::new() };
-    let breaker = Some(fragile(provider.breaker));
+    let breaker = Some(fragile(provider.breaker, MODEL_WAITS_S));
     let mut takes = vec![Take { breaker, ..plain(of_endpoint(name, model)) }];
     let is_remote = matches!(provider.kind, ProviderKind::OpenAi(_));
     let requests = provider.requests_per_min;
@@ -72,7 +88,8 @@ fn of_tool(team: &Team, server: Option<&str>, tool: &str) -> Vec<Take> {
     let resource = team.resources.of_tool(server.map(name_of), tool);
     if let Some(server) = server {
         let breaker = resource.map_or_else(Breaker::default, |it| it.1.breaker);
-        takes.push(Take { breaker: Some(fragile(breaker)), ..plain(format!("server {server}")) });
+        takes
+            .push(Take { breaker: Some(fragile(breaker, 0)), ..plain(format!("server {server}")) });
     }
     // To ask what tools there are is no use of them.
     let used = resource.filter(|_| tool != Work::LIST);
@@ -95,9 +112,11 @@ fn name_of(key: &str) -> &str {
     callboard_config::servers::ToolServer::name_of(key)
 }
 
-fn fragile(breaker: Breaker) -> Fragile {
+/// A breaker as it is written; where it says nothing of it, a step waits so long for an open one.
+fn fragile(breaker: Breaker, wait_s: u64) -> Fragile {
     let reset = Duration::from_secs(breaker.reset_s);
-    Fragile { failures: breaker.failures.max(1), reset, probe: PROBE }
+    let wait = Duration::from_secs(breaker.wait_s.unwrap_or(wait_s));
+    Fragile { failures: breaker.failures.max(1), reset, probe: PROBE, wait }
 }
 
 /// A second's worth at a stretch, and so many after it that no minute ever holds more than allowed,
@@ -286,6 +305,21 @@ mod tests {
         assert_eq!(told_of.shut, Some(Duration::from_secs(30)));
         assert!((told_of.rate.expect("a rate").per_second - 600.0 / 30.0).abs() < 1.0);
         assert_eq!(told(&[minute], Counted::Tokens), None);
+    }
+
+    #[test]
+    fn the_end_of_a_run_counts_where_its_agent_did_something() {
+        for (state, attempt, steps, said) in [
+            (EndState::Completed, 1, 3, Some(Went::Good)),
+            (EndState::Partial, 2, 3, Some(Went::Good)),
+            (EndState::Failed, 1, 3, Some(Went::Bad)),
+            (EndState::Failed, 2, 3, None),
+            (EndState::Failed, 1, 0, None),
+            (EndState::Completed, 1, 0, None),
+            (EndState::Cancelled, 1, 3, None),
+        ] {
+            assert_eq!(went(state, attempt, steps), said, "{state:?} {attempt} {steps}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_store::Store;
@@ -17,6 +16,7 @@ use crate::clients::Clients;
 use crate::crew::Crew;
 use crate::folds::Folds;
 use crate::heirs::Heirs;
+use crate::press::Pressing;
 use crate::throttle::Admission;
 
 /// Shared by the desk, the claimer and every drive.
@@ -48,18 +48,13 @@ pub(crate) struct House {
     pub(crate) waiters: Waiters,
     pub(crate) callers: Callers,
     pub(crate) clients: Clients,
-    /// The rank of the first run in the queue while no seat is free; the largest number otherwise.
-    pub(crate) pressing: AtomicI64,
+    /// Who waits while no seat is free.
+    pub(crate) pressing: Pressing,
     /// What became of resources, on its way into the journal.
     pub(crate) turned: Mutex<Vec<Event>>,
 }
 
 impl House {
-    /// The rank of a run that waits for a seat; smaller ones go first.
-    pub(crate) fn pressing(&self) -> i64 {
-        self.pressing.load(Ordering::Relaxed)
-    }
-
     /// Keeps what became of what steps share, for the journal.
     pub(crate) fn tell(&self, turned: Vec<Event>) {
         if !turned.is_empty() {

@@ -46,6 +46,7 @@ mod pause;
 mod pending;
 mod plan;
 mod points;
+mod press;
 mod purse;
 mod put;
 mod rank;

@@ -1,7 +1,6 @@
 //! This process as a node: it works, beats, and sweeps.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::heirs::Heirs;
 use crate::house::{Alarm, Driven, House, Waiters};
 use crate::listen::{write_all, write_down};
 use crate::pause::{POLL, jittered};
+use crate::press::Pressing;
 use crate::rank::rank;
 use crate::throttle::Admission;
 use crate::watch::watch;
@@ -220,7 +220,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         waiters: Waiters::default(),
         callers: Callers::default(),
         clients: Clients::default(),
-        pressing: AtomicI64::new(i64::MAX),
+        pressing: Pressing::default(),
         turned: Mutex::default(),
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn leader() -> Agent {
         guards: Vec::new(),
         budget: None,
         max_parallel: None,
+        breaker: callboard_config::policy::Breaker::default(),
         capabilities: Vec::new(),
         handoffs: Vec::new(),
         class: Class::Normal,

@@ -6,8 +6,8 @@ use callboard_trace::{EndState, Event, Purse, Record, RunId};
 
 use crate::batch::{Batch, SPAWN_MAX};
 use crate::drive::Drive;
-use crate::purse;
 use crate::relay::By;
+use crate::{gates, purse};
 
 impl Drive {
     /// A write of what is decided, with what ended steps give back and what was spent.
@@ -24,6 +24,8 @@ impl Drive {
         };
         let takes = by.and_then(|it| self.relay.wanted(&self.house, &it));
         let returns = purse::returns(run, &self.lease.root, is_over, self.unused);
+        let said = batch.state.and_then(|it| gates::of_end(run, it, self.lease.attempt));
+        self.gives.extend(said);
         self.unused = run.plan.as_ref().map_or(0, |it| it.unused_shares().count());
         Advance {
             returns,

@@ -7,7 +7,7 @@ use callboard_config::policy::RouteMode;
 use callboard_config::{Agent, AgentName, Kind, Team};
 use callboard_store::NewRun;
 use callboard_trace::rank::Routed;
-use callboard_trace::{Event, Fact, RunId};
+use callboard_trace::{Event, Fact, Handoff, MadeBy, RunId, Started};
 use sha2::{Digest, Sha256};
 
 use crate::Ask;
@@ -94,6 +94,23 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId) -> Option<Chosen> {
     };
     let agent = if is_alone { alone(agent) } else { agent.clone() };
     Some(Chosen { agent, depth: (way == "two_levels").then_some(1), routed })
+}
+
+/// Who may do a run's work in the place of its agent, the best first. What an agent handed over goes
+/// back to it; a step of a plan that an agent made goes to those it may hand to; callers may ask anybody.
+pub(crate) fn in_place_of(team: &Team, started: &Started) -> Vec<AgentName> {
+    let by_an_agent = |it: &Handoff| it.step.is_none() && it.made_by != MadeBy::Outside;
+    if started.handoff.as_ref().is_some_and(by_an_agent) {
+        return Vec::new();
+    }
+    let maker = started.is_step().then(|| started.path.iter().rev().nth(2)).flatten();
+    let edges = maker.map(|it| team.agents.get(it).map(|it| it.handoffs.as_slice()));
+    let is_allowed = |name: &AgentName| match edges {
+        None => true,
+        Some(edges) => edges.unwrap_or_default().iter().any(|it| it.to == *name),
+    };
+    let named = candidates(team, &started.task).into_iter().map(|it| it.0);
+    named.filter(|it| *it != started.agent.name && is_allowed(it)).collect()
 }
 
 /// An agent that does a task by itself, in few turns.

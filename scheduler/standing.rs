@@ -94,7 +94,7 @@ impl Desk {
             match stands {
                 [own, _] if own.standing == Standing::Paused => line.state = "paused",
                 [own, _] if own.standing == Standing::Draining => line.state = "draining",
-                [_, model] if model.is_broken => line.state = "open",
+                [own, model] if own.is_broken || model.is_broken => line.state = "open",
                 _ => (),
             }
             if all {

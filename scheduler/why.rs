@@ -1,7 +1,7 @@
 //! Why a run stands where it stands: its priority, its rank, and what it waits for.
 
 use callboard_config::AgentName;
-use callboard_store::RunRow;
+use callboard_store::{RunRow, RunState};
 use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{Action, Caller, Event, Question, Record, RunId, State, Tree};
 use serde::Serialize;
@@ -103,6 +103,7 @@ impl Desk {
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
         let waits_for_runs = if is_over { Vec::new() } else { self.held_by(&row).await? };
+        let passed = self.passed_over(&row).await?;
         let addends = Addends { base: row.priority, unblocking: row.boost, goal_fit: row.fit };
         let mut why = Why {
             run: run.clone(),
@@ -116,7 +117,7 @@ impl Desk {
             place: row.position,
             node: row.node,
             eta_s: queue.as_ref().and_then(|it| it.eta_s),
-            waiting_for: queue.map(|it| it.waiting_for),
+            waiting_for: passed.or_else(|| queue.map(|it| it.waiting_for)),
             waits_for_runs,
             questions: view.questions,
             routed: first.iter().map(|it| &it.event).find(is_routed).cloned(),
@@ -124,6 +125,22 @@ impl Desk {
         };
         why.words = words(&why);
         Ok(why)
+    }
+
+    /// What a ready run waits for whose workspace has its share of the seats, in words.
+    async fn passed_over(&self, row: &RunRow) -> Result<Option<String>, Refusal> {
+        if row.state != RunState::Ready {
+            return Ok(None);
+        }
+        let seats = self.team().limits.concurrent;
+        let found = self.house.store.passed_over(row, seats).await;
+        let name = &row.workspace;
+        Ok(found.map_err(|it| unavailable(&it))?.map(|it| {
+            let (held, among) = (it.held(name), it.workspaces);
+            format!(
+                "a seat: workspace {name} holds {held} of {seats}, its share among {among} workspaces, and another has less"
+            )
+        }))
     }
 
     /// The open runs it handed work to: its own records name them, and only theirs are read.

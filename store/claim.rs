@@ -8,7 +8,8 @@ use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::opener::Openers;
-use crate::seats::{held, seated};
+use crate::seats::seated;
+use crate::share;
 use crate::{Store, StoreError};
 
 /// The right to write one run. Dropping it forgets the run; the next heartbeat gives it back.
@@ -20,6 +21,10 @@ pub struct Lease {
     pub root: RunId,
     /// Whose run it is.
     pub agent: String,
+    /// The workspace it belongs to.
+    pub workspace: String,
+    /// Its priority as it counted when it was claimed, 0..1000.
+    pub priority: u16,
     /// Which attempt of the run, 1-based.
     pub attempt: u32,
     /// The length of its journal when it was claimed.
@@ -56,17 +61,12 @@ impl Store {
     pub async fn next_up(&self, limit: u32) -> Result<Vec<(RunId, RunId, u64)>, StoreError> {
         let sql = "SELECT id, root, seq FROM run WHERE state = 'ready' AND agent <> 'plan'
             ORDER BY rank, turn, root_at, pos LIMIT $1";
-        let read = self.inner.db.read(move |tx| {
+        let read = self.inner.db.glance(move |tx| {
             let name = |row: &Row, at| row.text(at).map(RunId::from_text);
             let rows = tx.query(sql, &[limit.into()])?;
             rows.iter().map(|row| Ok((name(row, 0)?, name(row, 1)?, row.number(2)?))).collect()
         });
         read.await
-    }
-
-    /// The rank of the first run in the queue.
-    pub async fn first_ready(&self) -> Result<Option<i64>, StoreError> {
-        self.inner.db.read(first_rank).await
     }
 
     async fn claim_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
@@ -75,15 +75,54 @@ impl Store {
         }
         let looked = wanted.clone();
         // A look that locks nobody: most claims end here.
-        let look = self.inner.db.read(move |tx| looked.is_there(tx));
+        let look = self.inner.db.glance(move |tx| looked.is_there(tx));
         if wanted.max == 0 || !look.await? {
             return Ok(Vec::new());
         }
+        self.take_wanted(wanted).await
+    }
+
+    /// Takes runs as a claim does, of that root only if one is named; where there is none for us, says
+    /// who finds no place in so many seats of all.
+    pub async fn claim_or_press(
+        &self,
+        (max, seats): (u32, u32),
+        root: Option<&RunId>,
+        all: u32,
+    ) -> Result<(Vec<Lease>, Press), StoreError> {
+        if self.is_left() {
+            return Err(StoreError::Closed);
+        }
+        let wanted = Wanted { max, seats, root: root.cloned(), ..Wanted::default() };
+        let looked = wanted.clone();
+        let look = self.inner.db.glance(move |tx| {
+            if looked.max > 0 && looked.is_there(tx)? {
+                return Ok(None);
+            }
+            let Some(first) = first_rank(tx)? else { return Ok(Some(Press::default())) };
+            Ok(Some(Press { first: Some(first), over: share::over(tx, all)? }))
+        });
+        match look.await? {
+            Some(press) => Ok((Vec::new(), press)),
+            None => Ok((self.take_wanted(wanted).await?, Press::default())),
+        }
+    }
+
+    async fn take_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
         let asking = self.inner.held.ask(self.token());
         let (node, token) = (self.inner.node.clone(), asking.token);
         let taken = self.inner.db.write(move |tx| wanted.take(tx, &node, token)).await?;
         Ok(leases(asking, taken))
     }
+}
+
+/// Who finds no seat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Press {
+    /// The rank of the first run in the queue.
+    pub first: Option<i64>,
+    /// The workspaces that hold their share of the seats while others with less have runs there.
+    pub over: Vec<String>,
 }
 
 /// How many runs are wanted, and which.
@@ -112,6 +151,8 @@ pub(crate) struct Taken {
     run: RunId,
     root: RunId,
     agent: String,
+    workspace: String,
+    priority: u16,
     attempt: u32,
     seq: u64,
     urgent: bool,
@@ -121,9 +162,29 @@ pub(crate) struct Taken {
 
 impl Taken {
     fn lease(self, hold: Hold) -> Lease {
-        let Taken { run, root, agent, attempt, seq, urgent, begun, order } = self;
-        Lease { run, root, agent, attempt, seq, rank: order.0, urgent, begun, hold }
+        let Taken { run, root, agent, workspace, priority, attempt, seq, urgent, begun, order } =
+            self;
+        let rank = order.0;
+        Lease { run, root, agent, workspace, priority, attempt, seq, rank, urgent, begun, hold }
     }
+
+    /// Whose run it is.
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+}
+
+/// What a statement that takes says of a run.
+macro_rules! taking {
+    () => {
+        "UPDATE run SET state = 'running', node = $2, lease = $3 "
+    };
+}
+macro_rules! of_taken {
+    () => {
+        " RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos, workspace,
+           priority + boost + fit"
+    };
 }
 
 /// The statement that takes ready runs in the order of the queue.
@@ -134,9 +195,10 @@ macro_rules! take {
                SELECT pos FROM run WHERE state = 'ready'",
             $which,
             " ORDER BY rank, turn, root_at, pos LIMIT $1)
-             UPDATE run SET state = 'running', node = $2, lease = $3
-             WHERE pos IN (SELECT pos FROM pick)
-             RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos"
+             ",
+            taking!(),
+            "WHERE pos IN (SELECT pos FROM pick)",
+            of_taken!()
         )
     };
 }
@@ -145,6 +207,8 @@ macro_rules! take {
 pub(crate) const TAKE: &str = take!("");
 /// Takes of the urgent ones.
 pub(crate) const TAKE_URGENT: &str = take!(" AND stop = 1");
+/// Takes the one in that place.
+const TAKE_AT: &str = concat!(taking!(), "WHERE pos = $1 AND state = 'ready'", of_taken!());
 /// Takes of one root's.
 pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
@@ -154,6 +218,31 @@ fn first_rank(tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT rank FROM run WHERE state = 'ready'
         ORDER BY rank, turn, root_at, pos LIMIT 1";
     tx.one(sql, &[])?.map(|it| it.int(0)).transpose()
+}
+
+/// What there is of a queue that is not empty.
+struct Front {
+    /// Seats that are held.
+    held: u64,
+    /// Whether several workspaces have ready runs.
+    is_shared: bool,
+}
+
+/// Seats and workspaces are looked at only where the first run comes early enough.
+const FRONT: &str = concat!(
+    "SELECT (",
+    seated!(),
+    "), (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace LIMIT 1),
+      (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace DESC LIMIT 1)
+    FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
+    WHERE f.rank <= $1"
+);
+
+/// The front of the queue, if its first run has no later rank than this.
+fn front(tx: &mut dyn Tx, before: i64) -> Result<Option<Front>, StoreError> {
+    let row = tx.one(FRONT, &[before.into()])?;
+    row.map(|it| Ok(Front { held: it.number(0)?, is_shared: it.maybe_text(1) != it.maybe_text(2) }))
+        .transpose()
 }
 
 /// The statement that looks whether there are runs to take. The seats are counted last: there may be
@@ -193,12 +282,10 @@ impl Wanted {
     ) -> Result<Vec<Taken>, StoreError> {
         let max = u64::from(self.max);
         let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
-        let free = self.free(tx)?;
+        let Some(front) = front(tx, i64::MAX)? else { return Ok(Vec::new()) };
         let mut taken = self.pick(tx, urgent, max, (node, token))?;
-        let left = max - taken.len() as u64;
-        if left.min(free) > 0 {
-            taken.extend(self.pick(tx, self.any(), left.min(free), (node, token))?);
-        }
+        let most = (max - taken.len() as u64).min(self.free(&front));
+        taken.extend(self.pick_any(tx, most, &front, (node, token))?);
         Ok(taken)
     }
 
@@ -209,16 +296,10 @@ impl Wanted {
         us: (&str, i64),
         at: i64,
     ) -> Result<Vec<Taken>, StoreError> {
-        // Most often nobody wants one, and they need not be counted.
-        let Some(first) = first_rank(tx)? else { return Ok(Vec::new()) };
-        if self.before.is_some_and(|it| it < first) {
-            return Ok(Vec::new());
-        }
-        let most = self.free(tx)?.min(self.max.into());
-        if most == 0 {
-            return Ok(Vec::new());
-        }
-        let mut taken = self.pick(tx, self.any(), most, us)?;
+        let before = self.before.unwrap_or(i64::MAX);
+        let Some(front) = front(tx, before)? else { return Ok(Vec::new()) };
+        let most = self.free(&front).min(self.max.into());
+        let mut taken = self.pick_any(tx, most, &front, us)?;
         for it in &mut taken {
             let Some(opener) = self.openers.get(&it.run) else { continue };
             if let Some((seq, ledger)) = opener.open(tx, it.order.2, at)? {
@@ -229,12 +310,34 @@ impl Wanted {
     }
 
     /// Seats that nobody holds.
-    fn free(&self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
-        Ok(u64::from(self.seats).saturating_sub(held(tx)?))
+    fn free(&self, front: &Front) -> u64 {
+        u64::from(self.seats).saturating_sub(front.held)
     }
 
-    fn any(&self) -> &'static str {
-        if self.root.is_some() { TAKE_OF } else { TAKE }
+    /// Takes so many, by the shares of their workspaces and then by rank. Who works on one root only
+    /// takes its runs whatever their share: nobody else may be there to.
+    fn pick_any(
+        &self,
+        tx: &mut dyn Tx,
+        most: u64,
+        front: &Front,
+        us: (&str, i64),
+    ) -> Result<Vec<Taken>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        if self.root.is_some() {
+            return self.pick(tx, TAKE_OF, most, us);
+        }
+        let mut taken = match front.is_shared {
+            true => share::take(tx, self.seats, most, us)?,
+            false => Vec::new(),
+        };
+        let left = most.saturating_sub(taken.len() as u64);
+        if left > 0 {
+            taken.extend(self.pick(tx, TAKE, left, us)?);
+        }
+        Ok(taken)
     }
 
     fn pick(
@@ -256,11 +359,23 @@ fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {
     Ok(taken)
 }
 
+/// Takes the ready run in that place.
+pub(crate) fn take_at(
+    tx: &mut dyn Tx,
+    pos: i64,
+    (node, token): (&str, i64),
+) -> Result<Option<Taken>, StoreError> {
+    let row = tx.one(TAKE_AT, &[pos.into(), node.into(), token.into()])?;
+    row.as_ref().map(taken_of).transpose()
+}
+
 fn taken_of(row: &Row) -> Result<Taken, StoreError> {
     Ok(Taken {
         run: RunId::from_text(row.text(0)?),
         root: RunId::from_text(row.text(1)?),
         agent: row.text(2)?,
+        workspace: row.text(9)?,
+        priority: row.number(10)?.min(1_000) as u16,
         attempt: row.number(3)? as u32,
         seq: row.number(4)?,
         urgent: row.int(5)? == 1,

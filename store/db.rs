@@ -43,6 +43,9 @@ pub(crate) trait Tx {
 /// only the last run counts.
 pub(crate) trait Job: Send {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
+
+    /// Whether each of its questions may be answered for itself, of different moments.
+    fn is_glance(&self) -> bool;
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -63,7 +66,7 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        ask(&self.writes, body, StoreError::Unknown).await
+        ask(&self.writes, Asked::new(body), StoreError::Unknown).await
     }
 
     /// Runs it on a consistent view that cannot write.
@@ -72,29 +75,47 @@ impl Db {
         T: Send + 'static,
         F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
     {
-        ask(&self.reads, body, StoreError::Closed).await
+        ask(&self.reads, Asked::new(body), StoreError::Closed).await
+    }
+
+    /// The same where one question is asked, or where a view of several moments does: it may cost
+    /// fewer ways.
+    pub(crate) async fn glance<T, F>(&self, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (mut job, answer) = Asked::new(body);
+        job.is_glance = true;
+        ask(&self.reads, (job, answer), StoreError::Closed).await
     }
 }
 
 async fn ask<T, F>(
     to: &mpsc::Sender<Box<dyn Job>>,
-    body: F,
+    (job, answer): (Asked<T, F>, oneshot::Receiver<Result<T, StoreError>>),
     unanswered: StoreError,
 ) -> Result<T, StoreError>
 where
     T: Send + 'static,
     F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
 {
-    let (done, answer) = oneshot::channel();
-    let job = Box::new(Asked { body, out: None, done });
-    to.send(job).await.map_err(|_| StoreError::Closed)?;
+    to.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
     answer.await.unwrap_or(Err(unanswered))
 }
 
 struct Asked<T, F> {
     body: F,
+    is_glance: bool,
     out: Option<T>,
     done: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Asked<T, F> {
+    fn new(body: F) -> (Asked<T, F>, oneshot::Receiver<Result<T, StoreError>>) {
+        let (done, answer) = oneshot::channel();
+        (Asked { body, is_glance: false, out: None, done }, answer)
+    }
 }
 
 impl<T, F> Job for Asked<T, F>
@@ -107,8 +128,12 @@ where
         Ok(())
     }
 
+    fn is_glance(&self) -> bool {
+        self.is_glance
+    }
+
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Asked { body: _, out, done } = *self;
+        let Asked { body: _, is_glance: _, out, done } = *self;
         let answer = outcome.and_then(|()| out.ok_or(StoreError::Unknown));
         // Nobody waits any more: the write stands all the same, and the journal tells.
         let _ = done.send(answer);

@@ -3,7 +3,7 @@
 use callboard_trace::{Event, Fact, RunId, Waiting};
 
 use crate::db::{Row, Tx};
-use crate::gauge::{Gauge, Held, Place, Standing, Take, micro};
+use crate::gauge::{Gauge, Held, Place, Standing, Take, micro, micros};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
 use crate::ledger::{self, Amounts, Charge, Poor};
@@ -40,8 +40,6 @@ pub struct Gate {
     pub since: Option<i64>,
     /// What a record says that it waits for.
     pub told: Option<String>,
-    /// How long it waits for an open breaker, in microseconds; `None` = for as long as it is open.
-    pub patience: Option<i64>,
     /// Whether the run rests while the step waits: nothing else of it is in progress.
     pub parks: bool,
 }
@@ -148,7 +146,7 @@ impl Barrier {
             }
             if let Some((why, until)) = gauge.holds(take, at) {
                 let wait = self.wait(take, &gauge, (why, until), place, at);
-                if self.is_too_long(&wait) {
+                if is_too_long(take, &wait) {
                     leave_line(tx, tail.pos, &[])?;
                     return shut(Ruling::GivenUp(wait));
                 }
@@ -232,11 +230,6 @@ impl Barrier {
         self.spawn.iter().map(start).collect()
     }
 
-    fn is_too_long(&self, wait: &Wait) -> bool {
-        let most = self.gate.patience.map_or(i64::MAX, |it| wait.since.saturating_add(it));
-        wait.why == Held::Breaker && wait.until.is_some_and(|it| it > most)
-    }
-
     fn wait(
         &self,
         take: &Take,
@@ -299,6 +292,12 @@ impl Barrier {
         let (said, line) = ink.write(fact)?;
         Ok(Some((said.event, line)))
     }
+}
+
+/// Whether a breaker stays open for longer than the step waits for it.
+fn is_too_long(take: &Take, wait: &Wait) -> bool {
+    let most = take.breaker.map_or(i64::MAX, |it| wait.since.saturating_add(micros(it.wait)));
+    wait.why == Held::Breaker && wait.until.is_some_and(|it| it > most)
 }
 
 /// What a wait is for, in the words of a record.

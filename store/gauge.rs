@@ -43,6 +43,8 @@ pub struct Fragile {
     pub reset: Duration,
     /// How long that one step may take before another may try.
     pub probe: Duration,
+    /// How long a step waits for an open one before it is given up.
+    pub wait: Duration,
 }
 
 /// Why a step may not begin.

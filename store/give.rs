@@ -17,7 +17,7 @@ const WOKEN: i64 = 1_000;
 /// A resource that a step held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Give {
-    /// The step's number.
+    /// The step's number; 0 = it is said of the whole run.
     pub step: u32,
     /// What it took.
     pub take: Take,
@@ -65,8 +65,9 @@ impl Give {
     ) -> Result<Vec<Event>, StoreError> {
         let name = &self.take.name;
         let mut was = Gauge::find(tx, name, at)?;
-        // Who holds something is counted there.
-        if was.kept && drop_hold(tx, pos, i64::from(self.step), name)? {
+        // Who holds something is counted there; what is said of a whole run was held by none of its steps.
+        let may_hold = was.kept && self.step > 0;
+        if may_hold && drop_hold(tx, pos, i64::from(self.step), name)? {
             was.used = (was.used - 1).max(0);
         }
         let mut gauge = was.clone();

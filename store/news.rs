@@ -12,7 +12,7 @@ impl Store {
     pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<RunId>, StoreError> {
         let held = held.to_vec();
         let sql = "SELECT 1 FROM run WHERE id = $1 AND seq > $2";
-        let read = self.inner.db.read(move |tx| {
+        let read = self.inner.db.glance(move |tx| {
             let mut longer = Vec::new();
             for (run, seq) in &held {
                 if tx.one(sql, &[run.into(), (*seq).into()])?.is_some() {
@@ -31,7 +31,7 @@ impl Store {
         &self,
         after_pos: Option<u64>,
     ) -> Result<(u64, Vec<(RunId, u64)>), StoreError> {
-        let read = self.inner.db.read(move |tx| {
+        let read = self.inner.db.glance(move |tx| {
             let Some(after) = after_pos else {
                 let row = tx.one("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
                 return Ok((row.ok_or(StoreError::Closed)?.number(0)?, Vec::new()));

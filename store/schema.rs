@@ -3,7 +3,7 @@
 use crate::StoreError;
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, TEN];
 
 /// Whether a store that must not be changed has the newest format.
 pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
@@ -197,4 +197,14 @@ CREATE TABLE filling(
   print TEXT NOT NULL,
   holder {int} NOT NULL
 ) {options};
+";
+
+/// The first ready run of each workspace, those that are never passed over (`share::EXEMPT`), and the
+/// seats that each workspace holds.
+const TEN: &str = "
+CREATE INDEX run_share ON run(workspace, rank, turn, root_at) WHERE state = 'ready';
+CREATE INDEX run_exempt ON run(rank, turn, root_at)
+  WHERE state = 'ready' AND priority + boost + fit >= 900;
+DROP INDEX run_seat;
+CREATE INDEX run_seat ON run(workspace, agent) WHERE state = 'running' AND agent <> 'plan';
 ";

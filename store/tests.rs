@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
 use crate::seats::HELD;
+use crate::share::{ENDS, EXEMPT, FIRST, FIRSTS, SEATS};
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
@@ -106,6 +107,28 @@ async fn a_claim_follows_an_index() {
         let plan = rows.map(Result::unwrap).collect::<Vec<_>>().join("\n");
         assert!(plan.contains("SEARCH run USING INDEX run_root (root=?)"), "{plan}");
         assert!(plan.contains("SEARCH run USING INTEGER PRIMARY KEY"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn shares_are_seen_in_indexes_alone() {
+    let (home, store) = fresh();
+    store.submit(root(1)).await.unwrap();
+    let conn = raw(&home);
+    for (sql, n_args, ways) in [
+        (ENDS, 0, &["USING COVERING INDEX run_share"][..]),
+        (FIRSTS, 1, &["USING COVERING INDEX run_share", "INDEX run_share (workspace>?)"]),
+        (FIRST, 1, &["SEARCH run USING COVERING INDEX run_share (workspace>?)"]),
+        (EXEMPT, 0, &["SCAN run USING INDEX run_exempt"]),
+        (SEATS, 0, &["USING COVERING INDEX run_seat"]),
+    ] {
+        let mut statement =
+            conn.prepare(&format!("EXPLAIN QUERY PLAN {}", translate(sql))).unwrap();
+        let args = rusqlite::params_from_iter((0..n_args).map(|_| "default"));
+        let rows = statement.query_map(args, |row| row.get::<_, String>(3)).unwrap();
+        let plan = rows.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+        assert!(ways.iter().all(|it| plan.contains(it)), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
 

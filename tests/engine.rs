@@ -33,6 +33,8 @@ mod proxy;
 mod queue;
 #[path = "engine/server.rs"]
 mod server;
+#[path = "engine/share.rs"]
+mod share;
 #[path = "engine/shared.rs"]
 mod shared;
 #[path = "engine/storm.rs"]
@@ -74,6 +76,12 @@ macro_rules! every_case {
                 the_same_name_joins_its_run
                 the_queue_has_a_bound
                 rows_lists_and_counts_agree;
+            share: who_has_its_share_is_passed_over
+                the_urgent_are_passed_over_by_nobody
+                every_node_counts_the_seats_of_all
+                who_works_on_one_root_asks_for_no_share
+                what_a_dead_node_held_is_shared_anew
+                one_of_many_thousands_is_found_at_once;
             gates: a_rate_is_shared_and_kept
                 all_is_taken_or_nothing
                 more_than_there_ever_is_is_said_at_once

@@ -1,6 +1,6 @@
 //! When a team failed at what nobody was named for: the entry agent tries once more, alone.
 
-use callboard_config::Mode;
+use callboard_config::{AgentName, Mode};
 use callboard_trace::rank::FALLBACK;
 use callboard_trace::{EndState, Event, Finished, MadeBy, Stop};
 
@@ -27,23 +27,35 @@ pub(crate) fn instead(run: &Run, step: Step) -> Step {
         stage: 4,
         reason: why.clone(),
     });
+    let known = format!("the team failed at it: {why}");
+    let whole = whole(run, run.started.entry.clone(), &known);
+    Step::HandOff(Draft { reason: FALLBACK.into(), also: also.into_iter().collect(), ..whole })
+}
+
+/// All of the run's work for another agent, since its own is left alone.
+pub fn instead_of(run: &Run, to: AgentName, why: &str) -> Draft {
+    Draft { reason: format!("reroute: {why}"), ..whole(run, to, why) }
+}
+
+/// The whole task for another agent, with what it has to know besides.
+fn whole(run: &Run, to: AgentName, known: &str) -> Draft {
     let mut summary = composed(run);
-    summary.must_know = format!("the team failed at it: {why}; {}", summary.must_know);
-    Step::HandOff(Draft {
+    summary.must_know = format!("{known}; {}", summary.must_know);
+    Draft {
         id: None,
-        to: run.started.entry.clone(),
+        to,
         call: None,
         task: run.started.task.clone(),
         mode: Mode::Transfer,
         summary,
         artifacts: run.artifacts.clone(),
-        reason: FALLBACK.into(),
+        reason: String::new(),
         made_by: MadeBy::Engine,
         mark: loops::mark(run),
-        also: also.into_iter().collect(),
+        also: Vec::new(),
         plan: None,
         leads: Vec::new(),
-    })
+    }
 }
 
 /// Whether the team came to nothing, and not because somebody or a limit wanted it to end.

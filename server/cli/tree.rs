@@ -157,6 +157,7 @@ mod tests {
             guards: Vec::new(),
             budget: None,
             max_parallel: None,
+            breaker: callboard_config::policy::Breaker::default(),
             capabilities: Vec::new(),
             handoffs: Vec::new(),
             class: Class::Normal,

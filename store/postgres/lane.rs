@@ -231,18 +231,24 @@ enum Tried {
     Stopped(Stop),
 }
 
-/// Answers questions, each for itself, in one look at what is there.
+/// Answers questions in one look at what is there, or each for itself where that will do.
 fn look(
     session: &mut Session<'_>,
     begin: &str,
     batch: &mut [Box<dyn Job>],
 ) -> Result<Refused, Tried> {
-    session.look(begin).map_err(Tried::Failed)?;
+    let is_glance = batch.iter().all(|it| it.is_glance());
+    match is_glance {
+        true => session.glance(),
+        false => session.look(begin).map_err(Tried::Failed)?,
+    }
     let answered = batch.iter_mut().map(|job| attempt_on(job.as_mut(), session).err()).collect();
     if let Some(fault) = session.fault() {
         return Err(Tried::Failed(fault));
     }
-    session.looked().map_err(Tried::Failed)?;
+    if !is_glance {
+        session.looked().map_err(Tried::Failed)?;
+    }
     Ok(answered)
 }
 

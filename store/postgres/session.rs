@@ -79,10 +79,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Begins a look. Nothing is waited for: what is asked next goes out behind it.
-    pub(super) fn look(&mut self, statement: &str) -> Result<(), Fault> {
+    /// Begins nothing: what is asked next is answered for itself.
+    pub(super) fn glance(&mut self) {
         (self.fault, self.clock) = (None, None);
         self.sent.clear();
+    }
+
+    /// Begins a look. Nothing is waited for: what is asked next goes out behind it.
+    pub(super) fn look(&mut self, statement: &str) -> Result<(), Fault> {
+        self.glance();
         let (client, statement) = (self.client.clone(), statement.to_owned());
         self.send(async move { client.batch_execute(&statement).await })
     }

@@ -34,7 +34,6 @@ pub(crate) fn gate(takes: Vec<Take>) -> Gate {
         growth: None,
         since: None,
         told: None,
-        patience: None,
         parks: true,
     }
 }
@@ -240,7 +239,8 @@ pub(crate) async fn what_the_dead_held_comes_back(db: Fixture) {
 pub(crate) async fn a_breaker_opens_lets_one_try_and_closes(db: Fixture) {
     let store = db.open("n_a");
     let reset = Duration::from_millis(400);
-    let breaker = Some(Fragile { failures: 3, reset, probe: Duration::from_secs(60) });
+    let breaker =
+        Some(Fragile { failures: 3, reset, probe: Duration::from_secs(60), wait: Duration::MAX });
     let model = || Take { breaker, ..take("model") };
     for n in 1..=5 {
         store.begin(n).await;

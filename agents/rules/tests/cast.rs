@@ -52,6 +52,7 @@ pub(super) fn started() -> Started {
         guards: Vec::new(),
         budget: None,
         max_parallel: None,
+        breaker: callboard_config::policy::Breaker::default(),
         capabilities: Vec::new(),
         handoffs: vec![
             edge("tester", &["test", "verify"], &["test", "unit-test", "coverage"]),

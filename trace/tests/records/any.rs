@@ -331,6 +331,7 @@ pub(crate) fn agent() -> BoxedStrategy<Agent> {
                 guards: Vec::new(),
                 budget: None,
                 max_parallel: None,
+                breaker: callboard_config::policy::Breaker::default(),
                 capabilities,
                 handoffs,
                 class,

@@ -207,6 +207,7 @@ pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
         guards: Vec::new(),
         budget: None,
         max_parallel: None,
+        breaker: callboard_config::policy::Breaker::default(),
         capabilities: Vec::new(),
         handoffs: Vec::new(),
         class: Class::Normal,
