@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -10,7 +11,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client};
+use tokio_postgres::{AsyncMessage, Client, SimpleQueryMessage};
 
 use super::{DEADLINE, Shared, conn};
 
@@ -41,18 +42,27 @@ pub(super) fn serve(shared: &Shared, hint: &Arc<Notify>, stop: oneshot::Receiver
 
 async fn open(shared: &Shared, hint: &Arc<Notify>) -> Option<(Client, JoinSet<()>)> {
     let (client, mut driver) = conn::connect(&shared.address).await.ok()?;
-    let hint = hint.clone();
+    let (hint, own) = (hint.clone(), Arc::new(AtomicI32::new(0)));
+    let of_driver = own.clone();
     let mut drives = JoinSet::new();
     drives.spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| driver.poll_message(cx)).await {
-            if let AsyncMessage::Notification(_) = message {
+            // Who rang here heard itself before.
+            if let AsyncMessage::Notification(rung) = message
+                && rung.process_id() != of_driver.load(Ordering::Relaxed)
+            {
                 hint.notify_waiters();
             }
         }
     });
     // What is rung is no work of anybody's: it need not be on a disk.
-    let begin = "SET synchronous_commit = off; LISTEN callboard";
-    timeout(DEADLINE, client.batch_execute(begin)).await.ok()?.ok()?;
+    let begin = "SET synchronous_commit = off; LISTEN callboard; SELECT pg_backend_pid()";
+    let answers = timeout(DEADLINE, client.simple_query(begin)).await.ok()?.ok()?;
+    let pid = answers.iter().find_map(|it| match it {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => None,
+    });
+    own.store(pid.unwrap_or_default(), Ordering::Relaxed);
     Some((client, drives))
 }
 
