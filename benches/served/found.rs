@@ -19,6 +19,8 @@ pub(crate) struct Found {
     pub(crate) twice: usize,
     /// From when a step could begin to when it did, in chains of tasks, milliseconds.
     pub(crate) delays_ms: Vec<f64>,
+    /// What the models took by their own account, milliseconds, and how many replies that were.
+    models_ms: (u64, u64),
 }
 
 /// One run.
@@ -49,7 +51,9 @@ impl Found {
                             found.delays_ms.push((record.at - since) as f64 / 1_000.0);
                         }
                     }
-                    Event::ModelReplied(_) => {
+                    Event::ModelReplied(reply) => {
+                        found.models_ms.0 += reply.ms;
+                        found.models_ms.1 += 1;
                         runs.entry(record.run).or_default().replies += 1;
                     }
                     Event::RunEnded(_) => {
@@ -64,6 +68,11 @@ impl Found {
         found.ended = runs.values().filter(|it| it.ends > 0).count();
         found.twice = runs.values().filter(|it| it.ends > 1 || it.replies > 1).count();
         Ok(found)
+    }
+
+    /// What a model took on average, milliseconds.
+    pub(crate) fn model_ms(&self) -> f64 {
+        self.models_ms.0 as f64 / self.models_ms.1.max(1) as f64
     }
 
     /// The delay that so many per cent stay under, milliseconds.
