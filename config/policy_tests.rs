@@ -14,7 +14,8 @@ const SMALL: &str = "providers: {r: {kind: rehearsal}}\nmodels: {default: r/m, s
 fn resources_and_the_tools_that_take_them_are_read() {
     let text = "resources:\n  search: {capacity: 100, refill_per_s: 1}\n  \
                 orders: {capacity: 20, refill_per_s: 10, cost: 2.5, concurrency: 4,\n    \
-                breaker: {failures: 5, reset_s: 1m, wait_s: 10s}}\n  printer: {concurrency: 1}\n\
+                breaker: {failures: 5, reset_s: 1m, wait_s: 10s}, fallback: search}\n  \
+                printer: {concurrency: 1, fallback: [orders, search]}\n\
                 tools: {mcp__web__search: search, \"mcp__web__*\": printer}\n";
     let resources = of_team(text).resources;
     let breaker = Breaker { failures: 5, reset_s: 60, wait_s: Some(10) };
@@ -24,6 +25,7 @@ fn resources_and_the_tools_that_take_them_are_read() {
         concurrency: Some(4),
         cost: 2.5,
         breaker,
+        fallback: vec!["search".into()],
     };
     assert_eq!(resources.named["orders"], orders);
     let search = &resources.named["search"];
@@ -33,6 +35,16 @@ fn resources_and_the_tools_that_take_them_are_read() {
     assert_eq!(of(Some("web"), "mcp__web__fetch"), Some("printer"));
     assert_eq!(of(Some("orders"), "mcp__orders__all"), Some("orders"));
     assert_eq!(of(Some("files"), "mcp__files__read"), None);
+    assert_eq!(resources.in_place_of("printer"), ["orders", "search"]);
+    assert_eq!(resources.in_place_of("search"), [""; 0]);
+}
+
+#[test]
+fn what_stands_in_for_a_resource_is_there_and_leads_to_an_end() {
+    let text = "resources:\n  a: {concurrency: 1, fallback: [b, serch]}\n  \
+                b: {concurrency: 1, fallback: c}\n  c: {concurrency: 1, fallback: [a]}\n  \
+                d: {concurrency: 1, fallback: d}\n  search: {concurrency: 1, fallback: {x: 1}}\n";
+    insta::assert_snapshot!(told_of_team(text), @"");
 }
 
 #[test]

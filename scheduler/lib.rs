@@ -6,6 +6,7 @@ mod admit;
 mod ahead;
 mod answer;
 mod ask;
+mod asking;
 mod batch;
 mod begin;
 mod board;

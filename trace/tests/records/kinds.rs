@@ -5,7 +5,7 @@ use callboard_config::budget::Caps;
 use callboard_trace::rank::{Ranked, Routed};
 use callboard_trace::{
     Action, Bound, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend,
-    StepBegun, Task, Touched, Usage, Waiting, Work,
+    Stead, StepBegun, Task, Touched, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -72,9 +72,10 @@ kinds! {
             let since = eta_s.map(|_| i64::from(step));
             Event::StepWaiting(Waiting { step, resource, ahead, eta_s, since })
         }),
-    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend())
-        .prop_map(|(step, attempt, work, reserved)| {
-            Event::StepBegun(StepBegun { step, attempt, work, reserved })
+    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend(), of(text()))
+        .prop_map(|(step, attempt, work, reserved, stead)| {
+            let stead = stead.map(|it| Stead { of: it.clone(), resource: it });
+            Event::StepBegun(StepBegun { step, attempt, work, reserved, stead })
         }),
     Event::ModelReplied(_) => replied().prop_map(|it| Event::ModelReplied(Box::new(it))),
     Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
