@@ -117,6 +117,8 @@ fn order_and_routes_are_read() {
     assert_eq!(team.ranking, wanted);
     let wanted = Route { mode: RouteMode::Team, team: 0.2, falls_back: false, judged: false };
     assert_eq!(team.route, wanted);
+    let judged = of_team(&format!("{SMALL}route: {{judge: model}}\n"));
+    assert!(judged.route.judged && judged.small.is_some());
     let plain = of_team("priority:\nroute: {team: 0.5}\n");
     assert_eq!(
         (plain.ranking, plain.route),
@@ -135,8 +137,8 @@ fn order_and_routes_are_read() {
     team.yaml:1: key `priority.weight` is not known
     team.yaml:2: `route.fallback` cannot be "both"
       help: write one of single, none
-    team.yaml:2: `route.judge` asks a model, which is not offered
-      help: leave it out: the formula measures every task
+    team.yaml:2: `route.judge` asks the model `small`, which is not in `models`
+      help: name one below `models:`, or leave it out: the formula measures every task
     team.yaml:2: `route.mode` cannot be "teem"; did you mean "team"?
       help: write one of auto, simple, team
     team.yaml:2: `route.team` must be 0 to 1

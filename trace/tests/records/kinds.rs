@@ -2,7 +2,7 @@
 
 use callboard_config::SourceFile;
 use callboard_config::budget::Caps;
-use callboard_trace::rank::{Ranked, Routed};
+use callboard_trace::rank::{Ranked, RouteJudge, Routed};
 use callboard_trace::{
     Action, Bound, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend,
     Stead, StepBegun, Task, Touched, Usage, Waiting, Work,
@@ -49,8 +49,11 @@ kinds! {
         .prop_map(|(mode, to, score, arm, candidates, (domains, asks, tokens))| {
             let (way, matches) = (arm.clone(), vec![asks; candidates.len()]);
             let falls_back = asks % 2 == 0;
+            let problem = falls_back.then(|| arm.clone());
+            let judge = Some(RouteJudge { model: mode.clone(), problem });
             Event::Routed(Box::new(Routed {
                 mode, to, score, arm, candidates, matches, way, domains, asks, tokens, falls_back,
+                judge,
             }))
         }),
     Event::PlanMade { .. } => (text(), text(), json(), vec(agent(), 0..2))
