@@ -8,7 +8,7 @@ use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::opener::Openers;
-use crate::seats::{held, seated};
+use crate::seats::{crowd, seated};
 use crate::share;
 use crate::{Store, StoreError};
 
@@ -223,11 +223,11 @@ impl Wanted {
     ) -> Result<Vec<Taken>, StoreError> {
         let max = u64::from(self.max);
         let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
-        let free = self.free(tx)?;
+        let (free, shared) = self.free(tx)?;
         let mut taken = self.pick(tx, urgent, max, (node, token))?;
         let left = max - taken.len() as u64;
         if left.min(free) > 0 {
-            taken.extend(self.pick_any(tx, left.min(free), (node, token))?);
+            taken.extend(self.pick_any(tx, (left.min(free), shared), (node, token))?);
         }
         Ok(taken)
     }
@@ -244,11 +244,12 @@ impl Wanted {
         if self.before.is_some_and(|it| it < first) {
             return Ok(Vec::new());
         }
-        let most = self.free(tx)?.min(self.max.into());
+        let (free, shared) = self.free(tx)?;
+        let most = free.min(self.max.into());
         if most == 0 {
             return Ok(Vec::new());
         }
-        let mut taken = self.pick_any(tx, most, us)?;
+        let mut taken = self.pick_any(tx, (most, shared), us)?;
         for it in &mut taken {
             let Some(opener) = self.openers.get(&it.run) else { continue };
             if let Some((seq, ledger)) = opener.open(tx, it.order.2, at)? {
@@ -258,9 +259,10 @@ impl Wanted {
         Ok(taken)
     }
 
-    /// Seats that nobody holds.
-    fn free(&self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
-        Ok(u64::from(self.seats).saturating_sub(held(tx)?))
+    /// Seats that nobody holds, and whether several workspaces want them.
+    fn free(&self, tx: &mut dyn Tx) -> Result<(u64, bool), StoreError> {
+        let (held, shared) = crowd(tx)?;
+        Ok((u64::from(self.seats).saturating_sub(held), shared))
     }
 
     /// Takes so many, by the shares of their workspaces and then by rank. Who works on one root only
@@ -268,13 +270,16 @@ impl Wanted {
     fn pick_any(
         &self,
         tx: &mut dyn Tx,
-        most: u64,
+        (most, shared): (u64, bool),
         us: (&str, i64),
     ) -> Result<Vec<Taken>, StoreError> {
         if self.root.is_some() {
             return self.pick(tx, TAKE_OF, most, us);
         }
-        let mut taken = share::take(tx, self.seats, most, us)?;
+        let mut taken = match shared {
+            true => share::take(tx, self.seats, most, us)?,
+            false => Vec::new(),
+        };
         let left = most.saturating_sub(taken.len() as u64);
         if left > 0 {
             taken.extend(self.pick(tx, TAKE, left, us)?);
