@@ -44,7 +44,17 @@ fn what_stands_in_for_a_resource_is_there_and_leads_to_an_end() {
     let text = "resources:\n  a: {concurrency: 1, fallback: [b, serch]}\n  \
                 b: {concurrency: 1, fallback: c}\n  c: {concurrency: 1, fallback: [a]}\n  \
                 d: {concurrency: 1, fallback: d}\n  search: {concurrency: 1, fallback: {x: 1}}\n";
-    insta::assert_snapshot!(told_of_team(text), @"");
+    insta::assert_snapshot!(told_of_team(text), @r#"
+    team.yaml:2: `resources.a.fallback`: "serch" is not in `resources`; did you mean "search"?
+      help: write it below `resources:`, with what it can take
+    team.yaml:4: `resources.c.fallback` goes round: c → a → b → c
+      help: take one of these out
+    team.yaml:5: `resources.d.fallback` goes round: d → d
+      help: take one of these out
+    team.yaml:6: `resources.search.fallback` must be a list of names, found a map
+      help: write `[one, two]`
+    4 errors, 0 warnings
+    "#);
 }
 
 #[test]
