@@ -8,7 +8,7 @@ use callboard_config::Team;
 use callboard_config::budget::{Caps, Price};
 use callboard_config::guards::{Guard, Kind};
 use callboard_trace::secrets::hide_settings;
-use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
+use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, Stead, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
@@ -88,6 +88,7 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
             prompt: hex(&hash),
         },
         reserved: reserved(input, model.max_output, price),
+        stead: None,
     };
     let request = Request {
         agent: asks(run, &asked.purpose),
@@ -207,6 +208,11 @@ impl Prepared {
     /// The record that says it begins.
     pub fn begun(&self) -> &StepBegun {
         &self.begun
+    }
+
+    /// It takes another resource than its own from here on, or its own again.
+    pub fn takes(&mut self, stead: Option<Stead>) {
+        self.begun.stead = stead;
     }
 
     /// Tokens of its prompt, as its bytes suggest.

@@ -67,7 +67,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (of_models, agents_sink) = (Sink::default(), Sink::default());
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
-    let route = written_policy::route(written.route.as_ref(), &sink);
+    let route = written_policy::route(written.route.as_ref(), models.small().is_some(), &sink);
     let roots = written_fetch::roots(&written.roots, &texts.project, outside, &sink);
     let ground = Ground::of(models, &written, !roots.is_empty());
     let gathered = gather::all(&texts.agents, &texts.imports, &written, &ground, &agents_sink);

@@ -30,7 +30,7 @@ impl Breaker {
 }
 
 /// Something that steps share: an API, a database, a tool server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Resource {
     /// Units it saves up when idle, and the most one step may take. `None` = no rate.
     pub capacity: Option<f64>,
@@ -42,6 +42,9 @@ pub struct Resource {
     pub cost: f64,
     /// When it is left alone.
     pub breaker: Breaker,
+    /// What a step takes in its place that would wait for it for over a minute, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
 }
 
 /// `resources:` and `tools:` of `team.yaml`.
@@ -63,6 +66,25 @@ impl Resources {
         });
         let name = mapped.map(|it| it.1.as_str()).or(server)?;
         self.named.get_key_value(name).map(|(name, it)| (name.as_str(), it))
+    }
+}
+
+impl Resources {
+    /// The resources that may be taken in the place of one, in order: its fallbacks, each followed by
+    /// its own.
+    pub fn in_place_of<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        let mut chain = vec![name];
+        self.follow(name, &mut chain);
+        chain.split_off(1)
+    }
+
+    fn follow<'a>(&'a self, name: &str, chain: &mut Vec<&'a str>) {
+        for next in self.named.get(name).into_iter().flat_map(|it| &it.fallback) {
+            if !chain.contains(&next.as_str()) {
+                chain.push(next);
+                self.follow(next, chain);
+            }
+        }
     }
 }
 

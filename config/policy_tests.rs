@@ -14,7 +14,8 @@ const SMALL: &str = "providers: {r: {kind: rehearsal}}\nmodels: {default: r/m, s
 fn resources_and_the_tools_that_take_them_are_read() {
     let text = "resources:\n  search: {capacity: 100, refill_per_s: 1}\n  \
                 orders: {capacity: 20, refill_per_s: 10, cost: 2.5, concurrency: 4,\n    \
-                breaker: {failures: 5, reset_s: 1m, wait_s: 10s}}\n  printer: {concurrency: 1}\n\
+                breaker: {failures: 5, reset_s: 1m, wait_s: 10s}, fallback: search}\n  \
+                printer: {concurrency: 1, fallback: [orders, search]}\n\
                 tools: {mcp__web__search: search, \"mcp__web__*\": printer}\n";
     let resources = of_team(text).resources;
     let breaker = Breaker { failures: 5, reset_s: 60, wait_s: Some(10) };
@@ -24,6 +25,7 @@ fn resources_and_the_tools_that_take_them_are_read() {
         concurrency: Some(4),
         cost: 2.5,
         breaker,
+        fallback: vec!["search".into()],
     };
     assert_eq!(resources.named["orders"], orders);
     let search = &resources.named["search"];
@@ -33,6 +35,26 @@ fn resources_and_the_tools_that_take_them_are_read() {
     assert_eq!(of(Some("web"), "mcp__web__fetch"), Some("printer"));
     assert_eq!(of(Some("orders"), "mcp__orders__all"), Some("orders"));
     assert_eq!(of(Some("files"), "mcp__files__read"), None);
+    assert_eq!(resources.in_place_of("printer"), ["orders", "search"]);
+    assert_eq!(resources.in_place_of("search"), [""; 0]);
+}
+
+#[test]
+fn what_stands_in_for_a_resource_is_there_and_leads_to_an_end() {
+    let text = "resources:\n  a: {concurrency: 1, fallback: [b, serch]}\n  \
+                b: {concurrency: 1, fallback: c}\n  c: {concurrency: 1, fallback: [a]}\n  \
+                d: {concurrency: 1, fallback: d}\n  search: {concurrency: 1, fallback: {x: 1}}\n";
+    insta::assert_snapshot!(told_of_team(text), @r#"
+    team.yaml:2: `resources.a.fallback`: "serch" is not in `resources`; did you mean "search"?
+      help: write it below `resources:`, with what it can take
+    team.yaml:4: `resources.c.fallback` goes round: c → a → b → c
+      help: take one of these out
+    team.yaml:5: `resources.d.fallback` goes round: d → d
+      help: take one of these out
+    team.yaml:6: `resources.search.fallback` must be a list of names, found a map
+      help: write `[one, two]`
+    4 errors, 0 warnings
+    "#);
 }
 
 #[test]
@@ -105,6 +127,8 @@ fn order_and_routes_are_read() {
     assert_eq!(team.ranking, wanted);
     let wanted = Route { mode: RouteMode::Team, team: 0.2, falls_back: false, judged: false };
     assert_eq!(team.route, wanted);
+    let judged = of_team(&format!("{SMALL}route: {{judge: model}}\n"));
+    assert!(judged.route.judged && judged.small.is_some());
     let plain = of_team("priority:\nroute: {team: 0.5}\n");
     assert_eq!(
         (plain.ranking, plain.route),
@@ -123,8 +147,8 @@ fn order_and_routes_are_read() {
     team.yaml:1: key `priority.weight` is not known
     team.yaml:2: `route.fallback` cannot be "both"
       help: write one of single, none
-    team.yaml:2: `route.judge` asks a model, which is not offered
-      help: leave it out: the formula measures every task
+    team.yaml:2: `route.judge` asks the model `small`, which is not in `models`
+      help: name one below `models:`, or leave it out: the formula measures every task
     team.yaml:2: `route.mode` cannot be "teem"; did you mean "team"?
       help: write one of auto, simple, team
     team.yaml:2: `route.team` must be 0 to 1

@@ -99,16 +99,16 @@ enum Judge {
     Model,
 }
 
-/// Reads `route:`. That a model judges is understood, and not offered.
-pub(crate) fn route(node: Option<&Node>, sink: &Sink) -> Route {
+/// Reads `route:`. A model judges only where there is one named `small`.
+pub(crate) fn route(node: Option<&Node>, has_small: bool, sink: &Sink) -> Route {
     let default = Route::default();
     let Some(node) = node else { return default };
     let fields = Fields::open(node, "route", sink);
     let fallback = fields.choice::<Fallback>("fallback", &["single", "none"]).map(|it| it.value);
     let judge = fields.choice::<Judge>("judge", &["formula", "model"]).map(|it| it.value);
-    if let (Some(Judge::Model), Some(node)) = (judge, fields.node("judge")) {
-        let help = "leave it out: the formula measures every task";
-        fields.wrong(node, "judge", "asks a model, which is not offered", help);
+    if let (Some(Judge::Model), Some(node), false) = (judge, fields.node("judge"), has_small) {
+        let help = "name one below `models:`, or leave it out: the formula measures every task";
+        fields.wrong(node, "judge", "asks the model `small`, which is not in `models`", help);
     }
     let route = Route {
         mode: fields

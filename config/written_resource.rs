@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::nearest::did_you_mean;
 use crate::place::{At, Place, Sink};
 use crate::policy::{Breaker, Resource, Resources};
-use crate::units::{Seconds, Unit};
+use crate::units::{OneOf, Seconds, Unit};
 use crate::yaml::Node;
 
 /// The largest and the smallest amount of units.
@@ -37,6 +37,9 @@ pub(crate) struct WrittenResource {
     cost: Option<f64>,
     /// When it is left alone.
     breaker: Option<WrittenBreaker>,
+    /// Resources that a step takes in its place, the first that lets it, where this one would have it
+    /// wait for over a minute or is left alone.
+    fallback: Option<OneOf<Vec<String>, String>>,
 }
 
 /// When something that fails is left alone.
@@ -55,22 +58,52 @@ pub(crate) struct WrittenBreaker {
 
 /// Reads `resources:` and `tools:`; whatever is wrong is in the sink and counts as not written.
 pub(crate) fn resources(team: &Fields<'_>) -> Resources {
-    let read = |name: &str, place: &Place, node: &Node| {
+    let mut edges = Vec::new();
+    let mut read = |name: &str, place: &Place, node: &Node| {
         let plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             let said = format!("\"{name}\" is no name for a resource");
             team.sink.push(place.error(said, "use up to 64 letters, digits, `-` and `_`"));
         }
-        (name.to_owned(), resource(name, node, team.sink))
+        let (resource, fallback) = resource(name, node, team.sink);
+        edges.extend(fallback.into_iter().map(|it| (name.to_owned(), it)));
+        (name.to_owned(), resource)
     };
     let written = team.entries("resources").iter();
-    let named = written.map(|(key, node)| read(&key.name, &key.place, node)).collect();
+    let mut named: BTreeMap<_, _> =
+        written.map(|(key, node)| read(&key.name, &key.place, node)).collect();
+    edges.into_iter().for_each(|(from, to)| join(&mut named, &from, &to, team.sink));
     let tools = team.entries("tools").iter().filter_map(|(key, node)| {
         let taken = team.text_of(node, &format!("tools.{}", key.name))?;
         is_there(&key.name, &taken, &named, team.sink).then(|| (key.name.clone(), taken.value))
     });
     let tools = tools.collect();
     Resources { named, tools }
+}
+
+/// One resource stands in for another, unless it is not there or the way would lead back.
+fn join(named: &mut BTreeMap<String, Resource>, from: &str, to: &At<String>, sink: &Sink) {
+    let key = format!("resources.{from}.fallback");
+    if !named.contains_key(&to.value) {
+        let near = did_you_mean(&to.value, named.keys().map(String::as_str));
+        let said = format!("`{key}`: \"{}\" is not in `resources`{near}", to.value);
+        sink.push(to.place.error(said, "write it below `resources:`, with what it can take"));
+    } else if let Some(way) = way(named, &to.value, from) {
+        let said = format!("`{key}` goes round: {from} → {}", way.join(" → "));
+        sink.push(to.place.error(said, "take one of these out"));
+    } else if let Some(resource) = named.get_mut(from) {
+        resource.fallback.push(to.value.clone());
+    }
+}
+
+/// The way from one resource to another over what stands in for them; there is no circle yet.
+fn way(named: &BTreeMap<String, Resource>, from: &str, to: &str) -> Option<Vec<String>> {
+    let mut way = vec![from.to_owned()];
+    if from != to {
+        let next = named.get(from)?.fallback.iter().find_map(|it| self::way(named, it, to))?;
+        way.extend(next);
+    }
+    Some(way)
 }
 
 fn is_there(
@@ -88,7 +121,7 @@ fn is_there(
     is_there
 }
 
-fn resource(name: &str, node: &Node, sink: &Sink) -> Resource {
+fn resource(name: &str, node: &Node, sink: &Sink) -> (Resource, Vec<At<String>>) {
     let fields = Fields::open(node, format!("resources.{name}"), sink);
     let units = |key: &str, least: f64| fields.real(key, least..=UNITS).map(|it| it.value);
     let capacity = units("capacity", FEWEST);
@@ -120,9 +153,11 @@ fn resource(name: &str, node: &Node, sink: &Sink) -> Resource {
         concurrency: concurrency(&fields),
         cost,
         breaker: breaker(&fields),
+        fallback: Vec::new(),
     };
+    let fallback = fields.texts("fallback").unwrap_or_default();
     fields.close();
-    resource
+    (resource, fallback)
 }
 
 /// Steps in progress at once.

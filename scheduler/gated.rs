@@ -10,22 +10,11 @@ use callboard_trace::{
 };
 use serde_json::json;
 
+use crate::asking::{Asking, LONG};
 use crate::batch::{Batch, Rest};
 use crate::drive::{After, Drive};
 use crate::pending::{Pending, What};
 use crate::{gates, purse, route};
-
-/// A pause for which another model is asked at once, in microseconds.
-const LONG: i64 = 60_000_000;
-
-/// A step that asks its gates.
-struct Asking {
-    pending: Pending,
-    /// Models of the agent that were held, by their place in its chain.
-    held: Vec<usize>,
-    /// Whether it stays with what it asks for now, and waits if need be.
-    settled: bool,
-}
 
 /// What a ruling leads to.
 enum Turn {
@@ -50,10 +39,10 @@ impl Drive {
             return Ok(After::Gone(false));
         }
         self.look_back(run).await?;
-        let mut asking = Asking { pending, held: Vec::new(), settled: false };
+        let mut asking = Asking::new(&self.house.crew.team(), pending);
         let mut decided = Some(decided);
         loop {
-            asking.settled |= untried(run, &asking).is_none();
+            asking.settled |= asking.is_last(run);
             let (gate, takes) = self.gate(run, &asking);
             let advance = self.advance(run, decided.take().unwrap_or_default(), Next::Go);
             let advance = Advance { gate: Some(gate), ..advance };
@@ -110,6 +99,11 @@ impl Drive {
         asking: &mut Asking,
         ruling: Ruling,
     ) -> Turn {
+        let is_tool = matches!(asking.pending.what, What::Tool(_));
+        if is_tool && !asking.settled && stops(&ruling) {
+            asking.turns_aside(&ruling, run.now);
+            return Turn::Ask;
+        }
         match ruling {
             Ruling::Held(wait) if asking.settled && self.is_idle() => {
                 self.house.alarm.set(wait.again);
@@ -167,7 +161,7 @@ impl Drive {
     fn tries_another(&mut self, run: &mut Run, batch: &mut Batch, asking: &mut Asking) -> Turn {
         let What::Model(asked, _) = &asking.pending.what else { return Turn::Ask };
         asking.held.push(asked.model);
-        let next = untried(run, asking);
+        let next = asking.untried(run);
         asking.settled = next.is_none();
         let model = next.unwrap_or(asking.held[0]);
         let turned = Asked { model, ..asked.clone() };
@@ -319,7 +313,7 @@ pub(crate) fn opening(
     if let Some((work, prepared)) = work(pending) {
         let reserved = prepared.begun().reserved;
         gate.step = prepared.begun().step;
-        gate.takes = gates::takes(team, run, work, reserved);
+        gate.takes = gates::takes(team, run, prepared.begun());
         // A first step that leaves too little for another is better than none.
         let is_first = run.spent.model_calls == 0;
         let last = if is_first { Spend::default() } else { prepared.last_turn() };
@@ -333,6 +327,11 @@ pub(crate) fn opening(
     gate.facts = pending.events.iter().map(fact).collect();
     let takes = gate.takes.clone();
     (gate, takes)
+}
+
+/// Whether a step did not begin for want of what it takes.
+fn stops(ruling: &Ruling) -> bool {
+    matches!(ruling, Ruling::Held(_) | Ruling::GivenUp(_) | Ruling::Never { .. })
 }
 
 /// Whether a step waits for the breaker of its own agent.
@@ -359,11 +358,4 @@ fn work(pending: &Pending) -> Option<(&Work, &Prepared)> {
 
 fn is_last_turn(work: &Work) -> bool {
     matches!(work, Work::Model { purpose: Purpose::Finalise, .. })
-}
-
-/// The next model of the agent's chain that was not held yet.
-fn untried(run: &Run, asking: &Asking) -> Option<usize> {
-    let What::Model(asked, _) = &asking.pending.what else { return None };
-    let chain = run.models_for(&asked.purpose);
-    (0..chain.len()).find(|at| *at > asked.model && !asking.held.contains(at))
 }

@@ -7,7 +7,7 @@ use callboard_agents::{Outcome, Run};
 use callboard_config::policy::{Breaker, Resource};
 use callboard_config::{Agent, Kind, ProviderKind, Team};
 use callboard_store::gates::{Fragile, Give, Rate, Take, Went};
-use callboard_trace::{EndState, Event, FailureCode, Spend, Work};
+use callboard_trace::{EndState, Event, FailureCode, StepBegun, Work};
 
 /// A step that tries a resource again after failures has so long before another may.
 const PROBE: Duration = Duration::from_secs(60);
@@ -26,13 +26,15 @@ pub(crate) fn of_endpoint(provider: &str, model: &str) -> String {
 
 /// All that a step takes. The breaker comes first: where it is open, nothing else matters. That of the
 /// agent is asked by the first step of a run.
-pub(crate) fn takes(team: &Team, run: &Run, work: &Work, reserved: Spend) -> Vec<Take> {
+pub(crate) fn takes(team: &Team, run: &Run, begun: &StepBegun) -> Vec<Take> {
     let agent = &run.started.agent;
     let breaker = (run.steps == 0).then(|| of_runs(agent));
     let own = Take { width: agent.max_parallel, breaker, ..plain(of_agent(agent.name.as_str())) };
-    let others = match work {
-        Work::Model { provider, model, .. } => of_model(team, provider, model, reserved.tokens),
-        Work::Tool { tool, server, .. } => of_tool(team, server.as_deref(), tool),
+    let others = match &begun.work {
+        Work::Model { provider, model, .. } => {
+            of_model(team, provider, model, begun.reserved.tokens)
+        }
+        Work::Tool { server, .. } => of_tool(team, server.as_deref(), begun),
     };
     match breaker {
         Some(_) => std::iter::once(own).chain(others).collect(),
@@ -83,24 +85,43 @@ fn of_model(team: &Team, name: &str, model: &str, tokens: u64) -> Vec<Take> {
     takes
 }
 
-fn of_tool(team: &Team, server: Option<&str>, tool: &str) -> Vec<Take> {
+fn of_tool(team: &Team, server: Option<&str>, begun: &StepBegun) -> Vec<Take> {
     let mut takes = Vec::new();
-    let resource = team.resources.of_tool(server.map(name_of), tool);
+    let own = resource_of(team, &begun.work);
     if let Some(server) = server {
-        let breaker = resource.map_or_else(Breaker::default, |it| it.1.breaker);
+        let named = team.resources.of_tool(Some(name_of(server)), tool_of(&begun.work));
+        let breaker = named.map_or_else(Breaker::default, |it| it.1.breaker);
         takes
             .push(Take { breaker: Some(fragile(breaker, 0)), ..plain(format!("server {server}")) });
     }
-    // To ask what tools there are is no use of them.
-    let used = resource.filter(|_| tool != Work::LIST);
+    let stead = begun.stead.as_ref().map(|it| it.resource.as_str());
+    let stead = stead.and_then(|it| team.resources.named.get_key_value(it));
+    let used = stead.map(|(name, it)| (name.as_str(), it)).or(own);
     takes.extend(used.map(|(name, it)| of_resource(name, it)));
     takes
+}
+
+/// The resource that a call takes. To ask what tools there are is no use of them.
+pub(crate) fn resource_of<'a>(team: &'a Team, work: &Work) -> Option<(&'a str, &'a Resource)> {
+    let Work::Tool { tool, server, .. } = work else { return None };
+    let server = server.as_deref().map(name_of);
+    team.resources.of_tool(server, tool).filter(|_| tool != Work::LIST)
+}
+
+fn tool_of(work: &Work) -> &str {
+    if let Work::Tool { tool, .. } = work { tool } else { "" }
 }
 
 fn of_resource(name: &str, it: &Resource) -> Take {
     let rate = it.capacity.map(|capacity| Rate { capacity, per_second: it.refill_per_s });
     let units = if it.cost > 0.0 { it.cost } else { 1.0 };
-    Take { units, rate, width: it.concurrency, ..plain(format!("resource {name}")) }
+    let breaker = Some(fragile(it.breaker, 0));
+    Take { units, rate, width: it.concurrency, breaker, name: of_resource_named(name) }
+}
+
+/// The gauge of a resource.
+pub(crate) fn of_resource_named(name: &str) -> String {
+    format!("resource {name}")
 }
 
 fn plain(name: String) -> Take {
@@ -139,7 +160,7 @@ pub(crate) fn gives(step: u32, takes: Vec<Take>, outcome: &Outcome) -> Vec<Give>
     let give = |take: Take| {
         let (went, used, told) = match take.name.split(' ').next() {
             Some("model") => (of_model_step(outcome), None, None),
-            Some("server") => (of_server(outcome), None, None),
+            Some("server" | "resource") => (of_server(outcome), None, None),
             Some("provider") => {
                 let went = asked_too_much(outcome, retry_after);
                 (went, None, told(learned, Counted::Requests))

@@ -4,6 +4,7 @@ use callboard_config::{Agent, AgentName, Team};
 use callboard_store::{Listens, NewRun, StoreError};
 
 use crate::desk::{Desk, unavailable};
+use crate::judge::judge;
 use crate::route::route;
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
 
@@ -38,7 +39,10 @@ impl Desk {
     pub async fn call_team(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
         let team = self.team();
         let run = self.house.world.run();
-        let Some(chosen) = route(&team, &ask, &run) else { return self.call(ask, listens).await };
+        let judged = judge(&self.house, &team, &ask, &run).await.map_err(|it| unavailable(&it))?;
+        let Some(chosen) = route(&team, &ask, &run, judged) else {
+            return self.call(ask, listens).await;
+        };
         let new = begin::root(&team, &chosen.agent, &ask, &self.house.world, None);
         let rejoins = listens.rejoins && !ask.fresh;
         let named = chosen.agent.name.clone();

@@ -6,7 +6,7 @@ use callboard_agents::concepts::{overlap_of, stems_of};
 use callboard_config::policy::RouteMode;
 use callboard_config::{Agent, AgentName, Kind, Team};
 use callboard_store::NewRun;
-use callboard_trace::rank::Routed;
+use callboard_trace::rank::{RouteJudge, Routed};
 use callboard_trace::{Event, Fact, Handoff, MadeBy, RunId, Started};
 use sha2::{Digest, Sha256};
 
@@ -41,6 +41,12 @@ pub(crate) struct Chosen {
     routed: Routed,
 }
 
+/// What a model was asked about a task, and how complex it called it: 0..1.
+pub(crate) struct Judged {
+    pub(crate) score: Option<f64>,
+    pub(crate) by: RouteJudge,
+}
+
 impl Chosen {
     /// Puts the way into the records of a root that begins under this name.
     pub(crate) fn lead(self, new: NewRun, run: RunId) -> NewRun {
@@ -56,13 +62,20 @@ impl Chosen {
     }
 }
 
-/// The way of a task that is to begin under this name: the same name goes the same way.
-pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId) -> Option<Chosen> {
+/// Whether it counts how complex the task is that is to begin under this name.
+pub(crate) fn is_weighed(team: &Team, run: &RunId) -> bool {
+    team.route.mode == RouteMode::Auto && of_the_team(run, team.route.team)
+}
+
+/// The way of a task that is to begin under this name: the same name goes the same way. Where a model
+/// judged how complex it is, its number counts in the place of the formula's.
+pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId, judged: Option<Judged>) -> Option<Chosen> {
     let candidates = candidates(team, &ask.task);
     let domains = domains(team, &ask.task, &candidates);
     let asks = asks(&ask.task);
     let tokens = (ask.task.len() + ask.context.len()) / TOKEN;
-    let score = complexity(domains, asks, tokens);
+    let said = judged.as_ref().and_then(|it| it.score);
+    let score = said.unwrap_or_else(|| complexity(domains, asks, tokens));
     let is_team = of_the_team(run, team.route.team) && team.route.mode != RouteMode::Simple;
     let way = match (is_team, team.route.mode) {
         (false, _) => "one_agent",
@@ -91,6 +104,7 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId) -> Option<Chosen> {
         asks: u32::try_from(asks).unwrap_or(u32::MAX),
         tokens: tokens as u64,
         falls_back: team.route.falls_back && !is_alone,
+        judge: judged.map(|it| it.by),
     };
     let agent = if is_alone { alone(agent) } else { agent.clone() };
     Some(Chosen { agent, depth: (way == "two_levels").then_some(1), routed })

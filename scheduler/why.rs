@@ -252,9 +252,16 @@ fn route(routed: &Routed) -> String {
     let both = routed.candidates.iter().zip(&routed.matches).take(CANDIDATES);
     let named: Vec<String> = both.map(|(name, n)| format!("{name} {n}")).collect();
     let named = if named.is_empty() { "nobody".to_owned() } else { named.join(", ") };
+    let formula = format!("of {domains} domains, {asks} asks, {tokens} tokens");
+    let measure = match routed.judge.as_ref().map(|it| (&it.model, &it.problem)) {
+        None => formula,
+        Some((model, None)) => format!("as {model} judged it"),
+        Some((model, Some(problem))) => {
+            format!("{formula}, since {model} was not heard: {problem}")
+        }
+    };
     format!(
-        "routed to {to}, {way}, arm {arm}: complexity {score:.2} of {domains} domains, {asks} asks, \
-         {tokens} tokens; words matched: {named}"
+        "routed to {to}, {way}, arm {arm}: complexity {score:.2} {measure}; words matched: {named}"
     )
 }
 

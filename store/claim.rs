@@ -8,7 +8,7 @@ use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::opener::Openers;
-use crate::seats::seated;
+use crate::seats::{Crowd, front, seated};
 use crate::share;
 use crate::{Store, StoreError};
 
@@ -220,31 +220,6 @@ fn first_rank(tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
     tx.one(sql, &[])?.map(|it| it.int(0)).transpose()
 }
 
-/// What there is of a queue that is not empty.
-struct Front {
-    /// Seats that are held.
-    held: u64,
-    /// Whether several workspaces have ready runs.
-    is_shared: bool,
-}
-
-/// Seats and workspaces are looked at only where the first run comes early enough.
-const FRONT: &str = concat!(
-    "SELECT (",
-    seated!(),
-    "), (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace LIMIT 1),
-      (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace DESC LIMIT 1)
-    FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
-    WHERE f.rank <= $1"
-);
-
-/// The front of the queue, if its first run has no later rank than this.
-fn front(tx: &mut dyn Tx, before: i64) -> Result<Option<Front>, StoreError> {
-    let row = tx.one(FRONT, &[before.into()])?;
-    row.map(|it| Ok(Front { held: it.number(0)?, is_shared: it.maybe_text(1) != it.maybe_text(2) }))
-        .transpose()
-}
-
 /// The statement that looks whether there are runs to take. The seats are counted last: there may be
 /// ten thousand.
 macro_rules! there {
@@ -310,7 +285,7 @@ impl Wanted {
     }
 
     /// Seats that nobody holds.
-    fn free(&self, front: &Front) -> u64 {
+    fn free(&self, front: &Crowd) -> u64 {
         u64::from(self.seats).saturating_sub(front.held)
     }
 
@@ -320,7 +295,7 @@ impl Wanted {
         &self,
         tx: &mut dyn Tx,
         most: u64,
-        front: &Front,
+        front: &Crowd,
         us: (&str, i64),
     ) -> Result<Vec<Taken>, StoreError> {
         if most == 0 {

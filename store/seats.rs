@@ -1,7 +1,7 @@
 //! The seats of all nodes: who holds one.
 
 use crate::StoreError;
-use crate::db::Tx;
+use crate::db::{Row, Tx};
 
 /// Runs that hold a seat: who leads a plan (`rank::LEADER`) holds none.
 macro_rules! seated {
@@ -12,6 +12,49 @@ macro_rules! seated {
 pub(crate) use seated;
 
 pub(crate) const HELD: &str = seated!();
+
+/// The seats that are held, and the first and the last of the workspaces that have a ready run.
+macro_rules! crowd {
+    ($rest:literal) => {
+        concat!(
+            "SELECT (",
+            seated!(),
+            "),
+            (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace LIMIT 1),
+            (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace DESC LIMIT 1)",
+            $rest
+        )
+    };
+}
+
+pub(crate) const CROWD: &str = crowd!("");
+/// Seats and workspaces are looked at only where the first run comes early enough.
+const FRONT: &str = crowd!(
+    " FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
+    WHERE f.rank <= $1"
+);
+
+/// Who wants seats.
+pub(crate) struct Crowd {
+    /// Seats that are held, by all nodes.
+    pub(crate) held: u64,
+    /// Whether several workspaces have ready runs.
+    pub(crate) is_shared: bool,
+}
+
+pub(crate) fn crowd(tx: &mut dyn Tx) -> Result<Crowd, StoreError> {
+    crowd_of(&tx.one(CROWD, &[])?.ok_or(StoreError::Closed)?)
+}
+
+/// The same if the first run of the queue has no later rank than this.
+pub(crate) fn front(tx: &mut dyn Tx, before: i64) -> Result<Option<Crowd>, StoreError> {
+    tx.one(FRONT, &[before.into()])?.as_ref().map(crowd_of).transpose()
+}
+
+fn crowd_of(row: &Row) -> Result<Crowd, StoreError> {
+    let is_shared = row.maybe_text(1) != row.maybe_text(2);
+    Ok(Crowd { held: row.number(0)?, is_shared })
+}
 
 /// How many seats are held, by all nodes.
 pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ use callboard_trace::rank::LEADER;
 
 use crate::claim::{Taken, take_at};
 use crate::db::{Row, Tx};
+use crate::seats::crowd;
 use crate::{RunRow, Store, StoreError};
 
 /// From this priority on nobody is passed over; `EXEMPT` and the index of it say the same.
@@ -36,10 +37,6 @@ pub(crate) const FIRST: &str = "SELECT workspace, rank, turn, root_at, pos FROM 
 pub(crate) const EXEMPT: &str = "SELECT workspace, rank, turn, root_at, pos FROM run
     WHERE state = 'ready' AND priority + boost + fit >= 900
     ORDER BY rank, turn, root_at, pos LIMIT 1";
-/// The first and the last of the workspaces that have a ready run.
-pub(crate) const ENDS: &str = "SELECT
-    (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace LIMIT 1),
-    (SELECT workspace FROM run WHERE state = 'ready' ORDER BY workspace DESC LIMIT 1)";
 /// The seats of each workspace.
 pub(crate) const SEATS: &str = "SELECT workspace, count(*) FROM run
     WHERE state = 'running' AND agent <> 'plan' GROUP BY workspace";
@@ -91,8 +88,8 @@ pub(crate) fn over(tx: &mut dyn Tx, seats: u32) -> Result<Vec<String>, StoreErro
     Ok(look(tx, seats)?.map(|it| it.over()).unwrap_or_default())
 }
 
-/// Takes up to so many within their shares; what is left of them goes by rank. Nothing where one
-/// workspace alone has ready runs.
+/// Takes up to so many within their shares, where several workspaces have ready runs; what is left of
+/// them goes by rank.
 pub(crate) fn take(
     tx: &mut dyn Tx,
     seats: u32,
@@ -100,7 +97,7 @@ pub(crate) fn take(
     us: (&str, i64),
 ) -> Result<Vec<Taken>, StoreError> {
     let mut taken = Vec::new();
-    let Some(mut line) = look(tx, seats)? else { return Ok(taken) };
+    let mut line = line(tx, seats)?;
     while (taken.len() as u64) < most
         && let Some(next) = line.next()
     {
@@ -168,10 +165,10 @@ impl Line {
 
 /// The line, if several workspaces have ready runs.
 fn look(tx: &mut dyn Tx, seats: u32) -> Result<Option<Line>, StoreError> {
-    let ends = tx.one(ENDS, &[])?.ok_or(StoreError::Closed)?;
-    if ends.maybe_text(0) == ends.maybe_text(1) {
-        return Ok(None);
-    }
+    if crowd(tx)?.is_shared { line(tx, seats).map(Some) } else { Ok(None) }
+}
+
+fn line(tx: &mut dyn Tx, seats: u32) -> Result<Line, StoreError> {
     let rows = tx.query(FIRSTS, &[SHARERS_MAX.into()])?;
     let heads = rows.iter().map(head).collect::<Result<Vec<_>, _>>()?;
     let rows = tx.query(SEATS, &[])?;
@@ -180,7 +177,7 @@ fn look(tx: &mut dyn Tx, seats: u32) -> Result<Option<Line>, StoreError> {
     let n_idle = heads.iter().filter(|it| !held.contains_key(&it.workspace)).count();
     let workspaces = (held.len() + n_idle) as u64;
     let shares = Shares { seats: seats.into(), workspaces, held };
-    Ok(Some(Line { shares, heads, exempt: one(tx.one(EXEMPT, &[])?)? }))
+    Ok(Line { shares, heads, exempt: one(tx.one(EXEMPT, &[])?)? })
 }
 
 fn one(row: Option<Row>) -> Result<Option<Head>, StoreError> {
@@ -194,13 +191,13 @@ fn head(row: &Row) -> Result<Head, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{BTreeMap, Head, Line, Shares};
 
     fn head(workspace: &str, rank: i64) -> Head {
         Head { workspace: workspace.into(), order: (rank, 0, 0, rank) }
     }
 
-    fn line(seats: u64, held: &[(&str, u64)], heads: &[(&str, i64)]) -> Line {
+    fn of(seats: u64, held: &[(&str, u64)], heads: &[(&str, i64)]) -> Line {
         let held: BTreeMap<_, _> = held.iter().map(|it| (it.0.to_owned(), it.1)).collect();
         let heads: Vec<_> = heads.iter().map(|it| head(it.0, it.1)).collect();
         let n_idle = heads.iter().filter(|it| !held.contains_key(&it.workspace)).count();
@@ -224,7 +221,7 @@ mod tests {
             // More workspaces than seats: one each.
             (2, &[("a", 1)], &[("a", 1), ("b", 2), ("c", 3)], Some("b")),
         ] {
-            let line = line(seats, held, heads);
+            let line = of(seats, held, heads);
             let found = line.next().map(|it| it.workspace);
             assert_eq!(found.as_deref(), next, "{held:?} {heads:?}");
         }
@@ -232,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_urgent_enough_is_passed_over_by_nobody() {
-        let mut line = line(10, &[("a", 9)], &[("a", 1), ("b", 5)]);
+        let mut line = of(10, &[("a", 9)], &[("a", 1), ("b", 5)]);
         line.exempt = Some(head("a", 4));
         assert_eq!(line.next().map(|it| it.order.0), Some(4));
         line.exempt = Some(head("a", 6));

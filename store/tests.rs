@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
-use crate::seats::HELD;
-use crate::share::{ENDS, EXEMPT, FIRST, FIRSTS, SEATS};
+use crate::seats::{CROWD, HELD};
+use crate::share::{EXEMPT, FIRST, FIRSTS, SEATS};
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
 use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
@@ -116,7 +116,7 @@ async fn shares_are_seen_in_indexes_alone() {
     store.submit(root(1)).await.unwrap();
     let conn = raw(&home);
     for (sql, n_args, ways) in [
-        (ENDS, 0, &["USING COVERING INDEX run_share"][..]),
+        (CROWD, 0, &["COVERING INDEX run_seat", "COVERING INDEX run_share"][..]),
         (FIRSTS, 1, &["USING COVERING INDEX run_share", "INDEX run_share (workspace>?)"]),
         (FIRST, 1, &["SEARCH run USING COVERING INDEX run_share (workspace>?)"]),
         (EXEMPT, 0, &["SCAN run USING INDEX run_exempt"]),

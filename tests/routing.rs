@@ -1,11 +1,19 @@
 //! Work that nobody is named for: whom it goes to, on which side of a comparison, and what is done
 //! when a team fails.
 
+#![allow(clippy::panic, reason = "a test says why and fails")]
+
+mod endpoint;
 mod stage;
 
+use std::sync::Arc;
+
 use callboard_scheduler::{Ask, Desk, Listens};
+use callboard_store::{OpenOptions, Store};
 use callboard_trace::rank::Routed;
 use callboard_trace::{Event, RunId, RunView, State};
+use endpoint::{Act, Endpoint};
+use serde_json::json;
 use stage::{Stage, ask, end, records, told};
 
 /// The usual team, answering by this playbook, with these lines of `route`.
@@ -151,5 +159,100 @@ async fn the_report_compares_the_sides() {
         .filter_map(|it| it["name"].as_str())
         .collect();
     assert_eq!(names, ["coder", "coordinator", "tester", "writer"]);
+    node.stop().await;
+}
+
+/// A team with a model `small` that judges, and says this of every task.
+async fn judging(small: impl Fn() -> Act + Send + Sync + 'static) -> (Endpoint, Stage) {
+    let endpoint = Endpoint::start(move |ask| {
+        if ask.body["model"] == "small" {
+            return small();
+        }
+        Act::answer(&json!({"summary": "done", "confidence": 0.9}))
+    })
+    .await;
+    let stage = Stage::at(&endpoint.base_url(), "route: {judge: model}\n");
+    let path = stage.team().join("team.yaml");
+    let team = std::fs::read_to_string(path).expect("a team");
+    let models = "default: endpoint/scripted\n  small: {provider: endpoint, model: small}";
+    stage.write("team.yaml", &team.replace("default: endpoint/scripted", models));
+    (endpoint, stage)
+}
+
+async fn words(desk: &Desk, run: &RunId) -> String {
+    desk.why(run, &stage::caller()).await.expect("there").words.join("\n")
+}
+
+fn asked_small(endpoint: &Endpoint) -> usize {
+    endpoint.requests().iter().filter(|it| it.body["model"] == "small").count()
+}
+
+#[tokio::test]
+async fn a_model_may_say_how_complex_a_task_is() {
+    let (endpoint, stage) = judging(|| Act::say("I think {\"complexity\": 0.9}")).await;
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = play(&desk, "what time is it?").await;
+    let routed = routed(&desk, &view.run).await;
+    assert_eq!((routed.way.as_str(), routed.score), ("full_team", 0.9), "{routed:?}");
+    let said = words(&desk, &view.run).await;
+    assert!(said.contains("complexity 0.90 as endpoint/small judged it"), "{said}");
+    assert_eq!(asked_small(&endpoint), 1);
+    let asked = &endpoint.requests()[0].body.to_string();
+    assert!(
+        asked.contains("what time is it?") && asked.contains("The coder of the stage."),
+        "{asked}"
+    );
+    // Its cost is kept where those of the ranks are.
+    let options = OpenOptions::new(stage.data(), "n_look", Arc::new(|| 7));
+    let store = Store::open(options).expect("the store");
+    let line = store.latest(&RunId::from_text("route_default"), 9).await.expect("a line");
+    let Event::ModelReplied(reply) = &line[0].event else { panic!("{line:?}") };
+    assert_eq!((reply.usage.input, reply.usage.output), (10, 5));
+    // Who is named is asked about by nobody.
+    stage::play(&desk, ask("writer", "by name")).await;
+    assert_eq!(asked_small(&endpoint), 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_word_that_can_be_read_the_formula_counts_and_it_is_said() {
+    for (act, why) in [
+        (Act::say("quite complex"), "its answer cannot be read"),
+        (Act::status(400), "scripted 400"),
+    ] {
+        let (_endpoint, stage) = judging(move || act.clone()).await;
+        let node = stage.node().await;
+        let desk = node.desk();
+        let view = play(&desk, "what time is it?").await;
+        assert_eq!(view.state, State::Completed);
+        let routed = routed(&desk, &view.run).await;
+        assert_eq!((routed.way.as_str(), routed.score), ("one_agent", 0.0), "{routed:?}");
+        let said = words(&desk, &view.run).await;
+        assert!(
+            said.contains("since endpoint/small was not heard: ") && said.contains(why),
+            "{said}"
+        );
+        node.stop().await;
+    }
+}
+
+/// Agents use the model too, and it fails them: then nobody waits for its word either.
+#[tokio::test]
+async fn a_judge_that_is_left_alone_is_not_asked() {
+    let (endpoint, stage) = judging(|| Act::status(500)).await;
+    stage.write(
+        "agents/small.md",
+        "---\nname: small_one\ndescription: Small.\nmodel: small\n---\nYou are small.\n",
+    );
+    let node = stage.node().await;
+    let desk = node.desk();
+    let view = stage::play(&desk, ask("small_one", "try")).await;
+    assert_eq!(view.state, State::Failed);
+    let before = asked_small(&endpoint);
+    let view = play(&desk, "what time is it?").await;
+    let said = words(&desk, &view.run).await;
+    assert!(said.contains("was not heard: it is left alone after failures"), "{said}");
+    assert_eq!((asked_small(&endpoint), before), (before, 3));
     node.stop().await;
 }

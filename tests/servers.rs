@@ -20,6 +20,8 @@ mod plain;
 #[path = "servers/reload.rs"]
 mod reload;
 mod stage;
+#[path = "servers/stead.rs"]
+mod stead;
 #[path = "servers/trust.rs"]
 mod trust;
 

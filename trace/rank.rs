@@ -104,4 +104,17 @@ pub struct Routed {
     /// Whether its agent tries once more alone if the team fails.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub falls_back: bool,
+    /// The model that judged how complex the task is; none where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<RouteJudge>,
+}
+
+/// A model that was asked how complex a task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteJudge {
+    /// `provider/model`.
+    pub model: String,
+    /// Why its word does not count, and the formula does; none where it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

@@ -17,12 +17,24 @@ pub struct StepBegun {
     /// The most it may cost, set aside until its outcome is known.
     #[serde(default, skip_serializing_if = "Spend::is_nothing")]
     pub reserved: Spend,
+    /// The resource it takes where its own has no room; none where it takes its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stead: Option<Stead>,
+}
+
+/// A resource that is taken in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stead {
+    /// What is taken.
+    pub resource: String,
+    /// In whose place.
+    pub of: String,
 }
 
 impl StepBegun {
     /// One that costs nothing.
     pub fn new(step: u32, attempt: u32, work: Work) -> StepBegun {
-        StepBegun { step, attempt, work, reserved: Spend::default() }
+        StepBegun { step, attempt, work, reserved: Spend::default(), stead: None }
     }
 }
 

@@ -162,7 +162,10 @@ fn step_begun(begun: &StepBegun) -> String {
         }
         Work::Tool { tool, arguments, .. } => format!("calls {} {}", line(tool), value(arguments)),
     };
-    format!("step {} {what}{again}", begun.step)
+    let stead = begun.stead.as_ref().map_or_else(String::new, |it| {
+        format!(", on {} in the place of {}", line(&it.resource), line(&it.of))
+    });
+    format!("step {} {what}{again}{stead}", begun.step)
 }
 
 fn replied(reply: &ModelReplied) -> String {

@@ -2,10 +2,10 @@
 
 use callboard_config::SourceFile;
 use callboard_config::budget::Caps;
-use callboard_trace::rank::{Ranked, Routed};
+use callboard_trace::rank::{Ranked, RouteJudge, Routed};
 use callboard_trace::{
     Action, Bound, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend,
-    StepBegun, Task, Touched, Usage, Waiting, Work,
+    Stead, StepBegun, Task, Touched, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -49,8 +49,11 @@ kinds! {
         .prop_map(|(mode, to, score, arm, candidates, (domains, asks, tokens))| {
             let (way, matches) = (arm.clone(), vec![asks; candidates.len()]);
             let falls_back = asks % 2 == 0;
+            let problem = falls_back.then(|| arm.clone());
+            let judge = Some(RouteJudge { model: mode.clone(), problem });
             Event::Routed(Box::new(Routed {
                 mode, to, score, arm, candidates, matches, way, domains, asks, tokens, falls_back,
+                judge,
             }))
         }),
     Event::PlanMade { .. } => (text(), text(), json(), vec(agent(), 0..2))
@@ -72,9 +75,10 @@ kinds! {
             let since = eta_s.map(|_| i64::from(step));
             Event::StepWaiting(Waiting { step, resource, ahead, eta_s, since })
         }),
-    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend())
-        .prop_map(|(step, attempt, work, reserved)| {
-            Event::StepBegun(StepBegun { step, attempt, work, reserved })
+    Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend(), of(text()))
+        .prop_map(|(step, attempt, work, reserved, stead)| {
+            let stead = stead.map(|it| Stead { of: it.clone(), resource: it });
+            Event::StepBegun(StepBegun { step, attempt, work, reserved, stead })
         }),
     Event::ModelReplied(_) => replied().prop_map(|it| Event::ModelReplied(Box::new(it))),
     Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
