@@ -88,6 +88,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let database = written.store.as_ref().and_then(|it| database::read(it, outside, &sink));
     let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
     let throttle = written_policy::throttle(written.throttle.as_ref(), &sink);
+    let retain = written_policy::retain(written.retain.as_ref(), &sink);
     let prices = prices(texts.prices.as_ref(), &providers, &mut origins, &sink);
     written_prices::tell_unpriced(&agents, &written.budgets, &prices, &team_file, &sink);
     let stops = sink.has_errors();
@@ -113,6 +114,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         ranking: written.priority,
         route,
         throttle,
+        retain,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,

@@ -55,6 +55,7 @@ mod relay;
 mod replay;
 mod report;
 mod resume;
+mod retain;
 mod retry;
 mod route;
 mod same;
