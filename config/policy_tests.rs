@@ -210,7 +210,10 @@ fn what_cannot_be_kept_so_is_told() {
     "#);
     for (text, said) in [
         ("{records_days: 40000}", "`retain.records_days` must be 1 to 36500"),
-        ("{bodies_days: long}", "`retain.bodies_days` must be a whole number such as 20, found text"),
+        (
+            "{bodies_days: long}",
+            "`retain.bodies_days` must be a whole number such as 20, found text",
+        ),
         ("{records_days: 30, bodies_days: 31}", "is 31, above `retain.records_days` 30"),
         ("{bodies_days: 366}", "is 366, above `retain.records_days` 365"),
         ("30", "`retain` must be a map, found a whole number"),

@@ -10,10 +10,10 @@ use callboard_trace::{Event, Fact, RunId, Work};
 use chrono::DateTime;
 use serde::Serialize;
 
-use crate::{Refusal, RefusalCode};
 use crate::desk::{Desk, unavailable};
 use crate::house::House;
 use crate::pause::jittered;
+use crate::{Refusal, RefusalCode};
 
 /// Before the first look: who comes for one task only has other things to do.
 const FIRST: Duration = Duration::from_secs(120);
@@ -188,12 +188,7 @@ fn old(row: RunRow, from: i64) -> Option<Old> {
 }
 
 /// Writes a day's totals, unless they are written: then some of its tasks may be gone.
-async fn close(
-    house: &House,
-    workspace: &str,
-    day: i64,
-    old: &[Old],
-) -> Result<(), StoreError> {
+async fn close(house: &House, workspace: &str, day: i64, old: &[Old]) -> Result<(), StoreError> {
     let (store, day) = (&house.store, name(day));
     if store.last_closed(workspace).await?.is_some_and(|it| it >= day) {
         return Ok(());

@@ -170,7 +170,8 @@ pub(crate) fn fetch(tx: &mut dyn Tx, hash: &str) -> Result<String, StoreError> {
 
 /// The same; `None` = it is no longer kept.
 pub(crate) fn find(tx: &mut dyn Tx, hash: &str) -> Result<Option<String>, StoreError> {
-    let damaged = |what| StoreError::Corrupt(format!("blob {hash} is {what}; the store is damaged"));
+    let damaged =
+        |what| StoreError::Corrupt(format!("blob {hash} is {what}; the store is damaged"));
     let Some(row) = tx.one("SELECT bytes FROM blob WHERE hash = $1", &[hash.into()])? else {
         let sql = "SELECT 1 FROM apart WHERE run = 0 AND hash = $1";
         let left = tx.one(sql, &[hash.into()])?;

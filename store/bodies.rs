@@ -109,8 +109,7 @@ impl Store {
             let Some(last) = page.last() else { break };
             after = last.0.clone();
             let is_idle = |it: &(String, u64)| it.1 > 1 || !pass.inside().needs(&it.0);
-            let gone: Vec<String> =
-                page.into_iter().filter(is_idle).map(|it| it.0).collect();
+            let gone: Vec<String> = page.into_iter().filter(is_idle).map(|it| it.0).collect();
             for some in gone.chunks(AT_ONCE) {
                 swept.texts += self.let_go(&pass, some.to_vec()).await?;
             }
@@ -161,7 +160,8 @@ impl Store {
         loop {
             let (it, hashes) = (pass.clone(), hashes.clone());
             let done = self.inner.db.write(move |tx| it.inside().let_go(tx, &hashes)).await?;
-            if let Some(gone) = done {
+            if let Some((gone, at)) = done {
+                pass.inside().at = at;
                 sleep(REST).await;
                 return Ok(gone);
             }
@@ -223,7 +223,8 @@ impl Marks {
 
     /// Marks what the next entries of memory that are shown say.
     fn remember(&mut self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
-        let sql = "SELECT m.pos, j.body FROM memory m JOIN journal j ON j.run = m.run AND j.seq = m.seq
+        let sql =
+            "SELECT m.pos, j.body FROM memory m JOIN journal j ON j.run = m.run AND j.seq = m.seq
             WHERE m.live = 1 AND m.pos > $1 ORDER BY m.pos LIMIT $2";
         let rows = tx.query(sql, &[self.entry.into(), RECORDS.into()])?;
         for row in &rows {
@@ -279,9 +280,17 @@ impl Marks {
         self.needed.contains(&half(hash))
     }
 
-    /// `None` = too much was written since; mark that first.
-    fn let_go(&mut self, tx: &mut dyn Tx, hashes: &[String]) -> Result<Option<u64>, StoreError> {
-        if !self.follow(tx, NEW)? {
+    /// Answers how many are gone, and up to which record all are marked if this is kept: a place that
+    /// is not may be given again. `None` = too much was written since; mark that first.
+    fn let_go(
+        &mut self,
+        tx: &mut dyn Tx,
+        hashes: &[String],
+    ) -> Result<Option<(u64, i64)>, StoreError> {
+        let from = self.at;
+        let is_all = self.follow(tx, NEW)?;
+        let at = std::mem::replace(&mut self.at, from);
+        if !is_all {
             return Ok(None);
         }
         let never_left = "DELETE FROM apart WHERE run = 0 AND hash = $1";
@@ -299,7 +308,7 @@ impl Marks {
                 false => tx.put(never_left, &[hash.into()])?,
             }
         }
-        Ok(Some(gone))
+        Ok(Some((gone, at)))
     }
 }
 

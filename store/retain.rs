@@ -91,9 +91,10 @@ impl Store {
     pub async fn runs_under(&self, root: &RunId) -> Result<u64, StoreError> {
         let root = root.clone();
         let sql = "SELECT count(*) FROM run WHERE root = $1";
-        let read = self.inner.db.read(move |tx| {
-            tx.one(sql, &[(&root).into()])?.ok_or(StoreError::Closed)?.number(0)
-        });
+        let read = self
+            .inner
+            .db
+            .read(move |tx| tx.one(sql, &[(&root).into()])?.ok_or(StoreError::Closed)?.number(0));
         read.await
     }
 
