@@ -74,9 +74,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (mut members, mut absent) = gathered.done(&mut origins, &sink);
     let both = (&sink, &agents_sink);
     judges::join(written.guards.clone(), (&mut members, &mut absent), &ground.models, both);
-    // Where only people work, nobody misses an endpoint that nobody wrote.
-    let is_model = |it: &Member| it.agent.kind == Kind::Model;
-    if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
+    if asks_models(&written, &members) {
         sink.absorb(of_models);
     }
     tell_modelless(&members, &team_file, &sink);
@@ -88,7 +86,6 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let database = written.store.as_ref().and_then(|it| database::read(it, outside, &sink));
     let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
     let throttle = written_policy::throttle(written.throttle.as_ref(), &sink);
-    let retain = written_policy::retain(written.retain.as_ref(), &sink);
     let prices = prices(texts.prices.as_ref(), &providers, &mut origins, &sink);
     written_prices::tell_unpriced(&agents, &written.budgets, &prices, &team_file, &sink);
     let stops = sink.has_errors();
@@ -114,7 +111,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         ranking: written.priority,
         route,
         throttle,
-        retain,
+        retain: written.retain,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
@@ -131,6 +128,12 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         origins,
         ..Team::nobody(problems)
     })
+}
+
+/// Where only people work, nobody misses an endpoint that nobody wrote.
+fn asks_models(written: &WrittenTeam, members: &BTreeMap<AgentName, Member>) -> bool {
+    let is_model = |it: &Member| it.agent.kind == Kind::Model;
+    !written.providers.is_empty() || members.is_empty() || members.values().any(is_model)
 }
 
 fn text(it: Option<At<String>>, or: String) -> String {

@@ -195,16 +195,16 @@ pub(crate) struct WrittenRetain {
 #[expect(dead_code, reason = "describes what `retain` reads, for the schema")]
 struct Days(#[schemars(range(min = 1, max = 36_500))] u32);
 
-/// Reads `retain:`; whatever is wrong is in `sink` and counts as not written.
-pub(crate) fn retain(node: Option<&Node>, sink: &Sink) -> Retain {
+/// Reads `retain:`; what is wrong counts as not written.
+pub(crate) fn retain(team: &Fields<'_>) -> Retain {
     let default = Retain::default();
-    let Some(node) = node else { return default };
+    let Some(node) = team.node("retain") else { return default };
     match switch(node) {
         Some(false) => return Retain { records: None, bodies: None },
         Some(true) => return default,
         None => {}
     }
-    let fields = Fields::open(node, "retain", sink);
+    let fields = Fields::open(node, "retain", team.sink);
     let days = |key: &str| match fields.node(key) {
         Some(node) => match switch(node) {
             Some(false) => Some(None),

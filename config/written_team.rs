@@ -13,7 +13,7 @@ use crate::memory::{self, Memory, WrittenMemory};
 use crate::permission::Approvals;
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
-use crate::policy::{Breaker, Ranking, Resources};
+use crate::policy::{Breaker, Ranking, Resources, Retain};
 use crate::sandbox::WrittenCommands;
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::WrittenAgent;
@@ -82,7 +82,7 @@ pub(crate) struct WrittenTeam {
     /// For how many days after its end a task is kept; `off` = for ever. Default: 365, with the long
     /// texts of what was said and done on the way for 90.
     #[schemars(with = "Option<OneOf<WrittenRetain, Switch>>")]
-    pub(crate) retain: Option<Node>,
+    pub(crate) retain: Retain,
     /// MCP servers whose tools the agents may use, by name.
     #[schemars(rename = "mcpServers", with = "Option<BTreeMap<String, WrittenServer>>")]
     pub(crate) servers: Vec<(At<String>, Node)>,
@@ -289,7 +289,7 @@ impl WrittenTeam {
                 .map_or_else(Ranking::default, |it| written_policy::ranking(it, sink)),
             route: fields.node("route").cloned(),
             throttle: fields.node("throttle").cloned(),
-            retain: fields.node("retain").cloned(),
+            retain: written_policy::retain(&fields),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             bash: fields.node("bash").cloned(),
             memory: memory::of_team(&fields),
