@@ -120,8 +120,8 @@ async fn look(house: &House) -> Result<(), StoreError> {
         drop_records(house, workspace, past(now, days)).await?;
     }
     let before = bodies.map(|it| past(now, it));
-    if store.bodies_are_due(workspace, before).await?
-        && store.turn(&format!("pass {workspace}"), PASS).await?
+    if store.turn(&format!("pass {workspace}"), PASS).await?
+        && store.bodies_are_due(workspace, before).await?
     {
         let swept = store.sweep_bodies(workspace, before).await?;
         tracing::info!(?swept, "looked for long texts that are past their time");

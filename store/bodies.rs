@@ -16,7 +16,7 @@ use crate::{Store, StoreError};
 /// Records that are marked in one read.
 const RECORDS: u32 = 1_000;
 /// More new records than this are not looked through inside a write.
-const NEW: u32 = 200;
+const NEW: u32 = 1_000;
 /// Names of texts that are read at once, and texts that leave in one write.
 const NAMES: u32 = 2_000;
 const AT_ONCE: usize = 200;
