@@ -74,9 +74,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (mut members, mut absent) = gathered.done(&mut origins, &sink);
     let both = (&sink, &agents_sink);
     judges::join(written.guards.clone(), (&mut members, &mut absent), &ground.models, both);
-    // Where only people work, nobody misses an endpoint that nobody wrote.
-    let is_model = |it: &Member| it.agent.kind == Kind::Model;
-    if !written.providers.is_empty() || members.is_empty() || members.values().any(is_model) {
+    if asks_models(&written, &members) {
         sink.absorb(of_models);
     }
     tell_modelless(&members, &team_file, &sink);
@@ -113,6 +111,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         ranking: written.priority,
         route,
         throttle,
+        retain: written.retain,
         workspace: text(written.workspace, WORKSPACE.to_owned()),
         goal: written.goal.map(|it| it.value),
         permissions: ground.ceiling.classes,
@@ -129,6 +128,12 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
         origins,
         ..Team::nobody(problems)
     })
+}
+
+/// Where only people work, nobody misses an endpoint that nobody wrote.
+fn asks_models(written: &WrittenTeam, members: &BTreeMap<AgentName, Member>) -> bool {
+    let is_model = |it: &Member| it.agent.kind == Kind::Model;
+    !written.providers.is_empty() || members.is_empty() || members.values().any(is_model)
 }
 
 fn text(it: Option<At<String>>, or: String) -> String {

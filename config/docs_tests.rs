@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::budget::{Budgets, Caps};
-use crate::policy::{Breaker, Ranking, Throttle};
+use crate::policy::{Breaker, Ranking, Retain, Throttle};
 use crate::testing::{PLAIN, team};
 use crate::{Class, Limits};
 
@@ -74,6 +74,8 @@ fn the_figures_are_the_defaults() {
             breaker.failures, breaker.reset_s
         ),
         format!("Default: {}\n", Limits::default().concurrent),
+        format!("kept for {} days after its end", Retain::default().records.unwrap()),
+        format!("leaves after {} days", Retain::default().bodies.unwrap()),
     ];
     for said in said {
         assert!(PAGE.contains(&said), "{said}");

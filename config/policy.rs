@@ -1,4 +1,5 @@
-//! How the scheduler is to choose and to hold back: resources, breakers, ranking, routes, throttle.
+//! How the scheduler is to choose and to hold back: resources, breakers, ranking, routes, throttle; and
+//! how long what was done is kept.
 
 use std::collections::BTreeMap;
 
@@ -162,5 +163,20 @@ pub struct Throttle {
 impl Default for Throttle {
     fn default() -> Throttle {
         Throttle { high: 80.0, low: 70.0, window_s: 5 }
+    }
+}
+
+/// `retain:` of `team.yaml`: for how many days after its end a task is kept; `None` = for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Retain {
+    /// With all its records.
+    pub records: Option<u32>,
+    /// With what models replied and tools returned, where that is long; not above `records`.
+    pub bodies: Option<u32>,
+}
+
+impl Default for Retain {
+    fn default() -> Retain {
+        Retain { records: Some(365), bodies: Some(90) }
     }
 }

@@ -1,7 +1,7 @@
 //! Resources, breakers, order, routes and the throttle: what is set, and what is told when it is wrong.
 
 use crate::Team;
-use crate::policy::{Breaker, Ranking, Resource, Route, RouteMode, Throttle};
+use crate::policy::{Breaker, Ranking, Resource, Retain, Route, RouteMode, Throttle};
 use crate::testing::{PLAIN, agent, team, told_of_team};
 
 fn of_team(text: &str) -> Team {
@@ -206,4 +206,43 @@ fn where_each_key_was_written_is_kept() {
     providers.r.kind team.yaml:11
     team team.yaml:1
     "#);
+}
+
+#[test]
+fn what_was_done_is_kept_for_as_long_as_is_written() {
+    let of = |text: &str| {
+        let Retain { records, bodies } = of_team(text).retain;
+        (records, bodies)
+    };
+    assert_eq!(of("entry: lead"), (Some(365), Some(90)));
+    assert_eq!(of("retain: on"), (Some(365), Some(90)));
+    assert_eq!(of("retain: off"), (None, None));
+    assert_eq!(of("retain: {records_days: 30}"), (Some(30), Some(30)));
+    assert_eq!(of("retain: {records_days: 30, bodies_days: 7}"), (Some(30), Some(7)));
+    assert_eq!(of("retain: {records_days: off}"), (None, Some(90)));
+    assert_eq!(of("retain: {records_days: null, bodies_days: 800}"), (None, Some(800)));
+    assert_eq!(of("retain: {bodies_days: off}"), (Some(365), None));
+}
+
+#[test]
+fn what_cannot_be_kept_so_is_told() {
+    insta::assert_snapshot!(told_of_team("retain: {records_days: 0, bodies_days: -1, days: 3}"), @r#"
+    team.yaml:1: `retain.bodies_days` must be 1 to 36500
+    team.yaml:1: `retain.records_days` must be 1 to 36500
+    team.yaml:1: key `retain.days` is not known
+    3 errors, 0 warnings
+    "#);
+    for (text, said) in [
+        ("{records_days: 40000}", "`retain.records_days` must be 1 to 36500"),
+        (
+            "{bodies_days: long}",
+            "`retain.bodies_days` must be a whole number such as 20, found text",
+        ),
+        ("{records_days: 30, bodies_days: 31}", "is 31, above `retain.records_days` 30"),
+        ("{bodies_days: 366}", "is 366, above `retain.records_days` 365"),
+        ("30", "`retain` must be a map, found a number"),
+    ] {
+        let told = told_of_team(&format!("retain: {text}"));
+        assert!(told.contains(said), "{text}: {told}");
+    }
 }

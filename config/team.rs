@@ -19,7 +19,7 @@ use crate::model::Model;
 use crate::nearest::nearest;
 use crate::origins::Origins;
 use crate::permission::{Act, Approvals, Grants, Pattern, Verdict};
-use crate::policy::{Breaker, Ranking, Resources, Route, Throttle};
+use crate::policy::{Breaker, Ranking, Resources, Retain, Route, Throttle};
 use crate::sandbox::{Commands, Sandbox};
 use crate::select::selects;
 use crate::{Limits, Provider};
@@ -53,6 +53,8 @@ pub struct Team {
     pub route: Route,
     /// When nothing new begins; `None` = the machine's load does not matter.
     pub throttle: Option<Throttle>,
+    /// For how long what was done is kept.
+    pub retain: Retain,
     /// The walled area that tasks and budgets belong to.
     pub workspace: String,
     /// What it remembers beyond a task.
@@ -108,6 +110,7 @@ impl Team {
             ranking: Ranking::default(),
             route: Route::default(),
             throttle: Some(Throttle::default()),
+            retain: Retain { records: None, bodies: None },
             workspace: "default".to_string(),
             memory: Memory::default(),
             goal: None,

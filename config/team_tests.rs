@@ -327,7 +327,7 @@ fn a_footprint_changes_with_every_file_of_the_team_and_with_no_other() {
 
 #[test]
 fn later_keys_are_refused_each_by_its_name() {
-    for key in ["workflows", "retain", "telemetry"] {
+    for key in ["workflows", "telemetry"] {
         let told = told_of_team(&format!("{key}: 1"));
         assert!(told.contains(&format!("team.yaml:1: `{key}` is not supported by this version")));
     }

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::hands;
 use crate::place::At;
 use crate::team::Mode;
-use crate::units::OneOf;
+use crate::units::{OneOf, Switch};
 use crate::yaml::{Node, Value};
 
 /// One handoff, as written; the short form is the receiver's name.
@@ -108,4 +108,22 @@ pub(crate) fn in_tool(tool: &At<String>) -> Vec<WrittenEdge> {
         WrittenEdge { mode: Mode::Delegate, foreign: true, ..plain_edge(to) }
     };
     all.into_iter().map(edge).collect()
+}
+
+/// How agents hand over.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename = "handoffs", deny_unknown_fields)]
+pub(crate) struct WrittenHandoffs {
+    /// Whether trigger words hand off by themselves; off leaves handoffs to the models.
+    #[schemars(with = "Option<Switch>")]
+    pub(crate) triggers: Option<bool>,
+}
+
+/// Reads `handoffs:` of a team.
+pub(crate) fn handoffs(fields: &Fields<'_>) -> WrittenHandoffs {
+    let Some(node) = fields.node("handoffs") else { return WrittenHandoffs::default() };
+    let inner = Fields::open(node, "handoffs", fields.sink);
+    let handoffs = WrittenHandoffs { triggers: inner.flag("triggers") };
+    inner.close();
+    handoffs
 }

@@ -1,4 +1,4 @@
-//! `priority`, `route` and `throttle` of `team.yaml` as they are written.
+//! `priority`, `route`, `throttle` and `retain` of `team.yaml` as they are written.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,16 @@ use serde::Deserialize;
 
 use crate::fields::Fields;
 use crate::place::Sink;
-use crate::policy::{Ranking, Route, RouteMode, Throttle};
-use crate::units::{Seconds, Switch, Unit};
+use crate::policy::{Ranking, Retain, Route, RouteMode, Throttle};
+use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::yaml::{Node, Value};
 
 /// How long a score may be good for.
 const TTL_S: u64 = 2_592_000;
 /// The longest stretch over which the load is averaged.
 const WINDOW_S: u64 = 300;
+/// The most days that are counted.
+const DAYS: u64 = 36_500;
 
 /// How the order of the queue is found.
 #[derive(Debug, JsonSchema)]
@@ -171,4 +173,70 @@ pub(crate) fn throttle(node: Option<&Node>, sink: &Sink) -> Option<Throttle> {
         low: low.unwrap_or(default.low),
         window_s: window.map_or(default.window_s, |it| it.value),
     })
+}
+
+/// For how many days after its end a task is kept; `off` = for ever.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "retain", deny_unknown_fields)]
+#[expect(dead_code, reason = "describes what `retain` reads, for the schema")]
+pub(crate) struct WrittenRetain {
+    /// With all its records. Default: 365.
+    #[schemars(with = "Option<OneOf<Days, Switch>>")]
+    records_days: Option<u32>,
+    /// With the long texts of what models replied, tools returned and agents noted. Default: 90, or
+    /// as long as the records where that is less.
+    #[schemars(with = "Option<OneOf<Days, Switch>>")]
+    bodies_days: Option<u32>,
+}
+
+/// A number of days.
+#[derive(Debug, JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "describes what `retain` reads, for the schema")]
+struct Days(#[schemars(range(min = 1, max = 36_500))] u32);
+
+/// Reads `retain:`; what is wrong counts as not written.
+pub(crate) fn retain(team: &Fields<'_>) -> Retain {
+    let default = Retain::default();
+    let Some(node) = team.node("retain") else { return default };
+    match switch(node) {
+        Some(false) => return Retain { records: None, bodies: None },
+        Some(true) => return default,
+        None => {}
+    }
+    let fields = Fields::open(node, "retain", team.sink);
+    let days = |key: &str| match fields.node(key) {
+        Some(node) => match switch(node) {
+            Some(false) => Some(None),
+            Some(true) => None,
+            None => {
+                let days = fields.whole_of(node, key, Unit::Count, 1..=DAYS)?;
+                u32::try_from(days.value).ok().map(Some)
+            }
+        },
+        None => fields.is_lifted(key).then_some(None),
+    };
+    let (written, records) = (days("bodies_days"), days("records_days"));
+    let records = records.unwrap_or(default.records);
+    let most = records.unwrap_or(u32::MAX);
+    let bodies = written.unwrap_or(default.bodies.map(|it| it.min(most)));
+    if let (Some(Some(bodies)), Some(records)) = (written, records)
+        && bodies > records
+    {
+        let said = format!("is {bodies}, above `retain.records_days` {records}");
+        let node = fields.node("bodies_days").unwrap_or(node);
+        fields.wrong(node, "bodies_days", &said, "what a task said leaves with its records");
+    }
+    fields.close();
+    Retain { records, bodies }
+}
+
+/// A switch that stands in the place of something longer.
+fn switch(node: &Node) -> Option<bool> {
+    match (&node.value, node.text()) {
+        (Value::Flag(it), _) => Some(*it),
+        (_, Some("on" | "yes")) => Some(true),
+        (_, Some("off" | "no")) => Some(false),
+        _ => None,
+    }
 }

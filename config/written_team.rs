@@ -13,23 +13,24 @@ use crate::memory::{self, Memory, WrittenMemory};
 use crate::permission::Approvals;
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
-use crate::policy::{Breaker, Ranking, Resources};
+use crate::policy::{Breaker, Ranking, Resources, Retain};
 use crate::sandbox::WrittenCommands;
 use crate::units::{OneOf, Seconds, Switch, Unit};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget::{self, WrittenBudgets};
+use crate::written_edge::{WrittenHandoffs, handoffs};
 use crate::written_fetch::{self, WrittenFetch};
 use crate::written_guard::{self, Read, WrittenGuard};
 use crate::written_http::WrittenHttp;
 use crate::written_limits::{self, WrittenLimits};
 use crate::written_permission::{WrittenApprovals, WrittenPermissions, approvals, permissions};
-use crate::written_policy::{self, WrittenRanking, WrittenRoute, WrittenThrottle};
+use crate::written_policy::{self, WrittenRanking, WrittenRetain, WrittenRoute, WrittenThrottle};
 use crate::written_resource::{self, WrittenBreaker, WrittenResource};
 use crate::written_server::{WrittenServer, entries};
 use crate::yaml::{Node, Value};
 
 /// Keys of the whole design that this version does not act on.
-const LATER: [&str; 3] = ["telemetry", "workflows", "retain"];
+const LATER: [&str; 2] = ["telemetry", "workflows"];
 
 /// The most that an endpoint is counted to take in a minute.
 const PER_MIN: u64 = 1_000_000_000_000;
@@ -78,6 +79,10 @@ pub(crate) struct WrittenTeam {
     /// When nothing new begins because the machine is busy; `off` = never. Default: above 80 %.
     #[schemars(with = "Option<OneOf<WrittenThrottle, Switch>>")]
     pub(crate) throttle: Option<Node>,
+    /// For how many days after its end a task is kept; `off` = for ever. Default: 365, with the long
+    /// texts of what was said and done on the way for 90.
+    #[schemars(with = "Option<OneOf<WrittenRetain, Switch>>")]
+    pub(crate) retain: Retain,
     /// MCP servers whose tools the agents may use, by name.
     #[schemars(rename = "mcpServers", with = "Option<BTreeMap<String, WrittenServer>>")]
     pub(crate) servers: Vec<(At<String>, Node)>,
@@ -116,15 +121,6 @@ pub(crate) struct WrittenTeam {
     /// What is checked at the borders of every run.
     #[schemars(rename = "guardrails", with = "Option<Vec<WrittenGuard>>")]
     pub(crate) guards: Vec<Read>,
-}
-
-/// How agents hand over.
-#[derive(Debug, Default, JsonSchema)]
-#[schemars(rename = "handoffs", deny_unknown_fields)]
-pub(crate) struct WrittenHandoffs {
-    /// Whether trigger words hand off by themselves; off leaves handoffs to the models.
-    #[schemars(with = "Option<Switch>")]
-    pub(crate) triggers: Option<bool>,
 }
 
 /// What clients may expect.
@@ -293,6 +289,7 @@ impl WrittenTeam {
                 .map_or_else(Ranking::default, |it| written_policy::ranking(it, sink)),
             route: fields.node("route").cloned(),
             throttle: fields.node("throttle").cloned(),
+            retain: written_policy::retain(&fields),
             servers: fields.node("mcpServers").map(entries).unwrap_or_default(),
             bash: fields.node("bash").cloned(),
             memory: memory::of_team(&fields),
@@ -318,14 +315,6 @@ impl WrittenTeam {
         fields.close();
         team
     }
-}
-
-fn handoffs(fields: &Fields<'_>) -> WrittenHandoffs {
-    let Some(node) = fields.node("handoffs") else { return WrittenHandoffs::default() };
-    let inner = Fields::open(node, "handoffs", fields.sink);
-    let handoffs = WrittenHandoffs { triggers: inner.flag("triggers") };
-    inner.close();
-    handoffs
 }
 
 fn clients(fields: &Fields<'_>) -> WrittenClients {

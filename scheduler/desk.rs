@@ -97,7 +97,20 @@ impl Desk {
     /// What the index says of a run, if it is the caller's.
     pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
         let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
-        seen_by(caller, run, row, |it| it)
+        self.or_dropped(seen_by(caller, run, row, |it| it)).await
+    }
+
+    /// Says of a run that is not there that it may have been, if tasks were let go of.
+    pub(crate) async fn or_dropped<T>(&self, found: Result<T, Refusal>) -> Result<T, Refusal> {
+        let Err(mut refusal) = found else { return found };
+        let (team, store) = (self.team(), &self.house.store);
+        let closed = store.last_closed(&team.workspace).await.ok().flatten();
+        if let (Some(days), Some(day)) = (team.retain.records, closed) {
+            refusal.hint.push_str(&format!(
+                "; runs are kept for {days} days after their end, those of {day} and before are gone"
+            ));
+        }
+        Err(refusal)
     }
 }
 

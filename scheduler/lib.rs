@@ -59,6 +59,7 @@ mod relay;
 mod replay;
 mod report;
 mod resume;
+mod retain;
 mod retry;
 mod route;
 mod same;

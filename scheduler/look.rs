@@ -135,7 +135,7 @@ impl Desk {
         let budget = purse::of_root(run);
         let wish = Wish { bare: begin::PLAN, limit: journal::PAGE, budget };
         let look = self.house.store.look(run, wish).await.map_err(|it| unavailable(&it))?;
-        seen_by(caller, run, look, |it| &it.row)
+        self.or_dropped(seen_by(caller, run, look, |it| &it.row)).await
     }
 
     pub(crate) async fn view_of(&self, look: Look) -> Result<RunView, Refusal> {

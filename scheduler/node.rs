@@ -29,6 +29,7 @@ use crate::listen::{write_all, write_down};
 use crate::pause::{POLL, jittered};
 use crate::press::Pressing;
 use crate::rank::rank;
+use crate::retain::retain;
 use crate::throttle::Admission;
 use crate::watch::watch;
 use crate::{World, playbook_problems};
@@ -237,9 +238,10 @@ async fn told(house: Arc<House>) {
 }
 
 fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
-    // Who works on one root, or plays a record again, has no queue to put in order.
+    // Who works on one root, or plays a record again, has nothing to put in order.
     if root.is_none() && house.crew.hands().recorded.is_none() {
         tasks.spawn(rank(house.clone()));
+        tasks.spawn(retain(house.clone()));
     }
     claim(tasks, house, root);
     tasks.spawn(sweep(house.clone()));

@@ -53,6 +53,7 @@ impl Desk {
         today: bool,
         data: &Path,
     ) -> Result<Replayed, Refusal> {
+        self.is_whole(&self.row(run, caller).await?)?;
         let records = self.every_record(run, caller).await?;
         let Some(was) = ended(&records, run) else {
             return Err(Refusal::new(

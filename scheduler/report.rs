@@ -37,6 +37,9 @@ pub struct Report {
     looked_at: usize,
     /// Whether there are more, or more records than are read.
     is_cut: bool,
+    /// The last day whose tasks are no longer kept, if there is one: its totals stand in the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_up_to: Option<String>,
     groups: Vec<Group>,
     /// Every agent that worked on one of these roots.
     agents: Vec<AtWork>,
@@ -106,7 +109,9 @@ impl Desk {
             }
         }
         let groups = groups.into_iter().map(|(name, all)| group(name, &all)).collect();
-        Ok(Report { by, looked_at, is_cut, groups, agents: hours.told() })
+        let closed = self.house.store.last_closed(&self.team().workspace).await;
+        let gone_up_to = closed.map_err(|it| unavailable(&it))?;
+        Ok(Report { by, looked_at, is_cut, gone_up_to, groups, agents: hours.told() })
     }
 
     async fn ended(

@@ -27,6 +27,7 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let root = self.house.store.row(&row.root).await.map_err(|it| unavailable(&it))?;
         may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
+        self.is_whole(row)?;
         let records = journal::tree(&self.house.store, &row.root).await;
         let runs = folded(records.map_err(|it| unavailable(&it))?);
         let deadline = self.house.world.now().saturating_add(row.deadline - row.created);

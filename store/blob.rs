@@ -19,8 +19,10 @@ const SHARED: &str = "agent";
 /// The key of an object that stands for a blob, and of one that stands for nested JSON as text.
 /// Keys of the body that look like these get one more `$`.
 const MARKS: [&str; 2] = [BLOB, DEEP];
-const BLOB: &str = "$blob";
-const DEEP: &str = "$deep";
+pub(crate) const BLOB: &str = "$blob";
+pub(crate) const DEEP: &str = "$deep";
+/// What is read in the place of a text that left before its record.
+pub(crate) const GONE: &str = "[no longer kept]";
 
 /// A long string with its hash.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,17 +153,31 @@ pub(crate) fn put(tx: &mut dyn Tx, hash: &str, text: String) -> Result<(), Store
 
 /// Whether it was erased: then it has no longer its hash.
 pub(crate) fn is_erased(tx: &mut dyn Tx, hash: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM apart WHERE hash = $1 AND erased = 1 LIMIT 1";
+    let sql = "SELECT 1 FROM apart WHERE hash = $1 AND erased = 1 AND run <> 0 LIMIT 1";
     Ok(tx.one(sql, &[hash.into()])?.is_some())
+}
+
+/// Says that it left before the records that name it. A row of no run says so.
+pub(crate) fn no_longer(tx: &mut dyn Tx, hash: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO apart(hash, run, erased) VALUES($1, 0, 1) ON CONFLICT DO NOTHING";
+    tx.put(sql, &[hash.into()])
 }
 
 /// Finds a blob by its hash.
 pub(crate) fn fetch(tx: &mut dyn Tx, hash: &str) -> Result<String, StoreError> {
-    let found = tx.one("SELECT bytes FROM blob WHERE hash = $1", &[hash.into()])?;
-    let gone = || StoreError::Corrupt(format!("blob {hash} is missing; the store is damaged"));
-    let bytes = found.ok_or_else(gone)?.bytes(0)?.to_vec();
-    String::from_utf8(bytes)
-        .map_err(|_| StoreError::Corrupt(format!("blob {hash} is not text; the store is damaged")))
+    Ok(find(tx, hash)?.unwrap_or_else(|| GONE.to_owned()))
+}
+
+/// The same; `None` = it is no longer kept.
+pub(crate) fn find(tx: &mut dyn Tx, hash: &str) -> Result<Option<String>, StoreError> {
+    let damaged =
+        |what| StoreError::Corrupt(format!("blob {hash} is {what}; the store is damaged"));
+    let Some(row) = tx.one("SELECT bytes FROM blob WHERE hash = $1", &[hash.into()])? else {
+        let sql = "SELECT 1 FROM apart WHERE run = 0 AND hash = $1";
+        let left = tx.one(sql, &[hash.into()])?;
+        return left.map(|_| None).ok_or_else(|| damaged("missing"));
+    };
+    String::from_utf8(row.bytes(0)?.to_vec()).map(Some).map_err(|_| damaged("not text"))
 }
 
 fn escape(key: String) -> String {

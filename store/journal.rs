@@ -1,6 +1,6 @@
 //! The journal: how a line gets its number, time and chain, and how it is read back.
 
-use callboard_trace::{FORMAT, Record, RunId};
+use callboard_trace::{Event, FORMAT, Record, RunId};
 use serde_json::Value;
 
 use crate::StoreError;
@@ -222,6 +222,18 @@ impl Kept {
             kind: &self.kind,
             body: &digest(self.body.as_bytes()),
         })
+    }
+
+    /// What happened, without the long strings: of kinds that can be read so.
+    pub(crate) fn bare(&self) -> Result<Event, StoreError> {
+        let damaged = |it: serde_json::Error| {
+            let Kept { seq, run, .. } = self;
+            StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
+        };
+        let mut body: Value = serde_json::from_str(&self.body).map_err(damaged)?;
+        // Nested text is to be JSON.
+        blob::unpack(&mut body, &mut |_| Ok("null".to_owned()))?;
+        serde_json::from_value(body).map_err(damaged)
     }
 
     /// The record, with its long strings put back.

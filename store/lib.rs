@@ -5,6 +5,7 @@
 mod advance;
 mod beat;
 mod blob;
+mod bodies;
 mod busy;
 mod callers;
 mod chain;
@@ -40,6 +41,7 @@ mod postgres;
 mod rank;
 mod read;
 mod recall;
+pub mod retain;
 mod schema;
 mod seal;
 mod seats;

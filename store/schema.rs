@@ -3,7 +3,7 @@
 use crate::StoreError;
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, TEN];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, NINE, TEN];
 
 /// Whether a store that must not be changed has the newest format.
 pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
@@ -197,6 +197,11 @@ CREATE TABLE filling(
   print TEXT NOT NULL,
   holder {int} NOT NULL
 ) {options};
+";
+
+/// What runs noted is found by them when they leave.
+const NINE: &str = "
+CREATE INDEX memory_run ON memory(run);
 ";
 
 /// The first ready run of each workspace, those that are never passed over (`share::EXEMPT`), and the

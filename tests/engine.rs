@@ -31,6 +31,8 @@ mod outage;
 mod proxy;
 #[path = "engine/queue.rs"]
 mod queue;
+#[path = "engine/retain.rs"]
+mod retain;
 #[path = "engine/server.rs"]
 mod server;
 #[path = "engine/share.rs"]
@@ -131,6 +133,15 @@ macro_rules! every_case {
                 what_a_dead_or_leaving_node_waited_for_is_left
                 children_are_nobodys_to_hear
                 the_last_records_come_oldest_first;
+            retain: a_root_past_its_time_leaves_whole
+                what_is_remembered_keeps_its_root
+                what_is_open_keeps_its_root
+                long_texts_leave_before_their_records
+                a_text_that_comes_again_during_a_pass_stays
+                a_root_that_goes_on_keeps_its_texts
+                a_day_is_closed_once
+                a_very_long_root_leaves_before_its_records
+                a_kill_leaves_a_root_whole_or_not_at_all;
             storm: nothing_is_lost_or_done_twice;
             shared: a_rate_is_used_up_by_four_stores_and_never_exceeded
                 a_budget_of_four_stores_is_not_overspent

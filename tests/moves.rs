@@ -184,6 +184,26 @@ async fn all_that_is_kept_is_the_same_there_and_back() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_when_some_is_past_its_time_moves_as_it_is() {
+    let scene = Scene::new().await;
+    let (a, b, c) = (scene.file("a"), Side::Server, scene.file("c"));
+    rich::everything(&file(&scene.folder("a"))).await;
+    let store = file(&scene.folder("a")).open("n_drop");
+    let old = store.ended_before("default", i64::MAX, 0).await.unwrap().0;
+    let ended = old.iter().find(|it| it.run == id(rich::ENDED)).unwrap().pos;
+    assert_eq!(store.drop_roots(&[ended], i64::MAX).await.unwrap().roots, 1);
+    assert!(store.sweep_bodies("default", Some(i64::MAX)).await.unwrap().is_whole);
+    store.leave().await.unwrap();
+    drop(store);
+    let was = scene.rows(&a).await;
+    is_done(&scene.moved(&a, &b));
+    assert_eq!(scene.rows(&b).await, was);
+    is_done(&scene.moved(&b, &c));
+    assert_eq!(scene.rows(&c).await, was);
+    goes_on(&scene.place(&c)).await;
+}
+
 /// The store is one to work with: places go on behind what was moved, what was remembered is found,
 /// and what a dead node held is taken back.
 async fn goes_on(place: &Place) {
@@ -310,7 +330,7 @@ async fn what_cannot_be_moved_is_refused_and_left_alone() {
         "the store has format 77 and this program knows",
     );
     rows::set_format(&scene.folder("a"), 6);
-    is_not_done(&scene.moved(&a, &scene.file("d")), "the store has format 6 and is to have 7");
+    is_not_done(&scene.moved(&a, &scene.file("d")), "the store has format 6 and is to have 8");
     let eye = scene.database.look().await;
     eye.client.batch_execute("UPDATE callboard SET version = 78").await.unwrap();
     is_not_done(

@@ -54,7 +54,14 @@ async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Res
     let text = if args.json {
         serde_json::to_string(&board).unwrap_or_default()
     } else {
-        told(&board, args.full, say)
+        let past = desk.past_their_time().await?.map(|(count, days)| {
+            format!(
+                "\n{} {count} tasks ended more than {days} days ago; a process that works lets go of \
+                 them within two hours, except what is remembered",
+                say.out_paint.bold("past")
+            )
+        });
+        told(&board, args.full, say) + &past.unwrap_or_default()
     };
     say.data(&text)?;
     Ok(0)

@@ -66,7 +66,7 @@ impl Drop for Away {
     }
 }
 
-/// The other side: `write`, `hold` or `work`, then the node's name, the server and the folder.
+/// The other side: `write`, `hold`, `work`, `beat` or `drop`, then the node's name, the server and the folder.
 pub(crate) async fn obey(order: &str) {
     let mut words = order.splitn(4, ' ');
     let mut word = || words.next().unwrap().to_owned();
@@ -78,6 +78,7 @@ pub(crate) async fn obey(order: &str) {
         "hold" => hold(&store).await,
         "work" => work(&store).await,
         "beat" => beat(&store).await,
+        "drop" => drop_roots(&store).await,
         other => panic!("no such job: {other}"),
     }
 }
@@ -126,6 +127,16 @@ pub(crate) async fn work(store: &Store) {
         drop(tokio::time::timeout(patience, heard).await);
     }
     say(&format!("{done}"));
+}
+
+/// Lets go of one root after the other, and says each when that was answered.
+async fn drop_roots(store: &Store) {
+    let (old, _) = store.ended_before("default", i64::MAX, 0).await.unwrap();
+    for it in old {
+        let dropped = store.drop_roots(&[it.pos], i64::MAX).await.unwrap();
+        assert_eq!(dropped.roots, 1);
+        say(it.run.as_str());
+    }
 }
 
 /// Writes one note for each line that comes in.
