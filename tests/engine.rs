@@ -83,7 +83,7 @@ macro_rules! every_case {
                 every_node_counts_the_seats_of_all
                 who_works_on_one_root_asks_for_no_share
                 what_a_dead_node_held_is_shared_anew
-                one_of_many_thousands_is_found_at_once;
+                one_behind_many_thousands_has_its_share;
             gates: a_rate_is_shared_and_kept
                 all_is_taken_or_nothing
                 more_than_there_ever_is_is_said_at_once

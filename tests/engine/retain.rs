@@ -80,11 +80,12 @@ async fn drop_all(store: &Store) -> u64 {
 }
 
 async fn text_of(store: &Store, run: &RunId, seq: usize) -> String {
-    match &store.all(run).await[seq - 1].event {
-        Event::ToolReturned { result, .. } => result["text"].as_str().unwrap().to_owned(),
-        Event::PlanChanged { change, .. } => change.as_str().unwrap().to_owned(),
-        other => panic!("another record: {other:?}"),
+    let record = &store.all(run).await[seq - 1].event;
+    if let Event::ToolReturned { result, .. } = record {
+        return result["text"].as_str().unwrap().to_owned();
     }
+    let Event::PlanChanged { change, .. } = record else { panic!("another record: {record:?}") };
+    change.as_str().unwrap().to_owned()
 }
 
 async fn holds(store: &Store, run: &RunId) {
