@@ -196,8 +196,10 @@ impl Store {
     /// The last records of a run or of a stream, oldest first.
     pub async fn latest(&self, run: &RunId, limit: u32) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
-        let sql =
-            kept!("WHERE j.run = (SELECT pos FROM run WHERE id = $1) ORDER BY j.seq DESC LIMIT $2");
+        let sql = kept!(
+            "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id}
+             ORDER BY j.seq DESC LIMIT $2"
+        );
         let read = self.inner.db.read(move |tx| {
             let mut found = placed(tx, sql, &[(&run).into(), limit.into()])?;
             found.reverse();

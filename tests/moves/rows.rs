@@ -87,7 +87,8 @@ fn in_order(mut rows: Vec<Vec<Option<String>>>, table: &str) -> Vec<Vec<Option<S
 pub(crate) async fn of_server(database: &Database) -> Rows {
     let eye = database.look().await;
     let sql = "SELECT table_name, column_name FROM information_schema.columns
-        WHERE table_schema = 'public' AND table_name <> 'callboard' ORDER BY 1, ordinal_position";
+        WHERE table_schema = 'public' AND table_name <> 'callboard'
+          AND table_name NOT LIKE 'journal\\_%' ORDER BY 1, ordinal_position";
     let mut tables = BTreeMap::<String, Vec<String>>::new();
     for row in eye.client.query(sql, &[]).await.unwrap() {
         tables.entry(row.get(0)).or_default().push(row.get(1));
