@@ -1,6 +1,7 @@
 //! The journal in partitions, on a server: each holds the trees of a million roots, and is made before it
 //! is needed. A case goes on at a later place by the sequence that numbers the runs.
 
+use callboard_store::look::Wish;
 use callboard_store::{Advance, Store, StoreError};
 use callboard_trace::RunId;
 use tokio::time::Instant;
@@ -118,11 +119,13 @@ pub(crate) async fn trees_in_three_partitions_are_read_written_and_fenced(db: Fi
         ["journal_0", "journal_1000000", "journal_2000000", "journal_3000000", "journal_rest"]
     );
     // The other way round, so that an older partition has the newest record.
-    for (n, lease) in (1..=3).zip(leases).rev() {
+    for (n, lease) in [1, 2, 3].into_iter().zip(leases).rev() {
         let tell = vec![(id(n), said("told", "y".repeat(3_000).into()))];
-        let stale = store.advance(&lease, step(0, &["stale"], end())).await;
-        assert!(matches!(stale, Err(StoreError::Fenced)), "{stale:?}");
+        let ahead = store.advance(&lease, step(2, &["ahead"], end())).await;
+        assert_eq!(ahead.unwrap_err(), StoreError::Fenced);
         store.advance(&lease, Advance { tell, ..step(1, &["is over"], end()) }).await.unwrap();
+        let late = store.advance(&lease, step(2, &["late"], end())).await;
+        assert_eq!(late.unwrap_err(), StoreError::Fenced);
         is_whole(&store, &id(n), "begin asks told").await;
         is_whole(&store, &id(100 + n), "begin is over").await;
         let tree = store.tree(&id(n), 0, 100).await.unwrap();
@@ -174,7 +177,6 @@ pub(crate) async fn what_no_partition_is_for_is_kept_and_the_next_begins_behind_
     for run in [&stray, &id(3)] {
         assert_eq!(part_of(&eye, run).await, "journal_rest");
     }
-    // Trees that are older than all that is outside, but were never written: still in order.
     store.beat().await.unwrap();
     assert_eq!(parts(&eye).await.len(), 5);
     no_record_is_doubled(&eye).await;
@@ -266,6 +268,8 @@ pub(crate) async fn what_is_asked_of_a_run_looks_into_one_partition(db: Fixture)
 /// All that drives and shows a run, but for what follows the order of writing.
 async fn everything_of(store: &Store, root: &RunId, below: &RunId, seen: u64) {
     store.signal(below, vec![fact("hey")], true).await.unwrap();
+    let wish = || Wish { limit: 9, ..Wish::default() };
+    assert!(store.look(below, wish()).await.unwrap().unwrap().touched.is_some(), "it is ready");
     let lease = store.take().await;
     assert_eq!((&lease.run, lease.seq), (below, 2 * seen - 1));
     store.advance(&lease, step(lease.seq, &["more"], park())).await.unwrap();
@@ -275,10 +279,7 @@ async fn everything_of(store: &Store, root: &RunId, below: &RunId, seen: u64) {
         assert_eq!(store.latest(run, 3).await.unwrap().len() as u64, row.seq.min(3));
         store.branch(run, 0, 1_000).await.unwrap();
         store.newest_under(&row).await.unwrap();
-        store
-            .look(run, callboard_store::look::Wish { limit: 9, ..Default::default() })
-            .await
-            .unwrap();
+        store.look(run, wish()).await.unwrap();
     }
     assert_eq!(store.tree(root, 0, 1_000).await.unwrap().len() as u64, 2 * seen + 2);
     assert_eq!(store.verify(root).await.unwrap().breaks, vec![]);

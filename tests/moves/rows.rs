@@ -150,3 +150,18 @@ pub(crate) fn set_format(folder: &Path, format: u32) {
 pub(crate) fn put_pace(folder: &Path) {
     open(folder).execute_batch("INSERT INTO pace(name, tat, at) VALUES('old', 1, 2)").unwrap();
 }
+
+/// The next run of a store has a later place.
+pub(crate) fn go_to(folder: &Path, place: i64) {
+    let sql = "INSERT INTO sqlite_sequence(name, seq) VALUES('run', ?1)";
+    let conn = open(folder);
+    conn.execute("DELETE FROM sqlite_sequence WHERE name = 'run'", []).unwrap();
+    conn.execute(sql, [place - 1]).unwrap();
+}
+
+/// Which of the server's tables hold how many records.
+pub(crate) async fn parts(database: &Database) -> BTreeMap<String, i64> {
+    let sql = "SELECT CAST(CAST(tableoid AS regclass) AS TEXT), count(*) FROM journal GROUP BY 1";
+    let rows = database.look().await.client.query(sql, &[]).await.unwrap();
+    rows.iter().map(|it| (it.get(0), it.get(1))).collect()
+}
