@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::conn::Fault;
 use super::session::Session;
 use crate::StoreError;
 use crate::db::Tx;
@@ -38,7 +39,7 @@ pub(super) fn divide(session: &mut Session<'_>) -> Result<(), StoreError> {
     let sql = format!(
         "{DIVIDE} ALTER TABLE journal ATTACH PARTITION journal_0 FOR VALUES FROM (MINVALUE) TO ({end}); {rest}"
     );
-    let told = |it: super::conn::Fault| it.error();
+    let told = |it: Fault| it.error();
     session.batch("SAVEPOINT whole").map_err(told)?;
     if session.change(&sql).map_err(told)? {
         return widen(session).map(|_| ());
@@ -68,18 +69,21 @@ pub(super) fn widen(session: &mut Session<'_>) -> Result<bool, StoreError> {
         parts.push(part(&format!("journal_{}", roots.start), &bounds));
         end = roots.end;
     }
-    let told = |it: super::conn::Fault| it.error();
+    let told = |it: Fault| it.error();
     session.batch("SAVEPOINT room").map_err(told)?;
     let sql = format!(
         "SET LOCAL lock_timeout = '10ms'; {} SET LOCAL lock_timeout TO DEFAULT",
         parts.concat()
     );
-    let made = session.batch(&sql);
-    if let Err(fault) = &made {
-        tracing::warn!(error = %fault.error(), "no room was made in the journal; it is tried again");
-        session.batch("ROLLBACK TO SAVEPOINT room").map_err(told)?;
+    let Err(fault) = session.batch(&sql) else { return Ok(true) };
+    match &fault {
+        Fault::Again(text) => tracing::debug!(%text, "no room was made in the journal yet"),
+        Fault::Lost(_) | Fault::Refused(_) => {
+            tracing::warn!(error = %fault.error(), "no room was made in the journal");
+        }
     }
-    Ok(made.is_ok())
+    session.batch("ROLLBACK TO SAVEPOINT room").map_err(told)?;
+    Ok(false)
 }
 
 fn look(tx: &mut dyn Tx) -> Result<Option<(i64, i64)>, StoreError> {
