@@ -155,7 +155,7 @@ impl Store {
 
     /// The records of everything, in the order they were written, each with its place.
     pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>, StoreError> {
-        let sql = kept!("WHERE j.pos > $1 ORDER BY j.pos LIMIT $2");
+        let sql = kept!("WHERE j.pos > {$1} ORDER BY j.pos LIMIT {$2}");
         let args = [after_pos.into(), limit.into()];
         self.inner.db.read(move |tx| placed(tx, sql, &args)).await
     }
