@@ -135,7 +135,7 @@ fn findings(probe: &Probe) -> Vec<Finding> {
         ("version", of_version(probe.version)),
         ("writes", writes(probe)),
         ("privileges", privileges(&probe.missing)),
-        ("tables", tables(probe.tables)),
+        ("tables", tables(probe)),
         ("durable", durable(probe.durable)),
         ("standby", standby(probe)),
         ("latency", latency(probe.latency)),
@@ -195,10 +195,13 @@ fn privileges(missing: &[String]) -> Said {
     }
 }
 
-fn tables(version: Option<u32>) -> Said {
-    match version {
-        None => fine("none yet; the first process makes them"),
-        Some(version) => fine(format!("format {version}")),
+fn tables(probe: &Probe) -> Said {
+    match (probe.tables, probe.parts) {
+        (None, _) => fine("none yet; the first process makes them"),
+        (Some(version), None) => fine(format!("format {version}; the journal is one table")),
+        (Some(version), Some(parts)) => {
+            fine(format!("format {version}; the journal is in {parts} partitions"))
+        }
     }
 }
 
@@ -299,6 +302,7 @@ mod tests {
             durable: true,
             connections: (10, 100),
             tables: None,
+            parts: None,
         }
     }
 

@@ -8,7 +8,7 @@ use callboard_trace::RunId;
 use crate::db::{Row, Tx};
 use crate::store::Steady;
 use crate::{Lease, Store, StoreError};
-use crate::{callers, gate};
+use crate::{callers, gate, postgres};
 
 /// What a heartbeat found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,7 @@ impl Store {
         let node = self.inner.node.clone();
         let (at, rows) = self.inner.db.write(move |tx| say_alive(tx, &node)).await?;
         self.steady(at);
+        self.widen().await;
         let (stray, lost) = self.inner.held.compare(&before, &rows);
         let given_back = stray.iter().map(|it| it.0.clone()).collect();
         if !stray.is_empty() {
@@ -52,6 +53,20 @@ impl Store {
         self.inner.locks.leave();
         self.ring();
         Ok(())
+    }
+
+    /// Room in the journal, made long before it is needed: no beat fails for want of it.
+    async fn widen(&self) {
+        if !self.is_on_server() {
+            return;
+        }
+        let made = match self.inner.db.read(postgres::is_narrow).await {
+            Ok(true) => self.inner.db.write(|tx| tx.widen()).await.map(|_| ()),
+            looked => looked.map(|_| ()),
+        };
+        if let Err(error) = made {
+            tracing::debug!(%error, "no room was made in the journal");
+        }
     }
 
     async fn release(&self, rows: Vec<(RunId, i64)>) -> Result<(), StoreError> {

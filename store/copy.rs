@@ -44,6 +44,7 @@ pub async fn copy(
         copy.empty().await?;
     }
     for table in TABLES.iter() {
+        while to.db.write(|tx| tx.widen()).await? {}
         copy.fill(table).await?;
     }
     copy.begin("compared", rows);

@@ -30,6 +30,12 @@ pub(crate) trait Tx {
         self.exec(sql, args).map(|_| ())
     }
 
+    /// Makes room for the records to come, where the database wants that made; answers whether it made
+    /// any.
+    fn widen(&mut self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// The database's clock, in microseconds since 1970.
     fn now(&mut self) -> Result<i64, StoreError>;
 

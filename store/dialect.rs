@@ -10,6 +10,19 @@ pub(crate) enum Dialect {
 /// A word of our statements, in SQLite, in PostgreSQL.
 type Word = (&'static str, &'static str, &'static str);
 
+/// The part that keeps the records of the run whose column has the first value.
+macro_rules! in_part {
+    ($column:literal) => {
+        concat!(
+            "AND j.root BETWEEN (SELECT turn FROM run WHERE ",
+            $column,
+            " = $1) AND (SELECT turn FROM run WHERE ",
+            $column,
+            " = $1)"
+        )
+    };
+}
+
 const WORDS: &[Word] = &[
     // Microseconds since 1970. SQLite's clock gives milliseconds; the unit is the same.
     (
@@ -44,6 +57,17 @@ CREATE INDEX memory_text_words ON memory_text USING gin(to_tsvector('english', w
         "memory_text.rank",
         "ts_rank(to_tsvector('english', memory_text.words), websearch_to_tsquery('english', $3)) DESC",
     ),
+    // The journal is in parts by the roots of its trees, and a run's records are looked for in one of
+    // them: in that of the run with this name, in this place, or in the row beside. A root that is
+    // compared as a range keeps the planner on the index over runs. The file has one table.
+    ("{in_part_of_id}", "", in_part!("id")),
+    ("{in_part_of_pos}", "", in_part!("pos")),
+    ("{in_part_of_run}", "", "AND j.root BETWEEN run.turn AND run.turn"),
+    ("{in_parts_from}", "", "AND j.root >= $1"),
+    // A value that is hidden from the planner. A place near the end of the journal looks so cheap that a
+    // plan is made for it each time, over all parts; without it one plan is kept.
+    ("{$1}", "$1", "(SELECT CAST($1 AS BIGINT))"),
+    ("{$2}", "$2", "(SELECT CAST($2 AS BIGINT))"),
     // The next number that a row gets, after rows that brought theirs along.
     (
         "{numbers}",

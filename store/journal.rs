@@ -279,7 +279,8 @@ pub(crate) fn read(
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
     let sql = kept!(
-        "WHERE j.run = (SELECT pos FROM run WHERE id = $1) AND j.seq > $2 ORDER BY j.seq LIMIT $3"
+        "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id} AND j.seq > $2
+         ORDER BY j.seq LIMIT $3"
     );
     let rows = tx.query(sql, &[run.into(), after.into(), limit.into()])?;
     rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
@@ -287,7 +288,8 @@ pub(crate) fn read(
 
 /// One record, by the place of its run and its number.
 pub(crate) fn at(tx: &mut dyn Tx, run: i64, seq: u64) -> Result<Option<Record>, StoreError> {
-    let row = tx.one(kept!("WHERE j.run = $1 AND j.seq = $2"), &[run.into(), seq.into()])?;
+    let sql = kept!("WHERE j.run = $1 AND j.seq = $2 {in_part_of_pos}");
+    let row = tx.one(sql, &[run.into(), seq.into()])?;
     row.map(|it| kept_of(&it)?.record(tx)).transpose()
 }
 

@@ -83,13 +83,13 @@ fn look(tx: &mut dyn Tx, run: &RunId, wish: &Wish) -> Result<Option<Look>, Store
 }
 
 fn touched_at(tx: &mut dyn Tx, row: &RunRow) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT at FROM journal WHERE run = $1 AND seq = $2";
+    let sql = "SELECT at FROM journal j WHERE j.run = $1 AND j.seq = $2 {in_part_of_pos}";
     tx.one(sql, &[row.pos.into(), row.seq.into()])?.map(|it| it.int(0)).transpose()
 }
 
 fn said_of_work(tx: &mut dyn Tx) -> Result<Vec<Record>, StoreError> {
     let sql = kept!(
-        "WHERE j.run = (SELECT pos FROM run WHERE id = $1) AND j.seq > r.seq - $2
+        "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id} AND j.seq > r.seq - $2
          AND j.kind = 'admission_changed' ORDER BY j.seq DESC LIMIT 1"
     );
     let mut said = Vec::new();

@@ -35,7 +35,8 @@ impl Store {
         let principal = principal.map(str::to_owned);
         let of_all = "SELECT pos, at FROM journal ORDER BY pos DESC LIMIT 1";
         let of_caller = "SELECT 1 FROM journal j JOIN run r ON r.pos = j.root
-            WHERE j.pos > $1 AND (CAST($2 AS TEXT) IS NULL OR r.principal = $2) LIMIT 1";
+            WHERE j.pos > {$1} AND (CAST($2 AS TEXT) IS NULL OR r.principal = $2)
+            ORDER BY j.pos LIMIT 1";
         let read = self.inner.db.read(move |tx| {
             let (newest, at) = last(tx, of_all, &[])?;
             let asked = [after.min(newest).into(), principal.as_deref().into()];

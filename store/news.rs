@@ -37,7 +37,7 @@ impl Store {
                 return Ok((row.ok_or(StoreError::Closed)?.number(0)?, Vec::new()));
             };
             let sql = "SELECT j.pos, r.id, j.seq FROM journal j CROSS JOIN run r
-                WHERE j.pos > $1 AND r.pos = j.run ORDER BY j.pos LIMIT $2";
+                WHERE j.pos > {$1} AND r.pos = j.run ORDER BY j.pos LIMIT {$2}";
             let rows = tx.query(sql, &[after.into(), LOOK.into()])?;
             let last = rows.last().map_or(Ok(after), |it| it.number(0))?;
             let of = |row: &crate::db::Row| Ok((RunId::from_text(row.text(1)?), row.number(2)?));

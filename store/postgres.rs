@@ -11,6 +11,7 @@ mod bell;
 mod conn;
 mod lane;
 mod migrate;
+mod partition;
 mod probe;
 mod session;
 mod tls;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 pub use address::Address;
+pub(crate) use partition::is_narrow;
 pub use probe::{Probe, probe};
 
 use crate::StoreError;
@@ -34,6 +36,8 @@ use lane::Lane;
 const DEADLINE: Duration = Duration::from_secs(6);
 /// How long the server works on one statement; it gives up before we do.
 const STATEMENT: Duration = Duration::from_secs(5);
+/// The same for a change that reads all records once.
+const CHANGE: Duration = Duration::from_secs(600);
 /// After how long the server undoes what a node left open, and so lets go of the turn.
 const IDLE: Duration = Duration::from_secs(3);
 /// For how long jobs wait for a database that is away before they are refused.

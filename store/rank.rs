@@ -80,8 +80,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(u64, Record)>, StoreError> {
         let sql = kept!(
-            "WHERE (j.kind = 'rank_set' OR j.kind = 'embedded') AND j.pos > $1
-             ORDER BY j.pos DESC LIMIT $2"
+            "WHERE (j.kind = 'rank_set' OR j.kind = 'embedded') AND j.pos > {$1}
+             ORDER BY j.pos DESC LIMIT {$2}"
         );
         let read = self.inner.db.read(move |tx| {
             let mut found = placed(tx, sql, &[after_pos.into(), limit.into()])?;

@@ -170,7 +170,7 @@ impl Store {
 
     /// The records of everything, in the order they were written, each with its place.
     pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>, StoreError> {
-        let sql = kept!("WHERE j.pos > $1 ORDER BY j.pos LIMIT $2");
+        let sql = kept!("WHERE j.pos > {$1} ORDER BY j.pos LIMIT {$2}");
         let args = [after_pos.into(), limit.into()];
         self.inner.db.read(move |tx| placed(tx, sql, &args)).await
     }
@@ -211,8 +211,10 @@ impl Store {
     /// The last records of a run or of a stream, oldest first.
     pub async fn latest(&self, run: &RunId, limit: u32) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
-        let sql =
-            kept!("WHERE j.run = (SELECT pos FROM run WHERE id = $1) ORDER BY j.seq DESC LIMIT $2");
+        let sql = kept!(
+            "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id}
+             ORDER BY j.seq DESC LIMIT $2"
+        );
         let read = self.inner.db.read(move |tx| {
             let mut found = placed(tx, sql, &[(&run).into(), limit.into()])?;
             found.reverse();

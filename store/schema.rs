@@ -3,7 +3,7 @@
 use crate::StoreError;
 
 /// The statements of each version, first to last.
-pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, NINE, TEN];
+pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT, NINE, TEN];
 
 /// Whether a store that must not be changed has the newest format.
 pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
@@ -198,6 +198,12 @@ CREATE TABLE filling(
   holder {int} NOT NULL
 ) {options};
 ";
+
+/// The format of [`EIGHT`].
+pub(crate) const DIVIDED: usize = 8;
+
+/// The journal in parts: made by `postgres/partition.rs`, where the server knows them. A file has none.
+const EIGHT: &str = "";
 
 /// What runs noted is found by them when they leave.
 const NINE: &str = "

@@ -27,13 +27,13 @@ pub(crate) const UNDER: &str = "WITH RECURSIVE family(id) AS (
 /// The one is who leads the others: it asks nobody, and its journal is the longest of all.
 pub(crate) const ASKING: &str = run_row!(
     "WHERE state = 'waiting' AND (root || '') = $1 AND id <> $2 AND EXISTS (
-       SELECT 1 FROM journal j WHERE j.run = run.pos AND j.kind = 'question_asked')
+       SELECT 1 FROM journal j WHERE j.run = run.pos {in_part_of_run} AND j.kind = 'question_asked')
      ORDER BY pos + 0 LIMIT $3"
 );
 
 /// The records of a run and of all its descendants.
 pub(crate) const BRANCH: &str = kept!(
-    "WHERE j.pos > $2 AND j.run IN (
+    "WHERE j.pos > $2 {in_part_of_id} AND j.run IN (
        WITH RECURSIVE family(id, pos) AS (
          SELECT id, pos FROM run WHERE id = $1
          UNION SELECT child.id, child.pos FROM run child JOIN family ON child.parent = family.id)

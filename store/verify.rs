@@ -106,8 +106,10 @@ pub(crate) fn verify_range(
         "WHERE root IN (SELECT id FROM run WHERE pos >= $1 AND pos <= $2 AND root = id) ORDER BY pos"
     );
     check.open(tx.query(sql, &[first.into(), last.into()])?)?;
-    let sql =
-        kept!("WHERE (j.root, j.pos) > ($1, $2) AND j.root <= $3 ORDER BY j.root, j.pos LIMIT $4");
+    let sql = kept!(
+        "WHERE (j.root, j.pos) > ($1, $2) {in_parts_from} AND j.root <= $3
+             ORDER BY j.root, j.pos LIMIT $4"
+    );
     let mut after = (first, 0);
     loop {
         let args = [after.0.into(), after.1.into(), last.into(), PAGE.into()];

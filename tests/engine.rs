@@ -27,6 +27,8 @@ mod gates;
 mod journal;
 #[path = "engine/outage.rs"]
 mod outage;
+#[path = "engine/partitions.rs"]
+mod partitions;
 #[path = "engine/proxy.rs"]
 mod proxy;
 #[path = "engine/queue.rs"]
@@ -182,6 +184,21 @@ mod postgres {
                 a_commit_without_an_answer_is_unknown
                 a_commit_that_never_arrived_is_no_success
                 who_is_not_let_in_is_told_so;
+        }
+    }
+
+    /// What only a server keeps so.
+    mod partitions {
+        use crate::fixture::Fixture;
+
+        conformance! { Fixture::postgres().await;
+            partitions: a_database_of_format_7_is_divided_and_keeps_its_rows
+                trees_in_three_partitions_are_read_written_and_fenced
+                a_partition_is_made_before_it_is_needed_and_once
+                what_no_partition_is_for_is_kept_and_the_next_begins_behind_it
+                who_reads_for_long_holds_up_no_work
+                a_server_without_partitions_has_one_table
+                what_is_asked_of_a_run_looks_into_one_partition;
         }
     }
 }

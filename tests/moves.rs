@@ -236,6 +236,31 @@ async fn goes_on(place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_there_for_whatever_is_moved_and_a_file_has_none() {
+    let scene = Scene::new().await;
+    let (a, b, c) = (scene.file("a"), Side::Server, scene.file("c"));
+    let store = file(&scene.folder("a")).open("n_fill");
+    for (n, place) in [(1, 1), (2, 17_500_000), (3, 40_000_000)] {
+        rows::go_to(&scene.folder("a"), place);
+        store.begin(n).await;
+    }
+    store.leave().await.unwrap();
+    drop(store);
+    let was = scene.rows(&a).await;
+    is_done(&scene.moved(&a, &b));
+    assert_eq!(scene.rows(&b).await, was);
+    let parts = rows::parts(&scene.database).await;
+    let names: Vec<&str> = parts.keys().map(String::as_str).collect();
+    assert_eq!(names, ["journal_0", "journal_17000000", "journal_40000000"]);
+    is_done(&scene.moved(&b, &c));
+    assert_eq!(scene.rows(&c).await, was);
+    let store = scene.place(&b).open("n_on", |_| {}).unwrap();
+    let new = store.begin(4).await;
+    assert_eq!(store.story(&new).await, "begin");
+    assert_eq!(store.row(&new).await.unwrap().unwrap().pos, 40_000_001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_it_goes_on_where_it_was() {
     const RUNS: u32 = 3_000;
     let scene = Scene::new().await;

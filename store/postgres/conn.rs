@@ -122,10 +122,30 @@ pub(super) fn fault(error: &Error) -> Fault {
     }
 }
 
+/// Whether a server that answers with this code does not know what was asked: it lacks the feature, or
+/// the words for it.
+pub(super) fn is_unknown(code: &str) -> bool {
+    code.starts_with("0A") || code == "42601"
+}
+
 /// The database's own words, else the library's.
 pub(super) fn said(error: &Error) -> String {
     if let Some(it) = error.as_db_error() {
         return it.message().to_owned();
     }
     error.source().map_or_else(|| error.to_string(), |it| format!("{error}: {it}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_that_is_missing_is_no_right_that_is_missing() {
+        assert!(is_unknown("0A000") && is_unknown("42601"));
+        // Forbidden, there already, no such table, a lock that was not had, disk full, no connection.
+        for code in ["42501", "42P07", "42P01", "55P03", "53100", "08006"] {
+            assert!(!is_unknown(code), "{code}");
+        }
+    }
 }

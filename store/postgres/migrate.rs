@@ -1,10 +1,11 @@
 //! The tables in PostgreSQL: made, and brought to the newest format, by one node at a time.
 
+use super::partition;
 use super::session::Session;
 use crate::StoreError;
 use crate::db::Tx;
 use crate::dialect::Dialect;
-use crate::schema::{CHANGES, is_newest};
+use crate::schema::{CHANGES, DIVIDED, is_newest};
 
 /// The lock that whoever changes the tables holds until that is done: "Call".
 const LOCK: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
@@ -25,9 +26,16 @@ pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
         );
         made.map_err(|it| it.error())?;
     }
-    for change in CHANGES.iter().skip(found as usize) {
+    if (1..known).contains(&found) {
+        // Who writes meanwhile holds this row and then waits for a table: so it is taken first.
+        session.one("SELECT version FROM callboard FOR UPDATE", &[])?;
+    }
+    for (format, change) in (1..).zip(CHANGES).skip(found as usize) {
         let change = Dialect::Postgres.translate_change(change);
         session.batch(&change).map_err(|it| foreign(it.error()))?;
+        if format == DIVIDED {
+            partition::divide(session).map_err(foreign)?;
+        }
     }
     if found < known {
         session.exec("UPDATE callboard SET version = $1", &[known.into()])?;

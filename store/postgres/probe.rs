@@ -39,6 +39,8 @@ pub struct Probe {
     pub connections: (u32, u32),
     /// The format of our tables; `None` = there are none yet.
     pub tables: Option<u32>,
+    /// The parts that the journal is in; `None` = it is one table.
+    pub parts: Option<u32>,
 }
 
 /// Connects to the first host that answers, a standby too, and looks. `clock` gives microseconds
@@ -75,6 +77,9 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
         Some(1..) => number(one(client, "SELECT max(version) FROM callboard").await?),
         Some(0) | None => None,
     };
+    let parts = "SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = c.oid)
+        FROM pg_class c WHERE c.oid = to_regclass('journal') AND c.relkind = 'p'";
+    let parts = number(one(client, parts).await?);
     Ok(Probe {
         version: number(setting("server_version_num").await?).unwrap_or_default(),
         may_write: !is_standby && !is_read_only,
@@ -87,6 +92,7 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
         durable,
         connections: (used.unwrap_or_default(), most.unwrap_or_default()),
         tables,
+        parts,
     })
 }
 

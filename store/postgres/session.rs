@@ -16,7 +16,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 use super::conn::{self, Fault, fault};
-use super::{Address, DEADLINE};
+use super::{Address, CHANGE, DEADLINE, partition};
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::dialect::Dialect;
@@ -150,6 +150,19 @@ impl<'a> Session<'a> {
         self.wait(async move { client.batch_execute(sql).await })
     }
 
+    /// The same for a long one; answers whether the server knows such statements at all.
+    pub(super) fn change(&mut self, sql: &str) -> Result<bool, Fault> {
+        let client = self.client.clone();
+        let answer = async move { client.batch_execute(sql).await };
+        match self.runtime.block_on(async { timeout(CHANGE, answer).await }) {
+            Ok(Err(error)) if error.code().is_some_and(|it| conn::is_unknown(it.code())) => {
+                Ok(false)
+            }
+            Ok(answered) => answered.map(|()| true).map_err(|it| fault(&it)),
+            Err(_) => Err(Fault::silent()),
+        }
+    }
+
     fn wait<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
         match self.runtime.block_on(async { timeout(DEADLINE, answer).await }) {
             Ok(answered) => answered.map_err(|it| fault(&it)),
@@ -267,6 +280,11 @@ impl Tx for Session<'_> {
         self.has_written = true;
         let outcome = self.ahead(sql, args);
         self.heard(outcome)
+    }
+
+    fn widen(&mut self) -> Result<bool, StoreError> {
+        self.has_written = true;
+        partition::widen(self)
     }
 
     /// The database's, carried on by how long ago we heard of it.

@@ -86,6 +86,7 @@ async fn a_database_as_it_should_be_is_said_to_be() {
     assert_eq!(kept.does(&["run", "coder", "write it", "--quiet"]).code, 0);
     let (grade, said) = of(&checked(&kept).1, "tables");
     assert_eq!((&*grade, said.starts_with("format ")), ("ok", true), "{said}");
+    assert!(said.ends_with("; the journal is in 3 partitions"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

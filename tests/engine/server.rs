@@ -179,7 +179,7 @@ impl Eye {
         let mut all = Vec::new();
         for table in tables {
             let name: String = table.get(0);
-            let sql = format!("COPY \"{name}\" TO STDOUT (FORMAT binary)");
+            let sql = format!("COPY (SELECT * FROM \"{name}\") TO STDOUT (FORMAT binary)");
             let rows = self.client.copy_out(&sql).await.expect("its rows");
             let pieces: Vec<_> = rows.try_collect().await.expect("its rows");
             all.extend(pieces.concat());

@@ -87,7 +87,8 @@ fn in_order(mut rows: Vec<Vec<Option<String>>>, table: &str) -> Vec<Vec<Option<S
 pub(crate) async fn of_server(database: &Database) -> Rows {
     let eye = database.look().await;
     let sql = "SELECT table_name, column_name FROM information_schema.columns
-        WHERE table_schema = 'public' AND table_name <> 'callboard' ORDER BY 1, ordinal_position";
+        WHERE table_schema = 'public' AND table_name <> 'callboard'
+          AND table_name NOT LIKE 'journal\\_%' ORDER BY 1, ordinal_position";
     let mut tables = BTreeMap::<String, Vec<String>>::new();
     for row in eye.client.query(sql, &[]).await.unwrap() {
         tables.entry(row.get(0)).or_default().push(row.get(1));
@@ -148,4 +149,19 @@ pub(crate) fn set_format(folder: &Path, format: u32) {
 /// A row of the table that nothing writes to any more.
 pub(crate) fn put_pace(folder: &Path) {
     open(folder).execute_batch("INSERT INTO pace(name, tat, at) VALUES('old', 1, 2)").unwrap();
+}
+
+/// The next run of a store has a later place.
+pub(crate) fn go_to(folder: &Path, place: i64) {
+    let sql = "INSERT INTO sqlite_sequence(name, seq) VALUES('run', ?1)";
+    let conn = open(folder);
+    conn.execute("DELETE FROM sqlite_sequence WHERE name = 'run'", []).unwrap();
+    conn.execute(sql, [place - 1]).unwrap();
+}
+
+/// Which of the server's tables hold how many records.
+pub(crate) async fn parts(database: &Database) -> BTreeMap<String, i64> {
+    let sql = "SELECT CAST(CAST(tableoid AS regclass) AS TEXT), count(*) FROM journal GROUP BY 1";
+    let rows = database.look().await.client.query(sql, &[]).await.unwrap();
+    rows.iter().map(|it| (it.get(0), it.get(1))).collect()
 }
