@@ -138,9 +138,9 @@ async fn closed(store: &Store) -> Vec<(String, Value)> {
     let stream = RunId::from_text("days/default");
     assert_eq!(store.verify(&stream).await.expect("read").breaks, vec![]);
     let records = store.journal(&stream, 0, 1_000).await.expect("read");
-    let day = |event| match event {
-        Event::DayClosed { day, totals } => (day, totals),
-        other => panic!("no day: {other:?}"),
+    let day = |event| {
+        let Event::DayClosed { day, totals } = event else { panic!("no day: {event:?}") };
+        (day, totals)
     };
     records.into_iter().map(|it| day(it.event)).collect()
 }
@@ -153,9 +153,9 @@ fn totals(tasks: u64) -> Value {
 /// What the models of a run said, as it is read now.
 async fn said(node: &Node, run: &RunId) -> Vec<String> {
     let records = stage::records(&node.desk(), run).await;
-    let text = |event| match event {
-        Event::ModelReplied(it) => Some(it.text.chars().take(16).collect()),
-        _ => None,
+    let text = |event| {
+        let Event::ModelReplied(it) = event else { return None };
+        Some(it.text.chars().take(16).collect())
     };
     records.into_iter().filter_map(|it| text(it.event)).collect()
 }

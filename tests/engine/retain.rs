@@ -80,11 +80,15 @@ async fn drop_all(store: &Store) -> u64 {
 }
 
 async fn text_of(store: &Store, run: &RunId, seq: usize) -> String {
-    match &store.all(run).await[seq - 1].event {
-        Event::ToolReturned { result, .. } => result["text"].as_str().unwrap().to_owned(),
-        Event::PlanChanged { change, .. } => change.as_str().unwrap().to_owned(),
-        other => panic!("another record: {other:?}"),
-    }
+    let event = store.all(run).await.swap_remove(seq - 1).event;
+    let text = if let Event::ToolReturned { result, .. } = &event {
+        result["text"].as_str()
+    } else if let Event::PlanChanged { change, .. } = &event {
+        change.as_str()
+    } else {
+        None
+    };
+    text.expect("a text").to_owned()
 }
 
 async fn holds(store: &Store, run: &RunId) {
