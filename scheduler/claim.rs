@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_store::StoreError;
+use callboard_store::{StoreError, Wanted};
 use callboard_trace::RunId;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -76,7 +76,9 @@ async fn look(house: Arc<House>, relay: Relay) {
         let left = house.heirs.seats(house.world.now(), None);
         let (most, seats) = bounds(&house, house.driven.count(), left);
         let all = house.crew.team().limits.concurrent;
-        match house.store.claim_or_press((most, seats), relay.root.as_ref(), all).await {
+        let (own, root) = (house.admission.own(), relay.root.clone());
+        let wanted = Wanted { max: most, seats, own, root, ..Wanted::default() };
+        match house.store.claim_or_press(wanted, all).await {
             Ok((leases, press)) => {
                 // So others give theirs up between two steps.
                 house.pressing.set(press.first, press.over);

@@ -49,8 +49,9 @@ impl Relay {
                 (max.min(1), seats, *before)
             }
         };
-        let openers = Arc::default();
-        Some(Wanted { max, seats, root: self.root.clone(), before, openers }).filter(|_| max > 0)
+        let (own, openers) = (house.admission.own(), Arc::default());
+        Some(Wanted { max, seats, own, root: self.root.clone(), before, openers })
+            .filter(|_| max > 0)
     }
 
     /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.

@@ -53,6 +53,11 @@ impl Admission {
         }
     }
 
+    /// How many may be under way here at once, if fewer than there are seats.
+    pub(crate) fn own(&self) -> Option<u32> {
+        Some(self.most.load(Ordering::Relaxed)).filter(|it| *it > 0)
+    }
+
     /// No more are under way here at once.
     pub(crate) fn at_once(&self, most: u32) {
         self.most.store(most, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::opener::Openers;
-use crate::seats::{Crowd, front, seated};
+use crate::seats::{Crowd, front, held_by, seated};
 use crate::share;
 use crate::{Store, StoreError};
 
@@ -86,14 +86,12 @@ impl Store {
     /// who finds no place in so many seats of all.
     pub async fn claim_or_press(
         &self,
-        (max, seats): (u32, u32),
-        root: Option<&RunId>,
+        wanted: Wanted,
         all: u32,
     ) -> Result<(Vec<Lease>, Press), StoreError> {
         if self.is_left() {
             return Err(StoreError::Closed);
         }
-        let wanted = Wanted { max, seats, root: root.cloned(), ..Wanted::default() };
         let looked = wanted.clone();
         let look = self.inner.db.glance(move |tx| {
             if looked.max > 0 && looked.is_there(tx)? {
@@ -132,6 +130,8 @@ pub struct Wanted {
     pub max: u32,
     /// No more than these are held at once by all nodes of this store; urgent ones come beyond that.
     pub seats: u32,
+    /// No more than these are held at once by this node; urgent ones come beyond that too.
+    pub own: Option<u32>,
     /// Of this root only.
     pub root: Option<RunId>,
     /// Only if the first of the queue has no later rank than this.
@@ -259,7 +259,7 @@ impl Wanted {
         let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
         let Some(front) = front(tx, i64::MAX)? else { return Ok(Vec::new()) };
         let mut taken = self.pick(tx, urgent, max, (node, token))?;
-        let most = (max - taken.len() as u64).min(self.free(&front));
+        let most = (max - taken.len() as u64).min(self.free(tx, &front, node)?);
         taken.extend(self.pick_any(tx, most, &front, (node, token))?);
         Ok(taken)
     }
@@ -273,7 +273,7 @@ impl Wanted {
     ) -> Result<Vec<Taken>, StoreError> {
         let before = self.before.unwrap_or(i64::MAX);
         let Some(front) = front(tx, before)? else { return Ok(Vec::new()) };
-        let most = self.free(&front).min(self.max.into());
+        let most = self.free(tx, &front, us.0)?.min(self.max.into());
         let mut taken = self.pick_any(tx, most, &front, us)?;
         for it in &mut taken {
             let Some(opener) = self.openers.get(&it.run) else { continue };
@@ -284,9 +284,14 @@ impl Wanted {
         Ok(taken)
     }
 
-    /// Seats that nobody holds.
-    fn free(&self, front: &Crowd) -> u64 {
-        u64::from(self.seats).saturating_sub(front.held)
+    /// Seats that nobody holds and this node may. Several claims of a node may be under way at once:
+    /// what it holds is counted here.
+    fn free(&self, tx: &mut dyn Tx, front: &Crowd, node: &str) -> Result<u64, StoreError> {
+        let free = u64::from(self.seats).saturating_sub(front.held);
+        match self.own.filter(|_| free > 0) {
+            None => Ok(free),
+            Some(own) => Ok(free.min(u64::from(own).saturating_sub(held_by(tx, node)?))),
+        }
     }
 
     /// Takes so many, by the shares of their workspaces and then by rank. Who works on one root only

@@ -60,3 +60,9 @@ fn crowd_of(row: &Row) -> Result<Crowd, StoreError> {
 pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
 }
+
+/// How many of them this node holds.
+pub(crate) fn held_by(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM run WHERE node = $1 AND state = 'running' AND agent <> 'plan'";
+    tx.one(sql, &[node.into()])?.ok_or(StoreError::Closed)?.number(0)
+}

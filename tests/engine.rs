@@ -72,6 +72,7 @@ macro_rules! every_case {
                 places_are_counted_up_to_a_thousand
                 a_write_takes_who_comes_next
                 seats_are_counted_over_all_nodes
+                claims_side_by_side_keep_to_their_nodes_part
                 urgent_runs_go_beyond_the_seats
                 who_only_begins_work_of_others_needs_no_seat
                 two_nodes_never_take_the_same_run

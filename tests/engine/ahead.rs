@@ -13,7 +13,7 @@ pub(crate) async fn a_seat_is_left_free_where_nobody_is_as_urgent(db: Fixture) {
         store.submit(root(n, priority)).await.unwrap();
     }
     let own = store.take().await;
-    let first = async || store.claim_or_press((0, 0), None, 1).await.unwrap().1.first;
+    let first = async || store.claim_or_press(Wanted::default(), 1).await.unwrap().1.first;
     let second = first().await.unwrap();
     let wanted = |before| Some(Wanted { max: 1, seats: 1, before, ..Wanted::default() });
     let ends = |before| Advance { takes: wanted(before), ..step(1, &[], end()) };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use callboard_store::{List, NewRun, Next, RunState, StoreError, Wanted};
+use callboard_store::{Advance, Lease, List, NewRun, Next, RunState, StoreError, Wanted};
 use callboard_trace::rank::LEADER;
 
 use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
@@ -171,6 +171,24 @@ pub(crate) async fn seats_are_counted_over_all_nodes(db: Fixture) {
     one.advance(&mine[0], step(1, &[], park())).await.unwrap();
     assert_eq!(two.claim(10, 5).await.unwrap().len(), 1);
     assert!(one.claim(0, 100).await.unwrap().is_empty());
+}
+
+pub(crate) async fn claims_side_by_side_keep_to_their_nodes_part(db: Fixture) {
+    let (store, other) = (db.open("n_a"), db.open("n_b"));
+    for n in 0..30 {
+        store.begin(n).await;
+    }
+    let wanted = Wanted { max: 4, seats: 20, own: Some(5), ..Wanted::default() };
+    let claims = (0..4).map(|_| store.claim_or_press(wanted.clone(), 20));
+    let claimed = futures::future::try_join_all(claims).await.unwrap();
+    let mut held: Vec<Lease> = claimed.into_iter().flat_map(|it| it.0).collect();
+    assert_eq!(held.len(), 5, "each by itself thought that it may");
+    // Who leaves gives its place to another one, and not to two.
+    let leaves =
+        Advance { takes: Some(Wanted { max: 2, ..wanted.clone() }), ..step(1, &[], end()) };
+    assert_eq!(store.advance(&held[0], leaves).await.unwrap().taken.len(), 1);
+    held.remove(0);
+    assert_eq!(other.claim(20, 20).await.unwrap().len(), 15, "the others have the rest");
 }
 
 pub(crate) async fn urgent_runs_go_beyond_the_seats(db: Fixture) {

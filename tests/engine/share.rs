@@ -30,7 +30,7 @@ async fn passes(store: &Store, held: &mut Vec<Lease>, at: usize, seats: u32) {
 
 /// The workspaces that are passed over with four seats.
 async fn over(store: &Store) -> Vec<String> {
-    store.claim_or_press((0, 0), None, 4).await.unwrap().1.over
+    store.claim_or_press(Wanted::default(), 4).await.unwrap().1.over
 }
 
 /// Ends a run and takes the next with the same write.
