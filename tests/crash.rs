@@ -1,5 +1,6 @@
 //! Cut after every write: the process is killed at its first sync to the disk, at its second, and
-//! so on to the last; each time another one goes on, and the end is the same.
+//! so on to the last; each time another one goes on, and the end is the same. Where the store is on a
+//! server, it is killed at messages to that.
 
 mod stage;
 
@@ -24,28 +25,33 @@ fn playbook() -> String {
 
 /// Syncs of one whole run are far fewer; more would mean that it never ends.
 const SYNCS_MAX: u32 = 200;
+/// Of the messages to a server every so-many-th is cut: each write is several, and their number is odd
+/// or even as it comes.
+const APART: u32 = 13;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_cut_after_any_write_comes_to_the_same_end() {
     let mut cuts = 0;
-    for sync in 1..=SYNCS_MAX {
+    for cut in 1..=SYNCS_MAX {
         let stage = Stage::new(&playbook());
+        let sync = if stage.is_on_a_server() { cut * APART } else { cut };
         let output = run_killed_at(&stage, sync);
         if output.status.success() {
-            assert!(cuts >= 10, "only {cuts} syncs before the end: was every step written?");
+            assert!(cuts >= 10, "only {cuts} cuts before the end: was every step written?");
             return;
         }
-        cuts = sync;
+        cuts = cut;
         goes_on(&stage, sync).await;
     }
     panic!("the run was not over after {SYNCS_MAX} syncs");
 }
 
-/// Runs a task in the built binary and kills it inside its n-th sync.
+/// Runs a task in the built binary and kills it inside its n-th sync, or as it sends its n-th message.
 fn run_killed_at(stage: &Stage, sync: u32) -> Output {
-    let inject = format!("inject=fdatasync,fsync:signal=SIGKILL:when={sync}");
+    let calls = if stage.is_on_a_server() { "sendto,writev" } else { "fdatasync,fsync" };
+    let inject = format!("inject={calls}:signal=SIGKILL:when={sync}");
     Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", &inject])
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject])
         .arg(env!("CARGO_BIN_EXE_callboard"))
         .args(["run", "coordinator", "build it together", "--json", "--quiet"])
         .arg("--team")

@@ -185,7 +185,7 @@ async fn a_call_id_of_its_own_does_not_keep_a_model_from_coming_back() {
 
 #[tokio::test]
 async fn equal_calls_that_are_open_at_once_or_do_not_wait_are_two_tasks() {
-    let (endpoint, stage) = slow(Duration::from_millis(300)).await;
+    let (endpoint, stage) = slow(Duration::from_millis(1_500)).await;
     let node = stage.node().await;
     let mut client = Client::on(&node, "eager").await;
     client.call(1, "writer", json!({"task": "t"})).await;
@@ -451,9 +451,7 @@ async fn a_tree_of_a_hundred_thousand_records_is_paged_and_capped() {
     let run = node.desk().submit(ask("writer", "go on for ever")).await.expect("in").run;
     node.stop().await;
     // Written behind the scheduler's back: five records a step.
-    let options =
-        callboard_store::OpenOptions::new(stage.data(), "n_scribe", std::sync::Arc::new(|| 7));
-    let store = callboard_store::Store::open(options).expect("the store");
+    let store = stage.store("n_scribe");
     for chunk in 0..STEPS / 500 {
         let facts = (0..500).flat_map(|at| {
             let step = chunk * 500 + at + 1;
@@ -589,9 +587,7 @@ async fn a_question_in_words_is_answered_in_words() {
     let handle = client.told(1, "writer", json!({"task": "t", "wait_s": 0})).await;
     let run = RunId::from_text(handle["run"].as_str().expect("a run"));
     // As an agent asks that is a person.
-    let options =
-        callboard_store::OpenOptions::new(stage.data(), "n_asks", std::sync::Arc::new(|| 7));
-    let store = callboard_store::Store::open(options).expect("the store");
+    let store = stage.store("n_asks");
     let asked = Event::QuestionAsked {
         question: "q_a_1".into(),
         form: "text".into(),

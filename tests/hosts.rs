@@ -16,6 +16,8 @@ mod load;
 mod net;
 #[path = "hosts/node.rs"]
 mod node;
+#[path = "engine/script.rs"]
+mod script;
 mod stage;
 
 use std::sync::{Arc, PoisonError};

@@ -11,14 +11,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use callboard_config::{AgentName, Team};
 use callboard_scheduler::{Desk, Node, NodeOptions, World};
-use callboard_store::{OpenOptions, Store};
 use callboard_trace::Event;
 use client::{House, Server};
 use endpoint::{Act, Ask, Endpoint};
@@ -53,10 +50,7 @@ fn says(team: &Team, what: &str) -> bool {
 
 /// Every team that was served, as the journal tells.
 async fn loads(stage: &Stage) -> Vec<Event> {
-    let count = AtomicU64::new(1);
-    let chance = move || u128::from(count.fetch_add(1, Ordering::Relaxed)) << 64;
-    let store = Store::open(OpenOptions::new(stage.data(), "n_look", Arc::new(chance)));
-    let log = store.expect("the store").log(0, 10_000).await.expect("a log");
+    let log = stage.store("n_look").log(0, 10_000).await.expect("a log");
     log.into_iter().map(|it| it.1.event).filter(|it| it.kind() == "team_loaded").collect()
 }
 
@@ -144,7 +138,8 @@ async fn a_team_of_one_file_follows_that_file_alone() {
     let stage = Stage::new("");
     stage.write("solo.md", "---\ndescription: d\nkind: human\n---\nFirst.\n");
     let place = stage.team().join("solo.md");
-    let team = callboard_config::load_here(&place).expect("a team");
+    let mut team = callboard_config::load_here(&place).expect("a team");
+    stage.name_its_store(&mut team);
     let options =
         NodeOptions { team, data: stage.data(), work: true, keeper: None, world: World::real() };
     let mut node = Node::start(options).await.expect("a node");

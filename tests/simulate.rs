@@ -1,7 +1,8 @@
 //! Whole histories from a number: two or three processes on one store, a team, tasks, callers who
 //! change their minds, and every fault between them; at the end the laws are looked for in what is
 //! on record. A history is decided by its seed alone: `CALLBOARD_SEED=` plays one again and tells
-//! its story, `CALLBOARD_SEEDS=` says how many are played.
+//! its story, `CALLBOARD_SEEDS=` says how many are played. The same histories are played on a PostgreSQL
+//! too, where time and faults are real: `on_a_server.rs`.
 #![expect(
     clippy::panic,
     clippy::wildcard_enum_match_arm,
@@ -10,6 +11,8 @@
 
 #[path = "simulate/asks.rs"]
 mod asks;
+#[path = "simulate/base.rs"]
+mod base;
 #[path = "simulate/cast.rs"]
 mod cast;
 #[allow(dead_code, reason = "not every test throws them in every way")]
@@ -21,10 +24,15 @@ mod history;
 mod laws;
 #[path = "simulate/ledger.rs"]
 mod ledger;
+#[path = "simulate/on_a_server.rs"]
+mod on_a_server;
 #[path = "simulate/outside.rs"]
 mod outside;
 #[path = "simulate/scene.rs"]
 mod scene;
+#[allow(dead_code, reason = "histories need a part of it")]
+#[path = "engine/server.rs"]
+mod server;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,11 +44,14 @@ use std::thread;
 use callboard_trace::{Event, Record, story};
 use sha2::{Digest, Sha256};
 
+use base::Ground;
 use history::History;
 use scene::inside;
 
 /// Histories that are played where nobody says how many.
 const SEEDS: u64 = 2_000;
+/// How one of them is played again.
+const PLAY: &str = "cargo test --test simulate every_history";
 /// Histories that are played twice.
 const TWICE: u64 = 12;
 /// Broken histories after which no more are played.
@@ -69,6 +80,11 @@ const WANTED: &[&str] = &[
     "node_stopped",
 ];
 
+/// One test plays at a time: where time is real, a machine that is busy all over is a fault more.
+static TURN: Mutex<()> = Mutex::new(());
+/// What went wrong on threads of stores.
+static STRAY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 thread_local! {
     /// What went wrong on this thread where nobody looks: a panic inside a task.
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -87,10 +103,11 @@ struct Played {
 
 #[test]
 fn every_history_keeps_the_laws() {
+    let _turn = inside(&TURN);
     if let Some(seed) = said("CALLBOARD_SEED") {
-        let played = play(seed);
+        let played = play(seed, &Ground::Memory);
         println!("{}", played.told);
-        return holds(&BTreeMap::from([(seed, played)]));
+        return holds(&BTreeMap::from([(seed, played)]), PLAY);
     }
     let (next, seeds) = (AtomicU64::new(0), said("CALLBOARD_SEEDS").unwrap_or(SEEDS));
     let (broken, seen) = (Mutex::new(BTreeMap::new()), Mutex::new(BTreeMap::new()));
@@ -100,7 +117,7 @@ fn every_history_keeps_the_laws() {
             if seed >= seeds || inside(&broken).len() >= BROKEN_MAX {
                 return;
             }
-            let played = play(seed);
+            let played = play(seed, &Ground::Memory);
             for what in &played.seen {
                 *inside(&seen).entry(what.clone()).or_insert(0) += 1;
             }
@@ -115,7 +132,7 @@ fn every_history_keeps_the_laws() {
             scope.spawn(some);
         }
     });
-    holds(&inside(&broken));
+    holds(&inside(&broken), PLAY);
     let seen: BTreeMap<String, u64> = std::mem::take(&mut *inside(&seen));
     println!("histories with each of these: {seen:?}");
     let unseen: Vec<&&str> = WANTED.iter().filter(|it| !seen.contains_key(**it)).collect();
@@ -124,6 +141,8 @@ fn every_history_keeps_the_laws() {
 
 #[test]
 fn a_seed_is_one_history() {
+    let _turn = inside(&TURN);
+    let play = |seed| play(seed, &Ground::Memory);
     for seed in 0..TWICE {
         let (first, second) = (play(seed), play(seed));
         if first.hash != second.hash {
@@ -140,33 +159,37 @@ fn said(name: &str) -> Option<u64> {
 }
 
 /// Fails with the story of the first history that is not as it should be.
-fn holds(broken: &BTreeMap<u64, Played>) {
+fn holds(broken: &BTreeMap<u64, Played>, again: &str) {
     let Some((seed, first)) = broken.iter().find(|it| !it.1.wrong.is_empty()) else { return };
     panic!(
-        "seed {seed}:\n{}\n\n{}\nplay it again: CALLBOARD_SEED={seed} cargo test --test simulate\n\
+        "seed {seed}:\n{}\n\n{}\nplay it again: CALLBOARD_SEED={seed} {again}\n\
          broken: {:?}",
         first.told,
         first.wrong.join("\n"),
-        broken.keys()
+        broken.iter().filter(|it| !it.1.wrong.is_empty()).map(|it| it.0).collect::<Vec<_>>()
     );
 }
 
-/// Plays one history on a thread's own runtime, whose time is nobody's.
-fn play(seed: u64) -> Played {
+/// Plays one history on a thread's own runtime, whose time is nobody's where all is simulated.
+fn play(seed: u64, ground: &Ground) -> Played {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();
         set_hook(Box::new(move |it| {
             PANICS.with_borrow_mut(|all| all.push(it.to_string()));
+            if thread::current().name().is_some_and(|it| it.starts_with("store-")) {
+                inside(&STRAY).push(it.to_string());
+            }
             before(it);
         }));
     });
     PANICS.take();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
+    let is_paused = matches!(ground, Ground::Memory);
+    let runtime = runtime.enable_all().start_paused(is_paused).build().expect("a runtime");
     let history = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let history = history::play(seed).await;
+            let history = history::play(seed, ground).await;
             laws::look(&history).await;
             history
         })

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use callboard_scheduler::{Desk, PlanAsk, TaskAsk, World};
-use callboard_store::{List, OpenOptions, Store};
+use callboard_store::{List, Store};
 use callboard_trace::{Question, Record, RunId};
 use dice::Dice;
 use endpoint::{Act, Ask, Endpoint};
@@ -193,9 +193,7 @@ fn tools(ledger: &Path) -> String {
 
 /// A node of its own that only reads, for as long as it is looked at.
 async fn looked<T>(stage: &Stage, look: impl AsyncFnOnce(&Store) -> T) -> T {
-    let world = World::real();
-    let open = OpenOptions::new(stage.data(), world.name("n_"), world.bits.clone());
-    let store = Store::open(open).expect("it opens");
+    let store = stage.store(&World::real().name("n_"));
     let seen = look(&store).await;
     store.leave().await.expect("left");
     seen

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use callboard_config::policy::Throttle;
 use callboard_scheduler::{Desk, World};
-use callboard_store::{OpenOptions, Store};
 use callboard_trace::{Action, Control, Event, RunId, State};
 use endpoint::{Act, Endpoint, Request};
 use serde_json::json;
@@ -147,8 +146,7 @@ async fn an_idle_node_does_not_look_at_the_machine() {
 
 /// What the journal says of the admission: open, load, reason.
 async fn admissions(stage: &Stage) -> Vec<(bool, f64, String)> {
-    let open = OpenOptions::new(stage.data(), "n_reader", World::real().bits);
-    let store = Store::open(open).expect("it opens");
+    let store = stage.store("n_reader");
     let records = store.log(0, 10_000).await.expect("the journal");
     store.leave().await.expect("left");
     let of = |it: &callboard_trace::Record| {

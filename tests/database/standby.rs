@@ -1,40 +1,24 @@
 //! A primary with a standby: what `doctor` tells of each, and which of several hosts is used.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use crate::checks::{checked, of};
 use crate::server::Server;
+use crate::server::script::Script;
 use crate::{Kept, PASSWORD};
 
-/// A server that follows another. It ends with this process, however that ends.
+/// A server that follows another.
 struct Standby {
-    child: Child,
+    _script: Script,
     port: u16,
 }
 
 impl Standby {
     fn of(primary: &Server) -> Standby {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/database/standby.sh");
-        let mut child = Command::new("bash");
-        child.arg(script).arg(primary.port().to_string()).env("PGPASSWORD", PASSWORD);
-        let mut child =
-            child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash starts");
-        let mut said = String::new();
-        let output = child.stdout.take().expect("its output");
-        BufReader::new(output).read_line(&mut said).expect("a word of the server");
-        let Some(port) = said.trim().strip_prefix("ready ") else { panic!("{said}") };
-        Standby { child, port: port.parse().expect("a port") }
-    }
-}
-
-impl Drop for Standby {
-    fn drop(&mut self) {
-        // The end of its input is the order to end.
-        self.child.stdin = None;
-        let _ = self.child.wait();
+        let arguments = [PASSWORD.to_owned(), primary.port().to_string()];
+        let (script, said) = Script::start("tests/database/standby.sh", arguments);
+        let Some(port) = said.strip_prefix("ready ") else { panic!("{said}") };
+        Standby { _script: script, port: port.parse().expect("a port") }
     }
 }
 

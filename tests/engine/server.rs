@@ -1,13 +1,14 @@
 //! A PostgreSQL of this test process, and databases on it.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+mod own;
+pub(crate) mod script;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls};
+pub(crate) use own::Eye;
+use own::Own;
+use script::Script;
 
 /// Whoever made the server owns it.
 const USER: &str = "callboard";
@@ -22,29 +23,17 @@ const EMPTY: &str = "
 
 /// A running server. It ends with this process, however that ends.
 pub(crate) struct Server {
-    child: Child,
-    voice: Mutex<Voice>,
+    script: Script,
     port: u16,
     made: AtomicU32,
     /// Databases that nobody uses any more.
-    idle: Mutex<Vec<String>>,
-}
-
-struct Voice {
-    orders: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
+    idle: Mutex<Vec<Own>>,
 }
 
 /// A database on a server, empty at first, for whoever comes next when this is dropped.
 pub(crate) struct Database {
     server: Arc<Server>,
-    name: String,
-}
-
-/// A connection to look with, beside the store.
-pub(crate) struct Eye {
-    pub(crate) client: Client,
-    _link: JoinSet<()>,
+    own: Own,
 }
 
 impl Server {
@@ -56,21 +45,16 @@ impl Server {
 
     /// One of its own, for who wants to break it.
     pub(crate) fn start() -> Server {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/server.sh");
-        let mut child = Command::new("bash")
-            .arg(script)
-            .arg(PASSWORD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("bash starts");
-        let orders = child.stdin.take();
-        let mut answers = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let said = answers.next().expect("a word of the server").expect("its output is read");
+        Server::with(&[])
+    }
+
+    /// The same with settings of its own, `name=value`.
+    pub(crate) fn with(settings: &[&str]) -> Server {
+        let arguments = [&[PASSWORD], settings].concat();
+        let (script, said) = Script::start("tests/engine/server.sh", arguments);
         let Some(port) = said.strip_prefix("ready ") else { panic!("{said}") };
         let port = port.parse().expect("a port");
-        let voice = Mutex::new(Voice { orders, answers });
-        Server { child, voice, port, made: AtomicU32::new(0), idle: Mutex::default() }
+        Server { script, port, made: AtomicU32::new(0), idle: Mutex::default() }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -79,60 +63,42 @@ impl Server {
 
     /// Stops it as a power cut would.
     pub(crate) fn crash(&self) {
-        self.order("crash", "down");
+        self.script.order("crash", "down");
     }
 
     /// Starts it after a crash; it answers again when this returns.
     pub(crate) fn rise(&self) {
-        self.order("start", "up");
-    }
-
-    fn order(&self, order: &str, wanted: &str) {
-        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(voice.orders.as_mut().expect("it listens"), "{order}").expect("it listens");
-        let said = voice.answers.next().expect("it lives").expect("its output is read");
-        assert_eq!(said, wanted);
+        self.script.order("start", "up");
     }
 
     /// An empty database. One that was used is emptied: that is much quicker than another one.
     pub(crate) async fn database(self: &Arc<Self>) -> Database {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(name) = idle else {
+        let Some(own) = idle else {
             let name = format!("case_{}", self.made.fetch_add(1, Ordering::Relaxed));
-            let eye = Eye::open(&self.address("postgres")).await;
-            eye.client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("made");
-            return Database { server: self.clone(), name };
+            return Database {
+                server: self.clone(),
+                own: Own::make(through(self.port), name).await,
+            };
         };
-        let reset = format!("ALTER DATABASE {name} RESET ALL");
-        let database = Database { server: self.clone(), name };
+        let reset = format!("ALTER DATABASE {} RESET ALL", own.name());
+        let database = Database { server: self.clone(), own };
         let eye = database.look().await;
         eye.client.batch_execute(EMPTY).await.expect("emptied");
         eye.client.batch_execute(&reset).await.expect("as it was");
         database
-    }
-
-    fn address(&self, name: &str) -> String {
-        through(self.port, name)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The end of its input is the order to end.
-        self.voice.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
-        let _ = self.child.wait();
     }
 }
 
 impl Database {
     /// How a store finds it.
     pub(crate) fn address(&self) -> String {
-        self.server.address(&self.name)
+        self.own.address()
     }
 
     /// The same by another way, such as a proxy.
     pub(crate) fn address_through(&self, port: u16) -> String {
-        through(port, &self.name)
+        format!("{}/{}", through(port), self.own.name())
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -141,12 +107,12 @@ impl Database {
 
     /// A setting of the database, for whoever connects from now on.
     pub(crate) async fn sets(&self, setting: &str, value: &str) {
-        let sql = format!("ALTER DATABASE {} SET {setting} = '{value}'", self.name);
+        let sql = format!("ALTER DATABASE {} SET {setting} = '{value}'", self.own.name());
         self.look().await.client.batch_execute(&sql).await.expect("set");
     }
 
     pub(crate) async fn look(&self) -> Eye {
-        Eye::open(&self.address()).await
+        self.own.look().await
     }
 }
 
@@ -155,39 +121,12 @@ impl Drop for Database {
         // What a case that failed left behind may still write.
         if !std::thread::panicking() {
             let mut idle = self.server.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(self.name.clone());
+            idle.push(self.own.clone());
         }
     }
 }
 
-impl Eye {
-    async fn open(address: &str) -> Eye {
-        let connected = tokio_postgres::connect(address, NoTls).await;
-        let (client, connection) = connected.expect("the server answers");
-        let mut link = JoinSet::new();
-        link.spawn(async move { drop(connection.await) });
-        Eye { client, _link: link }
-    }
-
-    /// All bytes of all rows of all tables.
-    pub(crate) async fn everything(&self) -> Vec<u8> {
-        use futures::TryStreamExt;
-        let sql = "SELECT table_name FROM information_schema.tables
-            WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
-        let tables = self.client.query(sql, &[]).await.expect("its tables");
-        assert!(!tables.is_empty(), "there are tables");
-        let mut all = Vec::new();
-        for table in tables {
-            let name: String = table.get(0);
-            let sql = format!("COPY (SELECT * FROM \"{name}\") TO STDOUT (FORMAT binary)");
-            let rows = self.client.copy_out(&sql).await.expect("its rows");
-            let pieces: Vec<_> = rows.try_collect().await.expect("its rows");
-            all.extend(pieces.concat());
-        }
-        all
-    }
-}
-
-fn through(port: u16, name: &str) -> String {
-    format!("postgres://{USER}:{}@127.0.0.1:{port}/{name}", PASSWORD.replace(' ', "%20"))
+/// The server at a port, without a database.
+fn through(port: u16) -> String {
+    format!("postgres://{USER}:{}@127.0.0.1:{port}", PASSWORD.replace(' ', "%20"))
 }

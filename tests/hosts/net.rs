@@ -1,12 +1,11 @@
 //! The five hosts, and who looks at the databases on them past the network.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
 
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
+
+use crate::script::Script;
 
 /// The hosts with a database: the primary, and the one that follows it.
 pub(crate) const PRIMARY: &str = "pg1";
@@ -17,64 +16,37 @@ pub(crate) const ADDRESS: &str =
 
 /// Hosts and databases; all of it is gone when this is dropped, or when this process ends.
 pub(crate) struct Net {
-    child: Child,
-    voice: Mutex<Voice>,
+    script: Script,
     namespaces: String,
     folder: PathBuf,
-}
-
-struct Voice {
-    orders: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
 }
 
 impl Net {
     /// Lays the cables and starts the databases; why not, where there may be no such hosts.
     pub(crate) fn start() -> Result<Net, String> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/net.sh");
-        let mut child = Command::new("bash")
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("bash starts");
-        let orders = child.stdin.take();
-        let mut answers = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let said = answers.next().expect("a word of it").expect("its output is read");
+        let (script, said) = Script::start("tests/hosts/net.sh", [""; 0]);
         if let Some(why) = said.strip_prefix("cannot: ") {
-            let _ = child.wait();
             return Err(why.to_owned());
         }
-        let Some((namespaces, folder)) =
-            said.strip_prefix("ready ").and_then(|it| it.split_once(' '))
-        else {
-            let _ = child.wait();
-            panic!("{said}");
-        };
+        let ready = said.strip_prefix("ready ").and_then(|it| it.split_once(' '));
+        let Some((namespaces, folder)) = ready else { panic!("{said}") };
         let (namespaces, folder) = (namespaces.to_owned(), folder.into());
-        Ok(Net { child, voice: Mutex::new(Voice { orders, answers }), namespaces, folder })
+        Ok(Net { script, namespaces, folder })
     }
 
     /// Takes the cable of a host out.
     pub(crate) fn cut(&self, host: &str) {
-        self.order(&format!("cut {host}"));
+        self.script.order(&format!("cut {host}"), "done");
     }
 
     /// Puts it in again.
     pub(crate) fn mend(&self, host: &str) {
-        self.order(&format!("mend {host}"));
+        self.script.order(&format!("mend {host}"), "done");
     }
 
     /// Makes the standby the primary.
     pub(crate) fn promote(&self) {
-        self.order("promote");
-    }
-
-    fn order(&self, order: &str) {
-        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(voice.orders.as_mut().expect("it listens"), "{order}").expect("it listens");
-        let said = voice.answers.next().expect("it lives").expect("its output is read");
-        assert_eq!(said, "done", "{order}");
+        self.script.order("promote", "done");
     }
 
     /// A command that runs on a host.
@@ -93,14 +65,6 @@ impl Net {
 
     pub(crate) async fn look(&self, host: &str) -> Eye {
         Eye::open(&self.past(host)).await
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        // The end of its input is the order to end.
-        self.voice.lock().unwrap_or_else(PoisonError::into_inner).orders = None;
-        let _ = self.child.wait();
     }
 }
 

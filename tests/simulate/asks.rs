@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::cast::NAMES;
-use crate::scene::{Scene, inside};
+use crate::scene::{Scene, inside, sure};
 
 /// How long a caller waits for an answer before it asks another process.
 const ANSWERED: Duration = Duration::from_secs(8);
@@ -44,7 +44,7 @@ fn ask(scene: &Scene, task: &str) -> Ask {
         priority: scene.percent(30).then(|| scene.below(1_001) as u16),
         key: Some(format!("k{number}")),
         fresh: false,
-        deadline_s: scene.percent(30).then(|| 5 + scene.below(300) as u64),
+        deadline_s: scene.percent(30).then(|| scene.s(5 + scene.below(300))),
         budget: None,
         output_schema: None,
         tasks: 1,
@@ -197,7 +197,7 @@ async fn redirect(scene: &Scene, desk: &Desk, run: RunId) {
 /// The roots that are open.
 pub(crate) async fn open(observer: &Store) -> Vec<RunId> {
     let open = List { open: Some(true), limit: 1_000, ..List::default() };
-    let rows = observer.list(open).await.expect("the observer reads");
+    let rows = sure!(observer.list(open.clone()));
     rows.into_iter().map(|it| it.run).collect()
 }
 

@@ -44,27 +44,37 @@ const AGENTS: &[(&str, &str)] = &[
 
 /// Steps that may be in progress at once at what is shared, as the team has it.
 pub(crate) const WIDTHS: [(&str, usize); 2] = [("first", 2), ("bank", 2)];
-/// What the bucket of the bank holds, and what comes back to it in a second.
+/// What the bucket of the bank holds, and what comes back to it in a second of a world that is not
+/// in a hurry.
 pub(crate) const BUCKET: (f64, f64) = (4.0, 0.5);
 
 /// Those that tasks are given to.
 pub(crate) const NAMES: [&str; 6] = ["lead", "coder", "tester", "clerk", "clerk", "boss"];
 
-/// The team with the seats of this world.
-pub(crate) fn team(weather: &Weather) -> Team {
+/// The team with the seats of this world, and with waits that fit its pace.
+pub(crate) fn team(weather: &Weather, pace: u32) -> Team {
     static READ: OnceLock<Team> = OnceLock::new();
-    let mut team = READ.get_or_init(read).clone();
+    static HURRIED: OnceLock<Team> = OnceLock::new();
+    let mut team = match pace {
+        1 => READ.get_or_init(|| read(TEAM)).clone(),
+        _ => {
+            let fill = format!("refill_per_s: {}", BUCKET.1 * f64::from(pace));
+            let hurried =
+                TEAM.replace("refill_per_s: 0.5", &fill).replace("reset_s: 5", "reset_s: 1");
+            HURRIED.get_or_init(|| read(&hurried)).clone()
+        }
+    };
     team.limits.concurrent = weather.seats;
     team
 }
 
-fn read() -> Team {
+fn read(text: &str) -> Team {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
         std::fs::write(folder.path().join(name), text).expect("a file");
     };
     std::fs::create_dir(folder.path().join("agents")).expect("a folder");
-    write("team.yaml", TEAM);
+    write("team.yaml", text);
     for (name, fields) in AGENTS {
         let text = format!("---\nname: {name}\ndescription: The {name}.\n{fields}---\nBe it.\n");
         write(&format!("agents/{name}.md"), &text);

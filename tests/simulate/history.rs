@@ -9,34 +9,41 @@ use std::time::Duration;
 
 use callboard_config::Team;
 use callboard_scheduler::{Node, NodeOptions};
-use callboard_store::simulated::{Fate, Lot, Simulated};
-use callboard_store::{OpenOptions, Store};
+use callboard_store::Store;
 use callboard_trace::{Event, Record};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::asks::{self, caller};
+use crate::base::{Base, Ground};
 use crate::cast;
 use crate::outside::Outside;
-use crate::scene::{Body, SECOND, Scene, inside};
+use crate::scene::{Body, SECOND, Scene, inside, sure};
 
-/// Seconds after the end of all trouble in which everything has to be over.
-const PATIENCE: i64 = 3 * 3_600;
-/// Looks in a row that may find everything standing still, each 2 s after the one before.
-const STILL_MAX: u32 = 8;
+/// Seconds after the end of all trouble in which everything has to be over; the second is for worlds
+/// in a hurry.
+const PATIENCE: [i64; 2] = [3 * 3_600, 180];
+/// Between two looks whether that is so.
+const LOOK: Duration = Duration::from_secs(2);
+/// Looks in a row that may find everything standing still. What looks for itself now and then does
+/// that no faster in a hurry.
+const STILL_MAX: [u32; 2] = [8, 60];
 
 /// What is left of a history.
 pub(crate) struct History {
     pub(crate) scene: Arc<Scene>,
     pub(crate) observer: Store,
     pub(crate) records: Vec<Record>,
+    /// Goes when nobody is on it any more.
+    _base: Base,
 }
 
 /// Plays the history of a seed.
-pub(crate) async fn play(seed: u64) -> History {
-    let (scene, deaths) = Scene::new(seed);
-    let mut play = Play::new(scene.clone(), deaths);
+pub(crate) async fn play(seed: u64, ground: &Ground) -> History {
+    let (scene, deaths) = Scene::new(seed, ground.pace());
+    let base = ground.base(&scene);
+    let mut play = Play::new(scene.clone(), base, deaths);
     scene.tell(&format!("{:?}", scene.weather));
     for _ in 0..scene.weather.nodes {
         play.start();
@@ -44,7 +51,7 @@ pub(crate) async fn play(seed: u64) -> History {
     play.trouble().await;
     play.peace().await;
     let records = every_record(&play.observer).await;
-    History { scene, observer: play.observer, records }
+    History { scene, observer: play.observer, records, _base: play.base }
 }
 
 /// What happens to a world, and when: microseconds since its beginning.
@@ -60,11 +67,12 @@ enum Turn {
     Start,
     Freeze,
     Jump,
+    Cut,
 }
 
 struct Play {
     scene: Arc<Scene>,
-    db: Simulated,
+    base: Base,
     team: Team,
     observer: Store,
     nodes: BTreeMap<String, (Arc<Body>, Node)>,
@@ -74,28 +82,22 @@ struct Play {
 }
 
 impl Play {
-    fn new(scene: Arc<Scene>, deaths: mpsc::UnboundedReceiver<Arc<Body>>) -> Play {
-        let (clock, proof) = (scene.clone(), scene.clone());
-        let db = Simulated::new(
-            Arc::new(move || clock.db_now()),
-            Arc::new(move |name| proof.is_proved_dead(name)),
-        );
-        let db = db.expect("a database");
-        let options = OpenOptions::new(PathBuf::new(), "n_observer", Arc::new(|| 0));
-        let well = Lot { before: Duration::ZERO, fate: Fate::Done, after: Duration::ZERO };
-        let observer = db.open(options, Arc::new(move |_| well)).expect("a store");
-        let team = cast::team(&scene.weather);
+    fn new(scene: Arc<Scene>, base: Base, deaths: mpsc::UnboundedReceiver<Arc<Body>>) -> Play {
+        let observer = base.observer();
+        let team = cast::team(&scene.weather, scene.pace);
         let (nodes, open) = (BTreeMap::new(), JoinSet::new());
-        Play { scene, db, team, observer, nodes, deaths, open }
+        Play { scene, base, team, observer, nodes, deaths, open }
     }
 
-    /// Another process comes up.
+    /// Another process comes up, if its database lets it.
     fn start(&mut self) {
         let (body, world) = self.scene.body();
-        let options = OpenOptions::new(PathBuf::new(), &body.name, world.bits.clone());
-        let (scene, of) = (self.scene.clone(), body.clone());
-        let lots = Arc::new(move |is_write| scene.lot(&of, is_write));
-        let store = self.db.open(options, lots).expect("a store");
+        let store = match self.base.open(&self.scene, &body, &world) {
+            Ok(it) => it,
+            Err(error) => {
+                return self.scene.tell(&format!("{} cannot start: {error}", body.short()));
+            }
+        };
         let outside = Outside {
             scene: self.scene.clone(),
             observer: self.observer.clone(),
@@ -113,7 +115,7 @@ impl Play {
     /// Everything that is to happen, in its order.
     fn turns(&self) -> VecDeque<(i64, Turn)> {
         let (scene, mut turns) = (&self.scene, Vec::new());
-        let lasts = usize::try_from(scene.weather.lasts * SECOND).unwrap_or(1);
+        let lasts = usize::try_from(scene.lasts()).unwrap_or(1);
         let mut add = |how_many: usize, turn: Turn| {
             for _ in 0..how_many {
                 // Tasks come early, so that there is something to be disturbed.
@@ -131,6 +133,12 @@ impl Play {
         add(1 + scene.below(5), Turn::Start);
         add(scene.below(3), Turn::Freeze);
         add(if scene.weather.jumps { 1 + scene.below(3) } else { 0 }, Turn::Jump);
+        if scene.is_real() {
+            // No write draws its fate there: processes die of themselves, and others come for them.
+            add(4 + scene.below(12), Turn::Cut);
+            add(2 + scene.below(3), Turn::Kill);
+            add(2, Turn::Start);
+        }
         turns.sort_by_key(|it| it.0);
         turns.into()
     }
@@ -141,7 +149,7 @@ impl Play {
             self.rest(Duration::from_micros(wait)).await;
             self.take(turn);
         }
-        let wait = self.scene.weather.lasts * SECOND - self.scene.elapsed();
+        let wait = self.scene.lasts() - self.scene.elapsed();
         self.rest(Duration::from_micros(wait.max(0).unsigned_abs())).await;
     }
 
@@ -178,6 +186,9 @@ impl Play {
                     self.start();
                 }
             }
+            // A thread of this process cannot be made to stand still; many lines at once can be cut.
+            Turn::Freeze if scene.is_real() => self.cut(6),
+            Turn::Cut => self.cut(1 + scene.below(3)),
             Turn::Freeze => {
                 if let Some(body) = self.somebody() {
                     scene.freeze(&body, scene.ms(1_000, 90_000));
@@ -185,12 +196,20 @@ impl Play {
             }
             Turn::Jump => {
                 let off = scene.jump();
-                match self.somebody().filter(|_| scene.percent(60)) {
+                match self.somebody().filter(|_| scene.percent(60) || scene.is_real()) {
                     Some(body) => body.off.store(off, Ordering::Relaxed),
+                    None if scene.is_real() => return,
                     None => scene.off.store(off, Ordering::Relaxed),
                 }
                 scene.tell(&format!("a clock is {} s off", off / SECOND));
             }
+        }
+    }
+
+    fn cut(&mut self, lines: usize) {
+        if let Some(cut) = self.base.cut(lines) {
+            self.scene.tell(&format!("{lines} connections are cut"));
+            self.open.spawn(cut);
         }
     }
 
@@ -224,12 +243,16 @@ impl Play {
             body.off.store(0, Ordering::Relaxed);
             body.thaw();
         }
+        let in_a_hurry = usize::from(self.scene.is_real());
         while self.nodes.len() < 2 {
             self.start();
+            if self.nodes.len() < 2 && self.scene.is_real() {
+                self.rest(LOOK / self.scene.pace).await;
+            }
         }
         let (begun, mut still, mut all_stand) = (self.scene.elapsed(), 0, false);
         loop {
-            self.rest(Duration::from_secs(2)).await;
+            self.rest(LOOK / self.scene.pace).await;
             if !all_stand || still > 0 {
                 // Whoever acted on an agent may still be on its way, also when it was given up.
                 let Some(desk) = self.scene.desk() else { continue };
@@ -238,12 +261,12 @@ impl Play {
             if self.open.is_empty() && self.scene.all_go_on() && self.is_over().await {
                 break;
             }
-            if self.scene.elapsed() - begun > PATIENCE * SECOND {
+            if self.scene.elapsed() - begun > PATIENCE[in_a_hurry] * SECOND {
                 self.scene.wrong("not everything came to its end".into());
                 break;
             }
             still = if self.helps().await { 0 } else { still + 1 };
-            if still > STILL_MAX {
+            if still > STILL_MAX[in_a_hurry] {
                 self.scene.wrong("nothing moves, and nothing is waited for".into());
                 break;
             }
@@ -254,14 +277,14 @@ impl Play {
     }
 
     async fn is_over(&self) -> bool {
-        let counts = self.observer.counts().await.expect("the observer reads");
+        let counts = sure!(self.observer.counts());
         counts.ready + counts.running + counts.waiting == 0
     }
 
     /// Answers what is asked, and lets go on what was paused. `false` if everything stands still and
     /// waits for neither.
     async fn helps(&self) -> bool {
-        if !self.observer.is_at_rest().await.expect("the observer reads") {
+        if !sure!(self.observer.is_at_rest()) {
             return true;
         }
         let Some(desk) = self.scene.desk() else { return true };
@@ -277,7 +300,7 @@ impl Play {
             }
             let n_asked = view.questions.len();
             // What may be tried again only after its deadline ends by that, and so by itself.
-            let last = self.observer.latest(&run, 1).await.expect("the observer reads");
+            let last = sure!(self.observer.latest(&run, 1));
             let is_tried_again =
                 |it: &Record| matches!(&it.event, Event::StepFailed(it) if it.retry_at.is_some());
             helped |= last.iter().any(is_tried_again);
@@ -291,7 +314,7 @@ impl Play {
 async fn every_record(observer: &Store) -> Vec<Record> {
     let (mut records, mut after) = (Vec::new(), 0);
     loop {
-        let page = observer.log(after, 1_000).await.expect("the observer reads");
+        let page = sure!(observer.log(after, 1_000));
         let Some(last) = page.last() else { return records };
         after = last.0;
         records.extend(page.into_iter().map(|it| it.1));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cast::{BUCKET, NAMES};
 use crate::history::History;
 use crate::ledger::ledger;
-use crate::scene::inside;
+use crate::scene::{inside, sure};
 
 /// The records of one run, each with its place among all.
 pub(crate) type Way<'a> = Vec<(usize, &'a Record)>;
@@ -345,11 +345,12 @@ fn bucket(history: &History) -> Vec<String> {
     };
     let mut times: Vec<i64> = history.records.iter().filter(is_use).map(|it| it.at).collect();
     times.sort_unstable();
+    let (holds, fills) = (BUCKET.0, BUCKET.1 * f64::from(history.scene.pace));
     let mut wrong = Vec::new();
     for (from, first) in times.iter().enumerate() {
         for (to, last) in times.iter().enumerate().skip(from) {
             let (used, most) =
-                ((to - from + 1) as f64, BUCKET.0 + (last - first) as f64 / 1e6 * BUCKET.1);
+                ((to - from + 1) as f64, holds + (last - first) as f64 / 1e6 * fills);
             if used > most + 0.01 {
                 wrong.push(format!("the bank was used {used} times where {most:.2} were there"));
             }
@@ -362,7 +363,7 @@ fn bucket(history: &History) -> Vec<String> {
 async fn holds(history: &History) -> Vec<String> {
     let shared = ["provider one", "resource bank"].map(str::to_owned).into_iter();
     let names: Vec<String> = shared.chain(NAMES.map(|it| format!("agent {it}"))).collect();
-    let stands = history.observer.standings(names.clone()).await.expect("the observer reads");
+    let stands = sure!(history.observer.standings(names.clone()));
     let held = names.iter().zip(stands).filter(|it| it.1.used > 0);
     held.map(|(name, it)| format!("{name} is held by {} steps of nobody", it.used)).collect()
 }
@@ -371,7 +372,7 @@ async fn holds(history: &History) -> Vec<String> {
 async fn index(history: &History, all: &Ways<'_>) -> Vec<String> {
     let (observer, mut wrong) = (&history.observer, Vec::new());
     for (run, way) in all {
-        let Some(row) = observer.row(run).await.expect("the observer reads") else {
+        let Some(row) = sure!(observer.row(run)) else {
             wrong.push(format!("{run} is not in the index"));
             continue;
         };
@@ -383,7 +384,7 @@ async fn index(history: &History, all: &Ways<'_>) -> Vec<String> {
             wrong.push(format!("{run} has {} records, {} by the index", way.len(), row.seq));
         }
         if row.root == **run {
-            let verdict = observer.verify(run).await.expect("the observer reads");
+            let verdict = sure!(observer.verify(run));
             wrong.extend(verdict.breaks.iter().map(|it| format!("{}: {}", it.run, it.why)));
         }
     }

@@ -9,6 +9,7 @@ use callboard_trace::{EndState, PlanStep, Purse, Record, Stop};
 
 use crate::history::History;
 use crate::laws::Ways;
+use crate::scene::sure;
 
 /// Tokens and calls of models: by the records, and by the ledger.
 #[derive(Default)]
@@ -90,7 +91,7 @@ pub(crate) async fn ledger(history: &History, all: &Ways<'_>) -> Vec<String> {
 
 /// Tokens and calls of models that a budget has spent, by the ledger.
 async fn stands(history: &History, node: &str) -> [i64; 2] {
-    let kept = history.observer.spent(node).await.expect("the observer reads");
+    let kept = sure!(history.observer.spent(node));
     [kept[0], kept[3]]
 }
 

@@ -13,7 +13,7 @@ use callboard_trace::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::scene::{Body, Scene, inside};
+use crate::scene::{Body, Scene, inside, sure};
 
 /// Records of a run that are looked through for the one that lets a step begin.
 const LAST: u32 = 60;
@@ -74,7 +74,7 @@ impl Outside {
 
     /// Fails unless the journal says that such a step has begun: nothing is done before that.
     async fn has_begun(&self, run: &RunId, is_it: impl Fn(&StepBegun) -> bool, what: &str) {
-        let last = self.observer.latest(run, LAST).await.expect("the observer reads");
+        let last = sure!(self.observer.latest(run, LAST));
         let begun = |it: &Record| matches!(&it.event, Event::StepBegun(it) if is_it(it));
         if !last.iter().any(begun) {
             self.scene.wrong(format!("{what} for {run}, and no record says that it begins"));

@@ -20,6 +20,22 @@ const EPOCH: i64 = 1_700_000_000_000_000;
 /// Microseconds in a second.
 pub(crate) const SECOND: i64 = 1_000_000;
 
+/// Reads as an observer, for whom a database that is away is no finding: it may be meant to be.
+macro_rules! sure {
+    ($read:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $read.await {
+                Ok(it) => break it,
+                Err(error) => assert!(tries < 10, "the observer does not read: {error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+    }};
+}
+pub(crate) use sure;
+
 /// How rough a history is, decided by its seed. Chances are out of 10,000 a write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
@@ -59,6 +75,10 @@ impl Weather {
 /// Everything that the processes of one history share, and what is noted of it.
 pub(crate) struct Scene {
     pub(crate) weather: Weather,
+    /// How many times as fast as usual everything goes: more than 1 where time is real.
+    pub(crate) pace: u32,
+    /// When it began, microseconds since 1970.
+    epoch: i64,
     dice: Mutex<Dice>,
     begun: Instant,
     /// How far the database's clock is off, microseconds.
@@ -112,12 +132,14 @@ pub(crate) fn inside<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Scene {
-    pub(crate) fn new(seed: u64) -> (Arc<Scene>, mpsc::UnboundedReceiver<Arc<Body>>) {
+    pub(crate) fn new(seed: u64, pace: u32) -> (Arc<Scene>, mpsc::UnboundedReceiver<Arc<Body>>) {
         let mut dice = Dice::new(seed);
         let weather = Weather::of(&mut dice);
         let (dying, deaths) = mpsc::unbounded_channel();
         let scene = Scene {
             weather,
+            pace,
+            epoch: if pace == 1 { EPOCH } else { World::real().now() },
             dice: Mutex::new(dice),
             begun: Instant::now(),
             off: AtomicI64::new(0),
@@ -149,9 +171,24 @@ impl Scene {
         (u128::from(dice.roll()) << 64) | u128::from(dice.roll())
     }
 
-    /// A time between these two, in milliseconds.
+    /// A time between these two, in milliseconds of a world that is not in a hurry.
     pub(crate) fn ms(&self, from: usize, to: usize) -> Duration {
-        Duration::from_millis((from + self.below(to - from + 1)) as u64)
+        Duration::from_millis((from + self.below(to - from + 1)) as u64) / self.pace
+    }
+
+    /// As many seconds as these are of a world that is not in a hurry.
+    pub(crate) fn s(&self, usual: usize) -> u64 {
+        (usual as u64 / u64::from(self.pace)).max(1)
+    }
+
+    /// How long there is trouble, microseconds.
+    pub(crate) fn lasts(&self) -> i64 {
+        self.weather.lasts * SECOND / i64::from(self.pace)
+    }
+
+    /// Whether time and the database are real.
+    pub(crate) fn is_real(&self) -> bool {
+        self.pace > 1
     }
 
     /// Microseconds since the beginning: the time that nobody in the world sees.
@@ -161,7 +198,7 @@ impl Scene {
 
     /// The database's clock.
     pub(crate) fn db_now(&self) -> i64 {
-        EPOCH + self.elapsed() + self.off.load(Ordering::Relaxed)
+        self.epoch + self.elapsed() + self.off.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_calm(&self) -> bool {
@@ -192,7 +229,7 @@ impl Scene {
             desk: Mutex::default(),
         });
         let (scene, of) = (self.clone(), body.clone());
-        let now = Arc::new(move || EPOCH + scene.elapsed() + of.off.load(Ordering::Relaxed));
+        let now = Arc::new(move || scene.epoch + scene.elapsed() + of.off.load(Ordering::Relaxed));
         inside(&self.bodies).push(body.clone());
         (body, World { now, bits, load: Arc::new(|| None) })
     }
@@ -304,7 +341,7 @@ impl Scene {
         let under_way: Vec<_> = inside(&self.noted).under_way.values().cloned().collect();
         let mut held = Vec::new();
         for (run, node, of) in &under_way {
-            let row = observer.row(run).await.expect("the observer reads");
+            let row = sure!(observer.row(run));
             held.extend(row.filter(|it| it.node.as_ref() == Some(node)).map(|_| (run, of)));
         }
         let taken: BTreeSet<&RunId> = held.iter().map(|it| it.0).collect();

@@ -2,22 +2,37 @@
 #![allow(dead_code, reason = "each test binary uses its part of the stage")]
 #![allow(clippy::panic, clippy::wildcard_enum_match_arm, reason = "a test says why and fails")]
 
+#[allow(clippy::duplicate_mod, reason = "a test's own server makes databases too")]
+#[path = "../engine/own.rs"]
+mod own;
 pub(crate) mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use callboard_config::AgentName;
 use callboard_config::policy::Throttle;
+use callboard_config::{AgentName, Team};
 use callboard_scheduler::{Ask, Desk, Node, NodeOptions, World};
+use callboard_store::{Address, OpenOptions, Store};
 use callboard_trace::{Caller, Event, Record, RunId, RunView, story};
 use tempfile::TempDir;
 
-/// A folder with a team and a data folder.
+/// A folder with a team and a data folder; and where [`SERVER`] names a PostgreSQL, a database there
+/// for all that is played on this stage, in the place of the file.
 pub(crate) struct Stage {
     folder: TempDir,
+    database: Option<own::Own>,
 }
+
+/// The variable with the address of a server on which databases may be made. Every story is told
+/// there then: `tests/engine/with_server.sh` sets it.
+const SERVER: &str = "CALLBOARD_TEST_SERVER";
+/// Where each of those stories says how many records it left on the server, for who asks whether it
+/// was told there: `tests/engine/stories.sh`.
+const TOLD: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/told");
 
 /// What they may do without asking, where a story is not about that.
 const FREE: &str = "{write: allow, run: allow, fetch: allow, external: allow}";
@@ -84,7 +99,13 @@ impl Stage {
     }
 
     fn bare() -> Stage {
-        let stage = Stage { folder: tempfile::tempdir().expect("a folder for the stage") };
+        let stage = Stage {
+            folder: tempfile::tempdir().expect("a folder for the stage"),
+            database: database(),
+        };
+        if let Some(database) = &stage.database {
+            std::fs::write(stage.folder.path().join("store"), database.address()).expect("a file");
+        }
         for (name, fields) in AGENTS {
             let text = format!(
                 "---\nname: {name}\ndescription: The {name} of the stage.\npermissions: {FREE}\n{fields}---\nYou are the {name}.\n"
@@ -105,7 +126,58 @@ impl Stage {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.team().join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder");
+        let text = if name == "team.yaml" { self.on_its_store(text) } else { text.to_owned() };
         std::fs::write(path, text).expect("a file");
+    }
+
+    /// A team's file that is on this stage's database. The line stands at its end, also where a file is
+    /// written on that was read, so that no other line moves.
+    fn on_its_store(&self, text: &str) -> String {
+        const STORE: &str = "store: file:../store\n";
+        let text = text.replace(STORE, "");
+        if self.database.is_none() || text.lines().any(|it| it.starts_with("store:")) {
+            return text;
+        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        format!("{text}{end}{STORE}")
+    }
+
+    /// As `--store` does, for a team that has no such line because it has no such file.
+    pub(crate) fn name_its_store(&self, team: &mut Team) {
+        if self.is_on_a_server() && team.database.is_none() {
+            let place = format!("file:{}", self.folder.path().join("store").display());
+            let named = callboard_config::load::database_named("--store", &place);
+            team.database = Some(named.expect("a database"));
+        }
+    }
+
+    pub(crate) fn is_on_a_server(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// A hold of its own on what this stage keeps, beside all nodes.
+    pub(crate) fn store(&self, node: &str) -> Store {
+        // Another one each time, also where it is opened twice under one name.
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let chance = || u128::from(COUNT.fetch_add(1, Ordering::Relaxed)) << 64 | 7;
+        let mut options = OpenOptions::new(self.data(), node, std::sync::Arc::new(chance));
+        let address = self.database.as_ref().map(own::Own::address);
+        options.server = address.map(|it| Address::parse(&it).expect("an address"));
+        Store::open(options).expect("the store opens")
+    }
+
+    /// All bytes that are kept: each file in the data folder, and what is in the database.
+    pub(crate) async fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(self.data()).expect("the data folder").flatten();
+        let bytes = |it: std::fs::DirEntry| {
+            Some((it.path().display().to_string(), std::fs::read(it.path()).ok()?))
+        };
+        let mut all: Vec<_> = files.filter_map(bytes).collect();
+        match &self.database {
+            Some(it) => all.push(("the database".into(), it.look().await.everything().await)),
+            None => assert!(all.iter().any(|it| it.0.ends_with("callboard.sqlite")), "{all:?}"),
+        }
+        all
     }
 
     /// A node on the stage's data that works.
@@ -133,6 +205,7 @@ impl Stage {
             "{:?}",
             team.problems
         );
+        self.name_its_store(&mut team);
         team.trust(&callboard_config::servers::Trust::read(&self.data(), true));
         team.throttle = throttle;
         let keeper = Some(env!("CARGO_BIN_EXE_callboard").into());
@@ -142,6 +215,39 @@ impl Stage {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+impl Drop for Stage {
+    /// No story is told on a file where it says that it is told on a server; and nothing stays there.
+    fn drop(&mut self) {
+        let Some(database) = self.database.take() else { return };
+        let is_on_a_file = self.data().join("callboard.sqlite").exists();
+        let records = own::beside(async move {
+            let records = database.look().await.records().await;
+            database.remove().await;
+            records
+        });
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(!is_on_a_file, "this story was told on a file");
+        let records = records.expect("its database is looked at and removed");
+        let story = std::thread::current().name().unwrap_or("a story").to_owned();
+        let mut told = std::fs::OpenOptions::new();
+        let told =
+            told.append(true).create(true).open(format!("{TOLD}/{}", env!("CARGO_CRATE_NAME")));
+        // Whoever tells one story alone has no such folder.
+        let _ = told.and_then(|mut it| it.write_all(format!("{records} {story}\n").as_bytes()));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "where stories are told, not configuration")]
+fn database() -> Option<own::Own> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var(SERVER).ok()?;
+    let name = format!("stage_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    let made = own::beside(async move { own::Own::make(server, name).await });
+    Some(made.expect("a database for the stage"))
 }
 
 /// Who asks in the stories.
