@@ -54,7 +54,6 @@ pub use outcome::Outcome;
 pub use perform::{Hands, Prepared, perform, prepare_model, prepare_tool};
 pub use person::declines;
 pub use recorded::Recorded;
-pub use rules::fallback::instead_of;
 pub use rules::handoff::declined;
 pub use run::{Declined, Run};
 pub use step::{Asked, Declared, Draft, Step};

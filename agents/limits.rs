@@ -3,4 +3,5 @@
 pub use crate::afford::{Afford, affords, alert, kept_back};
 pub use crate::alert::{Alert, LANDING, NEAR};
 pub use crate::perform::LEAST_OUTPUT;
+pub use crate::rules::fallback::instead_of;
 pub use crate::rules::growth::creation_refused;

@@ -8,7 +8,7 @@ use callboard_config::Team;
 use callboard_config::budget::{Caps, Price};
 use callboard_config::guards::{Guard, Kind};
 use callboard_trace::secrets::hide_settings;
-use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, Stead, StepBegun, Work};
+use callboard_trace::{Event, Failure, FailureCode, Purpose, Spend, StepBegun, Work};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
@@ -211,8 +211,8 @@ impl Prepared {
     }
 
     /// It takes another resource than its own from here on, or its own again.
-    pub fn takes(&mut self, stead: Option<Stead>) {
-        self.begun.stead = stead;
+    pub fn takes(&mut self, stead: Option<(&str, &str)>) {
+        self.begun.takes(stead);
     }
 
     /// Tokens of its prompt, as its bytes suggest.

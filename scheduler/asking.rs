@@ -4,7 +4,7 @@
 use callboard_agents::Run;
 use callboard_config::Team;
 use callboard_store::gates::{Held, Ruling};
-use callboard_trace::{Event, Stead, Work};
+use callboard_trace::{Event, Work};
 
 use crate::gates;
 use crate::pending::{Pending, What};
@@ -55,11 +55,9 @@ impl Asking {
             self.at = (self.at + 1) % self.resources.len();
         }
         self.settled = !is_held || self.at == 0;
-        let stead = (self.at > 0).then(|| Stead {
-            resource: self.resources[self.at].clone(),
-            of: self.resources[0].clone(),
-        });
-        prepared.takes(stead);
+        let spare = self.resources.get(self.at).filter(|_| self.at > 0);
+        let own = self.resources.first();
+        prepared.takes(spare.zip(own).map(|(spare, own)| (spare.as_str(), own.as_str())));
         self.pending.events = vec![Event::StepBegun(prepared.begun().clone())];
     }
 }

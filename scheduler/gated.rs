@@ -1,7 +1,7 @@
 //! How a step begins: it asks its gates, and what they answer decides what becomes of the run.
 
-use callboard_agents::limits::creation_refused;
-use callboard_agents::{Asked, Prepared, Run, instead_of};
+use callboard_agents::limits::{creation_refused, instead_of};
+use callboard_agents::{Asked, Prepared, Run};
 use callboard_config::Team;
 use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Standing, Stands, Take, Wait};
 use callboard_store::{Advance, Next, StoreError};

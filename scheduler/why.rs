@@ -138,7 +138,8 @@ impl Desk {
         Ok(found.map_err(|it| unavailable(&it))?.map(|it| {
             let (held, among) = (it.held(name), it.workspaces);
             format!(
-                "a seat: workspace {name} holds {held} of {seats}, its share among {among} workspaces, and another has less"
+                "a seat: workspace {name} holds {held} of {seats}, its share among {among} workspaces, \
+                 and another has less"
             )
         }))
     }

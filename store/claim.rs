@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use callboard_trace::RunId;
+use callboard_trace::rank::LEADER;
 
 use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
@@ -167,11 +168,6 @@ impl Taken {
         let rank = order.0;
         Lease { run, root, agent, workspace, priority, attempt, seq, rank, urgent, begun, hold }
     }
-
-    /// Whose run it is.
-    pub(crate) fn agent(&self) -> &str {
-        &self.agent
-    }
 }
 
 /// What a statement that takes says of a run.
@@ -310,12 +306,32 @@ impl Wanted {
             return self.pick(tx, TAKE_OF, most, us);
         }
         let mut taken = match front.is_shared {
-            true => share::take(tx, self.seats, most, us)?,
+            true => self.pick_shared(tx, most, us)?,
             false => Vec::new(),
         };
         let left = most.saturating_sub(taken.len() as u64);
         if left > 0 {
             taken.extend(self.pick(tx, TAKE, left, us)?);
+        }
+        Ok(taken)
+    }
+
+    /// Takes up to so many within the shares of their workspaces.
+    fn pick_shared(
+        &self,
+        tx: &mut dyn Tx,
+        most: u64,
+        (node, token): (&str, i64),
+    ) -> Result<Vec<Taken>, StoreError> {
+        let (mut taken, mut line) = (Vec::new(), share::line(tx, self.seats)?);
+        while (taken.len() as u64) < most
+            && let Some(next) = line.next()
+        {
+            let row = tx.one(TAKE_AT, &[next.pos().into(), node.into(), token.into()])?;
+            let Some(row) = row else { break };
+            let one = taken_of(&row)?;
+            line.takes(tx, &next, one.agent != LEADER)?;
+            taken.push(one);
         }
         Ok(taken)
     }
@@ -337,16 +353,6 @@ fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {
     let mut taken = rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>()?;
     taken.sort_by_key(|it| it.order);
     Ok(taken)
-}
-
-/// Takes the ready run in that place.
-pub(crate) fn take_at(
-    tx: &mut dyn Tx,
-    pos: i64,
-    (node, token): (&str, i64),
-) -> Result<Option<Taken>, StoreError> {
-    let row = tx.one(TAKE_AT, &[pos.into(), node.into(), token.into()])?;
-    row.as_ref().map(taken_of).transpose()
 }
 
 fn taken_of(row: &Row) -> Result<Taken, StoreError> {

@@ -6,9 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use callboard_trace::rank::LEADER;
-
-use crate::claim::{Taken, take_at};
 use crate::db::{Row, Tx};
 use crate::seats::crowd;
 use crate::{RunRow, Store, StoreError};
@@ -88,29 +85,9 @@ pub(crate) fn over(tx: &mut dyn Tx, seats: u32) -> Result<Vec<String>, StoreErro
     Ok(look(tx, seats)?.map(|it| it.over()).unwrap_or_default())
 }
 
-/// Takes up to so many within their shares, where several workspaces have ready runs; what is left of
-/// them goes by rank.
-pub(crate) fn take(
-    tx: &mut dyn Tx,
-    seats: u32,
-    most: u64,
-    us: (&str, i64),
-) -> Result<Vec<Taken>, StoreError> {
-    let mut taken = Vec::new();
-    let mut line = line(tx, seats)?;
-    while (taken.len() as u64) < most
-        && let Some(next) = line.next()
-    {
-        let Some(one) = take_at(tx, next.order.3, us)? else { break };
-        line.takes(tx, &next, one.agent() != LEADER)?;
-        taken.push(one);
-    }
-    Ok(taken)
-}
-
 /// A ready run by its place in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Head {
+pub(crate) struct Head {
     workspace: String,
     /// Its rank, its turn, when its root was accepted, and its place.
     order: (i64, i64, i64, i64),
@@ -118,7 +95,7 @@ struct Head {
 
 /// Who may be next.
 #[derive(Debug, Default)]
-struct Line {
+pub(crate) struct Line {
     shares: Shares,
     /// The first of each workspace.
     heads: Vec<Head>,
@@ -126,10 +103,17 @@ struct Line {
     exempt: Option<Head>,
 }
 
+impl Head {
+    /// The run's place among all rows.
+    pub(crate) fn pos(&self) -> i64 {
+        self.order.3
+    }
+}
+
 impl Line {
     /// The first of those whose workspaces have less than their shares, or that need none; `None` if
     /// no workspace with a ready run has less.
-    fn next(&self) -> Option<Head> {
+    pub(crate) fn next(&self) -> Option<Head> {
         let below = || self.heads.iter().filter(|it| self.shares.is_below(&it.workspace));
         below().next()?;
         below().chain(&self.exempt).min_by_key(|it| it.order).cloned()
@@ -145,7 +129,12 @@ impl Line {
     }
 
     /// One is taken: the next of its kind stands in its place.
-    fn takes(&mut self, tx: &mut dyn Tx, it: &Head, needs_seat: bool) -> Result<(), StoreError> {
+    pub(crate) fn takes(
+        &mut self,
+        tx: &mut dyn Tx,
+        it: &Head,
+        needs_seat: bool,
+    ) -> Result<(), StoreError> {
         if needs_seat {
             *self.shares.held.entry(it.workspace.clone()).or_default() += 1;
         }
@@ -168,7 +157,8 @@ fn look(tx: &mut dyn Tx, seats: u32) -> Result<Option<Line>, StoreError> {
     if crowd(tx)?.is_shared { line(tx, seats).map(Some) } else { Ok(None) }
 }
 
-fn line(tx: &mut dyn Tx, seats: u32) -> Result<Line, StoreError> {
+/// Who may be next, where several workspaces have ready runs.
+pub(crate) fn line(tx: &mut dyn Tx, seats: u32) -> Result<Line, StoreError> {
     let rows = tx.query(FIRSTS, &[SHARERS_MAX.into()])?;
     let heads = rows.iter().map(head).collect::<Result<Vec<_>, _>>()?;
     let rows = tx.query(SEATS, &[])?;

@@ -227,7 +227,7 @@ async fn without_a_word_that_can_be_read_the_formula_counts_and_it_is_said() {
         let view = play(&desk, "what time is it?").await;
         assert_eq!(view.state, State::Completed);
         let routed = routed(&desk, &view.run).await;
-        assert_eq!((routed.way.as_str(), routed.score), ("one_agent", 0.0), "{routed:?}");
+        assert!(routed.way == "one_agent" && routed.score < 0.01, "{routed:?}");
         let said = words(&desk, &view.run).await;
         assert!(
             said.contains("since endpoint/small was not heard: ") && said.contains(why),

@@ -36,8 +36,8 @@ pub use plan::{PlanStep, Totals};
 pub use record::{FORMAT, Fact, Record};
 pub use spend::{Share, Spend};
 pub use step::{
-    Action, Bound, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, Stead,
-    StepBegun, Touched, Usage, Waiting, Work,
+    Action, Bound, Call, Control, Failure, FailureCode, Finish, ModelReplied, Purpose, StepBegun,
+    Touched, Usage, Waiting, Work,
 };
 pub use story::{short, story, story_line};
 pub use taint::Taint;

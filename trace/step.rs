@@ -36,6 +36,11 @@ impl StepBegun {
     pub fn new(step: u32, attempt: u32, work: Work) -> StepBegun {
         StepBegun { step, attempt, work, reserved: Spend::default(), stead: None }
     }
+
+    /// It takes this resource, in the place of that one; or its own.
+    pub fn takes(&mut self, stead: Option<(&str, &str)>) {
+        self.stead = stead.map(|(resource, of)| Stead { resource: resource.into(), of: of.into() });
+    }
 }
 
 /// What a step does.

@@ -31,8 +31,8 @@ fn taken(records: &[Record]) -> Vec<Option<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_wait_for_over_a_minute_takes_the_next_resource_with_room() {
     let fixture = Fixture::new("");
-    let echo = || ("mcp__x__echo", json!({"text": "hello"}));
-    let stage = one(&fixture, &[echo(), echo(), echo()]);
+    let echo = |text: &str| ("mcp__x__echo", json!({"text": text}));
+    let stage = one(&fixture, &[echo("a"), echo("b"), echo("c")]);
     let resources = "{shared: {capacity: 1, refill_per_s: 0.001, fallback: [first, second]}, \
         first: {capacity: 1, refill_per_s: 0.001}, second: {capacity: 9, refill_per_s: 1}}";
     with(&stage, resources);
@@ -44,7 +44,6 @@ async fn what_would_wait_for_over_a_minute_takes_the_next_resource_with_room() {
     let expected = [None, Some("first for shared".into()), Some("second for shared".into())];
     assert_eq!(taken(&all), expected, "{story}");
     assert!(story.contains("on second in the place of shared"), "{story}");
-    assert!(!story.contains("waits"), "{story}");
     node.stop().await;
     fixture.until_gone();
 }
@@ -53,8 +52,8 @@ async fn what_would_wait_for_over_a_minute_takes_the_next_resource_with_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_finds_no_room_anywhere_waits_for_its_own() {
     let fixture = Fixture::new("");
-    let echo = || ("mcp__x__echo", json!({"text": "hello"}));
-    let stage = one(&fixture, &[echo(), echo(), echo()]);
+    let echo = |text: &str| ("mcp__x__echo", json!({"text": text}));
+    let stage = one(&fixture, &[echo("a"), echo("b"), echo("c")]);
     let resources = "{shared: {capacity: 1, refill_per_s: 0.001, fallback: spare}, \
         spare: {capacity: 1, refill_per_s: 0.001}}";
     with(&stage, resources);

@@ -5,7 +5,7 @@ use callboard_config::budget::Caps;
 use callboard_trace::rank::{Ranked, RouteJudge, Routed};
 use callboard_trace::{
     Action, Bound, Call, Caller, Control, Event, Failure, Finish, ModelReplied, Purpose, Spend,
-    Stead, StepBegun, Task, Touched, Usage, Waiting, Work,
+    StepBegun, Task, Touched, Usage, Waiting, Work,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -77,8 +77,9 @@ kinds! {
         }),
     Event::StepBegun(_) => (any::<u32>(), any::<u32>(), work(), spend(), of(text()))
         .prop_map(|(step, attempt, work, reserved, stead)| {
-            let stead = stead.map(|it| Stead { of: it.clone(), resource: it });
-            Event::StepBegun(StepBegun { step, attempt, work, reserved, stead })
+            let mut begun = StepBegun { reserved, ..StepBegun::new(step, attempt, work) };
+            begun.takes(stead.as_deref().map(|it| (it, it)));
+            Event::StepBegun(begun)
         }),
     Event::ModelReplied(_) => replied().prop_map(|it| Event::ModelReplied(Box::new(it))),
     Event::ToolReturned { .. } => (any::<u32>(), text(), any::<bool>(), json(), any::<u64>())
