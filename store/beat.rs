@@ -61,7 +61,7 @@ impl Store {
             return;
         }
         let made = match self.inner.db.read(postgres::is_narrow).await {
-            Ok(true) => self.inner.db.write(|tx| tx.widen()).await.map(|_| ()),
+            Ok(true) => self.inner.db.write(postgres::widen).await.map(|_| ()),
             looked => looked.map(|_| ()),
         };
         if let Err(error) = made {

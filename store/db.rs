@@ -30,9 +30,9 @@ pub(crate) trait Tx {
         self.exec(sql, args).map(|_| ())
     }
 
-    /// Makes room for the records to come, where the database wants that made; answers whether it made
-    /// any.
-    fn widen(&mut self) -> Result<bool, StoreError> {
+    /// A change of the tables that nothing depends on; answers whether it stands. It is undone by itself
+    /// where it is refused, or would have to wait for others.
+    fn try_change(&mut self, _sql: &str) -> Result<bool, StoreError> {
         Ok(false)
     }
 

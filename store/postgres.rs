@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 pub use address::Address;
-pub(crate) use partition::is_narrow;
+pub(crate) use partition::{is_narrow, widen};
 pub use probe::{Probe, probe};
 
 use crate::StoreError;

@@ -37,7 +37,8 @@ pub(super) fn divide(session: &mut Session<'_>) -> Result<(), StoreError> {
     let end = next(head.ok_or(StoreError::Closed)?.int(0)?, 0, ROOTS).end;
     let rest = part("journal_rest", "DEFAULT");
     let sql = format!(
-        "{DIVIDE} ALTER TABLE journal ATTACH PARTITION journal_0 FOR VALUES FROM (MINVALUE) TO ({end}); {rest}"
+        "{DIVIDE} {rest}
+         ALTER TABLE journal ATTACH PARTITION journal_0 FOR VALUES FROM (MINVALUE) TO ({end});"
     );
     let told = |it: Fault| it.error();
     session.batch("SAVEPOINT whole").map_err(told)?;
@@ -55,12 +56,12 @@ pub(crate) fn is_narrow(tx: &mut dyn Tx) -> Result<bool, StoreError> {
 
 /// Makes the parts that are missing ahead; answers whether it made any. Work does not depend on it: who
 /// reads the last part, as a backup does for long, only puts it off.
-pub(super) fn widen(session: &mut Session<'_>) -> Result<bool, StoreError> {
-    let Some((mut end, head)) = look(session)? else { return Ok(false) };
+pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    let Some((mut end, head)) = look(tx)? else { return Ok(false) };
     if !needs(end, head, ROOTS) {
         return Ok(false);
     }
-    let outside = session.one("SELECT coalesce(max(root), 0) FROM journal_rest", &[])?;
+    let outside = tx.one("SELECT coalesce(max(root), 0) FROM journal_rest", &[])?;
     let outside = outside.ok_or(StoreError::Closed)?.int(0)?;
     let mut parts = Vec::new();
     while needs(end, head, ROOTS) && parts.len() < AT_ONCE {
@@ -69,21 +70,7 @@ pub(super) fn widen(session: &mut Session<'_>) -> Result<bool, StoreError> {
         parts.push(part(&format!("journal_{}", roots.start), &bounds));
         end = roots.end;
     }
-    let told = |it: Fault| it.error();
-    session.batch("SAVEPOINT room").map_err(told)?;
-    let sql = format!(
-        "SET LOCAL lock_timeout = '10ms'; {} SET LOCAL lock_timeout TO DEFAULT",
-        parts.concat()
-    );
-    let Err(fault) = session.batch(&sql) else { return Ok(true) };
-    match &fault {
-        Fault::Again(text) => tracing::debug!(%text, "no room was made in the journal yet"),
-        Fault::Lost(_) | Fault::Refused(_) => {
-            tracing::warn!(error = %fault.error(), "no room was made in the journal");
-        }
-    }
-    session.batch("ROLLBACK TO SAVEPOINT room").map_err(told)?;
-    Ok(false)
+    tx.try_change(&parts.concat())
 }
 
 fn look(tx: &mut dyn Tx) -> Result<Option<(i64, i64)>, StoreError> {

@@ -16,7 +16,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 use super::conn::{self, Fault, fault};
-use super::{Address, CHANGE, DEADLINE, partition};
+use super::{Address, CHANGE, DEADLINE};
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::dialect::Dialect;
@@ -282,9 +282,22 @@ impl Tx for Session<'_> {
         self.heard(outcome)
     }
 
-    fn widen(&mut self) -> Result<bool, StoreError> {
+    fn try_change(&mut self, sql: &str) -> Result<bool, StoreError> {
         self.has_written = true;
-        partition::widen(self)
+        let before = self.settle();
+        self.heard(before)?;
+        self.batch("SAVEPOINT change").map_err(|it| it.error())?;
+        let sql =
+            format!("SET LOCAL lock_timeout = '10ms'; {sql} SET LOCAL lock_timeout TO DEFAULT");
+        let Err(fault) = self.batch(&sql) else { return Ok(true) };
+        match &fault {
+            Fault::Again(text) => tracing::debug!(%text, "the tables are changed later"),
+            Fault::Lost(_) | Fault::Refused(_) => {
+                tracing::warn!(error = %fault.error(), "the tables were not changed");
+            }
+        }
+        self.batch("ROLLBACK TO SAVEPOINT change").map_err(|it| it.error())?;
+        Ok(false)
     }
 
     /// The database's, carried on by how long ago we heard of it.
