@@ -145,7 +145,8 @@ async fn the_board_says_how_agents_do() {
     let (coder, tester) = (line(&node, "coder").await, line(&node, "tester").await);
     assert_eq!((&coder["state"], &coder["success_rate"]), (&json!("idle"), &json!(1.0)));
     assert!(coder["p95_s"].is_number() && coder.get("last_error").is_none(), "{coder}");
-    assert_eq!((&tester["state"], &tester["success_rate"]), (&json!("degraded"), &json!(0.0)));
+    // Its runs failed too often in a row: it is left alone for a while.
+    assert_eq!((&tester["state"], &tester["success_rate"]), (&json!("open"), &json!(0.0)));
     assert!(tester["last_error"].as_str().is_some_and(|it| it.contains("400")), "{tester}");
     let report = callboard_tools::Reading {
         uri: "team://report?by=agent".into(),
