@@ -33,8 +33,11 @@ fn row(base_url: &str, length: usize, most: usize) -> Stage {
     for at in 0..length {
         let handoffs =
             if at + 1 < length { format!("handoffs: [l{}]\n", at + 1) } else { String::new() };
-        let text =
-            format!("---\nname: l{at}\ndescription: Level {at}.\n{handoffs}---\nYou are l{at}.\n");
+        // The fuses are to stop them: their breakers would, and sooner.
+        let text = format!(
+            "---\nname: l{at}\ndescription: Level {at}.\nbreaker: {{failures: 10000}}\n{handoffs}---\n\
+             You are l{at}.\n"
+        );
         stage.write(&format!("agents/l{at}.md"), &text);
     }
     stage
