@@ -355,7 +355,7 @@ async fn what_cannot_be_moved_is_refused_and_left_alone() {
         "the store has format 77 and this program knows",
     );
     rows::set_format(&scene.folder("a"), 6);
-    is_not_done(&scene.moved(&a, &scene.file("d")), "the store has format 6 and is to have 8");
+    is_not_done(&scene.moved(&a, &scene.file("d")), "the store has format 6 and is to have 10");
     let eye = scene.database.look().await;
     eye.client.batch_execute("UPDATE callboard SET version = 78").await.unwrap();
     is_not_done(
