@@ -265,8 +265,8 @@ mod tests {
         begun.into_iter().for_each(|it| totals.take(&Event::StepBegun(it)));
         assert_eq!((totals.model_calls, totals.tool_calls), (2, 1));
         let reply = json!({"kind": "model_replied", "step": 1, "reply": {}, "finish": "stop",
-            "usage": {"input": 5, "cached": 0, "output": 2, "reasoning": 0}, "model": "p/m", "first_token_ms": 1, "ms": 2,
-            "micro_usd": 7});
+            "usage": {"input": 5, "cached": 0, "output": 2, "reasoning": 0}, "model": "p/m",
+            "first_token_ms": 1, "ms": 2, "micro_usd": 7});
         let reply: Event = serde_json::from_value(reply).expect("a reply");
         totals.take(&reply);
         totals.take(&reply);

@@ -67,7 +67,7 @@ pub use advance::{Advance, Advanced, Next};
 pub use beat::Beat;
 pub use busy::{Busy, Recent};
 pub use callers::{Listens, Unread, Word};
-pub use claim::{Lease, Press, Wanted};
+pub use claim::{Lease, Wanted};
 pub use error::StoreError;
 pub use new::{NewRun, Submitted};
 pub use postgres::{Address, Probe, probe};

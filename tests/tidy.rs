@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const BESIDE: &[&str] = &["tests", "examples", "benches", "fuzz/fuzz_targets"];
 
 /// Lines of code of the product: without its tests, blank lines and comments.
-const PRODUCT_LINES_MAX: usize = 53_000;
+const PRODUCT_LINES_MAX: usize = 54_000;
 
 /// The vocabularies of all rooms above them: what a team is made of, every kind of record, and what is
 /// asked of the store.
