@@ -6,7 +6,6 @@
 mod endpoint;
 mod stage;
 
-
 use callboard_scheduler::{Ask, Desk, Listens};
 use callboard_trace::rank::Routed;
 use callboard_trace::{Event, RunId, RunView, State};
@@ -202,7 +201,8 @@ async fn a_model_may_say_how_complex_a_task_is() {
         "{asked}"
     );
     // Its cost is kept where those of the ranks are.
-    let line = stage.store("n_look").latest(&RunId::from_text("route_default"), 9).await.expect("a line");
+    let line =
+        stage.store("n_look").latest(&RunId::from_text("route_default"), 9).await.expect("a line");
     let Event::ModelReplied(reply) = &line[0].event else { panic!("{line:?}") };
     assert_eq!((reply.usage.input, reply.usage.output), (10, 5));
     // Who is named is asked about by nobody.
