@@ -328,13 +328,11 @@ async fn call(hands: &Hands, step: &Prepared) -> Outcome {
     let late = || format!("`{tool}` gave no answer in {} s", most.as_secs());
     let (mut whole, mut documents, mut files) = (None, Vec::new(), Vec::new());
     let (ok, mut result) = match &step.errand {
-        Some(errand) => match timeout(most, hands.servers.run(errand, arguments)).await {
-            Ok(done) => {
-                whole = done.whole;
-                (done.ok, done.result)
-            }
-            Err(_) => (false, json!({ "error": late(), "unavailable": true })),
-        },
+        Some(errand) => {
+            let done = hands.servers.run(errand, arguments, most).await;
+            whole = done.whole;
+            (done.ok, done.result)
+        }
         None => {
             let kit = Kit {
                 board: hands.board.as_ref(),

@@ -36,7 +36,6 @@ pub struct ToolServers {
     lines: Arc<BTreeMap<String, (Line, Vec<String>)>>,
     /// What was agreed to of their tools.
     pins: Option<Pins>,
-    timeout: Duration,
     shown: usize,
     answers: Option<Answers>,
 }
@@ -85,7 +84,6 @@ impl ToolServers {
             keeper: keeper.clone(),
             lines: Arc::new(lines.collect()),
             pins: team.trust.as_ref().map(Trust::pins),
-            timeout: Duration::from_secs(team.limits.tool_timeout_s),
             shown: team.limits.tool_output_bytes,
             answers: None,
         }
@@ -106,11 +104,15 @@ impl ToolServers {
         self.lines.values().for_each(|it| it.0.close());
     }
 
-    /// Runs one errand, within its deadline. What is wrong is told to the model.
-    pub(crate) async fn run(&self, errand: &Errand, arguments: &Value) -> Done {
+    /// Runs one errand, in no more than `most`. What is wrong is told to the model.
+    pub(crate) async fn run(&self, errand: &Errand, arguments: &Value, most: Duration) -> Done {
+        let late = || format!("gave no answer in {} s", most.as_secs());
         if let Some(answers) = &self.answers {
-            let (ok, result) = answers(errand.tool.as_deref(), arguments).await;
-            return Done { ok, result, whole: None };
+            let answered = timeout(most, answers(errand.tool.as_deref(), arguments)).await;
+            return match answered {
+                Ok((ok, result)) => Done { ok, result, whole: None },
+                Err(_) => self.lost(late(), &[]),
+            };
         }
         let name = ToolServer::name_of(&errand.server);
         let Some((line, secrets)) = self.lines.get(&errand.server) else {
@@ -119,7 +121,7 @@ impl ToolServers {
         };
         match &errand.tool {
             None => {
-                let most = self.timeout.min(LIST_TIMEOUT);
+                let most = most.min(LIST_TIMEOUT);
                 let listed =
                     timeout(most, self.list(line, secrets, errand)).await.unwrap_or_else(|_| {
                         Err(line.told(&format!("told no tools in {} s", most.as_secs())))
@@ -130,12 +132,12 @@ impl ToolServers {
                 }
             }
             Some(_) => {
-                let seconds = self.timeout.as_secs();
-                let called =
-                    timeout(self.timeout, self.call(line, secrets, errand, arguments)).await;
+                // A task that takes too long is told of and cancelled before the time is up.
+                let until = Instant::now() + most * 19 / 20;
+                let call = self.call(line, secrets, errand, arguments, until);
+                let called = timeout(most, call).await;
                 line.answered(called.is_ok());
-                let called = called
-                    .unwrap_or_else(|_| Err(line.told(&format!("gave no answer in {seconds} s"))));
+                let called = called.unwrap_or_else(|_| Err(line.told(&late())));
                 match called {
                     Ok(Came::Told(ok, text, bytes)) => self.done(ok, text, bytes, secrets),
                     Ok(Came::Asks(asks)) => {
@@ -197,9 +199,8 @@ impl ToolServers {
         secrets: &[String],
         errand: &Errand,
         arguments: &Value,
+        until: Instant,
     ) -> Result<Came, String> {
-        // A task that takes too long is told of and cancelled before the time is up.
-        let until = Instant::now() + self.timeout * 19 / 20;
         let tool = errand.tool.as_deref().unwrap_or_default();
         let loan = line.borrow(&errand.traceparent).await?;
         let held = match loan.held() {
