@@ -1,5 +1,6 @@
 //! The one write of a step: its records, its children, what it tells others, and what comes next.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
 use crate::db::{Tx, Val};
-use crate::gate::{Barrier, Opened, leave_line};
+use crate::gate::{Barrier, Opened};
 use crate::gates::{Gate, Give, Ruling};
 use crate::ink::{Ink, Line};
-use crate::journal::{self, Stamp, Tail, tail};
-use crate::ledger::{self, Amounts, Return, Spent};
+use crate::journal::{self, Stamp, Tail};
+use crate::known::Known;
+use crate::ledger::{Amounts, Return, Spent};
+use crate::own::Own;
 use crate::submit::{Entry, admit};
-use crate::{Lease, NewRun, Store, StoreError, Submitted, spawn};
+use crate::{Lease, NewRun, Store, StoreError, Submitted, holds};
 
 /// For how long a step waits for a database that is away before it counts as not recorded.
 const AWAY: Duration = Duration::from_secs(300);
@@ -211,38 +214,39 @@ struct Written {
 impl Step {
     fn write(&self, tx: &mut dyn Tx, ink: &Ink, node: &str) -> Result<Written, StoreError> {
         let at = tx.now()?;
-        let sql = tail!("WHERE id = $1 AND lease = $2 AND state = 'running'");
-        let row = tx.one(sql, &[(&self.run).into(), self.token.into()])?;
-        let mut tail = journal::tail_of(&row.ok_or(StoreError::Fenced)?)?;
-        if tail.seq < self.seen {
+        let mut known = Known::new(at);
+        let Seen { mut own, held, mut told } = self.look(tx, &mut known)?;
+        if own.tail.seq < self.seen {
             return Err(StoreError::Fenced);
         }
-        let slipped = if tail.seq > self.seen {
+        let slipped = if own.tail.seq > self.seen {
             journal::read(tx, &self.run, self.seen, u32::MAX)?
         } else {
             Vec::new()
         };
-        let stamps = journal::append(tx, &mut tail, at, &self.lines)?;
+        let stamps = journal::append(tx, &mut own.tail, at, &self.lines)?;
         let mut turned = Vec::new();
         for give in &self.gives {
-            turned.extend(give.give(tx, tail.pos, at)?);
+            turned.extend(give.give(tx, &mut known, (own.tail.pos, &held), at)?);
         }
-        let mut ledger = ledger::settle(tx, &self.spent)?;
-        ledger::give_back(tx, &self.returns)?;
-        let opened = self.open(tx, &mut tail, at, (ink, slipped.is_empty()))?;
+        let mut ledger = known.settle(tx, &self.spent)?;
+        known.give_back(tx, &self.returns)?;
+        let opened = self.open(tx, (&mut own, &mut known), at, (ink, slipped.is_empty()))?;
         let next = self.next(opened.as_ref());
-        self.settle(tx, &tail, at, (slipped.is_empty(), &next))?;
+        self.settle(tx, &mut own, at, (slipped.is_empty(), &next))?;
         if matches!(self.next, Next::Park { .. } | Next::End { .. }) {
-            leave_line(tx, tail.pos, &[])?;
+            own.leave_line(tx, &[])?;
         }
         let mut children =
             self.spawn.iter().map(|it| admit(tx, it, at)).collect::<Result<Vec<_>, _>>()?;
         let ruling = opened.as_ref().map(|it| it.ruling.clone());
         if let (Some(barrier), Some(Ruling::Passed)) = (&self.barrier, &ruling) {
-            children.extend(barrier.start(tx, at)?);
+            children.extend(barrier.start(tx, &mut known, at)?);
         }
         for (run, line) in &self.tell {
-            tell(tx, run, line, (at, self.hurry.contains(run)))?;
+            if let Some(tail) = told.get_mut(run) {
+                tell(tx, tail, line, (at, self.hurry.contains(run)))?;
+            }
         }
         let waits = opened.map(|it| {
             ledger.extend(it.ledger);
@@ -251,11 +255,11 @@ impl Step {
         let waits = waits.flatten().map(|it| it.0);
         let left = next != Next::Go;
         let taken = match &self.takes {
-            Some((wanted, token)) => wanted.seat(tx, (node, *token), at)?,
+            Some((wanted, token)) => wanted.seat(tx, (node, *token), (&mut known, at))?,
             None => Vec::new(),
         };
         Ok(Written {
-            tail,
+            tail: own.tail,
             at,
             slipped,
             stamps,
@@ -269,11 +273,41 @@ impl Step {
         })
     }
 
+    /// Asks for all that the step needs to know, on one way.
+    fn look(&self, tx: &mut dyn Tx, known: &mut Known) -> Result<Seen, StoreError> {
+        let mut asked = vec![Own::held(&self.run, self.token)];
+        asked.extend((!self.gives.is_empty()).then(|| holds::of_run(&self.run)));
+        let mut names: Vec<&RunId> = self.tell.iter().map(|it| &it.0).collect();
+        names.sort_unstable();
+        names.dedup();
+        asked.extend(names.iter().map(|it| journal::named(it)));
+        let gauges = self.gives.iter().map(|it| &it.take.name);
+        let nodes = self.spent.iter().map(|it| &it.node);
+        let nodes = nodes.chain(self.returns.iter().flat_map(|it| [&it.node, &it.to]));
+        let mut found = known.ask(tx, gauges, nodes, asked)?.into_iter();
+        let own = Own::of(&found.next().unwrap_or_default())?.ok_or(StoreError::Fenced)?;
+        let mut held = Vec::new();
+        if !self.gives.is_empty() {
+            for row in found.next().unwrap_or_default() {
+                held.push((row.int(0)?, row.text(1)?));
+            }
+        }
+        let mut told = HashMap::new();
+        for (run, rows) in names.into_iter().zip(found) {
+            let Some(row) = rows.first() else { continue };
+            let tail = journal::tail_of(row)?;
+            if tail.is_open() {
+                told.insert(run.clone(), tail);
+            }
+        }
+        Ok(Seen { own, held, told })
+    }
+
     /// Asks the gate, if there is one and nobody wrote in between.
     fn open(
         &self,
         tx: &mut dyn Tx,
-        tail: &mut Tail,
+        (own, known): (&mut Own, &mut Known),
         at: i64,
         (ink, saw_all): (&Ink, bool),
     ) -> Result<Option<Opened>, StoreError> {
@@ -281,9 +315,9 @@ impl Step {
         if !saw_all {
             return Ok(Some(Opened::shut(Ruling::Overtaken)));
         }
-        let opened = barrier.pass(tx, tail, at, ink)?;
+        let opened = barrier.pass(tx, (own, known), at, ink)?;
         if let Some((_, line)) = &opened.waits {
-            journal::append(tx, tail, at, std::slice::from_ref(line))?;
+            journal::append(tx, &mut own.tail, at, std::slice::from_ref(line))?;
         }
         Ok(Some(opened))
     }
@@ -311,11 +345,11 @@ impl Step {
     fn settle(
         &self,
         tx: &mut dyn Tx,
-        tail: &Tail,
+        own: &mut Own,
         at: i64,
         (saw_all, next): (bool, &Next),
     ) -> Result<(), StoreError> {
-        let stays = i64::from(!saw_all);
+        let (tail, stays) = (&own.tail, i64::from(!saw_all));
         let mut args = vec![tail.pos.into(), tail.seq.into(), (&tail.head).into(), Val::Int(stays)];
         match next {
             Next::Go => {
@@ -342,27 +376,34 @@ impl Step {
                 let sql = "UPDATE run SET seq = $2, head = $3, stop = 0 * $4, state = 'ended', outcome = $5,
                     ended = $6, wake = NULL, node = NULL, lease = NULL WHERE pos = $1";
                 tx.put(sql, &args)?;
-                spawn::is_over(tx, tail.pos)?;
                 journal::tally(tx, "ended", 1)?;
                 if tail.top {
                     journal::tally(tx, "open_roots", -1)?;
                 }
+                own.is_over(tx)?;
             }
         }
         Ok(())
     }
 }
 
-/// A record into another run's journal. One that has ended hears nothing any more.
+/// What a step needs to know before it is written.
+struct Seen {
+    own: Own,
+    /// What the run's steps hold: their numbers, and the names of the resources.
+    held: Vec<(i64, String)>,
+    /// The open ones of those that are told something.
+    told: HashMap<RunId, Tail>,
+}
+
+/// A record into another run's journal.
 fn tell(
     tx: &mut dyn Tx,
-    run: &RunId,
+    tail: &mut Tail,
     line: &Line,
     (at, hurry): (i64, bool),
 ) -> Result<(), StoreError> {
-    let open = journal::find(tx, run)?.filter(|it| it.state != "ended" && it.state != "stream");
-    let Some(mut tail) = open else { return Ok(()) };
-    journal::append(tx, &mut tail, at, std::slice::from_ref(line))?;
+    journal::append(tx, tail, at, std::slice::from_ref(line))?;
     let sql = match tail.state.as_str() {
         "waiting" => {
             "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END,

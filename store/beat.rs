@@ -8,7 +8,7 @@ use callboard_trace::RunId;
 use crate::db::{Row, Tx};
 use crate::store::Steady;
 use crate::{Lease, Store, StoreError};
-use crate::{callers, gate, postgres};
+use crate::{callers, holds, postgres};
 
 /// What a heartbeat found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Store {
             WHERE id = $1 AND lease = $2 AND state = 'running'";
         let done = self.inner.db.write(move |tx| {
             rows.iter().try_for_each(|(run, token)| {
-                gate::let_go_of(tx, run, *token)?;
+                holds::let_go_of(tx, run, *token)?;
                 tx.put(sql, &[run.into(), (*token).into()])
             })
         });
@@ -99,7 +99,7 @@ impl Store {
 pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
     let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
         WHERE node = $1 AND state = 'running'";
-    gate::let_go(tx, node)?;
+    holds::let_go(tx, node)?;
     let freed = tx.exec(sql, &[node.into()])?;
     callers::left_by(tx, node)?;
     tx.put("DELETE FROM node WHERE id = $1", &[node.into()])?;

@@ -8,8 +8,10 @@ use callboard_trace::rank::LEADER;
 use crate::db::{Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
-use crate::opener::Openers;
-use crate::seats::{Crowd, front, held_by, seated};
+use crate::known::Known;
+use crate::opener::{Opener, Openers};
+use crate::own::Own;
+use crate::seats::{Crowd, front, seated};
 use crate::share;
 use crate::{Store, StoreError};
 
@@ -253,9 +255,9 @@ impl Wanted {
     ) -> Result<Vec<Taken>, StoreError> {
         let max = u64::from(self.max);
         let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
-        let Some(front) = front(tx, i64::MAX)? else { return Ok(Vec::new()) };
+        let Some(front) = self.front(tx, i64::MAX, node)? else { return Ok(Vec::new()) };
         let mut taken = self.pick(tx, urgent, max, (node, token))?;
-        let most = (max - taken.len() as u64).min(self.free(tx, &front, node)?);
+        let most = (max - taken.len() as u64).min(self.free(&front));
         taken.extend(self.pick_any(tx, most, &front, (node, token))?);
         Ok(taken)
     }
@@ -265,28 +267,41 @@ impl Wanted {
         &self,
         tx: &mut dyn Tx,
         us: (&str, i64),
-        at: i64,
+        (known, at): (&mut Known, i64),
     ) -> Result<Vec<Taken>, StoreError> {
         let before = self.before.unwrap_or(i64::MAX);
-        let Some(front) = front(tx, before)? else { return Ok(Vec::new()) };
-        let most = self.free(tx, &front, us.0)?.min(self.max.into());
+        let Some(front) = self.front(tx, before, us.0)? else { return Ok(Vec::new()) };
+        let most = self.free(&front).min(self.max.into());
         let mut taken = self.pick_any(tx, most, &front, us)?;
-        for it in &mut taken {
-            let Some(opener) = self.openers.get(&it.run) else { continue };
-            if let Some((seq, ledger)) = opener.open(tx, it.order.2, at)? {
+        let opens = |it: &Taken| Some((it.order.2, self.openers.get(&it.run)?.clone()));
+        let opens: Vec<_> = taken.iter().map(opens).collect();
+        let known_of = |it: &(i64, Arc<Opener>)| Own::at(it.0);
+        let asked = opens.iter().flatten().map(known_of).collect();
+        let names = opens.iter().flatten().flat_map(|it| it.1.looks_at().0);
+        let nodes = opens.iter().flatten().flat_map(|it| it.1.looks_at().1);
+        let mut found = known.ask(tx, names, nodes, asked)?.into_iter();
+        for (it, opens) in taken.iter_mut().zip(&opens) {
+            let Some((_, opener)) = opens else { continue };
+            let own = found.next().map(|it| Own::of(&it)).transpose()?.flatten();
+            let mut own = own.ok_or(StoreError::Closed)?;
+            if let Some((seq, ledger)) = opener.open(tx, (&mut own, known), at)? {
                 (it.seq, it.begun) = (seq, Some(ledger));
             }
         }
         Ok(taken)
     }
 
+    fn front(&self, tx: &mut dyn Tx, before: i64, node: &str) -> Result<Option<Crowd>, StoreError> {
+        front(tx, before, self.own.map(|_| node))
+    }
+
     /// Seats that nobody holds and this node may. Several claims of a node may be under way at once:
     /// what it holds is counted here.
-    fn free(&self, tx: &mut dyn Tx, front: &Crowd, node: &str) -> Result<u64, StoreError> {
+    fn free(&self, front: &Crowd) -> u64 {
         let free = u64::from(self.seats).saturating_sub(front.held);
-        match self.own.filter(|_| free > 0) {
-            None => Ok(free),
-            Some(own) => Ok(free.min(u64::from(own).saturating_sub(held_by(tx, node)?))),
+        match self.own.zip(front.own) {
+            None => free,
+            Some((own, held)) => free.min(u64::from(own).saturating_sub(held)),
         }
     }
 

@@ -17,6 +17,9 @@ pub(crate) enum Val {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Row(pub(crate) Vec<Val>);
 
+/// A statement with its parameters.
+pub(crate) type Ask = (&'static str, Vec<Val>);
+
 /// A transaction. One that writes is alone: no other one, of no process, writes at the same time. A
 /// statement is written once: `$1` stands for a parameter, words in braces for what the dialects
 /// spell differently (`dialect.rs`).
@@ -38,6 +41,11 @@ pub(crate) trait Tx {
 
     /// The database's clock, in microseconds since 1970.
     fn now(&mut self) -> Result<i64, StoreError>;
+
+    /// Several questions, each answered in its turn: on the way as one.
+    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, StoreError> {
+        asked.iter().map(|(sql, args)| self.query(sql, args)).collect()
+    }
 
     /// The first row, if there is one.
     fn one(&mut self, sql: &'static str, args: &[Val]) -> Result<Option<Row>, StoreError> {

@@ -1,12 +1,15 @@
 //! Whether a step may begin: it takes all it needs at once, or nothing, and waits without a seat.
 
-use callboard_trace::{Event, Fact, RunId, Waiting};
+use callboard_trace::{Event, Fact, Waiting};
 
-use crate::db::{Row, Tx};
+use crate::db::Tx;
 use crate::gauge::{Gauge, Held, Place, Standing, Take, micro, micros};
+use crate::holds::hold;
 use crate::ink::{Ink, Line};
-use crate::journal::{self, Tail};
-use crate::ledger::{self, Amounts, Charge, Poor};
+use crate::journal;
+use crate::known::Known;
+use crate::ledger::{Amounts, Charge, Poor};
+use crate::own::Own;
 use crate::submit::{Entry, admit};
 use crate::{NewRun, StoreError, Submitted, spawn};
 
@@ -131,15 +134,17 @@ impl Barrier {
     pub(crate) fn pass(
         &self,
         tx: &mut dyn Tx,
-        tail: &mut Tail,
+        (own, known): (&mut Own, &mut Known),
         at: i64,
         ink: &Ink,
     ) -> Result<Opened, StoreError> {
         let shut = |ruling| Ok(Opened::shut(ruling));
-        let place = place(tx, tail, self.gate.since, at)?;
+        let place = own.place(self.gate.since, at);
+        let (names, nodes) = self.looks_at();
+        known.ask(tx, names, nodes, Vec::new())?;
         let mut gauges = Vec::with_capacity(self.gate.takes.len());
         for take in &self.gate.takes {
-            let gauge = Gauge::look(tx, &take.name, place, at)?;
+            let gauge = known.look(tx, &take.name, place)?;
             if let Some(capacity) = gauge.never(take) {
                 let (name, units) = (take.name.clone(), take.units);
                 return shut(Ruling::Never { name, units, capacity });
@@ -147,28 +152,37 @@ impl Barrier {
             if let Some((why, until)) = gauge.holds(take, at) {
                 let wait = self.wait(take, &gauge, (why, until), place, at);
                 if is_too_long(take, &wait) {
-                    leave_line(tx, tail.pos, &[])?;
+                    own.leave_line(tx, &[])?;
                     return shut(Ruling::GivenUp(wait));
                 }
-                let waits = self.stand_in_line(tx, take, (&wait, place, at), ink)?;
+                own.stand_in_line(tx, take, (place, micro(take.units)))?;
+                let waits = self.waits((&wait, place, at), ink)?;
                 return Ok(Opened { waits, ..Opened::shut(Ruling::Held(wait)) });
             }
             gauges.push(gauge);
         }
-        if let Some(poor) = ledger::lacks(tx, &self.gate.charges)? {
+        if let Some(poor) = known.lacks(tx, &self.gate.charges)? {
             return shut(Ruling::Poor(poor));
         }
         if let Some(name) = &self.gate.starts
-            && Gauge::find(tx, name, at)?.standing == Standing::Draining
+            && known.gauge(tx, name)?.standing == Standing::Draining
         {
             return shut(Ruling::Draining);
         }
         if let Some(growth) = &self.gate.growth
-            && let Some(blown) = growth.forbids(tx, at)?
+            && let Some(blown) = growth.forbids(tx, known, at)?
         {
             return shut(Ruling::Blown(blown));
         }
-        self.begin(tx, tail, gauges, at)
+        self.begin(tx, (own, known), gauges, at)
+    }
+
+    /// The resources and the budgets that a step looks at which starts no run.
+    pub(crate) fn looks_at(
+        &self,
+    ) -> (impl Iterator<Item = &String>, impl Iterator<Item = &String>) {
+        let names = self.gate.takes.iter().map(|it| &it.name);
+        (names, self.gate.charges.iter().map(|it| &it.node))
     }
 
     /// Begins the step, which starts no run, if nothing holds it: what the budgets stand at then. Else
@@ -176,54 +190,59 @@ impl Barrier {
     pub(crate) fn at_once(
         &self,
         tx: &mut dyn Tx,
-        tail: &mut Tail,
+        (own, known): (&mut Own, &mut Known),
         at: i64,
     ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
-        let place = place(tx, tail, self.gate.since, at)?;
+        let place = own.place(self.gate.since, at);
         let mut gauges = Vec::with_capacity(self.gate.takes.len());
         for take in &self.gate.takes {
-            let gauge = Gauge::look(tx, &take.name, place, at)?;
+            let gauge = known.look(tx, &take.name, place)?;
             if gauge.never(take).is_some() || gauge.holds(take, at).is_some() {
                 return Ok(None);
             }
             gauges.push(gauge);
         }
-        if ledger::lacks(tx, &self.gate.charges)?.is_some() {
+        if known.lacks(tx, &self.gate.charges)?.is_some() {
             return Ok(None);
         }
-        self.begin(tx, tail, gauges, at).map(|it| Some(it.ledger))
+        self.begin(tx, (own, known), gauges, at).map(|it| Some(it.ledger))
     }
 
     fn begin(
         &self,
         tx: &mut dyn Tx,
-        tail: &mut Tail,
+        (own, known): (&mut Own, &mut Known),
         gauges: Vec<Gauge>,
         at: i64,
     ) -> Result<Opened, StoreError> {
         for (take, mut gauge) in self.gate.takes.iter().zip(gauges) {
             let counts = gauge.counts(take);
             if gauge.take(take, at) {
-                gauge.keep(tx, &take.name)?;
+                known.keep(tx, &take.name, gauge)?;
             }
             if counts {
-                hold(tx, tail.pos, self.gate.step, &take.name)?;
+                hold(tx, own.tail.pos, self.gate.step, &take.name)?;
             }
         }
-        let ledger = ledger::charge(tx, &self.gate.charges)?;
+        let ledger = known.charge(tx, &self.gate.charges)?;
         if !self.gate.takes.is_empty() {
-            leave_line(tx, tail.pos, &self.gate.takes)?;
+            own.leave_line(tx, &self.gate.takes)?;
         }
-        journal::append(tx, tail, at, &self.lines)?;
+        journal::append(tx, &mut own.tail, at, &self.lines)?;
         Ok(Opened { ruling: Ruling::Passed, waits: None, ledger })
     }
 
     /// Starts the runs that start with the step, once the run's row is written.
-    pub(crate) fn start(&self, tx: &mut dyn Tx, at: i64) -> Result<Vec<Submitted>, StoreError> {
+    pub(crate) fn start(
+        &self,
+        tx: &mut dyn Tx,
+        known: &mut Known,
+        at: i64,
+    ) -> Result<Vec<Submitted>, StoreError> {
         let start = |entry: &Entry| {
             let submitted = admit(tx, entry, at)?;
             if let Some(growth) = &self.gate.growth {
-                growth.count(tx, entry, at)?;
+                growth.count(tx, known, entry, at)?;
             }
             Ok(submitted)
         };
@@ -256,26 +275,12 @@ impl Barrier {
         }
     }
 
-    /// Keeps the run's place in the line, and makes the record of it if that is worth one.
-    fn stand_in_line(
+    /// The record of a wait, if that is worth one.
+    fn waits(
         &self,
-        tx: &mut dyn Tx,
-        take: &Take,
         (wait, place, at): (&Wait, Place, i64),
         ink: &Ink,
     ) -> Result<Option<(Event, Line)>, StoreError> {
-        // Who was woken for one thing and is held by another passes its turn on.
-        leave_line(tx, place.pos, std::slice::from_ref(take))?;
-        let sql = "INSERT INTO line(run, name, rank, since, need) VALUES($1, $2, $3, $4, $5)";
-        let need = micro(take.units);
-        let args = [
-            place.pos.into(),
-            (&take.name).into(),
-            place.rank.into(),
-            place.since.into(),
-            need.into(),
-        ];
-        tx.put(sql, &args)?;
         let long = wait.until.is_none_or(|it| it - place.since > WORTH);
         if !long || self.gate.told.as_deref() == Some(told(wait).as_str()) {
             return Ok(None);
@@ -310,73 +315,4 @@ fn told(wait: &Wait) -> String {
         Held::Breaker => format!("{name}: left alone after failures"),
         Held::Paused => format!("{name}: paused"),
     }
-}
-
-fn place(tx: &mut dyn Tx, tail: &Tail, since: Option<i64>, at: i64) -> Result<Place, StoreError> {
-    let sql =
-        "SELECT rank, (SELECT since FROM line WHERE run = $1), deadline FROM run WHERE pos = $1";
-    let row = tx.one(sql, &[tail.pos.into()])?.ok_or(StoreError::Fenced)?;
-    let since = since.or(row.maybe_int(1)).unwrap_or(at).min(at);
-    Ok(Place { pos: tail.pos, rank: row.int(0)?, since, deadline: row.int(2)? })
-}
-
-/// Says that a step holds a resource.
-fn hold(tx: &mut dyn Tx, pos: i64, step: u32, name: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO hold(run, step, name) VALUES($1, $2, $3) ON CONFLICT DO NOTHING";
-    tx.put(sql, &[pos.into(), step.into(), name.into()])
-}
-
-/// The run stands in no line any more. If it goes without what it stood there for, the next in that
-/// line is woken: it may have been its turn.
-pub(crate) fn leave_line(tx: &mut dyn Tx, pos: i64, with: &[Take]) -> Result<(), StoreError> {
-    let left = tx.one("DELETE FROM line WHERE run = $1 RETURNING name", &[pos.into()])?;
-    let name = left.map(|it| it.text(0)).transpose()?;
-    match name.filter(|name| with.iter().all(|it| it.name != *name)) {
-        Some(name) => wake_line(tx, &name, 1),
-        None => Ok(()),
-    }
-}
-
-/// Puts the first of a line back into the queue of runs.
-pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<(), StoreError> {
-    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
-          SELECT run FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT $2)";
-    tx.put(sql, &[name.into(), most.into()])
-}
-
-/// Lets go of all that the runs of a dead or leaving node hold, before they are freed.
-pub(crate) fn let_go(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
-    let of_node = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
-        WHERE r.node = $1 AND r.state = 'running' AND h.step > 0";
-    let rows = tx.query(of_node, &[node.into()])?;
-    drop_holds(tx, &rows)
-}
-
-/// The same for one run.
-pub(crate) fn let_go_of(tx: &mut dyn Tx, run: &RunId, lease: i64) -> Result<(), StoreError> {
-    let of_run = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
-        WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND h.step > 0";
-    let rows = tx.query(of_run, &[run.into(), lease.into()])?;
-    drop_holds(tx, &rows)
-}
-
-fn drop_holds(tx: &mut dyn Tx, rows: &[Row]) -> Result<(), StoreError> {
-    rows.iter()
-        .try_for_each(|row| drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?).map(|_| ()))
-}
-
-/// Gives one thing back that a step held, if it did, and wakes who waits for it.
-pub(crate) fn drop_hold(
-    tx: &mut dyn Tx,
-    pos: i64,
-    step: i64,
-    name: &str,
-) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM hold WHERE run = $1 AND step = $2 AND name = $3";
-    if tx.exec(sql, &[pos.into(), step.into(), name.into()])? == 0 {
-        return Ok(false);
-    }
-    tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
-    wake_line(tx, name, 1)?;
-    Ok(true)
 }

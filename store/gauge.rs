@@ -132,38 +132,38 @@ impl Standing {
     }
 }
 
+/// Asks for a resource.
+pub(crate) const FIND: &str =
+    "SELECT level, at, capacity, refill, width, used, shut, fails, opened, probe, mode
+    FROM gauge WHERE name = $1";
+
 impl Gauge {
-    /// As it stands, with the line before a run.
-    pub(crate) fn look(
+    /// With the line before a run.
+    pub(crate) fn behind(
+        mut self,
         tx: &mut dyn Tx,
         name: &str,
         place: Place,
-        at: i64,
     ) -> Result<Gauge, StoreError> {
-        let mut gauge = Gauge::find(tx, name, at)?;
         // Who stands in line waits for something that is kept.
-        if gauge.kept {
+        if self.kept {
             let sql = "SELECT count(*), CAST(coalesce(sum(need), 0) AS {int}) FROM line
                 WHERE name = $1 AND run <> $2 AND (rank, since, run) < ($3, $4, $2)";
             let args = [name.into(), place.pos.into(), place.rank.into(), place.since.into()];
             let line = tx.one(sql, &args)?.ok_or(StoreError::Closed)?;
-            (gauge.n_before, gauge.before) = (line.int(0)?, line.int(1)?);
+            (self.n_before, self.before) = (line.int(0)?, line.int(1)?);
         }
-        Ok(gauge)
+        Ok(self)
     }
 
     /// As it stands, or one that nobody took of yet.
     pub(crate) fn find(tx: &mut dyn Tx, name: &str, at: i64) -> Result<Gauge, StoreError> {
-        let sql =
-            "SELECT level, at, capacity, refill, width, used, shut, fails, opened, probe, mode
-            FROM gauge WHERE name = $1";
-        match tx.one(sql, &[name.into()])? {
-            Some(row) => Gauge::of(&row, at),
-            None => Ok(Gauge { at, ..Gauge::default() }),
-        }
+        Gauge::of(&tx.query(FIND, &[name.into()])?, at)
     }
 
-    fn of(row: &Row, at: i64) -> Result<Gauge, StoreError> {
+    /// What was found of it.
+    pub(crate) fn of(rows: &[Row], at: i64) -> Result<Gauge, StoreError> {
+        let Some(row) = rows.first() else { return Ok(Gauge { at, ..Gauge::default() }) };
         let was = row.int(1)?;
         // A clock that was set back takes the pauses with it, or all would wait for the jump.
         let back = (was - at).max(0);

@@ -6,9 +6,10 @@ use callboard_trace::Event;
 
 use crate::StoreError;
 use crate::db::Tx;
-use crate::gate::{drop_hold, wake_line};
 use crate::gates::Take;
 use crate::gauge::{Gauge, Rate, micro};
+use crate::holds::{drop_hold, wake_line};
+use crate::known::Known;
 use crate::seats::held;
 
 /// Who waits for a resource that came back is woken, at most so many at once.
@@ -56,18 +57,19 @@ pub struct Learned {
 }
 
 impl Give {
-    /// Gives it back; answers what others should know.
+    /// Gives it back; answers what others should know. `held` is what the steps of the run in that place
+    /// held before.
     pub(crate) fn give(
         &self,
         tx: &mut dyn Tx,
-        pos: i64,
+        known: &mut Known,
+        (pos, held): (i64, &[(i64, String)]),
         at: i64,
     ) -> Result<Vec<Event>, StoreError> {
         let name = &self.take.name;
-        let mut was = Gauge::find(tx, name, at)?;
-        // Who holds something is counted there; what is said of a whole run was held by none of its steps.
-        let may_hold = was.kept && self.step > 0;
-        if may_hold && drop_hold(tx, pos, i64::from(self.step), name)? {
+        let mut was = known.gauge(tx, name)?;
+        if held.iter().any(|it| it.0 == i64::from(self.step) && it.1 == *name) {
+            drop_hold(tx, pos, i64::from(self.step), name)?;
             was.used = (was.used - 1).max(0);
         }
         let mut gauge = was.clone();
@@ -89,11 +91,12 @@ impl Give {
         if let Some(learned) = &self.learned {
             told.extend(self.learns(&mut gauge, learned, at));
         }
-        if gauge != was {
-            gauge.keep(tx, name)?;
-        }
         if turned.is_some_and(|it| it.1 == "closed") || was.width < gauge.width {
             wake_line(tx, name, WOKEN)?;
+        }
+        match gauge == was {
+            true => known.turns(name, was),
+            false => known.keep(tx, name, gauge)?,
         }
         Ok(told)
     }

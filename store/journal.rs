@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::StoreError;
 use crate::blob;
 use crate::chain::{Link, digest, link};
-use crate::db::{Row, Tx, Val};
+use crate::db::{Ask, Row, Tx, Val};
 use crate::ink::{Line, Said};
 use crate::memory;
 
@@ -27,6 +27,11 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    /// Whether it is a run that has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state != "ended" && self.state != "stream"
+    }
+
     /// Where its last record stands, which was written then.
     pub(crate) fn place(&self, at: i64) -> memory::Place<'_> {
         memory::Place {
@@ -76,10 +81,15 @@ pub(crate) fn tail_of(row: &Row) -> Result<Tail, StoreError> {
     })
 }
 
+/// Asks for the end of a run's journal.
+pub(crate) fn named(run: &RunId) -> Ask {
+    (tail!("WHERE id = $1"), vec![run.into()])
+}
+
 /// The end of a run's journal, held against other writers.
 pub(crate) fn find(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
-    let row = tx.one(tail!("WHERE id = $1"), &[run.into()])?;
-    row.as_ref().map(tail_of).transpose()
+    let (sql, args) = named(run);
+    tx.one(sql, &args)?.as_ref().map(tail_of).transpose()
 }
 
 /// Writes lines behind the tail and moves it. The run's row is the caller's to update.

@@ -10,7 +10,9 @@ use callboard_trace::RunId;
 use crate::db::Tx;
 use crate::gate::Barrier;
 use crate::gates::{Amounts, Gate};
-use crate::journal::{self, Tail};
+use crate::journal;
+use crate::known::Known;
+use crate::own::Own;
 use crate::{Store, StoreError};
 
 /// Steps by their runs.
@@ -45,24 +47,28 @@ impl Opener {
         self.spent.store(true, Ordering::Relaxed);
     }
 
-    /// Begins the step of the run in that place, which was taken just now. Answers the new length of its
+    /// The resources and the budgets that it looks at.
+    pub(crate) fn looks_at(
+        &self,
+    ) -> (impl Iterator<Item = &String>, impl Iterator<Item = &String>) {
+        self.barrier.looks_at()
+    }
+
+    /// Begins the step of a run that was taken just now. Answers the new length of its
     /// journal, and what the budgets stand at that were charged.
     pub(crate) fn open(
         &self,
         tx: &mut dyn Tx,
-        pos: i64,
+        (own, known): (&mut Own, &mut Known),
         at: i64,
     ) -> Result<Option<Begun>, StoreError> {
-        if self.spent.load(Ordering::Relaxed) {
+        if self.spent.load(Ordering::Relaxed) || own.tail.seq != self.seq {
             return Ok(None);
         }
-        let mut tail: Tail = journal::tail_at(tx, pos)?;
-        if tail.seq != self.seq {
-            return Ok(None);
-        }
-        let Some(ledger) = self.barrier.at_once(tx, &mut tail, at)? else { return Ok(None) };
-        journal::moved(tx, &tail)?;
-        Ok(Some((tail.seq, ledger)))
+        let begun = self.barrier.at_once(tx, (own, known), at)?;
+        let Some(ledger) = begun else { return Ok(None) };
+        journal::moved(tx, &own.tail)?;
+        Ok(Some((own.tail.seq, ledger)))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const HELD: &str = seated!();
 
 /// The seats that are held, and the first and the last of the workspaces that have a ready run.
 macro_rules! crowd {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT (",
             seated!(),
@@ -29,15 +29,27 @@ macro_rules! crowd {
 
 pub(crate) const CROWD: &str = crowd!("");
 /// Seats and workspaces are looked at only where the first run comes early enough.
-const FRONT: &str = crowd!(
-    " FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
-    WHERE f.rank <= $1"
+macro_rules! front {
+    ($more:literal) => {
+        crowd!(concat!(
+            $more,
+            " FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
+            WHERE f.rank <= $1"
+        ))
+    };
+}
+const FRONT: &str = front!("");
+/// With the seats that one node holds.
+const FRONT_OF: &str = front!(
+    ", (SELECT count(*) FROM run WHERE node = $2 AND state = 'running' AND agent <> 'plan')"
 );
 
 /// Who wants seats.
 pub(crate) struct Crowd {
     /// Seats that are held, by all nodes.
     pub(crate) held: u64,
+    /// Seats that the node holds which was asked for.
+    pub(crate) own: Option<u64>,
     /// Whether several workspaces have ready runs.
     pub(crate) is_shared: bool,
 }
@@ -46,23 +58,27 @@ pub(crate) fn crowd(tx: &mut dyn Tx) -> Result<Crowd, StoreError> {
     crowd_of(&tx.one(CROWD, &[])?.ok_or(StoreError::Closed)?)
 }
 
-/// The same if the first run of the queue has no later rank than this.
-pub(crate) fn front(tx: &mut dyn Tx, before: i64) -> Result<Option<Crowd>, StoreError> {
-    tx.one(FRONT, &[before.into()])?.as_ref().map(crowd_of).transpose()
+/// The same if the first run of the queue has no later rank than this, with what a node holds if one is
+/// named.
+pub(crate) fn front(
+    tx: &mut dyn Tx,
+    before: i64,
+    node: Option<&str>,
+) -> Result<Option<Crowd>, StoreError> {
+    let row = match node {
+        None => tx.one(FRONT, &[before.into()])?,
+        Some(node) => tx.one(FRONT_OF, &[before.into(), node.into()])?,
+    };
+    row.as_ref().map(crowd_of).transpose()
 }
 
 fn crowd_of(row: &Row) -> Result<Crowd, StoreError> {
     let is_shared = row.maybe_text(1) != row.maybe_text(2);
-    Ok(Crowd { held: row.number(0)?, is_shared })
+    let own = row.maybe_int(3).and_then(|it| u64::try_from(it).ok());
+    Ok(Crowd { held: row.number(0)?, own, is_shared })
 }
 
 /// How many seats are held, by all nodes.
 pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
-}
-
-/// How many of them this node holds.
-pub(crate) fn held_by(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
-    let sql = "SELECT count(*) FROM run WHERE node = $1 AND state = 'running' AND agent <> 'plan'";
-    tx.one(sql, &[node.into()])?.ok_or(StoreError::Closed)?.number(0)
 }

@@ -154,7 +154,7 @@ impl Store {
 }
 
 fn open(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
-    Ok(journal::find(tx, run)?.filter(|it| it.state != "ended" && it.state != "stream"))
+    Ok(journal::find(tx, run)?.filter(Tail::is_open))
 }
 
 fn say(

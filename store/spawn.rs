@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::db::Tx;
 use crate::gates::Take;
 use crate::gauge::Gauge;
+use crate::known::Known;
 use crate::submit::Entry;
 
 /// The bounds on what agents create; all of them hold over all processes and restarts.
@@ -58,8 +59,13 @@ impl Growth {
     }
 
     /// The fuse that forbids it, if one does.
-    pub(crate) fn forbids(&self, tx: &mut dyn Tx, at: i64) -> Result<Option<Blown>, StoreError> {
-        let under = Gauge::find(tx, &self.under_root(), at)?;
+    pub(crate) fn forbids(
+        &self,
+        tx: &mut dyn Tx,
+        known: &mut Known,
+        at: i64,
+    ) -> Result<Option<Blown>, StoreError> {
+        let under = known.gauge(tx, &self.under_root())?;
         let created = u64::try_from(under.used).unwrap_or_default();
         let counted = |fuse, value: u64, limit: u32| {
             let limit = u64::from(limit);
@@ -68,7 +74,7 @@ impl Growth {
         if let Some(blown) = counted("tasks_per_root", created, self.tasks_per_root) {
             return Ok(Some(blown));
         }
-        let open = Gauge::find(tx, &self.in_workspace(), at)?.used;
+        let open = known.gauge(tx, &self.in_workspace())?.used;
         let open = u64::try_from(open).unwrap_or_default();
         if let Some(blown) = counted("tasks_per_workspace", open, self.tasks_per_workspace) {
             return Ok(Some(blown));
@@ -87,29 +93,25 @@ impl Growth {
     }
 
     /// Counts a run that was created.
-    pub(crate) fn count(&self, tx: &mut dyn Tx, new: &Entry, at: i64) -> Result<(), StoreError> {
+    pub(crate) fn count(
+        &self,
+        tx: &mut dyn Tx,
+        known: &mut Known,
+        new: &Entry,
+        at: i64,
+    ) -> Result<(), StoreError> {
         let name = self.under_root();
-        let mut under = Gauge::find(tx, &name, at)?;
+        let mut under = known.gauge(tx, &name)?;
         under.take(&self.rate(), at);
-        under.keep(tx, &name)?;
+        known.keep(tx, &name, under)?;
         let sql = "INSERT INTO hold(run, step, name) SELECT pos, 0, $2 FROM run WHERE id = $1
             ON CONFLICT DO NOTHING";
         let name = self.in_workspace();
         if tx.exec(sql, &[new.run().into(), (&name).into()])? > 0 {
-            let mut open = Gauge::find(tx, &name, at)?;
+            let mut open = known.gauge(tx, &name)?;
             open.used += 1;
-            open.keep(tx, &name)?;
+            known.keep(tx, &name, open)?;
         }
         Ok(())
     }
-}
-
-/// The run is over: it counts no more among the open ones that agents created.
-pub(crate) fn is_over(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM hold WHERE run = $1 AND step = 0 RETURNING name";
-    for row in tx.query(sql, &[pos.into()])? {
-        let sql = "UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0";
-        tx.put(sql, &[(&row.text(0)?).into()])?;
-    }
-    Ok(())
 }

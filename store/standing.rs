@@ -3,8 +3,8 @@
 use callboard_trace::{Fact, RunId};
 
 use crate::db::Tx;
-use crate::gate::wake_line;
 use crate::gauge::{Gauge, Standing};
+use crate::holds::wake_line;
 use crate::journal;
 use crate::signal::stream_tail;
 use crate::{Store, StoreError};

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use futures::{FutureExt, TryStreamExt};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -18,7 +19,7 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 use super::conn::{self, Fault, fault};
 use super::{Address, CHANGE, DEADLINE};
 use crate::StoreError;
-use crate::db::{Row, Tx, Val};
+use crate::db::{Ask, Row, Tx, Val};
 use crate::dialect::Dialect;
 
 /// Statements that are under way at most before their answers are waited for.
@@ -211,23 +212,31 @@ impl<'a> Session<'a> {
         Ok(made)
     }
 
-    fn asked(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, Fault> {
-        let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
-        let (client, sent) = (self.client.clone(), std::mem::take(&mut self.sent));
-        let rows: Vec<tokio_postgres::Row> = self.wait(async move {
-            let mut answer =
-                Box::pin(async { client.query_raw(&statement, args).await?.try_collect().await });
-            // It goes out behind what was sent, and is heard behind it.
-            let early = futures::poll!(&mut answer);
+    fn asked(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, Fault> {
+        let mut answers = Vec::with_capacity(asked.len());
+        for (sql, args) in asked {
+            let (statement, args) = (self.prepared(sql, args)?, args.clone());
+            let client = self.client.clone();
+            answers.push(async move {
+                let rows = client.query_raw(&statement, args).await?;
+                rows.try_collect::<Vec<tokio_postgres::Row>>().await
+            });
+        }
+        let sent = std::mem::take(&mut self.sent);
+        let answers = self.wait(async move {
+            // They go out in their order behind what was sent, and are heard behind it.
+            let mut answers = Box::pin(try_join_all(answers));
+            let early = futures::poll!(&mut answers);
             for it in sent {
                 it.await?;
             }
             match early {
                 std::task::Poll::Ready(done) => done,
-                std::task::Poll::Pending => answer.await,
+                std::task::Poll::Pending => answers.await,
             }
         })?;
-        rows.iter().map(|it| row(it).map_err(Fault::Refused)).collect()
+        let read = |rows: &Vec<_>| rows.iter().map(|it| row(it).map_err(Fault::Refused)).collect();
+        answers.iter().map(read).collect()
     }
 
     fn done(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, Fault> {
@@ -265,8 +274,12 @@ pub(super) enum Ended {
 
 impl Tx for Session<'_> {
     fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
-        self.has_written |= !sql.starts_with("SELECT");
-        let outcome = self.asked(sql, args);
+        Ok(self.all(&[(sql, args.to_vec())])?.pop().unwrap_or_default())
+    }
+
+    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, StoreError> {
+        self.has_written |= asked.iter().any(|it| !it.0.starts_with("SELECT"));
+        let outcome = self.asked(asked);
         self.heard(outcome)
     }
 

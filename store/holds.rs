@@ -1,0 +1,59 @@
+//! What steps hold of the resources, and who stands in line for them.
+
+use callboard_trace::RunId;
+
+use crate::StoreError;
+use crate::db::{Ask, Row, Tx};
+
+/// What the steps of a run hold.
+pub(crate) fn of_run(run: &RunId) -> Ask {
+    let sql =
+        "SELECT step, name FROM hold WHERE run = (SELECT pos FROM run WHERE id = $1) AND step > 0";
+    (sql, vec![run.into()])
+}
+
+/// Says that a step holds a resource.
+pub(crate) fn hold(tx: &mut dyn Tx, pos: i64, step: u32, name: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO hold(run, step, name) VALUES($1, $2, $3) ON CONFLICT DO NOTHING";
+    tx.put(sql, &[pos.into(), step.into(), name.into()])
+}
+
+/// Gives back what a step holds, and wakes who waits for it.
+pub(crate) fn drop_hold(
+    tx: &mut dyn Tx,
+    pos: i64,
+    step: i64,
+    name: &str,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM hold WHERE run = $1 AND step = $2 AND name = $3";
+    tx.put(sql, &[pos.into(), step.into(), name.into()])?;
+    tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
+    wake_line(tx, name, 1)
+}
+
+/// Puts the first of a line back into the queue of runs.
+pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
+          SELECT run FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT $2)";
+    tx.put(sql, &[name.into(), most.into()])
+}
+
+/// Lets go of all that the runs of a dead or leaving node hold, before they are freed.
+pub(crate) fn let_go(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
+    let of_node = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
+        WHERE r.node = $1 AND r.state = 'running' AND h.step > 0";
+    let rows = tx.query(of_node, &[node.into()])?;
+    drop_holds(tx, &rows)
+}
+
+/// The same for one run.
+pub(crate) fn let_go_of(tx: &mut dyn Tx, run: &RunId, lease: i64) -> Result<(), StoreError> {
+    let of_run = "SELECT h.run, h.step, h.name FROM hold h JOIN run r ON r.pos = h.run
+        WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND h.step > 0";
+    let rows = tx.query(of_run, &[run.into(), lease.into()])?;
+    drop_holds(tx, &rows)
+}
+
+fn drop_holds(tx: &mut dyn Tx, rows: &[Row]) -> Result<(), StoreError> {
+    rows.iter().try_for_each(|row| drop_hold(tx, row.int(0)?, row.int(1)?, &row.text(2)?))
+}
