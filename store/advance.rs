@@ -4,114 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_trace::{Event, Fact, Record, RunId};
+use callboard_trace::{Event, Record, RunId};
 use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
 use crate::db::{Tx, Val};
 use crate::gate::{Barrier, Opened};
-use crate::gates::{Gate, Give, Ruling};
+use crate::gates::{Give, Ruling};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Stamp, Tail};
 use crate::known::Known;
 use crate::ledger::{Amounts, Return, Spent};
 use crate::own::Own;
+use crate::step::{Advance, Advanced, Next};
 use crate::submit::{Entry, admit};
-use crate::{Lease, NewRun, Store, StoreError, Submitted, holds};
+use crate::{Lease, Store, StoreError, Submitted, holds};
 
 /// For how long a step waits for a database that is away before it counts as not recorded.
 const AWAY: Duration = Duration::from_secs(300);
 /// Between two tries.
 const REST: Duration = Duration::from_millis(500);
-
-/// One step of a run, to be kept whole or not at all.
-#[derive(Clone, Debug)]
-pub struct Advance {
-    /// The length of the journal that the writer has folded.
-    pub seen: u64,
-    /// The run's own records, in order.
-    pub facts: Vec<Fact>,
-    /// Runs that start with this step.
-    pub spawn: Vec<NewRun>,
-    /// Records into the journals of other open runs; a waiting one wakes.
-    pub tell: Vec<(RunId, Fact)>,
-    /// Of those that are told: who has work to begin and does none, and so needs no seat.
-    pub hurry: Vec<RunId>,
-    /// What becomes of the run.
-    pub next: Next,
-    /// What its steps give back whose outcome is among the records.
-    pub gives: Vec<Give>,
-    /// What was spent beyond what was set aside, in the budgets above the run.
-    pub spent: Vec<Spent>,
-    /// Shares that are needed no more.
-    pub returns: Vec<Return>,
-    /// The step that is to begin with this write, if it may.
-    pub gate: Option<Gate>,
-    /// Runs that are taken from the queue with this write: so no seat stays empty for a write of its
-    /// own.
-    pub takes: Option<Wanted>,
-}
-
-impl Advance {
-    /// Records and what becomes of the run; nothing else.
-    pub fn new(seen: u64, facts: Vec<Fact>, next: Next) -> Advance {
-        Advance {
-            seen,
-            facts,
-            next,
-            spawn: Vec::new(),
-            tell: Vec::new(),
-            hurry: Vec::new(),
-            gives: Vec::new(),
-            spent: Vec::new(),
-            returns: Vec::new(),
-            gate: None,
-            takes: None,
-        }
-    }
-}
-
-/// What becomes of a run after a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It goes on, under the same lease.
-    Go,
-    /// It goes on later: it is in the queue, and somebody more urgent may go first.
-    Yield,
-    /// It waits for a record from outside, or for a time in microseconds since 1970.
-    Park {
-        /// When it wakes by itself.
-        until: Option<i64>,
-    },
-    /// It is over, with this outcome.
-    End {
-        /// How it ended, in the words of the record.
-        state: String,
-    },
-}
-
-/// What the step became.
-#[derive(Debug)]
-pub struct Advanced {
-    /// The length of the run's journal now.
-    pub seq: u64,
-    /// When it was written: microseconds since 1970, the database's clock.
-    pub at: i64,
-    /// Everything behind `seen`, in order: records from outside that had slipped in, then our own.
-    pub records: Vec<Record>,
-    /// The runs that started, in the order of `spawn`, then those of the gate.
-    pub children: Vec<Submitted>,
-    /// What the gate said, if there was one.
-    pub ruling: Option<Ruling>,
-    /// The record that says that the step waits, if one was written.
-    pub waits: Option<Event>,
-    /// What the budgets stand at that `spent` and the gate's charges name.
-    pub ledger: Vec<(String, Amounts)>,
-    /// What is to be told of the resources that were given back.
-    pub turned: Vec<Event>,
-    /// The runs that were taken.
-    pub taken: Vec<Lease>,
-}
 
 impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
@@ -404,16 +316,5 @@ fn tell(
     (at, hurry): (i64, bool),
 ) -> Result<(), StoreError> {
     journal::append(tx, tail, at, std::slice::from_ref(line))?;
-    let sql = match tail.state.as_str() {
-        "waiting" => {
-            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END,
-            state = 'ready', wake = NULL WHERE pos = $1"
-        }
-        _ => {
-            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END
-            WHERE pos = $1"
-        }
-    };
-    let hurry = i64::from(hurry);
-    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), hurry.into()])
+    journal::heard(tx, tail, hurry)
 }

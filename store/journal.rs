@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::StoreError;
 use crate::blob;
 use crate::chain::{Link, digest, link};
-use crate::db::{Ask, Row, Tx, Val};
+use crate::db::{Ask, Row, Tx};
 use crate::ink::{Line, Said};
 use crate::memory;
 
@@ -309,10 +309,21 @@ pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail, StoreError> {
     tail_of(&row.ok_or(StoreError::Closed)?)
 }
 
-/// Puts the row's state back in the queue, if it waits.
-pub(crate) fn wake(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
-    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE pos = $1 AND state = 'waiting'";
-    tx.put(sql, &[Val::Int(tail.pos)])
+/// Writes the moved tail into the row of a run that was told something: one that waits goes back into
+/// the queue, and if it is urgent it is handed out at once.
+pub(crate) fn heard(tx: &mut dyn Tx, tail: &Tail, urgent: bool) -> Result<(), StoreError> {
+    let sql = match tail.state.as_str() {
+        "waiting" => {
+            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END,
+            state = 'ready', wake = NULL WHERE pos = $1"
+        }
+        _ => {
+            "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END
+            WHERE pos = $1"
+        }
+    };
+    let urgent = i64::from(urgent);
+    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), urgent.into()])
 }
 
 /// Counters that several processes must agree on at once.

@@ -165,11 +165,7 @@ fn say(
     urgent: bool,
 ) -> Result<u64, StoreError> {
     journal::append(tx, &mut tail, at, lines)?;
-    journal::moved(tx, &tail)?;
-    journal::wake(tx, &tail)?;
-    if urgent {
-        tx.put("UPDATE run SET stop = 1 WHERE pos = $1", &[tail.pos.into()])?;
-    }
+    journal::heard(tx, &tail, urgent)?;
     Ok(tail.seq)
 }
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::busy::BUSY;
 use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
 use crate::seats::{CROWD, HELD};
@@ -99,6 +100,11 @@ async fn a_claim_follows_an_index() {
     let plan = format!("EXPLAIN QUERY PLAN {HELD}");
     let plan = conn.query_row(&plan, [], |row| row.get::<_, String>(3)).unwrap();
     assert_eq!(plan, "SCAN run USING COVERING INDEX run_seat");
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {BUSY}")).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+    for step in rows.map(Result::unwrap).filter(|it| it.contains(" run") || it.contains(" r ")) {
+        assert!(step.contains("USING INDEX"), "{step}");
+    }
     for sql in [TAKE_OF, TAKE_URGENT_OF] {
         let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
         let conn = raw(&home);
