@@ -17,8 +17,9 @@ use crate::relay::{Relay, Taken, bounds};
 
 /// Runs on their way from the queue to a task; more wait at who took them.
 const RELAY: usize = 64;
-/// At most one look into the queue in this time.
+/// At most one look into the queue in this time, and after one that found nothing.
 const REST: Duration = Duration::from_millis(2);
+const NOTHING: Duration = Duration::from_millis(5);
 
 /// Takes runs from the queue, or those of one root, and works on them.
 pub(crate) fn claim(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
@@ -78,8 +79,12 @@ async fn look(house: Arc<House>, relay: Relay) {
         let all = house.crew.team().limits.concurrent;
         let (own, root) = (house.admission.own(), relay.root.clone());
         let wanted = Wanted { max: most, seats, own, root, ..Wanted::default() };
+        let mut rest = REST;
         match house.store.claim_or_press(wanted, all).await {
             Ok((leases, press)) => {
+                if leases.is_empty() {
+                    rest = NOTHING;
+                }
                 // So others give theirs up between two steps.
                 house.pressing.set(press.first, press.over);
                 relay.send(&house.ahead.view(), leases).await;
@@ -97,7 +102,7 @@ async fn look(house: Arc<House>, relay: Relay) {
             () = changed => (),
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
-        tokio::time::sleep_until(looked + REST).await;
+        tokio::time::sleep_until(looked + rest).await;
     }
 }
 

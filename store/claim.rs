@@ -5,13 +5,13 @@ use std::sync::Arc;
 use callboard_trace::RunId;
 use callboard_trace::rank::LEADER;
 
-use crate::db::{Row, Tx, Val};
+use crate::db::{Ask, Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::known::Known;
 use crate::opener::{Opener, Openers};
 use crate::own::Own;
-use crate::seats::{Crowd, front, seated};
+use crate::seats::{Crowd, first, first_of, front, seated};
 use crate::share;
 use crate::{Store, StoreError};
 
@@ -78,7 +78,10 @@ impl Store {
         }
         let looked = wanted.clone();
         // A look that locks nobody: most claims end here.
-        let look = self.inner.db.glance(move |tx| looked.is_there(tx));
+        let look = self.inner.db.glance(move |tx| {
+            let (sql, args) = looked.there();
+            Ok(tx.one(sql, &args)?.is_some())
+        });
         if wanted.max == 0 || !look.await? {
             return Ok(Vec::new());
         }
@@ -97,11 +100,16 @@ impl Store {
         }
         let looked = wanted.clone();
         let look = self.inner.db.glance(move |tx| {
-            if looked.max > 0 && looked.is_there(tx)? {
+            let found = tx.all(&[looked.there(), first()])?;
+            let [there, first] = &found[..] else { return Err(StoreError::Closed) };
+            if looked.max > 0 && !there.is_empty() {
                 return Ok(None);
             }
-            let Some(first) = first_rank(tx)? else { return Ok(Some(Press::default())) };
-            Ok(Some(Press { first: Some(first), over: share::over(tx, all)? }))
+            let Some((rank, is_shared)) = first_of(first)? else {
+                return Ok(Some(Press::default()));
+            };
+            let over = if is_shared { share::line(tx, all)?.over() } else { Vec::new() };
+            Ok(Some(Press { first: Some(rank), over }))
         });
         match look.await? {
             Some(press) => Ok((Vec::new(), press)),
@@ -212,12 +220,6 @@ pub(crate) const TAKE_OF: &str = take!(" AND root = $4");
 /// Takes of one root's urgent ones.
 pub(crate) const TAKE_URGENT_OF: &str = take!(" AND stop = 1 AND root = $4");
 
-fn first_rank(tx: &mut dyn Tx) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT rank FROM run WHERE state = 'ready'
-        ORDER BY rank, turn, root_at, pos LIMIT 1";
-    tx.one(sql, &[])?.map(|it| it.int(0)).transpose()
-}
-
 /// The statement that looks whether there are runs to take. The seats are counted last: there may be
 /// ten thousand.
 macro_rules! there {
@@ -238,12 +240,11 @@ const THERE: &str = there!("");
 const THERE_OF: &str = there!(" AND root = $2");
 
 impl Wanted {
-    /// Whether there may be some to take.
-    fn is_there(&self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    /// Asks whether there may be some to take.
+    fn there(&self) -> Ask {
         let mut args = vec![self.seats.into()];
         args.extend(self.root.as_ref().map(Val::from));
-        let sql = if self.root.is_some() { THERE_OF } else { THERE };
-        Ok(tx.one(sql, &args)?.is_some())
+        (if self.root.is_some() { THERE_OF } else { THERE }, args)
     }
 
     /// Takes them, under a token of ours.

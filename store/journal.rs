@@ -1,5 +1,8 @@
 //! The journal: how a line gets its number, time and chain, and how it is read back.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use callboard_trace::{Event, FORMAT, Record, RunId};
 use serde_json::Value;
 
@@ -248,13 +251,22 @@ impl Kept {
 
     /// The record, with its long strings put back.
     pub(crate) fn record(self, tx: &mut dyn Tx) -> Result<Record, StoreError> {
+        self.record_with(tx, blob::fetch)
+    }
+
+    /// The same, the strings found in this way.
+    fn record_with(
+        self,
+        tx: &mut dyn Tx,
+        mut fetch: impl FnMut(&mut dyn Tx, &str) -> Result<String, StoreError>,
+    ) -> Result<Record, StoreError> {
         let (run, seq) = (self.run.clone(), self.seq);
         let damaged = |it: serde_json::Error| {
             StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
         };
         let event = if blob::is_packed(&self.body) {
             let mut body: Value = serde_json::from_str(&self.body).map_err(damaged)?;
-            blob::unpack(&mut body, &mut |hash| blob::fetch(tx, hash))?;
+            blob::unpack(&mut body, &mut |hash| fetch(tx, hash))?;
             serde_json::from_value(body).map_err(damaged)?
         } else {
             serde_json::from_str(&self.body).map_err(damaged)?
@@ -288,12 +300,35 @@ pub(crate) fn read(
     after: u64,
     limit: u32,
 ) -> Result<Vec<Record>, StoreError> {
+    let (sql, args) = behind(run, after, limit);
+    let rows = tx.query(sql, &args)?;
+    rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
+}
+
+/// Asks for them.
+fn behind(run: &RunId, after: u64, limit: u32) -> Ask {
     let sql = kept!(
         "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id} AND j.seq > $2
          ORDER BY j.seq LIMIT $3"
     );
-    let rows = tx.query(sql, &[run.into(), after.into(), limit.into()])?;
-    rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
+    (sql, vec![run.into(), after.into(), limit.into()])
+}
+
+/// The first records of several runs, oldest first. Texts that several have are asked for once.
+pub(crate) fn first(
+    tx: &mut dyn Tx,
+    runs: &[RunId],
+    limit: u32,
+) -> Result<Vec<Vec<Record>>, StoreError> {
+    let asked: Vec<Ask> = runs.iter().map(|run| behind(run, 0, limit)).collect();
+    let mut texts = HashMap::new();
+    let mut fetch = |tx: &mut dyn Tx, hash: &str| match texts.entry(hash.to_owned()) {
+        Entry::Occupied(known) => Ok(String::clone(known.get())),
+        Entry::Vacant(new) => Ok(new.insert(blob::fetch(tx, hash)?).clone()),
+    };
+    let found = tx.all(&asked)?;
+    let mut read = |row: &Row| kept_of(row)?.record_with(tx, &mut fetch);
+    found.iter().map(|rows| rows.iter().map(&mut read).collect()).collect()
 }
 
 /// One record, by the place of its run and its number.

@@ -151,9 +151,7 @@ impl Store {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
-        let read = self.inner.db.read(move |tx| {
-            runs.iter().map(|run| journal::read(tx, run, 0, limit)).collect::<Result<_, _>>()
-        });
+        let read = self.inner.db.read(move |tx| journal::first(tx, &runs, limit));
         read.await
     }
 

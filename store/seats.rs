@@ -1,7 +1,7 @@
 //! The seats of all nodes: who holds one.
 
 use crate::StoreError;
-use crate::db::{Row, Tx};
+use crate::db::{Ask, Row, Tx};
 
 /// Runs that hold a seat: who leads a plan (`rank::LEADER`) holds none.
 macro_rules! seated {
@@ -39,6 +39,8 @@ macro_rules! front {
     };
 }
 const FRONT: &str = front!("");
+/// With the rank of that run.
+const FIRST: &str = front!(", f.rank");
 /// With the seats that one node holds.
 const FRONT_OF: &str = front!(
     ", (SELECT count(*) FROM run WHERE node = $2 AND state = 'running' AND agent <> 'plan')"
@@ -70,6 +72,16 @@ pub(crate) fn front(
         Some(node) => tx.one(FRONT_OF, &[before.into(), node.into()])?,
     };
     row.as_ref().map(crowd_of).transpose()
+}
+
+/// Asks for the first run of the queue.
+pub(crate) fn first() -> Ask {
+    (FIRST, vec![i64::MAX.into()])
+}
+
+/// Its rank, and whether several workspaces have ready runs.
+pub(crate) fn first_of(rows: &[Row]) -> Result<Option<(i64, bool)>, StoreError> {
+    rows.first().map(|it| Ok((it.int(3)?, crowd_of(it)?.is_shared))).transpose()
 }
 
 fn crowd_of(row: &Row) -> Result<Crowd, StoreError> {

@@ -79,12 +79,6 @@ impl Store {
     }
 }
 
-/// The workspaces that are passed over now: they have their share, and another that has not has a run
-/// ready.
-pub(crate) fn over(tx: &mut dyn Tx, seats: u32) -> Result<Vec<String>, StoreError> {
-    Ok(look(tx, seats)?.map(|it| it.over()).unwrap_or_default())
-}
-
 /// A ready run by its place in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -120,7 +114,7 @@ impl Line {
     }
 
     /// The workspaces that are passed over.
-    fn over(&self) -> Vec<String> {
+    pub(crate) fn over(&self) -> Vec<String> {
         let shares = &self.shares;
         if !self.heads.iter().any(|it| shares.is_below(&it.workspace)) {
             return Vec::new();
