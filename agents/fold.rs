@@ -91,7 +91,7 @@ impl Run {
             Event::Controlled(control) => self.controlled(by, control),
             Event::Routed(routed) => self.falls_back = routed.falls_back,
             Event::RankSet(ranked) => self.ranked(ranked),
-            Event::RunEnded(end) => self.end = Some((**end).clone()),
+            Event::RunEnded(end) => self.end = Some(end.clone()),
             Event::NodeStarted { .. }
             | Event::NodeStopped { .. }
             | Event::TeamLoaded { .. }

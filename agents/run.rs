@@ -79,7 +79,7 @@ pub struct Run {
     /// What it found in memory, once it has looked.
     pub(crate) recalled: Option<Value>,
     /// The graph it leads, if it leads one.
-    pub plan: Option<Plan>,
+    pub plan: Option<Box<Plan>>,
     /// What it and its ended children used.
     pub totals: Totals,
     /// What its own steps spent, and what those in progress set aside.
@@ -95,7 +95,7 @@ pub struct Run {
     /// Of them those that it wrote, as it left them.
     pub written: BTreeMap<String, String>,
     /// Its end.
-    pub end: Option<Finished>,
+    pub end: Option<Box<Finished>>,
     /// Whether its agent tries once more alone, if the team fails.
     pub falls_back: bool,
 }
@@ -335,7 +335,7 @@ impl Run {
     pub fn open_children(&self) -> Vec<RunId> {
         let handed = self.children.iter().filter(|it| it.end.is_none());
         let handed = handed.map(|it| it.handoff.run.clone());
-        handed.chain(self.plan.iter().flat_map(Plan::open_runs)).collect()
+        handed.chain(self.plan.as_deref().into_iter().flat_map(Plan::open_runs)).collect()
     }
 
     /// The child whose end decides over this run, if there is one that was not acted on.

@@ -18,7 +18,7 @@ impl Run {
             let rest = shares.into_iter().fold(plan.whole, Caps::less);
             self.started.purses.insert(0, Purse::pool(&self.id, rest));
         }
-        self.plan = Some(plan);
+        self.plan = Some(Box::new(plan));
     }
 }
 

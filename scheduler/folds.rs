@@ -45,7 +45,7 @@ impl Glance {
     pub(crate) fn of(run: &Run) -> Glance {
         Glance {
             agent: run.name().clone(),
-            counts: run.plan.as_ref().map(Plan::counts).unwrap_or_default(),
+            counts: run.plan.as_deref().map(Plan::counts).unwrap_or_default(),
             all: run.plan.as_ref().map_or(0, |it| it.places().len()),
             totals: run.totals,
             caps: purse::of_task(run),

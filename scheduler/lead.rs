@@ -113,7 +113,7 @@ impl Desk {
             Err(glance) => return Ok((glance, None)),
         };
         let (seen, led) = is_there(row, journal::fold_on(&self.house, &row.run, kept).await)?;
-        let found = (Glance::of(&led), led.end.clone().map(Box::new));
+        let found = (Glance::of(&led), led.end.clone());
         folds.put(&row.run, Some((seen, led)));
         Ok(found)
     }

@@ -36,6 +36,8 @@ use crate::{World, playbook_problems};
 
 /// Between two looks for the dead, and for due times.
 const SWEEP: Duration = Duration::from_millis(1_000);
+/// What those who wait for a run wait for.
+const WAITED_FOR: [&str; 2] = ["run_ended", "question_asked"];
 /// At most one look for signals in this time.
 const NEWS: Duration = Duration::from_millis(10);
 /// Between two looks at what is still in hand of a node that drains.
@@ -337,7 +339,14 @@ async fn look_on(house: &House, mut seen: Option<u64>) -> Option<u64> {
         if written.is_empty() {
             return seen;
         }
-        let wheel = |(run, seq): &(RunId, u64)| house.driven.wheel(run).filter(|it| it.seen < *seq);
-        written.iter().filter_map(wheel).for_each(|it| it.poke.notify_one());
+        for (run, seq, kind) in &written {
+            match house.driven.wheel(run) {
+                Some(wheel) if wheel.seen < *seq => wheel.poke.notify_one(),
+                Some(_) => (),
+                // It is driven elsewhere.
+                None if WAITED_FOR.contains(&kind.as_str()) => house.waiters.ring(run),
+                None => (),
+            }
+        }
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn spent(purses: &[Purse], before: Spend, now: Spend) -> Vec<Spent> {
 pub(crate) fn returns(run: &Run, root: &RunId, is_over: bool, known: usize) -> Vec<Return> {
     let is_own = |it: &&Purse| is_over && run.started.is_step() && it.is(Purse::SHARE);
     let own = run.started.purses.iter().filter(is_own).cloned();
-    let unused = run.plan.iter().flat_map(Plan::unused_shares).skip(known);
+    let unused = run.plan.as_deref().into_iter().flat_map(Plan::unused_shares).skip(known);
     let unused = unused.map(|(step, caps)| Purse::share(root, step, caps));
     let to = Purse::back(root);
     let back = |it: Purse| Return { caps: caps(&it.caps), node: it.node, to: to.clone() };

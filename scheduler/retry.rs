@@ -96,7 +96,7 @@ fn branches(root: &RunId, runs: &BTreeMap<RunId, Run>, fact: &Fact) -> Option<Ve
                         child: child.id.clone(),
                         agent: child.name().clone(),
                         handoff,
-                        end: Box::new(end.clone()),
+                        end: end.clone(),
                         totals: child.totals,
                         taint: child.tainted.by().map(str::to_owned),
                         slots: child.own_slots(),

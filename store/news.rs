@@ -25,22 +25,24 @@ impl Store {
     }
 
     /// The runs that records were written for behind a place in the order of writing, each with the
-    /// number of the record, and the last place that was looked at. `None` looks at none and answers
-    /// where the end is.
+    /// number of the record and its kind, and the last place that was looked at. `None` looks at none
+    /// and answers where the end is.
     pub async fn written(
         &self,
         after_pos: Option<u64>,
-    ) -> Result<(u64, Vec<(RunId, u64)>), StoreError> {
+    ) -> Result<(u64, Vec<(RunId, u64, String)>), StoreError> {
         let read = self.inner.db.glance(move |tx| {
             let Some(after) = after_pos else {
                 let row = tx.one("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
                 return Ok((row.ok_or(StoreError::Closed)?.number(0)?, Vec::new()));
             };
-            let sql = "SELECT j.pos, r.id, j.seq FROM journal j CROSS JOIN run r
+            let sql = "SELECT j.pos, r.id, j.seq, j.kind FROM journal j CROSS JOIN run r
                 WHERE j.pos > {$1} AND r.pos = j.run ORDER BY j.pos LIMIT {$2}";
             let rows = tx.query(sql, &[after.into(), LOOK.into()])?;
             let last = rows.last().map_or(Ok(after), |it| it.number(0))?;
-            let of = |row: &crate::db::Row| Ok((RunId::from_text(row.text(1)?), row.number(2)?));
+            let of = |row: &crate::db::Row| {
+                Ok((RunId::from_text(row.text(1)?), row.number(2)?, row.text(3)?))
+            };
             Ok((last, rows.iter().map(of).collect::<Result<_, StoreError>>()?))
         });
         read.await

@@ -170,7 +170,8 @@ async fn follows_writes(store: Store, is_over: Arc<AtomicBool>) -> Vec<(RunId, u
         if is_last && some.is_empty() {
             return found;
         }
-        (after, found) = (last, [found, some].concat());
+        found.extend(some.into_iter().map(|(run, seq, _)| (run, seq)));
+        after = last;
     }
 }
 

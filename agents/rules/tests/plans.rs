@@ -78,7 +78,7 @@ fn end_of(run: &Run) -> Finished {
 }
 
 fn counts(run: &Run) -> Counts {
-    run.plan.as_ref().map(Plan::counts).expect("a plan")
+    run.plan.as_deref().map(Plan::counts).expect("a plan")
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn shares_are_parts_of_what_there_was_and_the_rest_is_the_pools() {
 fn the_shares_of_steps_that_never_begin_are_named() {
     let mut run = split();
     let unused = |run: &Run| {
-        let all = run.plan.iter().flat_map(Plan::unused_shares);
+        let all = run.plan.as_deref().into_iter().flat_map(Plan::unused_shares);
         all.map(|(id, it)| (id.to_owned(), it.tokens)).collect::<Vec<_>>()
     };
     begun(&mut run);
