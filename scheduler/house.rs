@@ -134,6 +134,12 @@ impl Waiters {
         bells.entry(run.clone()).or_default().clone()
     }
 
+    /// Whether anybody waits.
+    pub(crate) fn are_there(&self) -> bool {
+        let bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.values().any(|bell| Arc::strong_count(bell) > 1)
+    }
+
     /// Rings for everybody who waits for that run.
     pub(crate) fn ring(&self, run: &RunId) {
         let bells = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -135,6 +135,7 @@ impl Node {
         tasks.spawn(told(house.clone()));
         tasks.spawn(beat(house.clone()));
         tasks.spawn(write_down(house.clone()));
+        tasks.spawn(news(house.clone()));
         if is_working {
             work(&mut tasks, &house, None);
         }
@@ -247,7 +248,6 @@ fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
     }
     claim(tasks, house, root);
     tasks.spawn(sweep(house.clone()));
-    tasks.spawn(news(house.clone()));
     tasks.spawn(watch_load(house.clone()));
 }
 
@@ -302,15 +302,19 @@ async fn sweep(house: Arc<House>) {
     }
 }
 
-/// Wakes the drives into whose journals somebody else wrote. What was written since the last look
-/// is enough to see, and now and then all that is held here.
+/// Wakes the drives into whose journals somebody else wrote, and who waits here for a run that is driven
+/// elsewhere. What was written since the last look is enough to see, and now and then all that is held
+/// here.
 async fn news(house: Arc<House>) {
     let (mut seen, mut again) = (None, house.world.now());
     loop {
         let changed = house.store.changed();
         let is_whole = house.world.now() >= again;
         let held = if is_whole { house.driven.all() } else { Vec::new() };
-        seen = look_on(&house, seen.filter(|_| !is_whole)).await;
+        seen = match house.driven.count() > 0 || house.waiters.are_there() {
+            true => look_on(&house, seen.filter(|_| !is_whole)).await,
+            false => None,
+        };
         if is_whole {
             again = house.world.now() + POLL.as_micros() as i64;
         }
