@@ -43,6 +43,8 @@ mod share;
 mod shared;
 #[path = "engine/storm.rs"]
 mod storm;
+#[path = "engine/tls.rs"]
+mod tls;
 
 use std::io::BufRead;
 
@@ -177,6 +179,7 @@ mod postgres {
 
         conformance! { Fixture::alone().await;
             outage: a_server_that_crashes_loses_nothing;
+            tls: who_must_prove_its_name_does_or_is_refused;
         }
 
         conformance! { Fixture::postgres().await;

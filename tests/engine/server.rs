@@ -71,6 +71,11 @@ impl Server {
         self.script.order("start", "up");
     }
 
+    /// From now on it speaks TLS, with the certificate and the key in that folder.
+    pub(crate) fn prove(&self, folder: &std::path::Path) {
+        self.script.order(&format!("prove {}", folder.display()), "proved");
+    }
+
     /// An empty database. One that was used is emptied: that is much quicker than another one.
     pub(crate) async fn database(self: &Arc<Self>) -> Database {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

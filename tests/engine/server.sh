@@ -7,6 +7,7 @@
 #
 #   crash     stops it as a power cut would
 #   start     starts it again on the same port
+#   prove DIR from now on it speaks TLS, with `server.crt` and `server.key` of that folder
 set -uo pipefail
 shared="$(cd "${BASH_SOURCE[0]%/*}" && pwd)/postgres.sh"
 cd /
@@ -34,12 +35,22 @@ CONF
 own sed -i "s/^#recovery_init_sync_method.*/recovery_init_sync_method = syncfs/" "$folder/data/postgresql.conf"
 [ $# -lt 2 ] || printf '%s\n' "${@:2}" | own tee -a "$folder/data/postgresql.conf" >/dev/null
 
+prove() {
+    local file
+    for file in server.crt server.key; do
+        own tee "$folder/data/$file" <"$1/$file" >/dev/null && own chmod 600 "$folder/data/$file" || return
+    done
+    echo "ssl = on" | own tee -a "$folder/data/postgresql.conf" >/dev/null
+    own "$bin/pg_ctl" reload --silent -D "$folder/data" </dev/null
+}
+
 begin_on_a_free_port
 echo "ready $port"
 
 while IFS= read -r line; do
     case $line in
         crash) halt && echo down || echo "it cannot be stopped" ;;
+        prove\ *) prove "${line#prove }" && echo proved || echo "it cannot prove itself" ;;
         start) begin && echo up || echo "it does not start: $(tail -n 3 "$log" | tr '\n' ' ')" ;;
         *) echo "no such order: $line" ;;
     esac
