@@ -225,7 +225,8 @@ fn standby(probe: &Probe) -> Said {
             "none is synchronous: if this host is lost for good and a standby takes over, what was \
              acknowledged in the last moments is lost"
                 .into(),
-            "name one in `synchronous_standby_names`, or live with it; a restart loses nothing",
+            "name one in `synchronous_standby_names`, with `synchronous_commit = on`, or live with it; a \
+             restart loses nothing",
         ),
     }
 }

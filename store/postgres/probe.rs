@@ -62,13 +62,15 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
     let setting = async |name: &str| one(client, &format!("SHOW {name}")).await;
     let is_standby = one(client, "SELECT pg_is_in_recovery()").await?.as_deref() == Some("t");
     let is_read_only = setting("transaction_read_only").await?.as_deref() == Some("on");
-    let is_off = |it: Option<String>| it.as_deref() == Some("off");
-    let durable = !is_off(setting("fsync").await?) && !is_off(setting("synchronous_commit").await?);
+    let commit = setting("synchronous_commit").await?.unwrap_or_default();
+    let durable = setting("fsync").await?.as_deref() != Some("off") && commit != "off";
     let oldest =
         "SELECT CAST(extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000 AS BIGINT)
         FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let oldest = one(client, oldest).await?.and_then(|it| it.parse().ok());
-    let sync = setting("synchronous_standby_names").await?.filter(|it| !it.is_empty());
+    let sync = setting("synchronous_standby_names")
+        .await?
+        .filter(|it| !it.is_empty() && commit != "local");
     let used = number(one(client, "SELECT count(*) FROM pg_stat_activity").await?);
     let most = number(setting("max_connections").await?);
     let found = "SELECT count(*) FROM information_schema.tables

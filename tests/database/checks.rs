@@ -82,7 +82,11 @@ async fn a_database_as_it_should_be_is_said_to_be() {
     let said = kept.does(&["doctor"]);
     assert!(said.out.contains(&format!("store: postgres://callboard@127.0.0.1:{port}/")));
     assert!(said.out.contains("  version               ok       PostgreSQL "), "{}", said.out);
-    assert!(said.out.contains("    help: name one in `synchronous_standby_names`"), "{}", said.out);
+    assert!(
+        said.out.contains("    help: name one in `synchronous_standby_names`,"),
+        "{}",
+        said.out
+    );
     assert_eq!(kept.does(&["run", "coder", "write it", "--quiet"]).code, 0);
     let (grade, said) = of(&checked(&kept).1, "tables");
     assert_eq!((&*grade, said.starts_with("format ")), ("ok", true), "{said}");

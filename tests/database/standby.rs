@@ -60,6 +60,9 @@ async fn a_standby_is_known_and_the_primary_found_among_several_hosts() {
     }
     assert_eq!(of(&checked(&both).1, "standby"), ("ok".into(), "synchronous: *".into()));
     assert_eq!(both.does(&["run", "coder", "write it once more", "--quiet"]).code, 0);
+    database.sets("synchronous_commit", "local").await;
+    let (grade, said) = of(&checked(&both).1, "standby");
+    assert_eq!(grade, "warning", "a commit waits for nobody: {said}");
     drop(standby);
     let (_, store) = checked(&both);
     assert_eq!(of(&store, &format!("host {there}")).0, "warning");
