@@ -9,7 +9,7 @@ use crate::db::{Ask, Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::known::Known;
-use crate::opener::{Opener, Openers};
+use crate::opener::Openers;
 use crate::own::Own;
 use crate::seats::{Crowd, first, first_of, front, seated};
 use crate::share;
@@ -274,22 +274,30 @@ impl Wanted {
         let Some(front) = self.front(tx, before, us.0)? else { return Ok(Vec::new()) };
         let most = self.free(&front).min(self.max.into());
         let mut taken = self.pick_any(tx, most, &front, us)?;
-        let opens = |it: &Taken| Some((it.order.2, self.openers.get(&it.run)?.clone()));
-        let opens: Vec<_> = taken.iter().map(opens).collect();
-        let known_of = |it: &(i64, Arc<Opener>)| Own::at(it.0);
-        let asked = opens.iter().flatten().map(known_of).collect();
-        let names = opens.iter().flatten().flat_map(|it| it.1.looks_at().0);
-        let nodes = opens.iter().flatten().flat_map(|it| it.1.looks_at().1);
-        let mut found = known.ask(tx, names, nodes, asked)?.into_iter();
-        for (it, opens) in taken.iter_mut().zip(&opens) {
-            let Some((_, opener)) = opens else { continue };
-            let own = found.next().map(|it| Own::of(&it)).transpose()?.flatten();
-            let mut own = own.ok_or(StoreError::Closed)?;
+        self.begin(tx, known, (&mut taken, at))?;
+        Ok(taken)
+    }
+
+    /// Begins the first steps of those that were taken, where they may begin at once.
+    fn begin(
+        &self,
+        tx: &mut dyn Tx,
+        known: &mut Known,
+        (taken, at): (&mut [Taken], i64),
+    ) -> Result<(), StoreError> {
+        let begins = taken.iter_mut().filter_map(|it| Some((self.openers.get(&it.run)?, it)));
+        let begins: Vec<_> = begins.collect();
+        let names = begins.iter().flat_map(|it| it.0.looks_at().0);
+        let nodes = begins.iter().flat_map(|it| it.0.looks_at().1);
+        let asked = begins.iter().map(|it| Own::at(it.1.order.2)).collect();
+        let found = known.ask(tx, names, nodes, asked)?;
+        for ((opener, it), rows) in begins.into_iter().zip(found) {
+            let mut own = Own::of(&rows)?.ok_or(StoreError::Closed)?;
             if let Some((seq, ledger)) = opener.open(tx, (&mut own, known), at)? {
                 (it.seq, it.begun) = (seq, Some(ledger));
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
     fn front(&self, tx: &mut dyn Tx, before: i64, node: &str) -> Result<Option<Crowd>, StoreError> {
