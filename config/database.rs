@@ -101,6 +101,10 @@ impl<'a> Parts<'a> {
         Some(Parts { head, user, password, hosts, name, query })
     }
 
+    fn holds_password(&self) -> bool {
+        self.password.is_some() || self.options().any(|it| it.starts_with("password="))
+    }
+
     fn options(&self) -> impl Iterator<Item = &'a str> {
         self.query.split('&').filter(|it| !it.is_empty())
     }
@@ -158,7 +162,7 @@ impl<'a> Parts<'a> {
 pub(crate) fn read(written: &At<String>, outside: &Outside<'_>, sink: &Sink) -> Option<Database> {
     let place = &written.place;
     let url = url(written, "store", outside, sink)?;
-    if is_address(&written.value) && Parts::of(&written.value)?.password.is_some() {
+    if is_address(&written.value) && Parts::of(&written.value)?.holds_password() {
         let said = "`store` holds a password itself; it belongs outside the file";
         let help = "keep the whole address where only you read it, and write `store: env:NAME` or \
                     `store: file:PATH`";
@@ -176,7 +180,7 @@ pub(crate) fn named(
 ) -> Option<Database> {
     let place = &written.place;
     let url = url(written, option, outside, sink)?;
-    if is_address(&written.value) && Parts::of(&written.value)?.password.is_some() {
+    if is_address(&written.value) && Parts::of(&written.value)?.holds_password() {
         let said = "holds a password, and everybody on this machine sees command lines";
         let help = format!(
             "use another password from now on; keep the whole address where only you read it, and \

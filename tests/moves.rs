@@ -349,6 +349,15 @@ async fn what_cannot_be_moved_is_refused_and_left_alone() {
     assert_eq!(scene.rows(&c).await, was);
     is_done(&scene.moved(&a, &b));
     is_not_done(&scene.moved(&a, &a), "the target holds a whole store already");
+    for mistyped in ["postgre://me:hunter2pw@h/x", "POSTGRES://me:hunter2pw@h/x", "ENV:MOVED"] {
+        let refused = scene.moved(&a, &Side::File(mistyped.into()));
+        let told = said(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains("`--to` is no address of a PostgreSQL server"), "{told}");
+        assert!(!told.contains("hunter2pw"), "{told}");
+        let folder = mistyped.split('/').next().unwrap();
+        assert!(!scene.folder(folder).exists(), "what was mistyped is no folder");
+    }
     rows::set_format(&scene.folder("a"), 77);
     is_not_done(
         &scene.moved(&a, &scene.file("d")),

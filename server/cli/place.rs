@@ -116,18 +116,29 @@ pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
     data_folder(place.data.as_deref())
 }
 
+/// Whether a text names a folder, and neither is an address nor was meant as one: what is mistyped may
+/// hold a password, which is not to become the name of a folder.
+pub(crate) fn is_folder(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    !(text.contains("://") || text.starts_with("env:") || text.starts_with("file:"))
+}
+
 /// The named folder, else the one the environment names, else the user's own.
 ///
 /// # Errors
-/// When there is no place for it.
+/// When there is no place for it, or an address stands in its place.
 pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
-    named
-        .map(Path::to_path_buf)
-        .or_else(|| {
-            let said = callboard_config::environment("CALLBOARD_DATA");
-            said.filter(|it| !it.is_empty()).map(PathBuf::from)
-        })
-        .or_else(|| dirs().map(|it| it.data_dir().to_path_buf()))
+    let said = named.map(Path::to_path_buf).or_else(|| {
+        let said = callboard_config::environment("CALLBOARD_DATA");
+        said.filter(|it| !it.is_empty()).map(PathBuf::from)
+    });
+    if said.as_ref().is_some_and(|it| !is_folder(&it.to_string_lossy())) {
+        return Err(Fault::call(
+            "the data folder that was named is an address".to_owned(),
+            "name a folder as `--data` or CALLBOARD_DATA, and a database as `--store env:NAME`",
+        ));
+    }
+    said.or_else(|| dirs().map(|it| it.data_dir().to_path_buf()))
         .ok_or_else(|| Fault::call("this user has no data folder", "name one with `--data DIR`"))
 }
 

@@ -106,8 +106,7 @@ fn source(args: &MoveArgs) -> Result<Kept, Fault> {
 }
 
 fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
-    let schemes = ["env:", "file:", "postgres://", "postgresql://"];
-    if !schemes.iter().any(|it| text.starts_with(it)) {
+    if place::is_folder(text) {
         return Ok((PathBuf::from(text), None));
     }
     let database = database_named(option, text).map_err(Fault::Problems)?;
