@@ -141,7 +141,7 @@ impl Step {
         for give in &self.gives {
             turned.extend(give.give(tx, &mut known, (own.tail.pos, &held), at)?);
         }
-        let mut ledger = known.settle(tx, &self.spent)?;
+        let mut ledger = known.count(tx, self.spent.iter().map(|it| (&it.node, &it.add)))?;
         known.give_back(tx, &self.returns)?;
         let opened = self.open(tx, (&mut own, &mut known), at, (ink, slipped.is_empty()))?;
         let next = self.next(opened.as_ref());

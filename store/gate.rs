@@ -224,7 +224,7 @@ impl Barrier {
                 hold(tx, own.tail.pos, self.gate.step, &take.name)?;
             }
         }
-        let ledger = known.charge(tx, &self.gate.charges)?;
+        let ledger = known.count(tx, self.gate.charges.iter().map(|it| (&it.node, &it.add)))?;
         if !self.gate.takes.is_empty() {
             own.leave_line(tx, &self.gate.takes)?;
         }

@@ -27,8 +27,13 @@ pub(crate) fn drop_hold(
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM hold WHERE run = $1 AND step = $2 AND name = $3";
     tx.put(sql, &[pos.into(), step.into(), name.into()])?;
-    tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])?;
+    one_less(tx, name)?;
     wake_line(tx, name, 1)
+}
+
+/// One less is counted there.
+pub(crate) fn one_less(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+    tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[name.into()])
 }
 
 /// Puts the first of a line back into the queue of runs.

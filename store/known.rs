@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
 use crate::gauge::{self, Gauge, Place};
-use crate::ledger::{self, Amounts, Charge, DIMENSIONS, Poor, Return, Spent};
+use crate::ledger::{self, Amounts, Charge, DIMENSIONS, Poor, Return};
 
 /// The rows of resources and budgets, as they stand in a write: nobody else writes meanwhile.
 pub(crate) struct Known {
@@ -126,22 +126,13 @@ impl Known {
         Ok(None)
     }
 
-    /// Sets it aside; answers what each budget stands at then.
-    pub(crate) fn charge(
+    /// Counts what is set aside or was spent; answers what each budget stands at then.
+    pub(crate) fn count<'a>(
         &mut self,
         tx: &mut dyn Tx,
-        charges: &[Charge],
+        all: impl Iterator<Item = (&'a String, &'a Amounts)>,
     ) -> Result<Vec<(String, Amounts)>, StoreError> {
-        charges.iter().map(|it| Ok((it.node.clone(), self.add(tx, &it.node, &it.add)?))).collect()
-    }
-
-    /// Settles what was spent; answers what each budget stands at then.
-    pub(crate) fn settle(
-        &mut self,
-        tx: &mut dyn Tx,
-        spent: &[Spent],
-    ) -> Result<Vec<(String, Amounts)>, StoreError> {
-        spent.iter().map(|it| Ok((it.node.clone(), self.add(tx, &it.node, &it.add)?))).collect()
+        all.map(|(node, more)| Ok((node.clone(), self.add(tx, node, more)?))).collect()
     }
 
     /// Moves what is left of shares: it counts as spent there, and as come back in the other row. What

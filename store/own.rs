@@ -5,7 +5,7 @@ use callboard_trace::RunId;
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
 use crate::gauge::{Place, Take};
-use crate::holds::wake_line;
+use crate::holds::{one_less, wake_line};
 use crate::journal::{self, Tail};
 
 /// A run under its lease or in its place.
@@ -92,6 +92,6 @@ impl Own {
     pub(crate) fn is_over(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
         let Some(name) = self.counted.take() else { return Ok(()) };
         tx.put("DELETE FROM hold WHERE run = $1 AND step = 0", &[self.tail.pos.into()])?;
-        tx.put("UPDATE gauge SET used = used - 1 WHERE name = $1 AND used > 0", &[(&name).into()])
+        one_less(tx, &name)
     }
 }

@@ -30,7 +30,7 @@ macro_rules! crowd {
 pub(crate) const CROWD: &str = crowd!("");
 /// Seats and workspaces are looked at only where the first run comes early enough.
 macro_rules! front {
-    ($more:literal) => {
+    ($more:expr) => {
         crowd!(concat!(
             $more,
             " FROM (SELECT rank FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT 1) f
@@ -42,9 +42,7 @@ const FRONT: &str = front!("");
 /// With the rank of that run.
 const FIRST: &str = front!(", f.rank");
 /// With the seats that one node holds.
-const FRONT_OF: &str = front!(
-    ", (SELECT count(*) FROM run WHERE node = $2 AND state = 'running' AND agent <> 'plan')"
-);
+const FRONT_OF: &str = front!(concat!(", (", seated!(), " AND node = $2)"));
 
 /// Who wants seats.
 pub(crate) struct Crowd {
