@@ -90,6 +90,16 @@ impl View {
         if is_of_now { self.openers.clone() } else { Arc::default() }
     }
 
+    /// The same with runs that begin with a write of now.
+    pub(crate) fn with(&self, unborn: Vec<(RunId, Seen)>, (at, team): (i64, &Arc<Team>)) -> View {
+        let (mut openers, mut runs) = ((*self.openers(at, team)).clone(), self.runs.clone());
+        for (run, seen) in unborn {
+            openers.extend(seen.opener.clone().map(|it| (run.clone(), it)));
+            runs.insert(run, Arc::new(seen));
+        }
+        View { openers: Arc::new(openers), runs, at, team: Some(team.clone()) }
+    }
+
     /// A run that was taken, as it was seen. Nobody else gets it.
     pub(crate) fn of(&self, lease: &Lease) -> Option<Box<Folded>> {
         let seen = self.runs.get(&lease.run)?;

@@ -63,6 +63,7 @@ fn set(drives: &mut JoinSet<()>, house: &Arc<House>, taken: Taken, relay: &Relay
     let wheel = Wheel {
         seen: taken.lease.seq,
         poke: Arc::new(Notify::new()),
+        told: Arc::default(),
         lost: CancellationToken::new(),
     };
     house.driven.add(&taken.lease.run, wheel.clone());

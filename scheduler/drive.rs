@@ -249,7 +249,7 @@ impl Drive {
             self.acted(run);
         }
         let slipped = &advanced.records[..advanced.records.len().saturating_sub(own)];
-        self.hears(run, slipped);
+        slipped.iter().for_each(|it| self.hears(run, &it.event));
         let is_whole = slipped.iter().all(|it| run.takes_late(it));
         if let After::Gone(_) = after {
             if let Some(at) = until {
@@ -284,6 +284,10 @@ impl Drive {
                 self.lingered = false;
                 Box::pin(self.signals(run)).await?;
             }
+            () = self.wheel.told.rings() => {
+                self.lingered = false;
+                Box::pin(self.told(run)).await?;
+            }
             Some(outcome) = self.inside.join_next() => {
                 self.take_in(run, batch, outcome);
                 while let Some(more) = self.inside.try_join_next() {
@@ -295,19 +299,39 @@ impl Drive {
         Ok(true)
     }
 
-    /// Takes in what was written into the journal from outside.
-    async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
+    /// Waits for more that a plan may hear together.
+    async fn gather(&self, run: &Run) {
         if run.plan.is_some() {
             let next = self.written + GATHER;
             tokio::time::sleep(from_now(&self.house.world, next)).await;
         }
+    }
+
+    /// Takes in what others at work here have written into the journal, where nobody else did.
+    async fn told(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        self.gather(run).await;
+        let Some(records) = self.wheel.told.behind(self.seen) else {
+            return self.signals(run).await;
+        };
+        for (seq, fact) in records {
+            run.apply(&fact.by, &fact.event);
+            self.hears(run, &fact.event);
+            self.seen = seq;
+        }
+        self.house.driven.seen(&self.lease.run, self.seen);
+        Ok(())
+    }
+
+    /// Takes in what was written into the journal from outside.
+    async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        self.gather(run).await;
         let store = &self.house.store;
         let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
         for record in &records {
             run.apply(&record.by, &record.event);
+            self.hears(run, &record.event);
             self.seen = record.seq;
         }
-        self.hears(run, &records);
         self.house.driven.seen(&self.lease.run, self.seen);
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use callboard_agents::Run;
 use callboard_config::Team;
-use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
-use callboard_trace::{Purse, Record, RunId};
+use callboard_store::{NewRun, StoreError};
+use callboard_trace::{Event, Purse, Record, RunId};
 
 use crate::ahead::{Folded, Seen};
 use crate::batch::{Batch, Rest};
@@ -84,7 +84,22 @@ async fn see(house: &House) -> Result<bool, StoreError> {
     Ok(helps)
 }
 
-/// What a run begins with, if that is a question to a model and nothing is to be written before.
+/// What a run begins with that another one starts with its next write.
+pub(crate) fn unborn(
+    house: &House,
+    (team, now): (&Arc<Team>, i64),
+    root: &RunId,
+    new: &NewRun,
+) -> Option<Seen> {
+    let [first] = &new.facts[..] else { return None };
+    // As the journal will have it.
+    let Event::RunStarted(started) = house.store.told(first.event.clone()) else { return None };
+    let run = Run::new(new.run.clone(), *started);
+    let known = opener(house, team, (root, 1), run).ok()??;
+    Some(Seen::new(1, (now, team.clone()), Some(known)))
+}
+
+/// What a run begins with, by its whole journal.
 fn foresee(
     house: &House,
     team: &Team,
@@ -92,7 +107,17 @@ fn foresee(
     records: &[Record],
 ) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
     let is_whole = records.last().is_some_and(|it| it.seq == seq);
-    let Some(mut run) = Run::fold(records).filter(|_| is_whole) else { return Ok(None) };
+    let Some(run) = Run::fold(records).filter(|_| is_whole) else { return Ok(None) };
+    opener(house, team, (root, seq), run)
+}
+
+/// What it begins with, if that is a question to a model and nothing is to be written before.
+fn opener(
+    house: &House,
+    team: &Team,
+    (root, seq): (&RunId, u64),
+    mut run: Run,
+) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
     run.started.agent = house.crew.one(run.started.agent.clone());
     // Lost steps, places in line and what comes back of shares are looked at by who has the run.
     let is_plain = run.open_models().is_empty()

@@ -18,6 +18,7 @@ use crate::folds::Folds;
 use crate::heirs::Heirs;
 use crate::press::Pressing;
 use crate::throttle::Admission;
+use crate::told::Told;
 
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
@@ -85,6 +86,7 @@ pub(crate) struct Driven(Mutex<BTreeMap<RunId, Wheel>>);
 pub(crate) struct Wheel {
     pub(crate) seen: u64,
     pub(crate) poke: Arc<Notify>,
+    pub(crate) told: Arc<Told>,
     /// Set when the run was taken from us: everything in progress is dropped.
     pub(crate) lost: CancellationToken,
 }

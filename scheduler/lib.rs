@@ -69,6 +69,7 @@ mod split;
 mod standing;
 mod survey;
 mod throttle;
+mod told;
 mod watch;
 mod way;
 mod why;

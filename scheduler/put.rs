@@ -1,11 +1,16 @@
 //! What a drive writes: a step with all that belongs to it, and who hears of it at once.
 
-use callboard_agents::Run;
-use callboard_store::{Advance, Advanced, Next, StoreError};
-use callboard_trace::{EndState, Event, Purse, Record, RunId};
+use std::sync::Arc;
 
+use callboard_agents::Run;
+use callboard_config::Team;
+use callboard_store::{Advance, Advanced, NewRun, Next, StoreError};
+use callboard_trace::{EndState, Event, Purse, RunId};
+
+use crate::ahead::Seen;
 use crate::batch::{Batch, SPAWN_MAX};
 use crate::drive::Drive;
+use crate::foresee::unborn;
 use crate::relay::By;
 use crate::{gates, purse};
 
@@ -61,10 +66,14 @@ impl Drive {
         mut write: Advance,
     ) -> Result<Advanced, StoreError> {
         self.written = self.house.world.now();
-        let told: Vec<RunId> = write.tell.iter().map(|it| it.0.clone()).collect();
-        let view = self.house.ahead.view();
+        let mut view = self.house.ahead.view();
         if let Some(takes) = &mut write.takes {
-            takes.openers = view.openers(self.written, &self.house.crew.team());
+            let team = self.house.crew.team();
+            let unborn = self.unborn(&team, &write.spawn, takes.max);
+            if !unborn.is_empty() {
+                view = Arc::new(view.with(unborn, (self.written, &team)));
+            }
+            takes.openers = view.openers(self.written, &team);
         }
         let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
         let advanced = self.house.store.advance(&self.lease, write).await;
@@ -75,12 +84,22 @@ impl Drive {
             self.house.heirs.keeps(leader, &run.id);
         }
         let mut advanced = advanced?;
-        told.iter()
-            .filter_map(|it| self.house.driven.wheel(it))
-            .for_each(|it| it.poke.notify_one());
+        for (run, seq, fact) in std::mem::take(&mut advanced.told) {
+            if let Some(wheel) = self.house.driven.wheel(&run) {
+                wheel.told.tell(seq, fact);
+            }
+        }
         self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
+    }
+
+    /// The first steps of runs that a write starts and may seat at once.
+    fn unborn(&self, team: &Arc<Team>, spawn: &[NewRun], seats: u32) -> Vec<(RunId, Seen)> {
+        let now = (team, self.written);
+        let seen =
+            |it: &NewRun| Some((it.run.clone(), unborn(&self.house, now, &self.lease.root, it)?));
+        spawn.iter().take(seats as usize).filter_map(seen).collect()
     }
 
     /// The rank of the most urgent step of the same plan that may begin with the end of this one.
@@ -91,11 +110,9 @@ impl Drive {
     }
 
     /// Takes in what a plan hears of its steps.
-    pub(crate) fn hears(&self, run: &Run, records: &[Record]) {
-        for record in records.iter().filter(|_| run.plan.is_some()) {
-            if let Event::ChildEnded { child, .. } = &record.event {
-                self.house.heirs.hears(&run.id, child);
-            }
+    pub(crate) fn hears(&self, run: &Run, event: &Event) {
+        if let (Some(_), Event::ChildEnded { child, .. }) = (&run.plan, event) {
+            self.house.heirs.hears(&run.id, child);
         }
     }
 

@@ -40,7 +40,11 @@ impl Relay {
         let others = house.driven.count().saturating_sub(1);
         let (max, seats, before) = match by {
             By::Plan { run, most } => {
-                let left = house.heirs.seats(house.world.now(), Some(run));
+                // Runs that left their seats to it may still be here, on their way out.
+                let seats = |but| house.heirs.seats(house.world.now(), but);
+                let left = seats(Some(run));
+                let leavers = seats(None).saturating_sub(left);
+                let others = others.saturating_sub(leavers as usize);
                 let (max, seats) = bounds(house, others, left);
                 (max.min(*most), seats, None)
             }

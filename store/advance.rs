@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_trace::{Event, Record, RunId};
+use callboard_trace::{Event, Fact, Record, RunId};
 use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
@@ -34,8 +34,12 @@ impl Store {
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
         let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
-        let tell = tell.into_iter().map(|(run, it)| Ok((run, ink.write(it)?.1)));
-        let tell = tell.collect::<Result<_, StoreError>>()?;
+        let (mut heard, mut told) = (Vec::new(), Vec::new());
+        for (run, fact) in tell {
+            let (said, line) = ink.write(fact)?;
+            heard.push((run.clone(), Fact { by: said.by, event: said.event }));
+            told.push((run, line));
+        }
         let barrier = gate.map(|it| Barrier::new(it, ink)).transpose()?;
         let leaves = next != Next::Go || barrier.as_ref().is_some_and(Barrier::parks);
         let step = Step {
@@ -44,7 +48,7 @@ impl Store {
             seen,
             lines,
             spawn,
-            tell,
+            tell: told,
             hurry,
             next,
             gives,
@@ -77,11 +81,14 @@ impl Store {
         let mut records = written.slipped;
         records.extend(journal::records(&written.tail, written.stamps, said));
         let Tail { seq, .. } = written.tail;
+        let told = heard.into_iter().zip(written.told);
+        let told = told.filter_map(|((run, fact), seq)| Some((run, seq?, fact))).collect();
         Ok(Advanced {
             seq,
             at: written.at,
             records,
             children: written.children,
+            told,
             ruling: written.ruling,
             waits: written.waits,
             ledger: written.ledger,
@@ -114,6 +121,8 @@ struct Written {
     slipped: Vec<Record>,
     stamps: Vec<Stamp>,
     children: Vec<Submitted>,
+    /// The place of each record that others were told, if their run is open.
+    told: Vec<Option<u64>>,
     ruling: Option<Ruling>,
     waits: Option<Event>,
     ledger: Vec<(String, Amounts)>,
@@ -127,7 +136,7 @@ impl Step {
     fn write(&self, tx: &mut dyn Tx, ink: &Ink, node: &str) -> Result<Written, StoreError> {
         let at = tx.now()?;
         let mut known = Known::new(at);
-        let Seen { mut own, held, mut told } = self.look(tx, &mut known)?;
+        let Seen { mut own, held, mut others } = self.look(tx, &mut known)?;
         if own.tail.seq < self.seen {
             return Err(StoreError::Fenced);
         }
@@ -155,10 +164,14 @@ impl Step {
         if let (Some(barrier), Some(Ruling::Passed)) = (&self.barrier, &ruling) {
             children.extend(barrier.start(tx, &mut known, at)?);
         }
+        let mut told = Vec::with_capacity(self.tell.len());
         for (run, line) in &self.tell {
-            if let Some(tail) = told.get_mut(run) {
-                tell(tx, tail, line, (at, self.hurry.contains(run)))?;
-            }
+            let Some(tail) = others.get_mut(run) else {
+                told.push(None);
+                continue;
+            };
+            tell(tx, tail, line, (at, self.hurry.contains(run)))?;
+            told.push(Some(tail.seq));
         }
         let waits = opened.map(|it| {
             ledger.extend(it.ledger);
@@ -176,6 +189,7 @@ impl Step {
             slipped,
             stamps,
             children,
+            told,
             ruling,
             waits,
             ledger,
@@ -204,15 +218,15 @@ impl Step {
                 held.push((row.int(0)?, row.text(1)?));
             }
         }
-        let mut told = HashMap::new();
+        let mut others = HashMap::new();
         for (run, rows) in names.into_iter().zip(found) {
             let Some(row) = rows.first() else { continue };
             let tail = journal::tail_of(row)?;
             if tail.is_open() {
-                told.insert(run.clone(), tail);
+                others.insert(run.clone(), tail);
             }
         }
-        Ok(Seen { own, held, told })
+        Ok(Seen { own, held, others })
     }
 
     /// Asks the gate, if there is one and nobody wrote in between.
@@ -305,7 +319,7 @@ struct Seen {
     /// What the run's steps hold: their numbers, and the names of the resources.
     held: Vec<(i64, String)>,
     /// The open ones of those that are told something.
-    told: HashMap<RunId, Tail>,
+    others: HashMap<RunId, Tail>,
 }
 
 /// A record into another run's journal.

@@ -85,6 +85,8 @@ pub struct Advanced {
     pub records: Vec<Record>,
     /// The runs that started, in the order of `spawn`, then those of the gate.
     pub children: Vec<Submitted>,
+    /// What other open runs were told, each with the record's place in their journal.
+    pub told: Vec<(RunId, u64, Fact)>,
     /// What the gate said, if there was one.
     pub ruling: Option<Ruling>,
     /// The record that says that the step waits, if one was written.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use callboard_store::gates::{Gate, Openers, Take};
 use callboard_store::{Advance, Next, Wanted};
 
-use crate::fixture::{Fixture, Words, end, fact, id, root, step};
+use crate::fixture::{Fixture, Words, child, end, fact, id, root, step};
 
 pub(crate) async fn a_seat_is_left_free_where_nobody_is_as_urgent(db: Fixture) {
     let store = db.open("n_a");
@@ -61,4 +61,32 @@ pub(crate) async fn a_first_step_begins_with_the_write_that_takes_its_run(db: Fi
     assert_eq!(store.verify(&id(2)).await.unwrap().breaks, []);
     // A write that is refused begins nothing.
     store.advance(&own, write).await.unwrap_err();
+}
+
+pub(crate) async fn a_run_begins_with_the_write_that_starts_it_and_its_end_is_told_with_its_place(
+    db: Fixture,
+) {
+    let store = db.open("n_a");
+    store.submit(root(1, 100)).await.unwrap();
+    let parent = store.take().await;
+    let gate = Gate { step: 1, facts: vec![fact("begins")], ..Gate::default() };
+    let opener = Arc::new(store.opener(1, gate).unwrap());
+    let openers = Arc::new(Openers::from([(id(2), opener)]));
+    let takes = Some(Wanted { max: 2, seats: 9, openers, ..Wanted::default() });
+    let spawn = vec![child(2, &parent), child(3, &parent)];
+    let write = Advance { spawn, takes, ..step(1, &["starts"], Next::Go) };
+    let taken = store.advance(&parent, write).await.unwrap().taken;
+    let begun: Vec<_> = taken.iter().map(|it| (&it.run, it.begun.is_some(), it.seq)).collect();
+    assert_eq!(begun, [(&id(2), true, 2), (&id(3), false, 1)]);
+    let nobody = id(77);
+    let tell = [&id(1), &nobody].map(|it| (it.clone(), fact("it ended"))).to_vec();
+    let write = Advance { tell, ..step(2, &["says"], end()) };
+    let told = store.advance(&taken[0], write).await.unwrap().told;
+    assert_eq!(told, [(id(1), 3, fact("it ended"))]);
+    let journal = store.journal(&id(1), 2, 9).await.unwrap();
+    assert_eq!(
+        journal.iter().map(|it| (it.seq, &it.event)).collect::<Vec<_>>(),
+        [(3, &fact("it ended").event)]
+    );
+    assert_eq!(store.verify(&id(2)).await.unwrap().breaks, []);
 }
