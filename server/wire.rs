@@ -33,6 +33,8 @@ pub(crate) struct Wire {
     limits: Limits,
     /// Our answer to a bad line, on its way out: nothing is read before it has left.
     owed: Option<Writing>,
+    /// The handshake that is not answered yet: what a client sends behind it is read then.
+    handshake: Option<RequestId>,
     ending: CancellationToken,
     drained_by: Option<Instant>,
 }
@@ -56,6 +58,7 @@ impl Wire {
             open: Arc::default(),
             limits,
             owed: None,
+            handshake: None,
             ending,
             drained_by: None,
         }
@@ -108,6 +111,9 @@ impl Wire {
             return None;
         };
         request.request.extensions_mut().insert(asked);
+        if matches!(request.request, ClientRequest::InitializeRequest(_)) {
+            self.handshake = Some(id);
+        }
         Some(request)
     }
 
@@ -151,7 +157,11 @@ impl Transport<RoleServer> for Wire {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
-        let answered = answers(&item).and_then(|id| self.open.answer(&id));
+        let answer = answers(&item);
+        if answer == self.handshake {
+            self.handshake = None;
+        }
+        let answered = answer.and_then(|id| self.open.answer(&id));
         let is_awaited = self.is_awaited(&item);
         // The line takes its place now: what is sent later, is written later.
         let written = is_awaited
@@ -185,6 +195,10 @@ impl Transport<RoleServer> for Wire {
             if let Some(until) = self.drained_by {
                 self.open.drained(until).await;
                 return None;
+            }
+            if self.handshake.is_some() {
+                self.ending.cancelled().await;
+                self.handshake = None;
             }
             if let Some(frame) = self.frames.pop_front() {
                 match self.admit(frame) {

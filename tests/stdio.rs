@@ -105,6 +105,32 @@ fn both_eras_are_served_on_one_pipe() {
     assert!(server.exit().success());
 }
 
+/// What a script pipes into the program: it waits for no answer.
+#[test]
+fn what_is_sent_behind_the_handshake_in_one_breath_is_answered() {
+    let house = House::new();
+    for _ in 0..10 {
+        let mut server = house.serve();
+        let params = json!({"protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "a script", "version": "1"}});
+        let line = |id: u64, method: &str, params: Value| {
+            json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+        };
+        let mut lines = vec![
+            line(0, "initialize", params),
+            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string(),
+        ];
+        lines.extend((1..=8).map(|id| line(id, "tools/list", json!({}))));
+        server.write(format!("{}\n", lines.join("\n")).as_bytes());
+        server.hang_up();
+        let mut told: Vec<Value> = (0..=8).map(|_| server.hear()).collect();
+        told.sort_by_key(|it| it["id"].as_u64());
+        assert_eq!(told[0]["result"]["protocolVersion"], "2025-06-18");
+        assert!(told[1..].iter().all(|it| it["result"]["tools"].is_array()), "{told:?}");
+        assert!(server.exit().success());
+    }
+}
+
 #[test]
 fn garbage_is_answered_and_the_connection_lives() {
     let house = House::new();
