@@ -53,7 +53,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::optional(
             "budget",
             json!({"type": "object"}),
-            "usd, tokens, minutes; `split`: shares by task",
+            "usd, tokens, minutes; `split` beside it: shares by task",
         )
         .brief(),
         Field::optional("output_schema", json!({"type": "object"}), "a JSON Schema of the answer"),

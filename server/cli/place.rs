@@ -10,12 +10,17 @@ use callboard_scheduler::{Node, NodeOptions, World};
 use callboard_trace::Caller;
 use clap::Args;
 use directories::ProjectDirs;
+use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::say::Say;
 use crate::ending::asked_to_stop;
 use crate::veil;
 
+/// The file of a journal in its folder.
+const STORE: &str = "callboard.sqlite";
+/// Characters of a team's folder that the name of its data folder begins with.
+const NAME_CHARS: usize = 40;
 /// Most that giving the leases back may take.
 const LEAVE: Duration = Duration::from_millis(900);
 
@@ -25,7 +30,7 @@ pub(crate) struct Where {
     /// Folder with team.yaml or agents/, or a file in it [default: here, else the user's own folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) team: Option<PathBuf>,
-    /// Folder of the journal [default: $CALLBOARD_DATA, else the user's data folder]
+    /// Folder of the journal [default: $CALLBOARD_DATA, else the team's own in the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// PostgreSQL server of the journal: env:NAME, file:PATH or an address without a password
@@ -113,7 +118,7 @@ pub(crate) fn database(place: &Where) -> Result<Option<Database>, Fault> {
 /// # Errors
 /// When there is no place for it.
 pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
-    data_folder(place.data.as_deref())
+    data_folder(place.data.as_deref(), team_folder(place.team.as_deref()).ok().as_deref())
 }
 
 /// Whether a text names a folder, and neither is an address nor was meant as one: what is mistyped may
@@ -123,23 +128,44 @@ pub(crate) fn is_folder(text: &str) -> bool {
     !(text.contains("://") || text.starts_with("env:") || text.starts_with("file:"))
 }
 
-/// The named folder, else the one the environment names, else the user's own.
+/// The named folder, else the one the environment names, else the team's own in the user's.
 ///
 /// # Errors
 /// When there is no place for it, or an address stands in its place.
-pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
-    let said = named.map(Path::to_path_buf).or_else(|| {
-        let said = callboard_config::environment("CALLBOARD_DATA");
-        said.filter(|it| !it.is_empty()).map(PathBuf::from)
-    });
+pub(crate) fn data_folder(named: Option<&Path>, team: Option<&Path>) -> Result<PathBuf, Fault> {
+    let said = named.map(Path::to_path_buf).or_else(named_data);
     if said.as_ref().is_some_and(|it| !is_folder(&it.to_string_lossy())) {
         return Err(Fault::call(
             "the data folder that was named is an address".to_owned(),
             "name a folder as `--data` or CALLBOARD_DATA, and a database as `--store env:NAME`",
         ));
     }
-    said.or_else(|| dirs().map(|it| it.data_dir().to_path_buf()))
+    said.or_else(|| dirs().map(|it| of_team(it.data_dir(), team)))
         .ok_or_else(|| Fault::call("this user has no data folder", "name one with `--data DIR`"))
+}
+
+fn named_data() -> Option<PathBuf> {
+    let said = callboard_config::environment("CALLBOARD_DATA");
+    said.filter(|it| !it.is_empty()).map(PathBuf::from)
+}
+
+/// The folder of a team within the user's: whoever serves one team does no work of another, with other
+/// files and other models. A journal from when there was one for all stays the one of all.
+fn of_team(user: &Path, team: Option<&Path>) -> PathBuf {
+    let Some(team) = team.filter(|_| !user.join(STORE).exists()) else {
+        return user.to_path_buf();
+    };
+    let folder = if team.is_dir() { Some(team) } else { team.parent() };
+    let folder = folder.filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let whole = whole.canonicalize().unwrap_or(whole);
+    let hash = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    let name: String =
+        name.chars().filter(|it| it.is_alphanumeric() || "-_.".contains(*it)).collect();
+    let name: String = name.trim_matches('.').chars().take(NAME_CHARS).collect();
+    let mark: String = hash.iter().take(4).map(|it| format!("{it:02x}")).collect();
+    user.join("teams").join(format!("{name}-{mark}").trim_start_matches('-'))
 }
 
 /// Joins the work in the data folder; `work: false` looks and asks only.
@@ -180,7 +206,7 @@ pub(crate) async fn looking<T>(
             }
             held => held?,
         },
-        Err(fault) if place.team.is_some() => return Err(fault),
+        Err(fault) if place.team.is_some() || !is_said(place)? => return Err(fault),
         Err(_) => Team { database: named_store(place)?, ..Team::nobody(Vec::new()) },
     };
     veil::learn(&team);
@@ -190,6 +216,12 @@ pub(crate) async fn looking<T>(
     let done = look(&mut node).await;
     node.stop().await;
     done
+}
+
+/// Whether it is said where the journal is, without a word of a team.
+fn is_said(place: &Where) -> Result<bool, Fault> {
+    let is_named = place.data.is_some() || place.store.is_some() || named_data().is_some();
+    Ok(is_named || data(place)?.join(STORE).exists())
 }
 
 /// A command to go on with, in the same place as this one.
@@ -251,6 +283,27 @@ fn dirs() -> Option<ProjectDirs> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_team_has_a_data_folder_of_its_own_however_it_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let (user, one, other) =
+            (home.path().join("data"), home.path().join("a team!"), home.path().join("b/a team!"));
+        for folder in [&one, &other] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::write(folder.join("team.yaml"), "").unwrap();
+        }
+        let of = |team: &Path| of_team(&user, Some(team));
+        let shown = of(&one).file_name().unwrap().to_string_lossy().into_owned();
+        assert!(shown.starts_with("ateam-") && shown.len() == 14, "{shown}");
+        assert_eq!(of(&one), of(&one.join("team.yaml")));
+        assert_eq!(of(&one), of(&other.join("../../a team!")));
+        assert_ne!(of(&one), of(&other), "another place with the same name");
+        assert_eq!(of_team(&user, None), user);
+        std::fs::create_dir_all(&user).unwrap();
+        std::fs::write(user.join(STORE), "").unwrap();
+        assert_eq!(of(&one), user, "there is a journal of all teams");
+    }
 
     #[test]
     fn a_command_to_go_on_with_names_the_same_place() {

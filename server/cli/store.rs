@@ -60,7 +60,7 @@ struct MoveArgs {
     /// Folder with team.yaml [default: here, else the user's own folder]
     #[arg(long, value_name = "DIR")]
     team: Option<PathBuf>,
-    /// Data folder [default: $CALLBOARD_DATA, else the user's data folder]
+    /// Data folder [default: $CALLBOARD_DATA, else the team's own in the user's data folder]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -101,8 +101,12 @@ fn source(args: &MoveArgs) -> Result<Kept, Fault> {
     if let Some(from) = &args.from {
         return named("--from", from, args);
     }
-    let place = Where { team: args.team.clone(), data: args.data.clone(), store: None };
+    let place = here(args);
     Ok((place::data(&place)?, place::database(&place)?))
+}
+
+fn here(args: &MoveArgs) -> Where {
+    Where { team: args.team.clone(), data: args.data.clone(), store: None }
 }
 
 fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
@@ -110,7 +114,7 @@ fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
         return Ok((PathBuf::from(text), None));
     }
     let database = database_named(option, text).map_err(Fault::Problems)?;
-    Ok((place::data_folder(args.data.as_deref())?, Some(database)))
+    Ok((place::data(&here(args))?, Some(database)))
 }
 
 /// What is left to do.

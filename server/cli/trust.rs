@@ -17,7 +17,7 @@ const PARTS: [&str; 4] = ["description", "inputSchema", "outputSchema", "annotat
 /// and records the files that name the servers, and the tools as they are now.
 pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
     let folder = place::team_folder(args.folder.as_deref())?;
-    let data = place::data_folder(args.data.as_deref())?;
+    let data = place::data_folder(args.data.as_deref(), Some(&folder))?;
     let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
     let mut trust = Trust::read(&data, false);
     team.trust(&trust);
