@@ -204,7 +204,7 @@ pub(crate) struct TrustArgs {
     /// Agree without a question, for scripts
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Folder of the journal [default: $CALLBOARD_DATA, else the team's own in the user's data folder]
+    /// Folder of the journal [default: $CALLBOARD_DATA, else the team's own]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }

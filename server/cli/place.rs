@@ -30,7 +30,7 @@ pub(crate) struct Where {
     /// Folder with team.yaml or agents/, or a file in it [default: here, else the user's own folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) team: Option<PathBuf>,
-    /// Folder of the journal [default: $CALLBOARD_DATA, else the team's own in the user's data folder]
+    /// Folder of the journal [default: $CALLBOARD_DATA, else the team's own]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// PostgreSQL server of the journal: env:NAME, file:PATH or an address without a password

@@ -60,7 +60,7 @@ struct MoveArgs {
     /// Folder with team.yaml [default: here, else the user's own folder]
     #[arg(long, value_name = "DIR")]
     team: Option<PathBuf>,
-    /// Data folder [default: $CALLBOARD_DATA, else the team's own in the user's data folder]
+    /// Data folder [default: $CALLBOARD_DATA, else the team's own]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
