@@ -63,7 +63,11 @@ pub(crate) struct Texts {
 pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Result<Team, Problems> {
     let team_file = Place::whole(&texts.team_path, true);
     let mut origins = Origins::new();
-    let written = written_team(texts.team.as_deref(), &team_file, &mut origins, &sink);
+    let told = sink.count();
+    let read = written_team(texts.team.as_deref(), &team_file, &mut origins, &sink);
+    // What a file that cannot be read says of models nobody knows.
+    let is_known = read.is_some() || sink.count() == told;
+    let written = read.unwrap_or_default();
     let (of_models, agents_sink) = (Sink::default(), Sink::default());
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
@@ -74,7 +78,7 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let (mut members, mut absent) = gathered.done(&mut origins, &sink);
     let both = (&sink, &agents_sink);
     judges::join(written.guards.clone(), (&mut members, &mut absent), &ground.models, both);
-    if asks_models(&written, &members) {
+    if is_known && asks_models(&written, &members) {
         sink.absorb(of_models);
     }
     tell_modelless(&members, &team_file, &sink);
@@ -186,12 +190,10 @@ fn written_team(
     place: &Place,
     origins: &mut Origins,
     sink: &Sink,
-) -> WrittenTeam {
-    let Some(node) = text.and_then(|it| yaml::parse(it, place, sink)) else {
-        return WrittenTeam::default();
-    };
+) -> Option<WrittenTeam> {
+    let node = yaml::parse(text?, place, sink)?;
     origins::add(&node, "", origins::LEVELS, origins);
-    WrittenTeam::read(&node, sink)
+    Some(WrittenTeam::read(&node, sink))
 }
 
 /// What models cost, by the owner's file; those of this machine cost nothing.

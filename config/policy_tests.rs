@@ -240,7 +240,7 @@ fn what_cannot_be_kept_so_is_told() {
         ),
         ("{records_days: 30, bodies_days: 31}", "is 31, above `retain.records_days` 30"),
         ("{bodies_days: 366}", "is 366, above `retain.records_days` 365"),
-        ("30", "`retain` must be a map, found a number"),
+        ("30", "`retain` must be `off` or a map"),
     ] {
         let told = told_of_team(&format!("retain: {text}"));
         assert!(told.contains(said), "{text}: {told}");

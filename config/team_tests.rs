@@ -117,6 +117,11 @@ fn without_providers_the_environment_speaks() {
 
     let team = load(folder(&plain).path(), &|_| None).unwrap();
     assert!(team.problems[0].message.starts_with("no model endpoint is set"));
+
+    let broken =
+        [plain.as_slice(), &[("team.yaml", "limits: {concurrent: [3\nentry: lead\n")]].concat();
+    let told = load(folder(&broken).path(), &|_| None).unwrap_err().to_string();
+    assert!(told.contains("is no YAML here") && !told.contains("endpoint"), "{told}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ const COUNTED: u64 = u32::MAX as u64;
 /// The form of `limits:` for the schema: every limit, and `raise`.
 pub(crate) struct WrittenLimits;
 
-/// Reads the limits over their defaults. Zero is allowed and means never.
+/// Reads the limits over their defaults. Where zero is allowed it means never.
 pub(crate) fn read(node: &Node, sink: &Sink) -> Limits {
     let fields = Fields::open(node, "limits", sink);
     let raise = fields.flag("raise").unwrap_or(false);
@@ -47,12 +47,9 @@ pub(crate) fn read(node: &Node, sink: &Sink) -> Limits {
     for (key, value) in &mut limits {
         let default = value.as_u64().unwrap_or_default();
         let Some(node) = fields.node(key) else { continue };
-        let Some(wanted) = fields.whole_of(node, key, unit(key), 0..=COUNTED) else { continue };
-        if let Some((_, least)) = LEAST.iter().find(|it| it.0 == key && wanted.value < it.1) {
-            let said =
-                format!("is {}, and with less than {least} no call gets through", wanted.value);
-            fields.wrong(node, key, &said, &format!("write {least} or more"));
-        }
+        let least = LEAST.iter().find(|it| it.0 == key).map_or(0, |it| it.1);
+        let range = least..=COUNTED;
+        let Some(wanted) = fields.whole_of(node, key, unit(key), range) else { continue };
         if wanted.value > default * MOST && !raise {
             fields.wrong(
                 node,

@@ -202,7 +202,12 @@ pub(crate) fn retain(team: &Fields<'_>) -> Retain {
     match switch(node) {
         Some(false) => return Retain { records: None, bodies: None },
         Some(true) => return default,
-        None => {}
+        None if matches!(node.value, Value::Map(_) | Value::Null) => {}
+        None => {
+            let help = "write `retain: off`, or `records_days` and `bodies_days` below it";
+            team.sink.push(node.place.error("`retain` must be `off` or a map", help));
+            return default;
+        }
     }
     let fields = Fields::open(node, "retain", team.sink);
     let days = |key: &str| match fields.node(key) {

@@ -67,6 +67,7 @@ fn what_was_done_can_be_looked_at_without_a_team() {
     house.write("team/team.yaml", "entri: coder\n");
     let said = house.does(&["status"]);
     assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.starts_with("the team here cannot be served"), "{}", said.out);
     assert!(said.out.contains("problems") && said.out.contains("entri"), "{}", said.out);
     let said = does(&["status", "--team", "/nowhere/at/all", "--data", shown(&house.path("data"))]);
     assert_eq!(said.code, 2);

@@ -108,10 +108,10 @@ fn pick(typed: &str, runs: &[RunId]) -> Result<Option<RunId>, Fault> {
 
 fn told(board: &Board, full: bool, say: Say) -> String {
     let paint = say.out_paint;
-    let mut lines = vec![if board.agents.is_empty() {
-        paint.dim("no team here; `--team DIR` names one")
-    } else {
-        format!("{} {}", paint.bold("team"), board.team)
+    let mut lines = vec![match (board.agents.is_empty(), board.problems.is_empty()) {
+        (true, true) => paint.dim("no team here; `--team DIR` names one"),
+        (true, false) => paint.dim("the team here cannot be served: its problems stand below"),
+        (false, _) => format!("{} {}", paint.bold("team"), board.team),
     }];
     let busy: Vec<&AgentLine> =
         board.agents.iter().filter(|it| full || it.state != "idle" || it.queued > 0).collect();

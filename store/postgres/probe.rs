@@ -71,7 +71,8 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
     let sync = setting("synchronous_standby_names")
         .await?
         .filter(|it| !it.is_empty() && commit != "local");
-    let used = number(one(client, "SELECT count(*) FROM pg_stat_activity").await?);
+    let used = "SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL";
+    let used = number(one(client, used).await?);
     let most = number(setting("max_connections").await?);
     let found = "SELECT count(*) FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_name = 'callboard'";
