@@ -20,10 +20,12 @@ pub(crate) fn json(answer: &Value, say: Say) -> String {
     if say.out_terminal { clean(&text) } else { text }
 }
 
-/// What the agent answered, and the fields of its role below; nothing if there is no answer.
+/// What the agent answered, and the fields of its role below; nothing if there is no answer. What only
+/// says why there is none stands in the summary.
 pub(crate) fn result(view: &RunView, say: Say) -> Option<String> {
+    let is_error = |it: &&String| view.error.as_ref().is_some_and(|error| error.message == **it);
     let mut parts: Vec<String> = Vec::new();
-    parts.extend(view.result.clone());
+    parts.extend(view.result.as_ref().filter(|it| !is_error(it)).cloned());
     let fields = view.answer.as_ref().and_then(said);
     parts.extend(fields.and_then(|it| serde_json::to_string_pretty(&it).ok()));
     let text = parts.join("\n\n");
