@@ -18,6 +18,9 @@ use super::redact::Secrets;
 use super::rule::{Act, Fail, RULE_FIELD, Rule, ToolCall};
 use super::sample::sample;
 
+/// Half of the time between two ticks of a timer.
+const HALF_A_TICK: Duration = Duration::from_micros(500);
+
 /// A provider that needs no network and no key.
 pub(crate) struct Rehearsal {
     provider: String,
@@ -50,7 +53,8 @@ impl Rehearsal {
             None => (0, habit()),
         };
         if rule.after_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(rule.after_ms)).await;
+            // A timer ends at the millisecond behind it: on average a pause is as long as it is written.
+            tokio::time::sleep(Duration::from_millis(rule.after_ms) - HALF_A_TICK).await;
         }
         let ms = || begun.elapsed().as_millis() as u64;
         let reply = self.act(number, rule, request).map_err(|it| it.took(ms()))?;
