@@ -48,16 +48,20 @@ impl Tail {
     }
 }
 
-/// The columns of a [`Tail`], in its order.
+/// Asks for a [`Tail`].
 macro_rules! tail {
     ($rest:literal) => {
-        concat!(
-            "SELECT pos, turn, id, root, workspace, agent, attempt, seq, head, state, top FROM run ",
-            $rest
-        )
+        concat!("SELECT ", $crate::journal::of_tail!(), " FROM run ", $rest)
     };
 }
-pub(crate) use tail;
+
+/// The columns of a [`Tail`], in its order.
+macro_rules! of_tail {
+    () => {
+        "pos, turn, id, root, workspace, agent, attempt, seq, head, state, top"
+    };
+}
+pub(crate) use {of_tail, tail};
 
 /// Place, time and chain of a line that was written.
 #[derive(Clone, Debug)]

@@ -23,7 +23,9 @@ pub(crate) struct Own {
 macro_rules! own {
     ($rest:literal) => {
         concat!(
-            "SELECT pos, turn, id, root, workspace, agent, attempt, seq, head, state, top, rank, deadline,
+            "SELECT ",
+            $crate::journal::of_tail!(),
+            ", rank, deadline,
                (SELECT since FROM line WHERE line.run = run.pos),
                (SELECT name FROM line WHERE line.run = run.pos),
                (SELECT min(name) FROM hold WHERE hold.run = run.pos AND step = 0)
