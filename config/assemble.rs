@@ -63,11 +63,7 @@ pub(crate) struct Texts {
 pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Result<Team, Problems> {
     let team_file = Place::whole(&texts.team_path, true);
     let mut origins = Origins::new();
-    let told = sink.count();
-    let read = written_team(texts.team.as_deref(), &team_file, &mut origins, &sink);
-    // What a file that cannot be read says of models nobody knows.
-    let is_known = read.is_some() || sink.count() == told;
-    let written = read.unwrap_or_default();
+    let (written, is_known) = written_team(texts.team.as_deref(), &team_file, &mut origins, &sink);
     let (of_models, agents_sink) = (Sink::default(), Sink::default());
     let providers = providers::build(&written.providers, &team_file, outside, &of_models);
     let models = Models::build(&written, &providers, outside, &of_models);
@@ -85,7 +81,8 @@ pub(crate) fn assemble(texts: Texts, outside: &Outside<'_>, sink: Sink) -> Resul
     let untrusted = tool_servers(&texts, &written, &members, outside, both);
     let mut agents = edges::join(members, &absent, &agents_sink);
     publish(written.publish.as_deref(), &mut agents, &absent, &sink);
-    let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, &sink);
+    let told = if is_known { &sink } else { &Sink::default() };
+    let entry = entry(written.entry.as_ref(), &agents, &absent, &team_file, told);
     let http = written.http.as_ref().map(|it| written_http::read(it, outside, &sink));
     let database = written.store.as_ref().and_then(|it| database::read(it, outside, &sink));
     let bash = sandbox::commands(written.bash.as_ref(), outside, &sink);
@@ -185,15 +182,20 @@ fn tool_servers(
     servers::join(members, team, ground, soft)
 }
 
+/// What `team.yaml` says, and whether that is known: what a file that is no YAML says of models and of
+/// the entry nobody knows.
 fn written_team(
     text: Option<&str>,
     place: &Place,
     origins: &mut Origins,
     sink: &Sink,
-) -> Option<WrittenTeam> {
-    let node = yaml::parse(text?, place, sink)?;
+) -> (WrittenTeam, bool) {
+    let before = sink.count();
+    let Some(node) = text.and_then(|it| yaml::parse(it, place, sink)) else {
+        return (WrittenTeam::default(), sink.count() == before);
+    };
     origins::add(&node, "", origins::LEVELS, origins);
-    Some(WrittenTeam::read(&node, sink))
+    (WrittenTeam::read(&node, sink), true)
 }
 
 /// What models cost, by the owner's file; those of this machine cost nothing.

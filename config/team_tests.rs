@@ -122,6 +122,7 @@ fn without_providers_the_environment_speaks() {
         [plain.as_slice(), &[("team.yaml", "limits: {concurrent: [3\nentry: lead\n")]].concat();
     let told = load(folder(&broken).path(), &|_| None).unwrap_err().to_string();
     assert!(told.contains("is no YAML here") && !told.contains("endpoint"), "{told}");
+    assert!(!told.contains("no agent is named"), "{told}");
 }
 
 #[test]

@@ -15,8 +15,10 @@ use crate::yaml::Node;
 const MOST: u64 = 10;
 
 /// Bounds under which nothing can be served.
-const LEAST: [(&str, u64); 15] = [
+const LEAST: [(&str, u64); 17] = [
     ("concurrent", 1),
+    ("deadline_s", 1),
+    ("turns", 1),
     ("line_bytes", 1_024),
     ("json_depth", 8),
     ("in_flight", 1),

@@ -219,7 +219,10 @@ pub(crate) async fn looking<T>(
 }
 
 /// Whether it is said where the journal is, without a word of a team.
-fn is_said(place: &Where) -> Result<bool, Fault> {
+///
+/// # Errors
+/// As [`data`].
+pub(crate) fn is_said(place: &Where) -> Result<bool, Fault> {
     let is_named = place.data.is_some() || place.store.is_some() || named_data().is_some();
     Ok(is_named || data(place)?.join(STORE).exists())
 }

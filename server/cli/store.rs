@@ -102,6 +102,9 @@ fn source(args: &MoveArgs) -> Result<Kept, Fault> {
         return named("--from", from, args);
     }
     let place = here(args);
+    if !place::is_said(&place)? {
+        place::team_folder(place.team.as_deref())?;
+    }
     Ok((place::data(&place)?, place::database(&place)?))
 }
 
