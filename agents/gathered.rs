@@ -20,10 +20,11 @@ pub(crate) fn gathered(plan: &Plan) -> Finished {
     let part = n_part(plan);
     if good - part < all || all == 0 {
         end.state = if good > 0 { EndState::Partial } else { EndState::Failed };
-        end.stop = Stop::Error;
+        let trouble = trouble(plan, (bad, left_out, part));
+        end.stop = if trouble.code == FailureCode::Budget { Stop::Budget } else { Stop::Error };
         end.missing = missing(plan);
         end.recommendations = recommendations(plan);
-        end.error = Some(trouble(plan, (bad, left_out, part)));
+        end.error = Some(trouble);
     }
     end
 }
@@ -130,7 +131,7 @@ fn confidence(plan: &Plan) -> f64 {
         plan.places().iter().filter(|it| matches!(it.standing, Standing::Ended(_)) && !is_bad(it));
     let sum: f64 = good.map(|it| it.step.weight * it.confidence).sum();
     // The sum of nothing is a negative zero.
-    if all > 0.0 { (sum / all * 100.0).round().max(0.0) / 100.0 } else { 0.0 }
+    if all > 0.0 { (sum / all * 100.0).round() / 100.0 + 0.0 } else { 0.0 }
 }
 
 fn missing(plan: &Plan) -> Vec<Missing> {

@@ -43,12 +43,16 @@ pub fn write(folder: &Path, force: bool) -> Result<Vec<PathBuf>, Problems> {
     let sink = Sink::default();
     let files: Vec<(PathBuf, &str)> =
         engineering().into_iter().map(|(path, text)| (folder.join(path), text)).collect();
-    for (path, _) in &files {
-        let taken = path.symlink_metadata().is_ok();
-        if taken && (!force || path.is_dir()) {
-            let help = "name another folder, or overwrite it with `--force`";
-            sink.push(Place::whole(path, true).error("is there already", help));
-        }
+    let stands = |path: &Path| path.symlink_metadata().is_ok() && (!force || path.is_dir());
+    let taken: Vec<&PathBuf> = files.iter().map(|it| &it.0).filter(|it| stands(it)).collect();
+    let help = "name another folder, or overwrite with `--force`";
+    if taken.len() == files.len() {
+        let said = format!("all {} files of the team are there already", files.len());
+        sink.push(Place::whole(folder, true).error(said, help));
+    } else {
+        taken
+            .iter()
+            .for_each(|it| sink.push(Place::whole(it, true).error("is there already", help)));
     }
     if sink.has_errors() {
         return Err(Problems(sink.sorted()));

@@ -27,7 +27,13 @@ fn the_shipped_team_is_written_once_and_holds() {
     std::fs::write(team.join("agents/coder.md"), "mine").expect("a file");
     let said = does(&["init", shown(&team)]);
     assert_eq!(said.code, 2, "{}", said.out);
+    assert!(said.err.contains("all 18 files of the team are there already"), "{}", said.err);
+    assert_eq!(said.err.trim().lines().count(), 3, "{}", said.err);
+    std::fs::remove_file(team.join("team.yaml")).expect("it goes");
+    let said = does(&["init", shown(&team)]);
+    assert_eq!(said.code, 2, "{}", said.out);
     assert!(said.err.contains("coder.md: is there already"), "{}", said.err);
+    assert!(!team.join("team.yaml").exists(), "nothing was written");
     let kept = std::fs::read_to_string(team.join("agents/coder.md")).expect("a file");
     assert_eq!(kept, "mine");
 }

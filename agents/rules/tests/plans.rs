@@ -1,7 +1,7 @@
 //! A plan: what begins when, what is left out, and what the whole comes to.
 
 use callboard_config::Mode;
-use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, RunId};
+use callboard_trace::{EndState, Event, FailureCode, Finished, Handoff, RunId, Stop};
 use serde_json::{Value, json};
 
 use super::cast::{done, failed};
@@ -176,7 +176,19 @@ fn a_plan_of_nothing_but_failures_has_failed() {
     ends(&mut run, "a", failed("no"));
     let end = end_of(&run);
     assert_eq!(end.state, EndState::Failed);
-    assert!(end.confidence().is_some_and(|it| it == 0.0));
+    assert!(end.confidence().is_some_and(|it| it == 0.0 && it.is_sign_positive()));
+    assert_eq!(end.stop, Stop::Error);
+}
+
+#[test]
+fn a_plan_whose_money_is_out_stops_with_its_budget() {
+    let mut run = plan(&[("a", &[]), ("b", &["a"])]);
+    begun(&mut run);
+    let mut poor = failed("the budget is at its end");
+    poor.error = poor.error.map(|it| callboard_trace::Trouble { code: FailureCode::Budget, ..it });
+    ends(&mut run, "a", poor);
+    let end = end_of(&run);
+    assert_eq!((end.state, end.stop), (EndState::Failed, Stop::Budget));
 }
 
 #[test]
