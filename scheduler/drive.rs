@@ -311,7 +311,7 @@ impl Drive {
     async fn told(&mut self, run: &mut Run) -> Result<(), StoreError> {
         self.gather(run).await;
         let Some(records) = self.wheel.told.behind(self.seen) else {
-            return self.signals(run).await;
+            return self.read(run).await;
         };
         for (seq, fact) in records {
             run.apply(&fact.by, &fact.event);
@@ -325,6 +325,11 @@ impl Drive {
     /// Takes in what was written into the journal from outside.
     async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
         self.gather(run).await;
+        self.read(run).await
+    }
+
+    /// Reads on in the journal.
+    async fn read(&mut self, run: &mut Run) -> Result<(), StoreError> {
         let store = &self.house.store;
         let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
         for record in &records {

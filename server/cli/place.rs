@@ -18,7 +18,7 @@ use crate::ending::asked_to_stop;
 use crate::veil;
 
 /// The file of a journal in its folder.
-const STORE: &str = "callboard.sqlite";
+pub(crate) const STORE: &str = "callboard.sqlite";
 /// Characters of a team's folder that the name of its data folder begins with.
 const NAME_CHARS: usize = 40;
 /// Most that giving the leases back may take.

@@ -130,7 +130,7 @@ fn next(to: &str, is_server: bool, (folder, database): &Kept) -> String {
         Some(it) => format!("the old one, {it}, stays as it is; drop that database when you will"),
         None => format!(
             "the old one stays as it is; delete {} when you will",
-            folder.join("callboard.sqlite*").display()
+            folder.join(format!("{}*", place::STORE)).display()
         ),
     };
     format!("{new}; {old}")
