@@ -33,6 +33,13 @@ pub(crate) trait Tx {
         self.exec(sql, args).map(|_| ())
     }
 
+    /// The same for `INSERT INTO table(..) VALUES($1, ..)`, a row whose values are never null and whose
+    /// place nobody asks for: it may be written together with others, before anything is asked of their
+    /// table.
+    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+        self.put(sql, args)
+    }
+
     /// A change of the tables that nothing depends on; answers whether it stands. It is undone by itself
     /// where it is refused, or would have to wait for others.
     fn try_change(&mut self, _sql: &str) -> Result<bool, StoreError> {

@@ -132,7 +132,7 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         (&stamp.prev).into(),
         (&line.body).into(),
     ];
-    tx.put(sql, &args)?;
+    tx.add(sql, &args)?;
     tail.head = link(&Link {
         prev: &stamp.prev,
         run: tail.run.as_str(),

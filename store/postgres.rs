@@ -13,8 +13,10 @@ mod lane;
 mod migrate;
 mod partition;
 mod probe;
+mod rows;
 mod session;
 mod tls;
+mod value;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc as answers};

@@ -110,6 +110,7 @@ macro_rules! every_case {
                 a_shorter_journal_is_fenced
                 tokens_are_not_counted_up
                 what_slipped_in_is_told
+                writes_that_share_a_commit_see_one_another
                 parking_compares_the_length
                 a_timer_wakes
                 a_tell_wakes_the_parent

@@ -2,7 +2,6 @@
 //! ahead of the answers, and every wait with its deadline.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,11 +11,12 @@ use futures::{FutureExt, TryStreamExt};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement};
 
 use super::conn::{self, Fault, fault};
+use super::rows::Rows;
+use super::value::{row, type_of};
 use super::{Address, CHANGE, DEADLINE};
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx, Val};
@@ -34,8 +34,10 @@ pub(super) struct Session<'a> {
     client: Arc<Client>,
     /// Its driver, which ends with it.
     _drives: JoinSet<()>,
-    memo: HashMap<&'static str, Statement>,
+    memo: HashMap<(&'static str, bool), Statement>,
     sent: Vec<Sent>,
+    /// Rows that go out together, before anything is asked of their table.
+    rows: Option<Rows>,
     /// Whether anything but a look was asked for since this was reset.
     pub(super) has_written: bool,
     /// What went wrong in this transaction first.
@@ -59,14 +61,23 @@ impl<'a> Session<'a> {
         let (client, drives) = runtime.block_on(Box::pin(opening))?;
         let client = Arc::new(client);
         let (memo, sent) = (HashMap::new(), Vec::new());
-        let (fault, clock, has_written) = (None, None, false);
-        Ok(Session { runtime, client, _drives: drives, memo, sent, has_written, fault, clock })
+        let (rows, fault, clock, has_written) = (None, None, None, false);
+        Ok(Session {
+            runtime,
+            client,
+            _drives: drives,
+            memo,
+            sent,
+            rows,
+            has_written,
+            fault,
+            clock,
+        })
     }
 
     /// Begins, and reads the database's clock with the last of these statements.
     pub(super) fn begin(&mut self, statements: &str) -> Result<(), Fault> {
-        (self.fault, self.clock) = (None, None);
-        self.sent.clear();
+        self.forget();
         let client = self.client.clone();
         let answers = self.wait(async move { client.simple_query(statements).await })?;
         let clock = answers.iter().rev().find_map(|it| match it {
@@ -82,7 +93,12 @@ impl<'a> Session<'a> {
 
     /// Begins nothing: what is asked next is answered for itself.
     pub(super) fn glance(&mut self) {
-        (self.fault, self.clock) = (None, None);
+        self.forget();
+    }
+
+    /// Nothing is left of the transaction before.
+    fn forget(&mut self) {
+        (self.rows, self.fault, self.clock) = (None, None, None);
         self.sent.clear();
     }
 
@@ -101,6 +117,7 @@ impl<'a> Session<'a> {
 
     /// Ends what was begun; what stands is decided when this has been sent.
     pub(super) fn commit(&mut self) -> Result<(), Ended> {
+        self.write_rows().map_err(Ended::Not)?;
         // A commit is waited for without the server's own limit: it would answer one that its standby
         // does not have as if it were done.
         let client = self.client.clone();
@@ -131,6 +148,7 @@ impl<'a> Session<'a> {
 
     /// Undoes what was begun.
     pub(super) fn rollback(&mut self) -> Result<(), Fault> {
+        self.rows = None;
         self.sent.clear();
         let client = self.client.clone();
         self.wait(async move { client.batch_execute("ROLLBACK").await })
@@ -201,18 +219,45 @@ impl<'a> Session<'a> {
     }
 
     fn prepared(&mut self, sql: &'static str, args: &[Val]) -> Result<Statement, Fault> {
-        if let Some(known) = self.memo.get(sql) {
+        let text = || (Dialect::Postgres.translate(sql), args.iter().map(type_of).collect());
+        self.known((sql, false), text)
+    }
+
+    /// A statement as the server has it, for one row or for many.
+    fn known(
+        &mut self,
+        name: (&'static str, bool),
+        text: impl FnOnce() -> (String, Vec<Type>),
+    ) -> Result<Statement, Fault> {
+        if let Some(known) = self.memo.get(&name) {
             return Ok(known.clone());
         }
-        let types: Vec<Type> = args.iter().map(type_of).collect();
-        let text = Dialect::Postgres.translate(sql);
+        let (text, types) = text();
         let client = self.client.clone();
         let made = self.wait(async move { client.prepare_typed(&text, &types).await })?;
-        self.memo.insert(sql, made.clone());
+        self.memo.insert(name, made.clone());
         Ok(made)
     }
 
+    /// Sends the rows that wait, if there are any.
+    fn write_rows(&mut self) -> Result<(), Fault> {
+        let Some(rows) = self.rows.take() else { return Ok(()) };
+        let statement = self.known((rows.sql, true), || rows.statement())?;
+        self.send_ahead(statement, rows.columns())
+    }
+
+    /// The same where a statement is about their table.
+    fn write_rows_for(&mut self, sql: &str) -> Result<(), Fault> {
+        match self.rows.as_ref().is_some_and(|it| it.concern(sql)) {
+            true => self.write_rows(),
+            false => Ok(()),
+        }
+    }
+
     fn asked(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, Fault> {
+        for (sql, _) in asked {
+            self.write_rows_for(sql)?;
+        }
         let mut answers = Vec::with_capacity(asked.len());
         for (sql, args) in asked {
             let (statement, args) = (self.prepared(sql, args)?, args.clone());
@@ -240,6 +285,7 @@ impl<'a> Session<'a> {
     }
 
     fn done(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, Fault> {
+        self.write_rows_for(sql)?;
         let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
         self.settle()?;
         let client = self.client.clone();
@@ -247,12 +293,38 @@ impl<'a> Session<'a> {
     }
 
     fn ahead(&mut self, sql: &'static str, args: &[Val]) -> Result<(), Fault> {
-        let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
+        self.write_rows_for(sql)?;
+        let statement = self.prepared(sql, args)?;
+        self.send_ahead(statement, args.to_vec())
+    }
+
+    fn send_ahead<P>(&mut self, statement: Statement, args: Vec<P>) -> Result<(), Fault>
+    where
+        P: ToSql + Sync + 'static,
+    {
         if self.sent.len() >= AHEAD {
             self.settle()?;
         }
         let client = self.client.clone();
-        self.send(async move { client.execute_raw(&statement, args).await.map(|_| ()) })
+        self.send(async move {
+            let args = args.iter().map(|it| it as &(dyn ToSql + Sync));
+            client.execute_raw(&statement, args).await.map(|_| ())
+        })
+    }
+
+    /// A row for later; one that is not like the others is sent for itself.
+    fn later(&mut self, sql: &'static str, args: &[Val]) -> Result<(), Fault> {
+        if !self.rows.as_mut().is_some_and(|it| it.add(sql, args)) {
+            self.write_rows()?;
+            self.rows = Rows::first(sql, args);
+            if self.rows.is_none() {
+                return self.ahead(sql, args);
+            }
+        }
+        match self.rows.as_ref().is_some_and(Rows::is_full) {
+            true => self.write_rows(),
+            false => Ok(()),
+        }
     }
 
     /// Keeps what went wrong first: whoever drives the transaction asks for it.
@@ -295,9 +367,15 @@ impl Tx for Session<'_> {
         self.heard(outcome)
     }
 
+    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+        self.has_written = true;
+        let outcome = self.later(sql, args);
+        self.heard(outcome)
+    }
+
     fn try_change(&mut self, sql: &str) -> Result<bool, StoreError> {
         self.has_written = true;
-        let before = self.settle();
+        let before = self.write_rows().and_then(|()| self.settle());
         self.heard(before)?;
         self.batch("SAVEPOINT change").map_err(|it| it.error())?;
         let sql =
@@ -322,54 +400,4 @@ impl Tx for Session<'_> {
         let (then, heard) = self.clock.ok_or(StoreError::Closed)?;
         Ok(then + i64::try_from(heard.elapsed().as_micros()).unwrap_or_default())
     }
-}
-
-fn type_of(value: &Val) -> Type {
-    match value {
-        Val::Null => Type::UNKNOWN,
-        Val::Int(_) => Type::INT8,
-        Val::Text(_) => Type::TEXT,
-        Val::Bytes(_) => Type::BYTEA,
-    }
-}
-
-fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
-    let odd =
-        |it: Error| StoreError::Corrupt(format!("an answer cannot be read: {}", conn::said(&it)));
-    let value = |at: usize| -> Result<Val, StoreError> {
-        let kind = row.columns()[at].type_();
-        let value = match *kind {
-            Type::INT8 => row.try_get::<_, Option<i64>>(at).map_err(odd)?.map(Val::Int),
-            Type::INT4 => {
-                row.try_get::<_, Option<i32>>(at).map_err(odd)?.map(|it| Val::Int(it.into()))
-            }
-            Type::TEXT => row.try_get::<_, Option<String>>(at).map_err(odd)?.map(Val::Text),
-            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map_err(odd)?.map(Val::Bytes),
-            _ => return Err(StoreError::Corrupt(format!("column {at} of an answer is {kind}"))),
-        };
-        Ok(value.unwrap_or(Val::Null))
-    };
-    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
-}
-
-impl ToSql for Val {
-    fn to_sql(
-        &self,
-        kind: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        match self {
-            Val::Null => Ok(IsNull::Yes),
-            Val::Int(it) if *kind == Type::INT4 => i32::try_from(*it)?.to_sql(kind, out),
-            Val::Int(it) => it.to_sql(kind, out),
-            Val::Text(it) => it.to_sql(kind, out),
-            Val::Bytes(it) => it.to_sql(kind, out),
-        }
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        [Type::INT8, Type::INT4, Type::TEXT, Type::BYTEA].contains(kind)
-    }
-
-    to_sql_checked!();
 }

@@ -85,6 +85,33 @@ pub(crate) async fn what_slipped_in_is_told(db: Fixture) {
     assert_eq!(store.row(&run).await.unwrap().unwrap().state, RunState::Ended);
 }
 
+/// Jobs that wait for the same commit are written one behind the other: each sees what those before it
+/// did, and all of it is on disk.
+pub(crate) async fn writes_that_share_a_commit_see_one_another(db: Fixture) {
+    const RUNS: u128 = 90;
+    let store = db.open("n_a");
+    for n in 1..=RUNS {
+        store.begin(n).await;
+    }
+    let leases = store.claim(RUNS as u32, RUNS as u32).await.unwrap();
+    let long = "x".repeat(1_000);
+    let both = leases.iter().map(|lease| async {
+        let words = vec![fact("hey"), fact(&long), fact("ho")];
+        let told = store.signal(&lease.run, words, false);
+        let done = store.advance(lease, step(1, &["a", "b"], Next::Go));
+        let (told, done) = tokio::join!(biased; told, done);
+        assert_eq!(told.unwrap(), Some(4));
+        let done = done.unwrap();
+        assert_eq!((story(&done.records), done.seq), (format!("hey {long} ho a b"), 6));
+        done.records
+    });
+    let written = futures::future::join_all(both).await;
+    for (lease, records) in leases.iter().zip(written) {
+        assert_eq!(records[..], store.all(&lease.run).await[1..]);
+        assert_eq!(store.verify(&lease.run).await.unwrap().breaks, vec![]);
+    }
+}
+
 pub(crate) async fn parking_compares_the_length(db: Fixture) {
     let store = db.open("n_a");
     let run = store.begin(1).await;
