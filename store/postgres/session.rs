@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
 
     /// Ends what was begun; what stands is decided when this has been sent.
     pub(super) fn commit(&mut self) -> Result<(), Ended> {
-        self.write_rows().map_err(Ended::Not)?;
+        self.write_rows(|_| true).map_err(Ended::Not)?;
         // A commit is waited for without the server's own limit: it would answer one that its standby
         // does not have as if it were done.
         let client = self.client.clone();
@@ -239,24 +239,16 @@ impl<'a> Session<'a> {
         Ok(made)
     }
 
-    /// Sends the rows that wait, if there are any.
-    fn write_rows(&mut self) -> Result<(), Fault> {
-        let Some(rows) = self.rows.take() else { return Ok(()) };
+    /// Sends the rows that wait, if there are any and it is time for them.
+    fn write_rows(&mut self, is_time: impl FnOnce(&Rows) -> bool) -> Result<(), Fault> {
+        let Some(rows) = self.rows.take_if(|it| is_time(it)) else { return Ok(()) };
         let statement = self.known((rows.sql, true), || rows.statement())?;
-        self.send_ahead(statement, rows.columns())
-    }
-
-    /// The same where a statement is about their table.
-    fn write_rows_for(&mut self, sql: &str) -> Result<(), Fault> {
-        match self.rows.as_ref().is_some_and(|it| it.concern(sql)) {
-            true => self.write_rows(),
-            false => Ok(()),
-        }
+        self.send_ahead(statement, rows.columns)
     }
 
     fn asked(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, Fault> {
         for (sql, _) in asked {
-            self.write_rows_for(sql)?;
+            self.write_rows(|it| it.concern(sql))?;
         }
         let mut answers = Vec::with_capacity(asked.len());
         for (sql, args) in asked {
@@ -285,7 +277,7 @@ impl<'a> Session<'a> {
     }
 
     fn done(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, Fault> {
-        self.write_rows_for(sql)?;
+        self.write_rows(|it| it.concern(sql))?;
         let (statement, args) = (self.prepared(sql, args)?, args.to_vec());
         self.settle()?;
         let client = self.client.clone();
@@ -293,7 +285,7 @@ impl<'a> Session<'a> {
     }
 
     fn ahead(&mut self, sql: &'static str, args: &[Val]) -> Result<(), Fault> {
-        self.write_rows_for(sql)?;
+        self.write_rows(|it| it.concern(sql))?;
         let statement = self.prepared(sql, args)?;
         self.send_ahead(statement, args.to_vec())
     }
@@ -312,19 +304,11 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// A row for later; one that is not like the others is sent for itself.
+    /// A row for later.
     fn later(&mut self, sql: &'static str, args: &[Val]) -> Result<(), Fault> {
-        if !self.rows.as_mut().is_some_and(|it| it.add(sql, args)) {
-            self.write_rows()?;
-            self.rows = Rows::first(sql, args);
-            if self.rows.is_none() {
-                return self.ahead(sql, args);
-            }
-        }
-        match self.rows.as_ref().is_some_and(Rows::is_full) {
-            true => self.write_rows(),
-            false => Ok(()),
-        }
+        self.write_rows(|it| it.sql != sql || it.is_full())?;
+        self.rows.get_or_insert_with(|| Rows::of(sql)).add(args);
+        Ok(())
     }
 
     /// Keeps what went wrong first: whoever drives the transaction asks for it.
@@ -375,7 +359,7 @@ impl Tx for Session<'_> {
 
     fn try_change(&mut self, sql: &str) -> Result<bool, StoreError> {
         self.has_written = true;
-        let before = self.write_rows().and_then(|()| self.settle());
+        let before = self.write_rows(|_| true).and_then(|()| self.settle());
         self.heard(before)?;
         self.batch("SAVEPOINT change").map_err(|it| it.error())?;
         let sql =
