@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::begin::PLAN;
 use crate::drive::drive;
 use crate::foresee::look_ahead;
 use crate::house::{House, Wheel};
@@ -20,6 +21,8 @@ const RELAY: usize = 64;
 /// At most one look into the queue in this time, and after one that found nothing.
 const REST: Duration = Duration::from_millis(2);
 const NOTHING: Duration = Duration::from_millis(5);
+/// The same while all seats here are held: only who needs none could be taken then.
+const FULL: Duration = Duration::from_millis(25);
 
 /// Takes runs from the queue, or those of one root, and works on them.
 pub(crate) fn claim(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
@@ -62,6 +65,7 @@ fn set(drives: &mut JoinSet<()>, house: &Arc<House>, taken: Taken, relay: &Relay
     house.admission.claimed(1);
     let wheel = Wheel {
         seen: taken.lease.seq,
+        is_seated: taken.lease.agent != PLAN,
         poke: Arc::new(Notify::new()),
         told: Arc::default(),
         lost: CancellationToken::new(),
@@ -76,7 +80,7 @@ async fn look(house: Arc<House>, relay: Relay) {
     while !house.draining.is_cancelled() {
         let (changed, looked) = (house.store.changed(), tokio::time::Instant::now());
         let left = house.heirs.seats(house.world.now(), None);
-        let (most, seats) = bounds(&house, house.driven.count(), left);
+        let (most, seats) = bounds(&house, house.driven.seated(), left);
         let all = house.crew.team().limits.concurrent;
         let (own, root) = (house.admission.own(), relay.root.clone());
         let wanted = Wanted { max: most, seats, own, root, ..Wanted::default() };
@@ -103,8 +107,19 @@ async fn look(house: Arc<House>, relay: Relay) {
             () = changed => (),
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
+        while is_full(&house) && looked.elapsed() < FULL {
+            tokio::select! {
+                () = house.ready.notified() => (),
+                () = tokio::time::sleep_until(looked + FULL) => (),
+            }
+        }
         tokio::time::sleep_until(looked + rest).await;
     }
+}
+
+fn is_full(house: &House) -> bool {
+    let seats = house.admission.share(house.crew.team().limits.concurrent);
+    house.driven.seated() >= seats as usize
 }
 
 /// A drive that panicked met a broken invariant. Its run is dropped and goes on from its journal

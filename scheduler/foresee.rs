@@ -54,9 +54,9 @@ async fn see(house: &House) -> Result<bool, StoreError> {
     let (team, before) = (house.crew.team(), house.ahead.view());
     let seats = house.admission.share(team.limits.concurrent);
     // While many seats are free nobody waits for one for long.
-    let is_full = seats <= SEATS_MAX && house.driven.count() * 4 >= seats as usize * 3;
+    let is_full = seats <= SEATS_MAX && house.driven.seated() * 4 >= seats as usize * 3;
     let first = match is_full {
-        true => house.store.next_up(AHEAD_MAX.min(seats)).await?,
+        true => house.store.next_up(AHEAD_MAX.min(team.limits.concurrent)).await?,
         false => Vec::new(),
     };
     if first.is_empty() && before.runs.is_empty() {

@@ -85,6 +85,8 @@ pub(crate) struct Driven(Mutex<BTreeMap<RunId, Wheel>>);
 #[derive(Clone)]
 pub(crate) struct Wheel {
     pub(crate) seen: u64,
+    /// Whether it holds a seat: who leads a plan holds none.
+    pub(crate) is_seated: bool,
     pub(crate) poke: Arc<Notify>,
     pub(crate) told: Arc<Told>,
     /// Set when the run was taken from us: everything in progress is dropped.
@@ -113,6 +115,11 @@ impl Driven {
     /// How many are driven.
     pub(crate) fn count(&self) -> usize {
         self.inside().len()
+    }
+
+    /// How many of them hold a seat.
+    pub(crate) fn seated(&self) -> usize {
+        self.inside().values().filter(|it| it.is_seated).count()
     }
 
     pub(crate) fn all(&self) -> Vec<(RunId, u64)> {

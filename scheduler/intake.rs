@@ -1,9 +1,13 @@
 //! How work comes in: checked, written down, answered, in that order.
 
+use callboard_agents::Run;
 use callboard_config::{Agent, AgentName, Team};
 use callboard_store::{Listens, NewRun, StoreError};
+use callboard_trace::Event;
 
+use crate::begin::PLAN;
 use crate::desk::{Desk, unavailable};
+use crate::folds::Fold;
 use crate::judge::judge;
 use crate::route::route;
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
@@ -63,13 +67,34 @@ impl Desk {
         let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
         let new = NewRun { queue_cap, ..new };
         let left = if listens.rejoins { self.house.callers.left() } else { Vec::new() };
+        let (folds, name) = (&self.house.folds, new.run.clone());
+        // Nobody else knows the plan yet, so nobody has it in hand.
+        let fold = self.folded(&new);
+        let is_kept = fold.is_some();
+        folds.put(&name, fold);
         let submitted = self.house.store.call(new, listens, left).await;
+        if is_kept && !submitted.as_ref().is_ok_and(|it| !it.joined) {
+            folds.put(&name, None);
+        }
         let submitted = submitted.map_err(|it| match (it, spent) {
             (StoreError::OverCapacity { .. }, Some(spent)) => spent,
             (it, _) => unavailable(&it),
         })?;
         self.house.ready.notify_one();
         Ok(Submitted { run: submitted.run, joined: submitted.joined })
+    }
+
+    /// A plan as its journal will have it: it need not be read to begin.
+    fn folded(&self, new: &NewRun) -> Option<Fold> {
+        let facts = new.facts.iter().filter(|_| new.agent == PLAN);
+        let mut facts = facts.map(|it| (&it.by, self.house.store.told(it.event.clone())));
+        let started = facts.find_map(|it| {
+            let Event::RunStarted(started) = it.1 else { return None };
+            Some(started)
+        });
+        let mut run = Box::new(Run::new(new.run.clone(), *started?));
+        facts.for_each(|(by, event)| run.apply(by, &event));
+        Some((new.facts.len() as u64, run))
     }
 }
 

@@ -40,6 +40,8 @@ const SWEEP: Duration = Duration::from_millis(1_000);
 const WAITED_FOR: [&str; 2] = ["run_ended", "question_asked"];
 /// At most one look for signals in this time.
 const NEWS: Duration = Duration::from_millis(10);
+/// The same where nobody waits for others: what is told then is a cancel or a word to a run at work.
+const NEWS_IDLE: Duration = Duration::from_millis(50);
 /// Between two looks at what is still in hand of a node that drains.
 const LOOK: Duration = Duration::from_millis(20);
 /// What is dropped in this time is given back together.
@@ -331,7 +333,8 @@ async fn news(house: Arc<House>) {
             () = changed => (),
             () = tokio::time::sleep(jittered(&house.world, POLL)) => (),
         }
-        tokio::time::sleep(NEWS).await;
+        let is_awaited = house.driven.seated() < house.driven.count() || house.waiters.are_there();
+        tokio::time::sleep(if is_awaited { NEWS } else { NEWS_IDLE }).await;
     }
 }
 

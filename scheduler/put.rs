@@ -9,6 +9,7 @@ use callboard_trace::{EndState, Event, Purse, RunId};
 
 use crate::ahead::Seen;
 use crate::batch::{Batch, SPAWN_MAX};
+use crate::begin::PLAN;
 use crate::drive::Drive;
 use crate::foresee::unborn;
 use crate::relay::By;
@@ -20,7 +21,10 @@ impl Drive {
         let (now, is_over) = (self.house.world.now(), matches!(next, Next::End { .. }));
         let purses = self.purses(run, now);
         let by = match (next != Next::Go, &run.plan) {
-            (true, _) => Some(By::Leaver { before: self.heir(run, &batch) }),
+            (true, plan) => {
+                let (is_seated, before) = (plan.is_none(), self.heir(run, &batch));
+                Some(By::Leaver { is_seated, before })
+            }
             (false, Some(_)) if batch.spawn.len() >= SPAWN_MAX => {
                 Some(By::Plan { run: &run.id, most: SPAWN_MAX as u32 })
             }
@@ -78,7 +82,7 @@ impl Drive {
         let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
         let advanced = self.house.store.advance(&self.lease, write).await;
         if may_leave
-            && advanced.as_ref().map_or(true, |it| !it.taken.is_empty())
+            && advanced.as_ref().map_or(true, |it| it.taken.iter().any(|it| it.agent != PLAN))
             && let Some(leader) = &run.started.parent
         {
             self.house.heirs.keeps(leader, &run.id);

@@ -28,7 +28,7 @@ pub(crate) enum By<'a> {
     /// A plan, which begins others.
     Plan { run: &'a RunId, most: u32 },
     /// Who gives its seat up: to nobody whose rank is behind this one.
-    Leaver { before: Option<i64> },
+    Leaver { is_seated: bool, before: Option<i64> },
 }
 
 impl Relay {
@@ -37,18 +37,21 @@ impl Relay {
         if house.draining.is_cancelled() {
             return None;
         }
-        let others = house.driven.count().saturating_sub(1);
+        let seated = house.driven.seated();
         let (max, seats, before) = match by {
             By::Plan { run, most } => {
                 // Runs that left their seats to it may still be here, on their way out.
                 let seats = |but| house.heirs.seats(house.world.now(), but);
                 let left = seats(Some(run));
                 let leavers = seats(None).saturating_sub(left);
-                let others = others.saturating_sub(leavers as usize);
+                let others = seated.saturating_sub(leavers as usize);
                 let (max, seats) = bounds(house, others, left);
                 (max.min(*most), seats, None)
             }
-            By::Leaver { before } => {
+            By::Leaver { is_seated, before } => {
+                // With more beside a seat that is left, some are on their way out: the store counts.
+                let beside = house.admission.share(u32::MAX).saturating_sub(1) as usize;
+                let others = if *is_seated { seated.saturating_sub(1).min(beside) } else { seated };
                 let (max, seats) = bounds(house, others, 0);
                 (max.min(1), seats, *before)
             }

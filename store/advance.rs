@@ -17,7 +17,7 @@ use crate::known::Known;
 use crate::ledger::{Amounts, Return, Spent};
 use crate::own::Own;
 use crate::step::{Advance, Advanced, Next};
-use crate::submit::{Entry, admit};
+use crate::submit::{Entry, admit_new};
 use crate::{Lease, Store, StoreError, Submitted, holds};
 
 /// For how long a step waits for a database that is away before it counts as not recorded.
@@ -158,8 +158,7 @@ impl Step {
         if matches!(self.next, Next::Park { .. } | Next::End { .. }) {
             own.leave_line(tx, &[])?;
         }
-        let mut children =
-            self.spawn.iter().map(|it| admit(tx, it, at)).collect::<Result<Vec<_>, _>>()?;
+        let mut children = admit_new(tx, &self.spawn, at)?;
         let ruling = opened.as_ref().map(|it| it.ruling.clone());
         if let (Some(barrier), Some(Ruling::Passed)) = (&self.barrier, &ruling) {
             children.extend(barrier.start(tx, &mut known, at)?);

@@ -46,18 +46,8 @@ impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
     pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
-        self.claim_wanted(Wanted { max, seats, ..Wanted::default() }).await
-    }
-
-    /// The same, of the runs of one root only.
-    pub async fn claim_of(
-        &self,
-        root: &RunId,
-        max: u32,
-        seats: u32,
-    ) -> Result<Vec<Lease>, StoreError> {
-        let root = Some(root.clone());
-        self.claim_wanted(Wanted { max, seats, root, ..Wanted::default() }).await
+        let wanted = Wanted { max, seats, ..Wanted::default() };
+        Ok(self.claim_or_press(wanted, seats).await?.0)
     }
 
     /// The first runs in the queue that lead no plan, each with its root and the length of its journal.
@@ -72,22 +62,6 @@ impl Store {
         read.await
     }
 
-    async fn claim_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
-        if self.is_left() {
-            return Err(StoreError::Closed);
-        }
-        let looked = wanted.clone();
-        // A look that locks nobody: most claims end here.
-        let look = self.inner.db.glance(move |tx| {
-            let (sql, args) = looked.there();
-            Ok(tx.one(sql, &args)?.is_some())
-        });
-        if wanted.max == 0 || !look.await? {
-            return Ok(Vec::new());
-        }
-        self.take_wanted(wanted).await
-    }
-
     /// Takes runs as a claim does, of that root only if one is named; where there is none for us, says
     /// who finds no place in so many seats of all.
     pub async fn claim_or_press(
@@ -99,6 +73,7 @@ impl Store {
             return Err(StoreError::Closed);
         }
         let looked = wanted.clone();
+        // A look that locks nobody: most claims end here.
         let look = self.inner.db.glance(move |tx| {
             let found = tx.all(&[looked.there(), first()])?;
             let [there, first] = &found[..] else { return Err(StoreError::Closed) };
@@ -274,6 +249,10 @@ impl Wanted {
         let Some(front) = self.front(tx, before, us.0)? else { return Ok(Vec::new()) };
         let most = self.free(&front).min(self.max.into());
         let mut taken = self.pick_any(tx, most, &front, us)?;
+        // Who leads a plan holds no seat: the next gets it, unless it is left to one that comes.
+        let leads = |it: &&Taken| it.agent == LEADER && self.before.is_none();
+        let n_leaders = taken.iter().filter(leads).count() as u64;
+        taken.extend(self.pick_any(tx, n_leaders, &front, us)?);
         self.begin(tx, known, (&mut taken, at))?;
         Ok(taken)
     }

@@ -10,7 +10,7 @@ use crate::journal;
 use crate::known::Known;
 use crate::ledger::{Amounts, Charge, Poor};
 use crate::own::Own;
-use crate::submit::{Entry, admit};
+use crate::submit::{Entry, admit_new};
 use crate::{NewRun, StoreError, Submitted, spawn};
 
 /// A wait that is shorter is not worth a record, in microseconds.
@@ -239,14 +239,13 @@ impl Barrier {
         known: &mut Known,
         at: i64,
     ) -> Result<Vec<Submitted>, StoreError> {
-        let start = |entry: &Entry| {
-            let submitted = admit(tx, entry, at)?;
-            if let Some(growth) = &self.gate.growth {
+        let started = admit_new(tx, &self.spawn, at)?;
+        if let Some(growth) = &self.gate.growth {
+            for entry in &self.spawn {
                 growth.count(tx, known, entry, at)?;
             }
-            Ok(submitted)
-        };
-        self.spawn.iter().map(start).collect()
+        }
+        Ok(started)
     }
 
     fn wait(

@@ -117,7 +117,7 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
             tx.put(sql, &[(&it.hash).into(), tail.pos.into()])?;
         }
     }
-    let stamp = Stamp { seq: tail.seq + 1, at, prev: tail.head.clone() };
+    let stamp = chain(tail, at, line);
     let sql = "INSERT INTO journal(run, root, seq, at, v, attempt, author, kind, prev, body)
         VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let args = [
@@ -133,6 +133,16 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         (&line.body).into(),
     ];
     tx.add(sql, &args)?;
+    if let Some(touch) = &line.touch {
+        memory::index(tx, tail.place(at), touch)?;
+    }
+    Ok(stamp)
+}
+
+/// Moves the tail behind a line.
+fn chain(tail: &mut Tail, at: i64, line: &Line) -> Stamp {
+    let stamp = Stamp { seq: tail.seq + 1, at, prev: std::mem::take(&mut tail.head) };
+    tail.seq = stamp.seq;
     tail.head = link(&Link {
         prev: &stamp.prev,
         run: tail.run.as_str(),
@@ -144,11 +154,16 @@ fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<
         kind: line.kind,
         body: &line.digest,
     });
-    tail.seq = stamp.seq;
-    if let Some(touch) = &line.touch {
-        memory::index(tx, tail.place(at), touch)?;
+    stamp
+}
+
+/// Where the tail is behind these lines.
+pub(crate) fn behind_lines(tail: &Tail, at: i64, lines: &[Line]) -> Tail {
+    let mut end = tail.clone();
+    for line in lines {
+        chain(&mut end, at, line);
     }
-    Ok(stamp)
+    end
 }
 
 /// Writes the moved tail into the run's row.

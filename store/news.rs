@@ -2,6 +2,7 @@
 
 use callboard_trace::RunId;
 
+use crate::db::Ask;
 use crate::{Store, StoreError};
 
 /// Records that are looked through at once.
@@ -13,13 +14,10 @@ impl Store {
         let held = held.to_vec();
         let sql = "SELECT 1 FROM run WHERE id = $1 AND seq > $2";
         let read = self.inner.db.glance(move |tx| {
-            let mut longer = Vec::new();
-            for (run, seq) in &held {
-                if tx.one(sql, &[run.into(), (*seq).into()])?.is_some() {
-                    longer.push(run.clone());
-                }
-            }
-            Ok(longer)
+            let asked: Vec<Ask> =
+                held.iter().map(|(run, seq)| (sql, vec![run.into(), (*seq).into()])).collect();
+            let both = held.iter().zip(tx.all(&asked)?);
+            Ok(both.filter(|it| !it.1.is_empty()).map(|it| it.0.0.clone()).collect())
         });
         read.await
     }

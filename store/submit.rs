@@ -4,7 +4,7 @@ use callboard_trace::RunId;
 use callboard_trace::rank::POINT;
 
 use crate::callers::{self, NO, YES};
-use crate::db::Tx;
+use crate::db::{Ask, Tx};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
 use crate::{Listens, NewRun, Store, StoreError, Submitted};
@@ -93,35 +93,68 @@ impl Entry {
 
 /// Keeps the run, or finds the one it joins.
 pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted, StoreError> {
-    let new = &entry.new;
     if let Some(run) = find(tx, entry, at)? {
         callers::listen(tx, &run, &entry.heard)?;
         return Ok(Submitted { run, joined: true });
     }
-    let line = match &new.root {
-        Some(root) => Some(lineage(tx, new.parent.as_ref().unwrap_or(root), root)?),
-        None => None,
-    };
-    let Some(mut tail) = insert(tx, entry, line.as_ref(), at)? else {
-        return join_by_name(tx, new);
-    };
-    if line.is_none() {
-        count_root(tx, new.queue_cap)?;
+    admit_new(tx, std::slice::from_ref(entry), at)?.pop().ok_or(StoreError::Closed)
+}
+
+/// Keeps runs that have no key another one may have, on one way.
+pub(crate) fn admit_new(
+    tx: &mut dyn Tx,
+    entries: &[Entry],
+    at: i64,
+) -> Result<Vec<Submitted>, StoreError> {
+    let lines = lineages(tx, entries)?;
+    let both = || entries.iter().zip(&lines);
+    let mut tails: Vec<Tail> = both().map(|(it, line)| tail(&it.new, line.as_ref())).collect();
+    let asked: Vec<Ask> =
+        both().zip(&tails).map(|((it, line), tail)| insert(it, line.as_ref(), tail, at)).collect();
+    let kept = if asked.is_empty() { Vec::new() } else { tx.all(&asked)? };
+    let mut all = Vec::with_capacity(entries.len());
+    for ((entry, tail), rows) in entries.iter().zip(&mut tails).zip(kept) {
+        let new = &entry.new;
+        let Some(row) = rows.first() else {
+            all.push(join_by_name(tx, new)?);
+            continue;
+        };
+        tail.pos = row.int(0)?;
+        if tail.top {
+            count_root(tx, new.queue_cap)?;
+            tail.turn = tail.pos;
+            tx.put("UPDATE run SET turn = $1 WHERE pos = $1", &[tail.pos.into()])?;
+        }
+        journal::append(tx, tail, at, &entry.lines)?;
+        all.push(Submitted { run: new.run.clone(), joined: false });
     }
-    journal::append(tx, &mut tail, at, &entry.lines)?;
-    let sql = "UPDATE run SET seq = $2, head = $3, turn = $4 WHERE pos = $1";
-    tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into(), tail.turn.into()])?;
-    Ok(Submitted { run: new.run.clone(), joined: false })
+    Ok(all)
 }
 
 /// What a run inherits: when its root was accepted, in which order, and the record it follows.
+#[derive(Clone)]
 struct Lineage {
     root_at: i64,
     turn: i64,
     head: String,
 }
 
-fn lineage(tx: &mut dyn Tx, parent: &RunId, root: &RunId) -> Result<Lineage, StoreError> {
+/// That of each, asked for once for those of one parent; none for a root.
+fn lineages(tx: &mut dyn Tx, entries: &[Entry]) -> Result<Vec<Option<Lineage>>, StoreError> {
+    let mut last = None;
+    let mut line = |new: &NewRun| {
+        let Some(root) = &new.root else { return Ok(None) };
+        let above = (new.parent.clone().unwrap_or_else(|| root.clone()), root.clone());
+        if last.as_ref().is_none_or(|(known, _)| *known != above) {
+            let line = lineage(tx, (&above.0, root))?;
+            last = Some((above, line));
+        }
+        Ok(last.as_ref().map(|it| it.1.clone()))
+    };
+    entries.iter().map(|it| line(&it.new)).collect()
+}
+
+fn lineage(tx: &mut dyn Tx, (parent, root): (&RunId, &RunId)) -> Result<Lineage, StoreError> {
     let sql = "SELECT root_at, turn, head FROM run WHERE id = $1 AND root = $2";
     let Some(row) = tx.one(sql, &[parent.into(), root.into()])? else {
         return Err(StoreError::Db(format!(
@@ -131,28 +164,40 @@ fn lineage(tx: &mut dyn Tx, parent: &RunId, root: &RunId) -> Result<Lineage, Sto
     Ok(Lineage { root_at: row.int(0)?, turn: row.int(1)?, head: row.text(2)? })
 }
 
-fn insert(
-    tx: &mut dyn Tx,
-    entry: &Entry,
-    line: Option<&Lineage>,
-    at: i64,
-) -> Result<Option<Tail>, StoreError> {
-    let new = &entry.new;
+/// The end of its journal before its first record. Where it stands is not known yet.
+fn tail(new: &NewRun, line: Option<&Lineage>) -> Tail {
+    Tail {
+        pos: 0,
+        turn: line.map_or(0, |it| it.turn),
+        run: new.run.clone(),
+        root: new.root.as_ref().unwrap_or(&new.run).clone(),
+        workspace: new.workspace.clone(),
+        agent: new.agent.clone(),
+        attempt: 1,
+        seq: 0,
+        head: line.map(|it| it.head.clone()).unwrap_or_default(),
+        state: "ready".to_owned(),
+        top: line.is_none(),
+    }
+}
+
+/// Asks for its row, and for where that stands: one behind its first records.
+fn insert(entry: &Entry, line: Option<&Lineage>, tail: &Tail, at: i64) -> Ask {
+    let (new, end) = (&entry.new, journal::behind_lines(tail, at, &entry.lines));
     let root_at = line.map_or(at, |it| it.root_at);
     let (boost, fit) = (i64::from(new.points.unblocking()), i64::from(new.points.fit));
     let rank = root_at - (i64::from(new.priority) + boost + fit).min(1_000) * POINT;
-    let root = new.root.as_ref().unwrap_or(&new.run);
     let sql = "INSERT INTO run(id, root, parent, top, agent, workspace, principal, once, fingerprint, state,
           priority, root_at, rank, turn, seq, head, attempt, stop, created, deadline, heard,
           boost, fit, unscored)
-        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, 0, '', 1, 0, $14, $15, $16,
-          $17, $18, $19)
+        VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, 'ready', $10, $11, $12, $13, $14, $15, 1, 0, $16, $17, $18,
+          $19, $20, $21)
         ON CONFLICT(id) DO NOTHING RETURNING pos";
-    let args = [
+    let args = vec![
         (&new.run).into(),
-        root.into(),
+        (&tail.root).into(),
         new.parent.as_ref().into(),
-        i64::from(line.is_none()).into(),
+        i64::from(tail.top).into(),
         (&new.agent).into(),
         (&new.workspace).into(),
         (&new.principal).into(),
@@ -161,7 +206,9 @@ fn insert(
         i64::from(new.priority).into(),
         root_at.into(),
         rank.into(),
-        line.map_or(0, |it| it.turn).into(),
+        tail.turn.into(),
+        end.seq.into(),
+        (&end.head).into(),
         at.into(),
         new.deadline.into(),
         (&entry.heard).into(),
@@ -169,21 +216,7 @@ fn insert(
         fit.into(),
         i64::from(new.unscored).into(),
     ];
-    let Some(row) = tx.one(sql, &args)? else { return Ok(None) };
-    let pos = row.int(0)?;
-    Ok(Some(Tail {
-        pos,
-        turn: line.map_or(pos, |it| it.turn),
-        run: new.run.clone(),
-        root: root.clone(),
-        workspace: new.workspace.clone(),
-        agent: new.agent.clone(),
-        attempt: 1,
-        seq: 0,
-        head: line.map(|it| it.head.clone()).unwrap_or_default(),
-        state: "ready".to_owned(),
-        top: line.is_none(),
-    }))
+    (sql, args)
 }
 
 /// The run that has the key, or else the one that an equal call left behind.

@@ -63,7 +63,8 @@ macro_rules! every_case {
         conformance! { $make;
             ahead: a_seat_is_left_free_where_nobody_is_as_urgent
                 a_first_step_begins_with_the_write_that_takes_its_run
-                a_run_begins_with_the_write_that_starts_it_and_its_end_is_told_with_its_place;
+                a_run_begins_with_the_write_that_starts_it_and_its_end_is_told_with_its_place
+                a_plan_that_is_woken_takes_nobodys_seat;
             queue: the_most_urgent_goes_first
                 equals_go_in_order_of_acceptance
                 children_stand_where_their_root_stands

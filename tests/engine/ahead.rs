@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use callboard_store::gates::{Gate, Openers, Take};
-use callboard_store::{Advance, Next, Wanted};
+use callboard_store::{Advance, Lease, NewRun, Next, Wanted};
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, root, step};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
 
 pub(crate) async fn a_seat_is_left_free_where_nobody_is_as_urgent(db: Fixture) {
     let store = db.open("n_a");
@@ -89,4 +89,27 @@ pub(crate) async fn a_run_begins_with_the_write_that_starts_it_and_its_end_is_to
         [(3, &fact("it ended").event)]
     );
     assert_eq!(store.verify(&id(2)).await.unwrap().breaks, []);
+}
+
+/// The end of a step wakes the plan that waits for it, which is first in the queue then and needs no
+/// seat: the seat is the next one's all the same.
+pub(crate) async fn a_plan_that_is_woken_takes_nobodys_seat(db: Fixture) {
+    let store = db.open("n_a");
+    store.submit(NewRun { agent: "plan".into(), ..root(1, 100) }).await.unwrap();
+    let plan = store.take().await;
+    let spawn = (2..=4).map(|n| child(n, &plan)).collect();
+    store.advance(&plan, Advance { spawn, ..step(1, &["starts"], park()) }).await.unwrap();
+    let own = store.claim(1, 1).await.unwrap().remove(0);
+    let ends = |lease: &Lease, before| {
+        let takes = Some(Wanted { max: 1, seats: 1, before, ..Wanted::default() });
+        let tell = vec![(id(1), fact("it ended"))];
+        Advance { tell, takes, ..step(lease.seq, &[], end()) }
+    };
+    let names = |taken: &[Lease]| taken.iter().map(|it| it.run.clone()).collect::<Vec<_>>();
+    let taken = store.advance(&own, ends(&own, None)).await.unwrap().taken;
+    assert_eq!(names(&taken), [id(1), id(3)]);
+    assert!(store.claim(1, 1).await.unwrap().is_empty(), "no more than there are seats");
+    store.advance(&taken[0], step(taken[0].seq, &[], park())).await.unwrap();
+    let left = store.advance(&taken[1], ends(&taken[1], Some(i64::MAX - 1))).await.unwrap().taken;
+    assert_eq!(names(&left), [id(1)], "the seat is left to one that the plan starts");
 }

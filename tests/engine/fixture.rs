@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_store::{Address, Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
+use callboard_store::{
+    Address, Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError, Wanted,
+};
 use callboard_trace::{Event, Fact, Record, RunId};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -190,6 +192,7 @@ pub(crate) fn end() -> Next {
 pub(crate) trait Words {
     async fn begin(&self, n: u128) -> RunId;
     async fn take(&self) -> Lease;
+    async fn claim_of(&self, root: &RunId, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError>;
     async fn all(&self, run: &RunId) -> Vec<Record>;
     async fn story(&self, run: &RunId) -> String;
     async fn sweep_at_last(&self) -> Duration;
@@ -203,6 +206,13 @@ impl Words for Store {
     async fn take(&self) -> Lease {
         let mut taken = self.claim(1, 1_000).await.unwrap();
         taken.pop().expect("a run is ready")
+    }
+
+    /// Takes runs of one root.
+    async fn claim_of(&self, root: &RunId, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
+        let root = Some(root.clone());
+        let wanted = Wanted { max, seats, root, ..Wanted::default() };
+        Ok(self.claim_or_press(wanted, seats).await?.0)
     }
 
     async fn all(&self, run: &RunId) -> Vec<Record> {
