@@ -210,7 +210,8 @@ impl Step {
         let nodes = self.spent.iter().map(|it| &it.node);
         let nodes = nodes.chain(self.returns.iter().flat_map(|it| [&it.node, &it.to]));
         let mut found = known.ask(tx, gauges, nodes, asked)?.into_iter();
-        let own = Own::of(&found.next().unwrap_or_default())?.ok_or(StoreError::Fenced)?;
+        let own = found.next().unwrap_or_default();
+        let own = Own::of(own.first().ok_or(StoreError::Fenced)?)?;
         let mut held = Vec::new();
         if !self.gives.is_empty() {
             for row in found.next().unwrap_or_default() {

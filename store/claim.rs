@@ -8,9 +8,10 @@ use callboard_trace::rank::LEADER;
 use crate::db::{Ask, Row, Tx, Val};
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
+use crate::journal::Tail;
 use crate::known::Known;
 use crate::opener::Openers;
-use crate::own::Own;
+use crate::own::{Own, of_own};
 use crate::seats::{Crowd, first, first_of, front, seated};
 use crate::share;
 use crate::{Store, StoreError};
@@ -128,29 +129,27 @@ pub struct Wanted {
 
 /// What a claim brought, each under its hold.
 pub(crate) fn leases(asking: Asking, taken: Vec<Taken>) -> Vec<Lease> {
-    let holds = asking.hold(taken.iter().map(|it| it.run.clone()).collect());
+    let holds = asking.hold(taken.iter().map(|it| it.own.tail.run.clone()).collect());
     taken.into_iter().zip(holds).map(|(it, hold)| it.lease(hold)).collect()
 }
 
 /// A run that was taken.
 pub(crate) struct Taken {
-    run: RunId,
-    root: RunId,
-    agent: String,
-    workspace: String,
+    own: Own,
     priority: u16,
-    attempt: u32,
-    seq: u64,
     urgent: bool,
     begun: Option<Vec<(String, Amounts)>>,
-    order: (i64, i64, i64),
 }
 
 impl Taken {
+    /// Its place among others.
+    fn order(&self) -> (i64, i64, i64) {
+        (self.own.rank, self.own.tail.turn, self.own.tail.pos)
+    }
+
     fn lease(self, hold: Hold) -> Lease {
-        let Taken { run, root, agent, workspace, priority, attempt, seq, urgent, begun, order } =
-            self;
-        let rank = order.0;
+        let Taken { own, priority, urgent, begun } = self;
+        let (rank, Tail { run, root, agent, workspace, attempt, seq, .. }) = (own.rank, own.tail);
         Lease { run, root, agent, workspace, priority, attempt, seq, rank, urgent, begun, hold }
     }
 }
@@ -163,8 +162,7 @@ macro_rules! taking {
 }
 macro_rules! of_taken {
     () => {
-        " RETURNING id, root, agent, attempt, seq, stop, rank, turn, pos, workspace,
-           priority + boost + fit"
+        concat!(" RETURNING ", of_own!(), ", stop, priority + boost + fit")
     };
 }
 
@@ -250,7 +248,7 @@ impl Wanted {
         let most = self.free(&front).min(self.max.into());
         let mut taken = self.pick_any(tx, most, &front, us)?;
         // Who leads a plan holds no seat: the next gets it, unless it is left to one that comes.
-        let leads = |it: &&Taken| it.agent == LEADER && self.before.is_none();
+        let leads = |it: &&Taken| it.own.tail.agent == LEADER && self.before.is_none();
         let n_leaders = taken.iter().filter(leads).count() as u64;
         taken.extend(self.pick_any(tx, n_leaders, &front, us)?);
         self.begin(tx, known, (&mut taken, at))?;
@@ -264,17 +262,16 @@ impl Wanted {
         known: &mut Known,
         (taken, at): (&mut [Taken], i64),
     ) -> Result<(), StoreError> {
-        let begins = taken.iter_mut().filter_map(|it| Some((self.openers.get(&it.run)?, it)));
+        let begins = taken.iter_mut().filter_map(|it| {
+            let opener = self.openers.get(&it.own.tail.run)?;
+            Some((opener, it))
+        });
         let begins: Vec<_> = begins.collect();
         let names = begins.iter().flat_map(|it| it.0.looks_at().0);
         let nodes = begins.iter().flat_map(|it| it.0.looks_at().1);
-        let asked = begins.iter().map(|it| Own::at(it.1.order.2)).collect();
-        let found = known.ask(tx, names, nodes, asked)?;
-        for ((opener, it), rows) in begins.into_iter().zip(found) {
-            let mut own = Own::of(&rows)?.ok_or(StoreError::Closed)?;
-            if let Some((seq, ledger)) = opener.open(tx, (&mut own, known), at)? {
-                (it.seq, it.begun) = (seq, Some(ledger));
-            }
+        known.ask(tx, names, nodes, Vec::new())?;
+        for (opener, it) in begins {
+            it.begun = opener.open(tx, (&mut it.own, known), at)?;
         }
         Ok(())
     }
@@ -333,7 +330,7 @@ impl Wanted {
             let row = tx.one(TAKE_AT, &[next.pos().into(), node.into(), token.into()])?;
             let Some(row) = row else { break };
             let one = taken_of(&row)?;
-            line.takes(tx, &next, one.agent != LEADER)?;
+            line.takes(tx, &next, one.own.tail.agent != LEADER)?;
             taken.push(one);
         }
         Ok(taken)
@@ -354,21 +351,11 @@ impl Wanted {
 
 fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {
     let mut taken = rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>()?;
-    taken.sort_by_key(|it| it.order);
+    taken.sort_by_key(Taken::order);
     Ok(taken)
 }
 
 fn taken_of(row: &Row) -> Result<Taken, StoreError> {
-    Ok(Taken {
-        run: RunId::from_text(row.text(0)?),
-        root: RunId::from_text(row.text(1)?),
-        agent: row.text(2)?,
-        workspace: row.text(9)?,
-        priority: row.number(10)?.min(1_000) as u16,
-        attempt: row.number(3)? as u32,
-        seq: row.number(4)?,
-        urgent: row.int(5)? == 1,
-        begun: None,
-        order: (row.int(6)?, row.int(7)?, row.int(8)?),
-    })
+    let (urgent, priority) = (row.int(16)? == 1, row.number(17)?.min(1_000) as u16);
+    Ok(Taken { own: Own::of(row)?, priority, urgent, begun: None })
 }

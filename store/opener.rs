@@ -18,9 +18,6 @@ use crate::{Store, StoreError};
 /// Steps by their runs.
 pub type Openers = HashMap<RunId, Arc<Opener>>;
 
-/// The new length of a run's journal, and what the budgets stand at that its step was charged to.
-pub(crate) type Begun = (u64, Vec<(String, Amounts)>);
-
 /// The step that a run begins with, decided on before it is taken.
 pub struct Opener {
     /// The length of the journal it was decided by.
@@ -54,21 +51,22 @@ impl Opener {
         self.barrier.looks_at()
     }
 
-    /// Begins the step of a run that was taken just now. Answers the new length of its
-    /// journal, and what the budgets stand at that were charged.
+    /// Begins the step of a run that was taken just now. Answers what the budgets stand at that were
+    /// charged.
     pub(crate) fn open(
         &self,
         tx: &mut dyn Tx,
         (own, known): (&mut Own, &mut Known),
         at: i64,
-    ) -> Result<Option<Begun>, StoreError> {
+    ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
         if self.spent.load(Ordering::Relaxed) || own.tail.seq != self.seq {
             return Ok(None);
         }
         let begun = self.barrier.at_once(tx, (own, known), at)?;
-        let Some(ledger) = begun else { return Ok(None) };
-        journal::moved(tx, &own.tail)?;
-        Ok(Some((own.tail.seq, ledger)))
+        if begun.is_some() {
+            journal::moved(tx, &own.tail)?;
+        }
+        Ok(begun)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::journal::{self, Tail};
 /// A run under its lease or in its place.
 pub(crate) struct Own {
     pub(crate) tail: Tail,
-    rank: i64,
+    pub(crate) rank: i64,
     deadline: i64,
     /// Since when it stands in a line, and for what.
     line: Option<(i64, String)>,
@@ -20,18 +20,23 @@ pub(crate) struct Own {
 }
 
 /// The columns of an [`Own`], in its order: those of its tail first.
-macro_rules! own {
-    ($rest:literal) => {
+macro_rules! of_own {
+    () => {
         concat!(
-            "SELECT ",
             $crate::journal::of_tail!(),
             ", rank, deadline,
                (SELECT since FROM line WHERE line.run = run.pos),
                (SELECT name FROM line WHERE line.run = run.pos),
-               (SELECT min(name) FROM hold WHERE hold.run = run.pos AND step = 0)
-             FROM run WHERE ",
-            $rest
+               (SELECT min(name) FROM hold WHERE hold.run = run.pos AND step = 0)"
         )
+    };
+}
+pub(crate) use of_own;
+
+/// Asks for an [`Own`].
+macro_rules! own {
+    ($rest:literal) => {
+        concat!("SELECT ", of_own!(), " FROM run WHERE ", $rest)
     };
 }
 
@@ -41,21 +46,15 @@ impl Own {
         (own!("id = $1 AND lease = $2 AND state = 'running'"), vec![run.into(), lease.into()])
     }
 
-    /// Asks for the run in that place.
-    pub(crate) fn at(pos: i64) -> Ask {
-        (own!("pos = $1"), vec![pos.into()])
-    }
-
-    /// Reads what was asked for; `None` if it is not there.
-    pub(crate) fn of(rows: &[Row]) -> Result<Option<Own>, StoreError> {
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Own {
+    /// Reads a row of the columns above.
+    pub(crate) fn of(row: &Row) -> Result<Own, StoreError> {
+        Ok(Own {
             tail: journal::tail_of(row)?,
             rank: row.int(11)?,
             deadline: row.int(12)?,
             line: row.maybe_int(13).zip(row.maybe_text(14)),
             counted: row.maybe_text(15),
-        }))
+        })
     }
 
     /// Its place among those who wait. `since` is when it began to wait, if it knows.
