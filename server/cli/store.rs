@@ -120,6 +120,9 @@ fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
     Ok((place::data(&here(args))?, Some(database)))
 }
 
+/// Why nobody is to go on with the old one.
+const TWICE: &str = "whoever works on it does its open runs a second time";
+
 /// What is left to do.
 fn next(to: &str, is_server: bool, (folder, database): &Kept) -> String {
     let new = match is_server {
@@ -127,9 +130,11 @@ fn next(to: &str, is_server: bool, (folder, database): &Kept) -> String {
         false => format!("take `store` out of team.yaml and use `--data {}`", place::quoted(to)),
     };
     let old = match database {
-        Some(it) => format!("the old one, {it}, stays as it is; drop that database when you will"),
+        Some(it) => {
+            format!("the old one, {it}, stays as it is: {TWICE}; drop that database when you will")
+        }
         None => format!(
-            "the old one stays as it is; delete {} when you will",
+            "the old one stays as it is: {TWICE}; delete {} when you will",
             folder.join(format!("{}*", place::STORE)).display()
         ),
     };
