@@ -79,7 +79,14 @@ impl House {
 
 /// The runs driven here: how far each has read its journal, and how to wake it.
 #[derive(Default)]
-pub(crate) struct Driven(Mutex<BTreeMap<RunId, Wheel>>);
+pub(crate) struct Driven(Mutex<Wheels>);
+
+#[derive(Default)]
+struct Wheels {
+    all: BTreeMap<RunId, Wheel>,
+    /// How many of them hold a seat.
+    seated: usize,
+}
 
 /// The handle of one driven run.
 #[derive(Clone)]
@@ -94,40 +101,45 @@ pub(crate) struct Wheel {
 }
 
 impl Driven {
-    fn inside(&self) -> MutexGuard<'_, BTreeMap<RunId, Wheel>> {
+    fn inside(&self) -> MutexGuard<'_, Wheels> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, run: &RunId, wheel: Wheel) {
-        self.inside().insert(run.clone(), wheel);
+        let mut wheels = self.inside();
+        wheels.seated += usize::from(wheel.is_seated);
+        let before = wheels.all.insert(run.clone(), wheel);
+        wheels.seated -= usize::from(before.is_some_and(|it| it.is_seated));
     }
 
     pub(crate) fn remove(&self, run: &RunId) {
-        self.inside().remove(run);
+        let mut wheels = self.inside();
+        let before = wheels.all.remove(run);
+        wheels.seated -= usize::from(before.is_some_and(|it| it.is_seated));
     }
 
     pub(crate) fn seen(&self, run: &RunId, seen: u64) {
-        if let Some(wheel) = self.inside().get_mut(run) {
+        if let Some(wheel) = self.inside().all.get_mut(run) {
             wheel.seen = seen;
         }
     }
 
     /// How many are driven.
     pub(crate) fn count(&self) -> usize {
-        self.inside().len()
+        self.inside().all.len()
     }
 
     /// How many of them hold a seat.
     pub(crate) fn seated(&self) -> usize {
-        self.inside().values().filter(|it| it.is_seated).count()
+        self.inside().seated
     }
 
     pub(crate) fn all(&self) -> Vec<(RunId, u64)> {
-        self.inside().iter().map(|(run, wheel)| (run.clone(), wheel.seen)).collect()
+        self.inside().all.iter().map(|(run, wheel)| (run.clone(), wheel.seen)).collect()
     }
 
     pub(crate) fn wheel(&self, run: &RunId) -> Option<Wheel> {
-        self.inside().get(run).cloned()
+        self.inside().all.get(run).cloned()
     }
 }
 
