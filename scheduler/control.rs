@@ -66,10 +66,7 @@ impl Desk {
             Some(priority) => store.prioritise(run, priority, fact).await,
             None => {
                 let reached = store.signal_tree(run, fact, action == Action::Cancel).await;
-                // Who drives them here need not wait for the news.
-                let wheels = reached.iter().flatten().filter_map(|it| self.house.driven.wheel(it));
-                wheels.for_each(|it| it.poke.notify_one());
-                reached.map(|it| !it.is_empty())
+                reached.map(|it| self.house.pass_on(it))
             }
         };
         if !done.map_err(|it| unavailable(&it))? {

@@ -56,6 +56,16 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// Tells runs that are driven here what was written into their journals, each with its place there;
+    /// whether there was anything.
+    pub(crate) fn pass_on(&self, told: Vec<(RunId, u64, Fact)>) -> bool {
+        let is_any = !told.is_empty();
+        for (run, seq, fact) in told {
+            self.driven.wheel(&run).inspect(|it| it.told.tell(seq, fact));
+        }
+        is_any
+    }
+
     /// Keeps what became of what steps share, for the journal.
     pub(crate) fn tell(&self, turned: Vec<Event>) {
         if !turned.is_empty() {
@@ -106,10 +116,10 @@ impl Driven {
     }
 
     pub(crate) fn add(&self, run: &RunId, wheel: Wheel) {
+        self.remove(run);
         let mut wheels = self.inside();
         wheels.seated += usize::from(wheel.is_seated);
-        let before = wheels.all.insert(run.clone(), wheel);
-        wheels.seated -= usize::from(before.is_some_and(|it| it.is_seated));
+        wheels.all.insert(run.clone(), wheel);
     }
 
     pub(crate) fn remove(&self, run: &RunId) {

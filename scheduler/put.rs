@@ -88,11 +88,7 @@ impl Drive {
             self.house.heirs.keeps(leader, &run.id);
         }
         let mut advanced = advanced?;
-        for (run, seq, fact) in std::mem::take(&mut advanced.told) {
-            if let Some(wheel) = self.house.driven.wheel(&run) {
-                wheel.told.tell(seq, fact);
-            }
-        }
+        self.house.pass_on(std::mem::take(&mut advanced.told));
         self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)

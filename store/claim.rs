@@ -262,10 +262,8 @@ impl Wanted {
         known: &mut Known,
         (taken, at): (&mut [Taken], i64),
     ) -> Result<(), StoreError> {
-        let begins = taken.iter_mut().filter_map(|it| {
-            let opener = self.openers.get(&it.own.tail.run)?;
-            Some((opener, it))
-        });
+        let opener = |it: &Taken| self.openers.get(&it.own.tail.run);
+        let begins = taken.iter_mut().filter_map(|it| Some((opener(it)?, it)));
         let begins: Vec<_> = begins.collect();
         let names = begins.iter().flat_map(|it| it.0.looks_at().0);
         let nodes = begins.iter().flat_map(|it| it.0.looks_at().1);

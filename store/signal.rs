@@ -32,26 +32,29 @@ impl Store {
         Ok(seq)
     }
 
-    /// The same fact to a run and all its open descendants, in one write. Answers whom it reached.
+    /// The same fact to a run and all its open descendants, in one write. Answers whom it reached, with
+    /// the place of the record and what it says.
     pub async fn signal_tree(
         &self,
         run: &RunId,
         fact: Fact,
         urgent: bool,
-    ) -> Result<Vec<RunId>, StoreError> {
-        let (_, line) = self.inner.ink.write(fact)?;
+    ) -> Result<Vec<(RunId, u64, Fact)>, StoreError> {
+        let (said, line) = self.inner.ink.write(fact)?;
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
             let family = family(tx, &run)?;
-            for tail in &family {
-                say(tx, tail.clone(), std::slice::from_ref(&line), at, urgent)?;
-            }
-            Ok(family.into_iter().map(|it| it.run).collect())
+            let tell = |tail: Tail| {
+                let name = tail.run.clone();
+                Ok((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?))
+            };
+            family.into_iter().map(tell).collect::<Result<Vec<_>, StoreError>>()
         });
         let reached = done.await?;
         self.ring();
-        Ok(reached)
+        let fact = Fact { by: said.by, event: said.event };
+        Ok(reached.into_iter().map(|(run, seq)| (run, seq, fact.clone())).collect())
     }
 
     /// The facts `all` into the journals of a run and of those under it, and `own` into the run's,

@@ -211,10 +211,20 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     store.advance(&middle, write).await.unwrap();
     store.begin(5).await;
     let reached = store.signal_tree(&run, fact("cancel"), true).await.unwrap();
-    assert_eq!(reached, [id(1), id(3), id(4)]);
+    let told = |n, seq| (id(n), seq, fact("cancel"));
+    let places: Vec<u64> = reached.iter().map(|it| it.1).collect();
+    assert_eq!(reached, [told(1, places[0]), told(3, places[1]), told(4, 2)]);
+    for (run, seq, fact) in &reached {
+        let last = store.journal(run, seq - 1, 9).await.unwrap();
+        assert_eq!(
+            last.iter().map(|it| (it.seq, &it.event)).collect::<Vec<_>>(),
+            [(*seq, &fact.event)]
+        );
+    }
     assert_eq!(store.story(&id(4)).await, "begin cancel");
     assert_eq!(store.story(&id(2)).await, "begin pass on");
     assert_eq!(store.story(&id(5)).await, "begin");
     assert_eq!(store.claim(10, 0).await.unwrap().len(), 3);
-    assert_eq!(store.signal_tree(&id(3), fact("x"), false).await.unwrap(), [id(3)]);
+    let reached = store.signal_tree(&id(3), fact("x"), false).await.unwrap();
+    assert_eq!(reached.iter().map(|it| &it.0).collect::<Vec<_>>(), [&id(3)]);
 }
