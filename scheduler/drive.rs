@@ -15,6 +15,7 @@ use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
 use crate::pause::{has_tries, retry_at};
 use crate::relay::{Relay, Taken};
+use crate::told::Told;
 use crate::{World, begin, gates, journal};
 
 /// How long a plan that waits is kept in hand, in microseconds: most often a step of it ends soon.
@@ -31,7 +32,8 @@ pub(crate) fn drive(
     wheel: Wheel,
     relay: Relay,
 ) -> impl Future<Output = ()> + Send {
-    let (seat, is_plan) = (Seat::of(&house, &lease), lease.agent == begin::PLAN);
+    let (run, told) = (lease.run.clone(), wheel.told.clone());
+    let (seat, is_plan) = (Seat { house: house.clone(), run, told }, lease.agent == begin::PLAN);
     // Boxed, as a future keeps room for each variable that was moved through it.
     let driven = Box::new(Drive {
         house,
@@ -70,17 +72,12 @@ pub(crate) fn drive(
 struct Seat {
     house: Arc<House>,
     run: RunId,
-}
-
-impl Seat {
-    fn of(house: &Arc<House>, lease: &Lease) -> Self {
-        Self { house: house.clone(), run: lease.run.clone() }
-    }
+    told: Arc<Told>,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.house.driven.remove(&self.run);
+        self.house.driven.remove(&self.run, &self.told);
         self.house.waiters.ring(&self.run);
         self.house.ready.notify_one();
     }

@@ -116,16 +116,22 @@ impl Driven {
     }
 
     pub(crate) fn add(&self, run: &RunId, wheel: Wheel) {
-        self.remove(run);
         let mut wheels = self.inside();
         wheels.seated += usize::from(wheel.is_seated);
-        wheels.all.insert(run.clone(), wheel);
+        if let Some(before) = wheels.all.insert(run.clone(), wheel) {
+            wheels.seated -= usize::from(before.is_seated);
+            // It was taken from us, came back, and whoever drove it has not heard of that yet.
+            before.lost.cancel();
+        }
     }
 
-    pub(crate) fn remove(&self, run: &RunId) {
+    /// It is driven no more, unless somebody else here drives it by now.
+    pub(crate) fn remove(&self, run: &RunId, told: &Arc<Told>) {
         let mut wheels = self.inside();
-        let before = wheels.all.remove(run);
-        wheels.seated -= usize::from(before.is_some_and(|it| it.is_seated));
+        if let Some(wheel) = wheels.all.get(run).filter(|it| Arc::ptr_eq(&it.told, told)) {
+            wheels.seated -= usize::from(wheel.is_seated);
+            wheels.all.remove(run);
+        }
     }
 
     pub(crate) fn seen(&self, run: &RunId, seen: u64) {
