@@ -67,13 +67,13 @@ impl Desk {
         let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
         let new = NewRun { queue_cap, ..new };
         let left = if listens.rejoins { self.house.callers.left() } else { Vec::new() };
-        let (folds, name) = (&self.house.folds, new.run.clone());
-        // Nobody else knows the plan yet, so nobody has it in hand.
-        let fold = self.folded(&new);
-        let is_kept = fold.is_some();
-        folds.put(&name, fold);
+        let (folds, plan) = (&self.house.folds, (new.agent == PLAN).then(|| new.run.clone()));
+        if let Some(name) = &plan {
+            // Nobody else knows it yet, so nobody has it in hand.
+            folds.put(name, self.folded(&new));
+        }
         let submitted = self.house.store.call(new, listens, left).await;
-        if is_kept && !submitted.as_ref().is_ok_and(|it| !it.joined) {
+        if let Some(name) = plan.filter(|_| submitted.as_ref().map_or(true, |it| it.joined)) {
             folds.put(&name, None);
         }
         let submitted = submitted.map_err(|it| match (it, spent) {
@@ -86,7 +86,7 @@ impl Desk {
 
     /// A plan as its journal will have it: it need not be read to begin.
     fn folded(&self, new: &NewRun) -> Option<Fold> {
-        let facts = new.facts.iter().filter(|_| new.agent == PLAN);
+        let facts = new.facts.iter();
         let mut facts = facts.map(|it| (&it.by, self.house.store.told(it.event.clone())));
         let started = facts.find_map(|it| {
             let Event::RunStarted(started) = it.1 else { return None };

@@ -21,7 +21,10 @@ impl Drive {
         let (now, is_over) = (self.house.world.now(), matches!(next, Next::End { .. }));
         let purses = self.purses(run, now);
         let by = match (next != Next::Go, &run.plan) {
-            (true, plan) => Some(By::Leaver(plan.is_none(), self.heir(run, &batch))),
+            (true, plan) => {
+                let (is_seated, before) = (plan.is_none(), self.heir(run, &batch));
+                Some(By::Leaver { is_seated, before })
+            }
             (false, Some(_)) if batch.spawn.len() >= SPAWN_MAX => {
                 Some(By::Plan { run: &run.id, most: SPAWN_MAX as u32 })
             }

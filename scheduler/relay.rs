@@ -28,7 +28,7 @@ pub(crate) enum By<'a> {
     /// A plan, which begins others.
     Plan { run: &'a RunId, most: u32 },
     /// Who gives its seat up, if it has one: to nobody whose rank is behind this.
-    Leaver(bool, Option<i64>),
+    Leaver { is_seated: bool, before: Option<i64> },
 }
 
 impl Relay {
@@ -48,7 +48,7 @@ impl Relay {
                 let (max, seats) = bounds(house, others, left);
                 (max.min(*most), seats, None)
             }
-            By::Leaver(is_seated, before) => {
+            By::Leaver { is_seated, before } => {
                 // With more beside a seat that is left, some are on their way out: the store counts.
                 let beside = house.admission.share(u32::MAX).saturating_sub(1) as usize;
                 let others = if *is_seated { seated.saturating_sub(1).min(beside) } else { seated };

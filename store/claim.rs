@@ -263,8 +263,7 @@ impl Wanted {
         (taken, at): (&mut [Taken], i64),
     ) -> Result<(), StoreError> {
         let opener = |it: &Taken| self.openers.get(&it.own.tail.run);
-        let begins = taken.iter_mut().filter_map(|it| Some((opener(it)?, it)));
-        let begins: Vec<_> = begins.collect();
+        let begins: Vec<_> = taken.iter_mut().filter_map(|it| Some((opener(it)?, it))).collect();
         let names = begins.iter().flat_map(|it| it.0.looks_at().0);
         let nodes = begins.iter().flat_map(|it| it.0.looks_at().1);
         known.ask(tx, names, nodes, Vec::new())?;

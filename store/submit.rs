@@ -106,14 +106,16 @@ pub(crate) fn admit_new(
     entries: &[Entry],
     at: i64,
 ) -> Result<Vec<Submitted>, StoreError> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
     let lines = lineages(tx, entries)?;
     let both = || entries.iter().zip(&lines);
     let mut tails: Vec<Tail> = both().map(|(it, line)| tail(&it.new, line.as_ref())).collect();
     let asked: Vec<Ask> =
         both().zip(&tails).map(|((it, line), tail)| insert(it, line.as_ref(), tail, at)).collect();
-    let kept = if asked.is_empty() { Vec::new() } else { tx.all(&asked)? };
     let mut all = Vec::with_capacity(entries.len());
-    for ((entry, tail), rows) in entries.iter().zip(&mut tails).zip(kept) {
+    for ((entry, tail), rows) in entries.iter().zip(&mut tails).zip(tx.all(&asked)?) {
         let new = &entry.new;
         let Some(row) = rows.first() else {
             all.push(join_by_name(tx, new)?);

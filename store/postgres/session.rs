@@ -292,16 +292,13 @@ impl<'a> Session<'a> {
 
     fn send_ahead<P>(&mut self, statement: Statement, args: Vec<P>) -> Result<(), Fault>
     where
-        P: ToSql + Sync + 'static,
+        P: ToSql + 'static,
     {
         if self.sent.len() >= AHEAD {
             self.settle()?;
         }
         let client = self.client.clone();
-        self.send(async move {
-            let args = args.iter().map(|it| it as &(dyn ToSql + Sync));
-            client.execute_raw(&statement, args).await.map(|_| ())
-        })
+        self.send(async move { client.execute_raw(&statement, args).await.map(|_| ()) })
     }
 
     /// A row for later.
