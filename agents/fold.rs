@@ -237,7 +237,7 @@ impl Run {
             (self.kept, self.kept_by) = (Some(answer), reply.step);
         }
         self.tally.bad_turns = if reply.calls.is_empty() { 0 } else { self.tally.bad_turns + 1 };
-        self.reply = Some(Replied { purpose, reply: reply.clone() });
+        self.reply = Some(Box::new(Replied { purpose, reply: reply.clone() }));
     }
 
     /// What is said before a step becomes part of the dialogue.

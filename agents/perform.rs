@@ -304,16 +304,11 @@ pub async fn perform(hands: &Hands, step: &Prepared) -> Outcome {
 /// The run's own budget ends the step before anything else does.
 fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
     let seconds = left.as_secs_f64();
-    let failure = Failure {
-        step: step.begun.step,
-        attempt: step.begun.attempt,
-        code: FailureCode::Timeout,
-        message: format!("no reply in the {seconds:.1} s that the step had left"),
-        retryable: false,
-        retry_at: None,
-        ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-        asked_again: 0,
-    };
+    let message = format!("no reply in the {seconds:.1} s that the step had left");
+    let failure =
+        Failure::of((step.begun.step, step.begun.attempt), FailureCode::Timeout, &message);
+    let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let failure = Failure { ms, ..failure };
     Outcome::Failed { failure, retry_after: None, learned: Vec::new() }
 }
 

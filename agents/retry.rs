@@ -53,7 +53,7 @@ impl Run {
                 (failure.code, failure.retry_at) = (FailureCode::Cancelled, None);
             }
         }
-        if self.reply.as_ref().is_some_and(was_the_last_word) {
+        if self.reply.as_deref().is_some_and(was_the_last_word) {
             self.reply = None;
             self.dialogue.push(Said::Note(AGAIN.into()));
         }

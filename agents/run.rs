@@ -41,7 +41,7 @@ pub struct Run {
     /// Tool steps begun and not returned.
     pub tools: Vec<OpenTool>,
     /// The last reply.
-    pub reply: Option<Replied>,
+    pub reply: Option<Box<Replied>>,
     /// What the agent's tool servers said they can do.
     pub(crate) shelf: Shelf,
     /// What tools want to know before they go on with a call, by its id.

@@ -290,16 +290,7 @@ pub(crate) fn prepared(house: &House, run: &Run, asked: &Asked) -> Prepared {
 fn unfinished(run: &Run) -> Vec<Failure> {
     let models = run.open_models();
     let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
-    let cut_off = |(step, attempt)| Failure {
-        step,
-        attempt,
-        code: FailureCode::Cancelled,
-        message: "cut off by the end of the run".into(),
-        retryable: false,
-        retry_at: None,
-        ms: 0,
-        asked_again: 0,
-    };
+    let cut_off = |it| Failure::of(it, FailureCode::Cancelled, "cut off by the end of the run");
     models.into_iter().chain(tools).map(cut_off).collect()
 }
 
@@ -316,17 +307,13 @@ fn gone(run: &Run, message: String) -> Finished {
 }
 
 fn restless() -> Finished {
-    Finished {
-        state: EndState::Failed,
-        stop: Stop::Error,
-        answer: None,
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
+    Finished::failed(
+        Stop::Error,
+        Trouble {
             code: FailureCode::Internal,
             message: format!("the rules named {STEPS_MAX} steps without a rest"),
             retryable: false,
             hint: "this is a fault of the program; its trace shows the steps".into(),
-        }),
-    }
+        },
+    )
 }

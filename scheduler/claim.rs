@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use callboard_store::{StoreError, Wanted};
 use callboard_trace::RunId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use crate::foresee::look_ahead;
 use crate::house::{House, Wheel};
 use crate::pause::{POLL, jittered};
 use crate::relay::{Relay, Taken, bounds};
+use crate::told::Told;
 
 /// Runs on their way from the queue to a task; more wait at who took them.
 const RELAY: usize = 64;
@@ -64,10 +65,8 @@ async fn set_on_their_way(house: Arc<House>, relay: Relay, mut from: mpsc::Recei
 fn set(drives: &mut JoinSet<()>, house: &Arc<House>, taken: Taken, relay: &Relay) {
     house.admission.claimed(1);
     let wheel = Wheel {
-        seen: taken.lease.seq,
         is_seated: taken.lease.agent != PLAN,
-        poke: Arc::new(Notify::new()),
-        told: Arc::default(),
+        told: Arc::new(Told::new(taken.lease.seq)),
         lost: CancellationToken::new(),
     };
     house.driven.add(&taken.lease.run, wheel.clone());

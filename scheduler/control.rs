@@ -64,10 +64,7 @@ impl Desk {
         let ended = bell.notified();
         let done = match priority {
             Some(priority) => store.prioritise(run, priority, fact).await,
-            None => {
-                let reached = store.signal_tree(run, fact, action == Action::Cancel).await;
-                reached.map(|it| self.house.pass_on(it))
-            }
+            None => store.signal_tree(run, fact, action == Action::Cancel).await,
         };
         if !done.map_err(|it| unavailable(&it))? {
             let message = format!("{run} ended just now");

@@ -15,11 +15,11 @@ use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
 use crate::pause::{has_tries, retry_at};
 use crate::relay::{Relay, Taken};
-use crate::told::Told;
+use crate::told::{Heard, Told};
 use crate::{World, begin, gates, journal};
 
 /// How long a plan that waits is kept in hand, in microseconds: most often a step of it ends soon.
-const LINGER: i64 = 20_000;
+const LINGER: i64 = 250_000;
 
 /// Between two writes of a plan's run, in microseconds: steps that end in the meantime are dealt with
 /// together.
@@ -41,6 +41,7 @@ pub(crate) fn drive(
         wheel,
         relay,
         seen: 0,
+        undone: None,
         inside: JoinSet::new(),
         held: BTreeMap::new(),
         gives: Vec::new(),
@@ -86,11 +87,13 @@ impl Drop for Seat {
 pub(crate) struct Drive {
     pub(crate) house: Arc<House>,
     pub(crate) lease: Lease,
-    wheel: Wheel,
+    pub(crate) wheel: Wheel,
     /// The way for who takes its place.
     pub(crate) relay: Relay,
     /// Records folded so far.
     pub(crate) seen: u64,
+    /// Where one of them was not known to be kept: how often writes had been undone before it.
+    pub(crate) undone: Option<u64>,
     /// Steps being performed.
     inside: JoinSet<(u32, Outcome)>,
     /// What they hold.
@@ -175,17 +178,10 @@ impl Drive {
         self.inside.shutdown().await;
         let open = run.open_models();
         if !(open.is_empty() && batch.facts.is_empty()) {
-            for (step, attempt) in open {
-                let failure = Failure {
-                    step,
-                    attempt,
-                    code: FailureCode::Cancelled,
-                    message: "cut off: the process was asked to stop".into(),
-                    retryable: true,
-                    retry_at: None,
-                    ms: 0,
-                    asked_again: 0,
-                };
+            for it in open {
+                let message = "cut off: the process was asked to stop";
+                let failure = Failure::of(it, FailureCode::Cancelled, message);
+                let failure = Failure { retryable: true, ..failure };
                 batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
             }
             let advance = self.advance(run, batch, Next::Go);
@@ -277,14 +273,7 @@ impl Drive {
             () = self.house.stopping.cancelled() => return Ok(false),
             () = self.house.draining.cancelled(), if is_idle => return Ok(false),
             () = self.wheel.lost.cancelled() => return Err(StoreError::Fenced),
-            () = self.wheel.poke.notified() => {
-                self.lingered = false;
-                Box::pin(self.signals(run)).await?;
-            }
-            () = self.wheel.told.rings() => {
-                self.lingered = false;
-                Box::pin(self.told(run)).await?;
-            }
+            () = self.wheel.told.rings() => Box::pin(self.told(run)).await?,
             Some(outcome) = self.inside.join_next() => {
                 self.take_in(run, batch, outcome);
                 while let Some(more) = self.inside.try_join_next() {
@@ -304,38 +293,43 @@ impl Drive {
         }
     }
 
-    /// Takes in what others at work here have written into the journal, where nobody else did.
+    /// Takes in what others write into the journal: as it is told, else as it is read.
     async fn told(&mut self, run: &mut Run) -> Result<(), StoreError> {
-        self.gather(run).await;
-        let Some(records) = self.wheel.told.behind(self.seen) else {
-            return self.read(run).await;
-        };
-        for (seq, fact) in records {
-            run.apply(&fact.by, &fact.event);
-            self.hears(run, &fact.event);
-            self.seen = seq;
+        let Some(is_kept) = self.wheel.told.more() else { return Ok(()) };
+        self.lingered = false;
+        // What is not kept yet is gathered by the commit it waits for.
+        if is_kept {
+            self.gather(run).await;
         }
-        self.house.driven.seen(&self.lease.run, self.seen);
-        Ok(())
-    }
-
-    /// Takes in what was written into the journal from outside.
-    async fn signals(&mut self, run: &mut Run) -> Result<(), StoreError> {
-        self.gather(run).await;
-        self.read(run).await
-    }
-
-    /// Reads on in the journal.
-    async fn read(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        self.take_told(run);
+        if self.wheel.told.more().is_none() {
+            return Ok(());
+        }
         let store = &self.house.store;
         let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
         for record in &records {
             run.apply(&record.by, &record.event);
             self.hears(run, &record.event);
-            self.seen = record.seq;
+            self.sees(record.seq);
         }
-        self.house.driven.seen(&self.lease.run, self.seen);
+        // What was told beyond a gap may come next by now.
+        self.take_told(run);
         Ok(())
+    }
+
+    fn take_told(&mut self, run: &mut Run) {
+        for Heard { seq, fact, undone } in self.wheel.told.take() {
+            run.apply(&fact.by, &fact.event);
+            self.hears(run, &fact.event);
+            self.seen = seq;
+            self.undone = self.undone.or(undone);
+        }
+    }
+
+    /// The journal is folded up to that place.
+    pub(crate) fn sees(&mut self, seq: u64) {
+        self.seen = seq;
+        self.wheel.told.sees(seq);
     }
 
     fn take_in(

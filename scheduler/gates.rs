@@ -181,31 +181,12 @@ pub(crate) fn let_go(step: u32, takes: Vec<Take>) -> impl Iterator<Item = Give> 
 }
 
 fn of_model_step(outcome: &Outcome) -> Went {
-    match outcome {
-        Outcome::Done { .. } => Went::Good,
-        Outcome::Failed { failure, .. } => match failure.code {
-            FailureCode::ModelUnavailable | FailureCode::Timeout | FailureCode::BadReply => {
-                Went::Bad
-            }
-            FailureCode::RateLimited
-            | FailureCode::ContextOverflow
-            | FailureCode::Unauthorized
-            | FailureCode::BadRequest
-            | FailureCode::ToolFailed
-            | FailureCode::ToolUnavailable
-            | FailureCode::BreakerOpen
-            | FailureCode::HandoffFailed
-            | FailureCode::Refused
-            | FailureCode::CheckBlocked
-            | FailureCode::Loop
-            | FailureCode::Fuse
-            | FailureCode::InDoubt
-            | FailureCode::Budget
-            | FailureCode::Deadline
-            | FailureCode::Cancelled
-            | FailureCode::Internal => Went::Neither,
-        },
-    }
+    let Outcome::Failed { failure, .. } = outcome else { return Went::Good };
+    let is_bad = matches!(
+        failure.code,
+        FailureCode::ModelUnavailable | FailureCode::Timeout | FailureCode::BadReply
+    );
+    if is_bad { Went::Bad } else { Went::Neither }
 }
 
 /// A tool that says that something is wrong works; one that cannot be reached does not.

@@ -18,7 +18,7 @@ use crate::folds::Folds;
 use crate::heirs::Heirs;
 use crate::press::Pressing;
 use crate::throttle::Admission;
-use crate::told::Told;
+use crate::told::{Heard, Told};
 
 /// Shared by the desk, the claimer and every drive.
 pub(crate) struct House {
@@ -45,7 +45,7 @@ pub(crate) struct House {
     pub(crate) folds: Folds,
     pub(crate) heirs: Heirs,
     pub(crate) alarm: Alarm,
-    pub(crate) driven: Driven,
+    pub(crate) driven: Arc<Driven>,
     pub(crate) waiters: Waiters,
     pub(crate) callers: Callers,
     pub(crate) clients: Clients,
@@ -56,16 +56,6 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Tells runs that are driven here what was written into their journals, each with its place there;
-    /// whether there was anything.
-    pub(crate) fn pass_on(&self, told: Vec<(RunId, u64, Fact)>) -> bool {
-        let is_any = !told.is_empty();
-        for (run, seq, fact) in told {
-            self.driven.wheel(&run).inspect(|it| it.told.tell(seq, fact));
-        }
-        is_any
-    }
-
     /// Keeps what became of what steps share, for the journal.
     pub(crate) fn tell(&self, turned: Vec<Event>) {
         if !turned.is_empty() {
@@ -87,7 +77,7 @@ impl House {
     }
 }
 
-/// The runs driven here: how far each has read its journal, and how to wake it.
+/// The runs driven here, and how to reach them.
 #[derive(Default)]
 pub(crate) struct Driven(Mutex<Wheels>);
 
@@ -101,10 +91,8 @@ struct Wheels {
 /// The handle of one driven run.
 #[derive(Clone)]
 pub(crate) struct Wheel {
-    pub(crate) seen: u64,
     /// Whether it holds a seat: who leads a plan holds none.
     pub(crate) is_seated: bool,
-    pub(crate) poke: Arc<Notify>,
     pub(crate) told: Arc<Told>,
     /// Set when the run was taken from us: everything in progress is dropped.
     pub(crate) lost: CancellationToken,
@@ -134,9 +122,10 @@ impl Driven {
         }
     }
 
-    pub(crate) fn seen(&self, run: &RunId, seen: u64) {
-        if let Some(wheel) = self.inside().all.get_mut(run) {
-            wheel.seen = seen;
+    /// Tells it what is written into its journal, if it is driven here.
+    pub(crate) fn tell(&self, run: &RunId, heard: Heard) {
+        if let Some(wheel) = self.inside().all.get(run) {
+            wheel.told.tell(heard);
         }
     }
 
@@ -150,8 +139,9 @@ impl Driven {
         self.inside().seated
     }
 
+    /// Each with how far it has read its journal.
     pub(crate) fn all(&self) -> Vec<(RunId, u64)> {
-        self.inside().all.iter().map(|(run, wheel)| (run.clone(), wheel.seen)).collect()
+        self.inside().all.iter().map(|(run, wheel)| (run.clone(), wheel.told.seen())).collect()
     }
 
     pub(crate) fn wheel(&self, run: &RunId) -> Option<Wheel> {

@@ -31,6 +31,7 @@ use crate::press::Pressing;
 use crate::rank::rank;
 use crate::retain::retain;
 use crate::throttle::Admission;
+use crate::told::Heard;
 use crate::watch::watch;
 use crate::{World, playbook_problems};
 
@@ -206,6 +207,9 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
     let NodeOptions { mut team, data, work: _, keeper, world } = options;
     let problems = playbook_problems(&team);
     team.problems.extend(problems);
+    let driven: Arc<Driven> = Arc::default();
+    let told = driven.clone();
+    store.hears(move |run, (seq, fact), undone| told.tell(run, Heard { seq, fact, undone }));
     House {
         crew: Crew::new(Arc::new(team), hands),
         keeper,
@@ -221,7 +225,7 @@ fn house(options: NodeOptions, store: Store, hands: Hands) -> House {
         ahead: Ahead::default(),
         folds: Folds::default(),
         alarm: Alarm::default(),
-        driven: Driven::default(),
+        driven,
         heirs: Heirs::default(),
         waiters: Waiters::default(),
         callers: Callers::default(),
@@ -323,8 +327,8 @@ async fn news(house: Arc<House>) {
         if !held.is_empty()
             && let Ok(longer) = house.store.news(&held).await
         {
-            for wheel in longer.iter().filter_map(|it| house.driven.wheel(it)) {
-                wheel.poke.notify_one();
+            for (run, length) in longer {
+                house.driven.wheel(&run).inspect(|it| it.told.is_written(length));
             }
         }
         tokio::select! {
@@ -348,8 +352,7 @@ async fn look_on(house: &House, mut seen: Option<u64>) -> Option<u64> {
         }
         for (run, seq, kind) in &written {
             match house.driven.wheel(run) {
-                Some(wheel) if wheel.seen < *seq => wheel.poke.notify_one(),
-                Some(_) => (),
+                Some(wheel) => wheel.told.is_written(*seq),
                 // It is driven elsewhere.
                 None if WAITED_FOR.contains(&kind.as_str()) => house.waiters.ring(run),
                 None => (),

@@ -44,6 +44,7 @@ impl Drive {
             gives: std::mem::take(&mut self.gives),
             spent: purse::spent(&purses, self.told, run.spent),
             takes,
+            undone: self.undone,
             ..Advance::new(self.seen, batch.facts, next)
         }
     }
@@ -88,7 +89,6 @@ impl Drive {
             self.house.heirs.keeps(leader, &run.id);
         }
         let mut advanced = advanced?;
-        self.house.pass_on(std::mem::take(&mut advanced.told));
         self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
@@ -125,9 +125,9 @@ impl Drive {
 
     /// Takes in that a write is kept.
     fn kept(&mut self, run: &Run, advanced: &Advanced) {
-        self.seen = advanced.seq;
+        self.sees(advanced.seq);
+        self.undone = None;
         self.told = run.spent;
-        self.house.driven.seen(&self.lease.run, self.seen);
         if let Some(plan) = &run.plan {
             self.house.folds.shows(run, self.seen);
             self.house.heirs.begin(&run.id, plan, &advanced.children);

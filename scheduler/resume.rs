@@ -22,7 +22,7 @@ impl Drive {
             return Ok(run);
         };
         let Folded { mut run, pending, takes } = *folded;
-        self.seen = self.lease.seq;
+        self.sees(self.lease.seq);
         self.told = run.spent;
         if let Some(ledger) = self.lease.begun.take() {
             run.now = self.house.world.now();
@@ -32,7 +32,6 @@ impl Drive {
             }
             self.passes(&mut run, pending, takes);
         }
-        self.house.driven.seen(&self.lease.run, self.seen);
         Ok(run)
     }
 
@@ -50,10 +49,9 @@ impl Drive {
             StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
         })?;
         run.started.agent = self.house.crew.one(run.started.agent.clone());
-        self.seen = seen;
-        self.told = run.spent;
+        self.sees(seen);
+        (self.undone, self.told) = (None, run.spent);
         self.unused = 0;
-        self.house.driven.seen(&self.lease.run, seen);
         if let Some(plan) = &run.plan {
             self.house.heirs.leads(&run.id, plan);
         }
@@ -73,17 +71,10 @@ impl Drive {
     fn doubt(&self, run: &mut Run, batch: &mut Batch) {
         let models = run.open_models().into_iter();
         let tools = run.tools.iter().filter(|it| it.open).map(|it| (it.step, it.lost + 1));
-        for (step, attempt) in models.chain(tools).collect::<Vec<_>>() {
-            let failure = Failure {
-                step,
-                attempt,
-                code: FailureCode::InDoubt,
-                message: "the process that took this step went away".into(),
-                retryable: true,
-                retry_at: None,
-                ms: 0,
-                asked_again: 0,
-            };
+        for it in models.chain(tools).collect::<Vec<_>>() {
+            let message = "the process that took this step went away";
+            let failure = Failure::of(it, FailureCode::InDoubt, message);
+            let failure = Failure { retryable: true, ..failure };
             batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
         }
     }

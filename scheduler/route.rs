@@ -114,7 +114,7 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId, judged: Option<Judged>)
 /// back to it; a step of a plan that an agent made goes to those it may hand to; callers may ask anybody.
 pub(crate) fn in_place_of(team: &Team, started: &Started) -> Vec<AgentName> {
     let by_an_agent = |it: &Handoff| it.step.is_none() && it.made_by != MadeBy::Outside;
-    if started.handoff.as_ref().is_some_and(by_an_agent) {
+    if started.handoff.as_deref().is_some_and(by_an_agent) {
         return Vec::new();
     }
     let maker = started.is_step().then(|| started.path.iter().rev().nth(2)).flatten();

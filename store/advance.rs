@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use callboard_trace::{Event, Fact, Record, RunId};
@@ -17,6 +18,7 @@ use crate::known::Known;
 use crate::ledger::{Amounts, Return, Spent};
 use crate::own::Own;
 use crate::step::{Advance, Advanced, Next};
+use crate::store::Inner;
 use crate::submit::{Entry, admit_new};
 use crate::{Lease, Store, StoreError, Submitted, holds};
 
@@ -29,49 +31,13 @@ impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
     pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
-        let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, returns, gate, takes } =
-            write;
-        let ink = &self.inner.ink;
-        let (said, lines) = ink.write_all(facts)?;
-        let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
-        let (mut heard, mut told) = (Vec::new(), Vec::new());
-        for (run, fact) in tell {
-            let (said, line) = ink.write(fact)?;
-            heard.push((run.clone(), Fact { by: said.by, event: said.event }));
-            told.push((run, line));
-        }
-        let barrier = gate.map(|it| Barrier::new(it, ink)).transpose()?;
-        let leaves = next != Next::Go || barrier.as_ref().is_some_and(Barrier::parks);
-        let step = Step {
-            run: lease.run.clone(),
-            token: lease.hold.token,
-            seen,
-            lines,
-            spawn,
-            tell: told,
-            hurry,
-            next,
-            gives,
-            spent,
-            returns,
-            barrier,
-            takes: takes.filter(|_| !self.is_left()).map(|it| (it, self.token())),
-        };
-        let inner = self.inner.clone();
-        let asking = step.takes.as_ref().map(|it| inner.held.ask(it.1));
+        let (step, said) = self.step(lease, write)?;
+        let asking = step.takes.as_ref().map(|it| self.inner.held.ask(it.1));
+        let leaves = step.next != Next::Go || step.barrier.as_ref().is_some_and(Barrier::parks);
         if leaves {
             lease.hold.leave();
         }
-        let (step, begun) = (Arc::new(step), Instant::now());
-        let done = loop {
-            let (step, inner) = (step.clone(), inner.clone());
-            let write = move |tx: &mut dyn Tx| step.write(tx, &inner.ink, &inner.node);
-            match self.inner.db.write(write).await {
-                // Its outcome exists nowhere else, and the fence holds for as long as this takes.
-                Err(StoreError::Away(_)) if begun.elapsed() < AWAY => sleep(REST).await,
-                done => break done,
-            }
-        };
+        let done = self.keep(step).await;
         if leaves && !done.as_ref().is_ok_and(|it| it.left) {
             lease.hold.stay();
         }
@@ -81,20 +47,63 @@ impl Store {
         let mut records = written.slipped;
         records.extend(journal::records(&written.tail, written.stamps, said));
         let Tail { seq, .. } = written.tail;
-        let told = heard.into_iter().zip(written.told);
-        let told = told.filter_map(|((run, fact), seq)| Some((run, seq?, fact))).collect();
         Ok(Advanced {
             seq,
             at: written.at,
             records,
             children: written.children,
-            told,
             ruling: written.ruling,
             waits: written.waits,
             ledger: written.ledger,
             turned: written.turned,
             taken,
         })
+    }
+
+    /// The step as it is written, and what its own records say.
+    fn step(&self, lease: &Lease, write: Advance) -> Result<(Step, Vec<Fact>), StoreError> {
+        let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, .. } = write;
+        let ink = &self.inner.ink;
+        let (said, lines) = ink.write_all(facts)?;
+        let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
+        let told = |(run, fact)| ink.write(fact).map(|(said, line)| (run, line, said));
+        let step = Step {
+            run: lease.run.clone(),
+            token: lease.hold.token,
+            seen,
+            lines,
+            spawn,
+            tell: tell.into_iter().map(told).collect::<Result<_, _>>()?,
+            hurry,
+            next,
+            gives,
+            spent,
+            returns: write.returns,
+            barrier: write.gate.map(|it| Barrier::new(it, ink)).transpose()?,
+            takes: write.takes.filter(|_| !self.is_left()).map(|it| (it, self.token())),
+            undone: write.undone,
+        };
+        Ok((step, said))
+    }
+
+    /// Writes it, and tells of it.
+    async fn keep(&self, step: Step) -> Result<Written, StoreError> {
+        let (step, begun) = (Arc::new(step), Instant::now());
+        loop {
+            let (own, inner) = (step.clone(), self.inner.clone());
+            let write = move |tx: &mut dyn Tx| own.write(tx, &inner);
+            let (own, inner) = (step.clone(), self.inner.clone());
+            let tells = move |written: &Written, undone| {
+                let told = own.tell.iter().zip(&written.told);
+                let told = told.filter_map(|((run, _, fact), seq)| Some((run, (*seq)?, fact)));
+                inner.ears.tell(told, undone);
+            };
+            match self.inner.db.step(write, tells).await {
+                // Its outcome exists nowhere else, and the fence holds for as long as this takes.
+                Err(StoreError::Away(_)) if begun.elapsed() < AWAY => sleep(REST).await,
+                done => return done,
+            }
+        }
     }
 }
 
@@ -104,7 +113,7 @@ struct Step {
     seen: u64,
     lines: Vec<Line>,
     spawn: Vec<Entry>,
-    tell: Vec<(RunId, Line)>,
+    tell: Vec<(RunId, Line, Fact)>,
     hurry: Vec<RunId>,
     next: Next,
     gives: Vec<Give>,
@@ -113,6 +122,7 @@ struct Step {
     barrier: Option<Barrier>,
     /// With the token they are taken under.
     takes: Option<(Wanted, i64)>,
+    undone: Option<u64>,
 }
 
 struct Written {
@@ -133,7 +143,11 @@ struct Written {
 }
 
 impl Step {
-    fn write(&self, tx: &mut dyn Tx, ink: &Ink, node: &str) -> Result<Written, StoreError> {
+    fn write(&self, tx: &mut dyn Tx, inner: &Inner) -> Result<Written, StoreError> {
+        let Inner { ink, node, db, .. } = inner;
+        if self.undone.is_some_and(|it| it != db.undone.load(Ordering::Relaxed)) {
+            return Err(StoreError::Db("it was told of a write that was undone".to_owned()));
+        }
         let at = tx.now()?;
         let mut known = Known::new(at);
         let Seen { mut own, held, mut others } = self.look(tx, &mut known)?;
@@ -164,7 +178,7 @@ impl Step {
             children.extend(barrier.start(tx, &mut known, at)?);
         }
         let mut told = Vec::with_capacity(self.tell.len());
-        for (run, line) in &self.tell {
+        for (run, line, _) in &self.tell {
             let Some(tail) = others.get_mut(run) else {
                 told.push(None);
                 continue;

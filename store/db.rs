@@ -1,5 +1,8 @@
 //! The one seam to a database: run this closure in one transaction, answer after a durable commit.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
@@ -67,6 +70,10 @@ pub(crate) trait Job: Send {
 
     /// Whether each of its questions may be answered for itself, of different moments.
     fn is_glance(&self) -> bool;
+
+    /// What it did stands, and is kept soon or undone: tells whom it concerns, and how often writes were
+    /// undone before it.
+    fn tell(&mut self, undone: u64);
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -78,9 +85,31 @@ pub(crate) const QUEUE: usize = 1024;
 pub(crate) struct Db {
     pub(crate) writes: mpsc::Sender<Box<dyn Job>>,
     pub(crate) reads: mpsc::Sender<Box<dyn Job>>,
+    /// How often writes were undone that may have been told of.
+    pub(crate) undone: Arc<AtomicU64>,
 }
 
 impl Db {
+    pub(crate) fn new(writes: mpsc::Sender<Box<dyn Job>>, reads: mpsc::Sender<Box<dyn Job>>) -> Db {
+        Db { writes, reads, undone: Arc::default() }
+    }
+
+    /// Runs a step, and tells of it: once it stands, with how often writes were undone before, or once it
+    /// is kept, as the database can.
+    pub(crate) async fn step<T, F>(
+        &self,
+        body: F,
+        tells: impl FnMut(&T, Option<u64>) + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (mut job, answer) = Asked::new(body);
+        job.tells = Some(Box::new(tells));
+        ask(&self.writes, (job, answer), StoreError::Unknown).await
+    }
+
     /// Runs it in a transaction; what it returns is durable.
     pub(crate) async fn write<T, F>(&self, body: F) -> Result<T, StoreError>
     where
@@ -125,9 +154,14 @@ where
     answer.await.unwrap_or(Err(unanswered))
 }
 
+/// Tells of what was written; `None` = it is kept.
+type Tells<T> = Box<dyn FnMut(&T, Option<u64>) + Send>;
+
 struct Asked<T, F> {
     body: F,
     is_glance: bool,
+    tells: Option<Tells<T>>,
+    is_told: bool,
     out: Option<T>,
     done: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -135,7 +169,8 @@ struct Asked<T, F> {
 impl<T, F> Asked<T, F> {
     fn new(body: F) -> (Asked<T, F>, oneshot::Receiver<Result<T, StoreError>>) {
         let (done, answer) = oneshot::channel();
-        (Asked { body, is_glance: false, out: None, done }, answer)
+        let (is_glance, is_told) = (false, false);
+        (Asked { body, is_glance, tells: None, is_told, out: None, done }, answer)
     }
 }
 
@@ -145,8 +180,16 @@ where
     F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+        self.is_told = false;
         self.out = Some((self.body)(tx)?);
         Ok(())
+    }
+
+    fn tell(&mut self, undone: u64) {
+        self.is_told = true;
+        if let (Some(tells), Some(out)) = (&mut self.tells, &self.out) {
+            tells(out, Some(undone));
+        }
     }
 
     fn is_glance(&self) -> bool {
@@ -154,8 +197,11 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Asked { body: _, is_glance: _, out, done } = *self;
+        let Asked { body: _, is_glance: _, tells, is_told, out, done } = *self;
         let answer = outcome.and_then(|()| out.ok_or(StoreError::Unknown));
+        if let (Ok(out), Some(mut tells)) = (&answer, tells.filter(|_| !is_told)) {
+            tells(out, None);
+        }
         // Nobody waits any more: the write stands all the same, and the journal tells.
         let _ = done.send(answer);
     }

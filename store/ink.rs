@@ -39,12 +39,6 @@ pub(crate) struct Line {
     pub(crate) touch: Option<Touch>,
 }
 
-/// What the line says, as a reader will find it.
-pub(crate) struct Said {
-    pub(crate) by: String,
-    pub(crate) event: Event,
-}
-
 impl Ink {
     pub(crate) fn new(secrets: &[String]) -> Ink {
         let ink = Ink { secrets: RwLock::default() };
@@ -66,7 +60,8 @@ impl Ink {
         self.secrets.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn write(&self, fact: Fact) -> Result<(Said, Line), StoreError> {
+    /// A record as it is written, and what it says as a reader will find it.
+    pub(crate) fn write(&self, fact: Fact) -> Result<(Fact, Line), StoreError> {
         let Fact { by, event } = fact;
         let kind = event.kind();
         let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
@@ -90,10 +85,10 @@ impl Ink {
         let author = self.clean(&by).unwrap_or(by);
         let (digest, touch) = (digest(body.as_bytes()), memory::touch(&event));
         let line = Line { author: author.clone(), kind, digest, body, blobs, touch };
-        Ok((Said { by: author, event }, line))
+        Ok((Fact { by: author, event }, line))
     }
 
-    pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Said>, Vec<Line>), StoreError> {
+    pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Fact>, Vec<Line>), StoreError> {
         let both = facts.into_iter().map(|it| self.write(it)).collect::<Result<Vec<_>, _>>()?;
         Ok(both.into_iter().unzip())
     }

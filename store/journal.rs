@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use callboard_trace::{Event, FORMAT, Record, RunId};
+use callboard_trace::{Event, FORMAT, Fact, Record, RunId};
 use serde_json::Value;
 
 use crate::StoreError;
 use crate::blob;
 use crate::chain::{Link, digest, link};
 use crate::db::{Ask, Row, Tx};
-use crate::ink::{Line, Said};
+use crate::ink::Line;
 use crate::memory;
 
 /// The end of one run's journal, with what is needed to write on.
@@ -173,10 +173,10 @@ pub(crate) fn moved(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
 }
 
 /// The records that the lines became.
-pub(crate) fn records(tail: &Tail, stamps: Vec<Stamp>, said: Vec<Said>) -> Vec<Record> {
+pub(crate) fn records(tail: &Tail, stamps: Vec<Stamp>, said: Vec<Fact>) -> Vec<Record> {
     let agent = name(&tail.agent);
     let both = stamps.into_iter().zip(said);
-    let record = |(stamp, said): (Stamp, Said)| Record {
+    let record = |(stamp, said): (Stamp, Fact)| Record {
         seq: stamp.seq,
         at: stamp.at,
         v: FORMAT,

@@ -17,6 +17,7 @@ mod copying;
 mod damage;
 mod db;
 mod dialect;
+mod ears;
 mod ends;
 mod error;
 mod gate;

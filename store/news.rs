@@ -9,15 +9,17 @@ use crate::{Store, StoreError};
 const LOOK: u32 = 2_000;
 
 impl Store {
-    /// Of the runs with these journal lengths, those whose journal is longer by now.
-    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<RunId>, StoreError> {
+    /// Of the runs with these journal lengths, those whose journal is longer by now, and how long.
+    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<(RunId, u64)>, StoreError> {
         let held = held.to_vec();
-        let sql = "SELECT 1 FROM run WHERE id = $1 AND seq > $2";
+        let sql = "SELECT seq FROM run WHERE id = $1 AND seq > $2";
         let read = self.inner.db.glance(move |tx| {
             let asked: Vec<Ask> =
                 held.iter().map(|(run, seq)| (sql, vec![run.into(), (*seq).into()])).collect();
             let both = held.iter().zip(tx.all(&asked)?);
-            Ok(both.filter(|it| !it.1.is_empty()).map(|it| it.0.0.clone()).collect())
+            let longer =
+                both.filter_map(|(it, rows)| Some((it.0.clone(), rows.first()?.number(0))));
+            longer.map(|(run, length)| Ok((run, length?))).collect()
         });
         read.await
     }

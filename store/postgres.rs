@@ -90,7 +90,7 @@ pub(crate) fn open(
         lanes.run("store-read", move || Lane::read(shared, &questions))?;
     }
     lanes.run("store-bell", move || bell::serve(&shared, &hint, stop))?;
-    Ok((Db { writes, reads }, lanes))
+    Ok((Db::new(writes, reads), lanes))
 }
 
 impl Lanes {

@@ -32,17 +32,17 @@ impl Store {
         Ok(seq)
     }
 
-    /// The same fact to a run and all its open descendants, in one write. Answers whom it reached, with
-    /// the place of the record and what it says.
+    /// The same fact to a run and all its open descendants, in one write. Who is at work here is told at
+    /// once. Answers whether it reached anybody.
     pub async fn signal_tree(
         &self,
         run: &RunId,
         fact: Fact,
         urgent: bool,
-    ) -> Result<Vec<(RunId, u64, Fact)>, StoreError> {
-        let (said, line) = self.inner.ink.write(fact)?;
-        let run = run.clone();
-        let done = self.inner.db.write(move |tx| {
+    ) -> Result<bool, StoreError> {
+        let (fact, line) = self.inner.ink.write(fact)?;
+        let (run, inner) = (run.clone(), self.inner.clone());
+        let write = move |tx: &mut dyn Tx| {
             let at = tx.now()?;
             let family = family(tx, &run)?;
             let tell = |tail: Tail| {
@@ -50,11 +50,13 @@ impl Store {
                 Ok((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?))
             };
             family.into_iter().map(tell).collect::<Result<Vec<_>, StoreError>>()
-        });
-        let reached = done.await?;
+        };
+        let tells = move |reached: &Vec<(RunId, u64)>, undone| {
+            inner.ears.tell(reached.iter().map(|(run, seq)| (run, *seq, &fact)), undone);
+        };
+        let reached = self.inner.db.step(write, tells).await?;
         self.ring();
-        let fact = Fact { by: said.by, event: said.event };
-        Ok(reached.into_iter().map(|(run, seq)| (run, seq, fact.clone())).collect())
+        Ok(!reached.is_empty())
     }
 
     /// The facts `all` into the journals of a run and of those under it, and `own` into the run's,

@@ -8,6 +8,7 @@
 //! What this cannot show is shown elsewhere: the shared commit and the file in `writer.rs` and the
 //! suite of the engine, the end of a process by killing it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,12 +96,11 @@ impl Simulated {
         self.shared.transact(Fate::Done, |lite| say_alive(lite, &node).map(|_| ()))?;
         let hint = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
-        let mut serve = |is_write| {
-            let (jobs, served) = mpsc::channel(QUEUE);
-            tasks.spawn(serve(self.shared.clone(), served, is_write, lots.clone()));
-            jobs
-        };
-        let db = Db { writes: serve(true), reads: serve(false) };
+        let ((writes, of_writes), (reads, of_reads)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let db = Db::new(writes, reads);
+        for (jobs, undone) in [(of_writes, Some(db.undone.clone())), (of_reads, None)] {
+            tasks.spawn(serve(self.shared.clone(), jobs, undone, lots.clone()));
+        }
         tasks.spawn(notice(self.shared.clone(), hint.clone()));
         let locks = Locks::Told(self.shared.is_dead.clone());
         Ok(Store::on(options, db, Served::Tasks { _own: tasks }, (locks, hint)))
@@ -133,17 +133,29 @@ impl Shared {
     }
 }
 
-/// One job after another, as their lots say.
+/// One job after another, as their lots say. Writes are told of before they are kept or undone; there
+/// the latter is counted.
 async fn serve(
     shared: Arc<Shared>,
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
-    is_write: bool,
+    undone: Option<Arc<AtomicU64>>,
     lots: Lots,
 ) {
     while let Some(mut job) = jobs.recv().await {
-        let lot = lots(is_write);
+        let lot = lots(undone.is_some());
         pause(lot.before).await;
-        let done = shared.transact(lot.fate, |lite| job.run(lite));
+        let work = |lite: &mut Lite<'_>| {
+            job.run(lite)?;
+            if let Some(undone) = &undone {
+                job.tell(undone.load(Ordering::Relaxed));
+            }
+            Ok(())
+        };
+        let done = shared.transact(lot.fate, work);
+        let is_kept = matches!(lot.fate, Fate::Done | Fate::Unknown { kept: true });
+        if let Some(undone) = undone.as_ref().filter(|_| !is_kept) {
+            undone.fetch_add(1, Ordering::Relaxed);
+        }
         pause(lot.after).await;
         match lot.fate {
             Fate::Done => job.answer(done),
@@ -170,5 +182,51 @@ async fn notice(shared: Arc<Shared>, hint: Arc<Notify>) {
         shared.written.notified().await;
         pause(NOTICED).await;
         hint.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_trace::Fact;
+
+    use super::*;
+    use crate::tests::{fact, options, root};
+    use crate::{Advance, Next};
+
+    /// What was told of it may have been acted on, and something else stands in its place by then.
+    #[tokio::test]
+    async fn a_step_that_comes_of_a_write_that_was_undone_is_not_kept() {
+        let db = Simulated::new(Arc::new(|| 1_000_000), Arc::new(|_| false)).unwrap();
+        let fate = Arc::new(Mutex::new(Fate::Done));
+        let drawn = fate.clone();
+        let lots = move |is_write: bool| {
+            let fate = if is_write { *drawn.lock().unwrap() } else { Fate::Done };
+            Lot { before: Duration::ZERO, fate, after: Duration::ZERO }
+        };
+        let home = tempfile::tempdir().unwrap();
+        let store = db.open(options(home.path(), "n_a"), Arc::new(lots)).unwrap();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        store.hears(move |_, heard, undone| tell.send((heard.0, undone)).unwrap());
+        let parent = store.submit(root(1)).await.unwrap().run;
+        store.submit(root(2)).await.unwrap();
+        let leases = store.claim(2, 2).await.unwrap();
+        let ends = Advance {
+            tell: vec![(parent.clone(), fact("it ended"))],
+            ..Advance::new(1, vec![fact("end")], Next::Go)
+        };
+        *fate.lock().unwrap() = Fate::Refused;
+        store.advance(&leases[1], ends.clone()).await.unwrap_err();
+        *fate.lock().unwrap() = Fate::Done;
+        assert_eq!(told.try_recv(), Ok((2, Some(0))), "told before it was undone");
+        store.signal(&parent, vec![fact("wait")], false).await.unwrap();
+        let acts = |seen, undone| {
+            let facts: Vec<Fact> = vec![fact("acts")];
+            store.advance(&leases[0], Advance { undone, ..Advance::new(seen, facts, Next::Go) })
+        };
+        let refused = acts(2, Some(0)).await.unwrap_err().to_string();
+        assert!(refused.contains("undone"), "{refused}");
+        store.advance(&leases[1], ends).await.unwrap();
+        assert_eq!(told.try_recv(), Ok((3, Some(1))));
+        assert_eq!(acts(3, Some(1)).await.unwrap().seq, 4);
     }
 }

@@ -34,6 +34,9 @@ pub struct Advance {
     /// Runs that are taken from the queue with this write: so no seat stays empty for a write of its
     /// own.
     pub takes: Option<Wanted>,
+    /// What [`Store::hears`](crate::Store::hears) said of the first record that was folded and was not
+    /// known to be kept: if any was undone since, neither is the step kept.
+    pub undone: Option<u64>,
 }
 
 impl Advance {
@@ -51,6 +54,7 @@ impl Advance {
             returns: Vec::new(),
             gate: None,
             takes: None,
+            undone: None,
         }
     }
 }
@@ -85,8 +89,6 @@ pub struct Advanced {
     pub records: Vec<Record>,
     /// The runs that started, in the order of `spawn`, then those of the gate.
     pub children: Vec<Submitted>,
-    /// What other open runs were told, each with the record's place in their journal.
-    pub told: Vec<(RunId, u64, Fact)>,
     /// What the gate said, if there was one.
     pub ruling: Option<Ruling>,
     /// The record that says that the step waits, if one was written.

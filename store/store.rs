@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::task::JoinSet;
 
 use crate::StoreError;
 use crate::db::{Db, Tx};
+use crate::ears::Ears;
 use crate::held::Held;
 use crate::ink::Ink;
 use crate::node::Locks;
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) ttl: Duration,
     pub(crate) beat: Duration,
     pub(crate) steady: Mutex<Option<Steady>>,
+    pub(crate) ears: Ears,
     hint: Arc<Notify>,
     chance: Chance,
     left: AtomicBool,
@@ -146,6 +149,7 @@ impl Store {
             ttl: options.ttl,
             beat: options.beat,
             steady: Mutex::new(None),
+            ears: Ears::default(),
             hint,
             chance: options.chance,
             left: AtomicBool::new(false),
@@ -163,8 +167,17 @@ impl Store {
         self.inner.ink.learn(secrets);
     }
 
+    /// From now on `ear` hears of the records that steps of this process write into other runs' journals,
+    /// each with its place, where the database is written: it must not wait. `Some` says that the record is
+    /// about to be kept, and how often writes were undone before it: who acts on it says so with its own
+    /// step ([`Advance::undone`](crate::Advance)), and tells nobody before that is kept. Only the first
+    /// call counts.
+    pub fn hears(&self, ear: impl Fn(&RunId, (u64, Fact), Option<u64>) + Send + Sync + 'static) {
+        self.inner.ears.open(ear);
+    }
+
     /// What happened, as it will be kept: without secrets.
-    pub fn told(&self, event: callboard_trace::Event) -> callboard_trace::Event {
+    pub fn told(&self, event: Event) -> Event {
         self.inner.ink.told(event)
     }
 

@@ -51,9 +51,10 @@ pub(crate) fn start(
     let watched = connect(file, Use::Watch, None)?;
     threads.run("store-watch", move || watch(watched, &stop, &hint))?;
     conn.busy_timeout(Duration::ZERO).map_err(|it| told(&it))?;
-    let writer = Writer::new(conn, chance);
+    let db = Db::new(writes, reads);
+    let writer = Writer::new(conn, chance, db.undone.clone());
     threads.run("store-write", move || writer.serve(jobs))?;
-    Ok((Db { writes, reads }, threads))
+    Ok((db, threads))
 }
 
 impl Threads {

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -28,13 +29,14 @@ pub(crate) struct Writer {
     conn: Connection,
     memo: Memo,
     chance: Chance,
+    undone: Arc<AtomicU64>,
     /// Set when the disk did not confirm a commit: nothing more is accepted.
     failed: Option<StoreError>,
 }
 
 impl Writer {
-    pub(crate) fn new(conn: Connection, chance: Chance) -> Writer {
-        Writer { conn, memo: Memo::new(), chance, failed: None }
+    pub(crate) fn new(conn: Connection, chance: Chance, undone: Arc<AtomicU64>) -> Writer {
+        Writer { conn, memo: Memo::new(), chance, undone, failed: None }
     }
 
     /// Works until every sender is gone, and gives the connection back.
@@ -56,18 +58,16 @@ impl Writer {
             batch.into_iter().for_each(|it| it.answer(Err(failed.clone())));
             return;
         }
-        if batch.len() > 1 {
-            match self.together(&mut batch) {
-                Together::Done(outcomes) => {
-                    batch.into_iter().zip(outcomes).for_each(|(job, it)| job.answer(it));
-                    return;
-                }
-                Together::Refused(error) => {
-                    batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
-                    return;
-                }
-                Together::RolledBack => {}
+        match self.together(&mut batch) {
+            Together::Done(outcomes) => {
+                batch.into_iter().zip(outcomes).for_each(|(job, it)| job.answer(it));
+                return;
             }
+            Together::Refused(error) => {
+                batch.into_iter().for_each(|it| it.answer(Err(error.clone())));
+                return;
+            }
+            Together::RolledBack => drop(self.undone.fetch_add(1, Ordering::Relaxed)),
         }
         for mut job in batch {
             let outcome = match &self.failed {
@@ -78,7 +78,8 @@ impl Writer {
         }
     }
 
-    /// All in one commit, each behind a savepoint: a job that fails undoes only itself.
+    /// All in one commit, each behind a savepoint: a job that fails undoes only itself. Who is told of them
+    /// here thinks about it while the disk works.
     fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Together {
         if let Err(error) = self.begin() {
             return Together::Refused(error);
@@ -89,6 +90,9 @@ impl Writer {
             // A full disk and its kin undo the whole transaction; then each goes by itself.
             if self.conn.is_autocommit() {
                 return Together::RolledBack;
+            }
+            if outcome.is_ok() {
+                job.tell(self.undone.load(Ordering::Relaxed));
             }
             outcomes.push(outcome);
         }

@@ -32,59 +32,24 @@ impl Handoffs {
     }
 
     fn apply(&mut self, record: &Record) {
-        match &record.event {
-            Event::HandedOff(handoff) => self.made(handoff),
-            Event::RunStarted(started) => {
-                // A handoff from outside has no source run that could have recorded it.
-                if let Some(handoff) = &started.handoff {
-                    self.made(handoff);
-                }
-            }
-            Event::HandoffAccepted { handoff } => self.tell(handoff, "accepted", None),
-            Event::HandoffRefused { handoff, reason, .. } => {
-                self.tell(handoff, "refused", Some(reason));
-            }
-            Event::HandoffFailed { handoff, reason, .. } => {
-                self.tell(handoff, "failed", Some(reason));
-            }
-            Event::RunEnded(end) => self.stands(record, json!(end.state)),
-            Event::Controlled(control) => {
-                if control.action == Action::Retry {
-                    self.stands(record, json!("accepted"));
-                }
-            }
-            Event::NodeStarted { .. }
-            | Event::NodeStopped { .. }
-            | Event::TeamLoaded { .. }
-            | Event::AdmissionChanged { .. }
-            | Event::TaskAccepted(_)
-            | Event::Routed(_)
-            | Event::PlanMade { .. }
-            | Event::PlanChanged { .. }
-            | Event::RankSet(_)
-            | Event::Embedded { .. }
-            | Event::StepWaiting(_)
-            | Event::StepBegun(_)
-            | Event::ModelReplied(_)
-            | Event::ToolReturned { .. }
-            | Event::StepFailed(_)
-            | Event::StepDecided { .. }
-            | Event::LimitsLearned { .. }
-            | Event::BreakerChanged { .. }
-            | Event::ChildEnded { .. }
-            | Event::Noted { .. }
-            | Event::Forgotten { .. }
-            | Event::Checked { .. }
-            | Event::QuestionAsked { .. }
-            | Event::QuestionClosed { .. }
-            | Event::BudgetAlerted { .. }
-            | Event::BudgetSet { .. }
-            | Event::FuseBlown { .. }
-            | Event::Checkpointed { .. }
-            | Event::Delivered { .. }
-            | Event::CallerLeft { .. }
-            | Event::Exported { .. }
-            | Event::DayClosed { .. } => {}
+        let event = &record.event;
+        if let Event::HandedOff(handoff) = event {
+            self.made(handoff);
+        } else if let Event::RunStarted(started) = event {
+            // A handoff from outside has no source run that could have recorded it.
+            started.handoff.iter().for_each(|it| self.made(it));
+        } else if let Event::HandoffAccepted { handoff } = event {
+            self.tell(handoff, "accepted", None);
+        } else if let Event::HandoffRefused { handoff, reason, .. } = event {
+            self.tell(handoff, "refused", Some(reason));
+        } else if let Event::HandoffFailed { handoff, reason, .. } = event {
+            self.tell(handoff, "failed", Some(reason));
+        } else if let Event::RunEnded(end) = event {
+            self.stands(record, json!(end.state));
+        } else if let Event::Controlled(control) = event
+            && control.action == Action::Retry
+        {
+            self.stands(record, json!("accepted"));
         }
     }
 

@@ -42,61 +42,26 @@ impl Steps {
     }
 
     fn apply(&mut self, record: &Record) {
-        match &record.event {
-            Event::StepBegun(begun) => self.begin(record, begun),
-            Event::StepWaiting(waiting) => {
-                self.tell(record, waiting.step, &[("waits_for", json!(waiting.resource))]);
-            }
-            Event::ModelReplied(reply) => self.replied(record, reply),
-            Event::ToolReturned { step, call, ok, ms, .. } => {
-                self.at_once(record, *step, call);
-                let state = if *ok { "done" } else { "failed" };
-                self.tell(record, *step, &[("state", json!(state)), ("ms", json!(ms))]);
-            }
-            Event::StepFailed(failure) => {
-                let facts = [
-                    ("state", json!("failed")),
-                    ("ms", json!(failure.ms)),
-                    ("error", json!({"code": failure.code, "message": failure.message})),
-                ];
-                self.tell(record, failure.step, &facts);
-            }
-            Event::StepDecided { step, decision } => {
-                self.tell(record, *step, &[("decided", json!(decision))]);
-            }
-            Event::NodeStarted { .. }
-            | Event::NodeStopped { .. }
-            | Event::TeamLoaded { .. }
-            | Event::AdmissionChanged { .. }
-            | Event::TaskAccepted(_)
-            | Event::Routed(_)
-            | Event::PlanMade { .. }
-            | Event::PlanChanged { .. }
-            | Event::RunStarted(_)
-            | Event::RankSet(_)
-            | Event::Embedded { .. }
-            | Event::LimitsLearned { .. }
-            | Event::BreakerChanged { .. }
-            | Event::HandedOff(_)
-            | Event::HandoffAccepted { .. }
-            | Event::HandoffRefused { .. }
-            | Event::HandoffFailed { .. }
-            | Event::ChildEnded { .. }
-            | Event::Noted { .. }
-            | Event::Forgotten { .. }
-            | Event::Checked { .. }
-            | Event::QuestionAsked { .. }
-            | Event::QuestionClosed { .. }
-            | Event::BudgetAlerted { .. }
-            | Event::BudgetSet { .. }
-            | Event::FuseBlown { .. }
-            | Event::Controlled(_)
-            | Event::Checkpointed { .. }
-            | Event::RunEnded(_)
-            | Event::Delivered { .. }
-            | Event::CallerLeft { .. }
-            | Event::Exported { .. }
-            | Event::DayClosed { .. } => {}
+        let event = &record.event;
+        if let Event::StepBegun(begun) = event {
+            self.begin(record, begun);
+        } else if let Event::StepWaiting(waiting) = event {
+            self.tell(record, waiting.step, &[("waits_for", json!(waiting.resource))]);
+        } else if let Event::ModelReplied(reply) = event {
+            self.replied(record, reply);
+        } else if let Event::ToolReturned { step, call, ok, ms, .. } = event {
+            self.at_once(record, *step, call);
+            let state = if *ok { "done" } else { "failed" };
+            self.tell(record, *step, &[("state", json!(state)), ("ms", json!(ms))]);
+        } else if let Event::StepFailed(failure) = event {
+            let facts = [
+                ("state", json!("failed")),
+                ("ms", json!(failure.ms)),
+                ("error", json!({"code": failure.code, "message": failure.message})),
+            ];
+            self.tell(record, failure.step, &facts);
+        } else if let Event::StepDecided { step, decision } = event {
+            self.tell(record, *step, &[("decided", json!(decision))]);
         }
     }
 

@@ -76,7 +76,7 @@ pub struct Started {
     pub parent: Option<RunId>,
     /// How it was handed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handoff: Option<Handoff>,
+    pub handoff: Option<Box<Handoff>>,
     /// Nested delegations above it.
     pub depth: u32,
     /// Transfers above it.

@@ -104,6 +104,12 @@ impl Finished {
         }
     }
 
+    /// A failure of this kind.
+    pub fn failed(stop: Stop, trouble: Trouble) -> Finished {
+        let done = Finished::done(Value::Null);
+        Finished { state: EndState::Failed, stop, answer: None, error: Some(trouble), ..done }
+    }
+
     /// The conclusion: the answer's summary, or the trouble's message.
     pub fn summary(&self) -> &str {
         let said = self.answer.as_ref().and_then(|it| it.get("summary")).and_then(Value::as_str);

@@ -239,6 +239,15 @@ pub struct Failure {
     pub asked_again: u32,
 }
 
+impl Failure {
+    /// A step, with its attempt, that took no time of its own.
+    pub fn of((step, attempt): (u32, u32), code: FailureCode, message: &str) -> Failure {
+        let (retryable, retry_at, ms, asked_again) = (false, None, 0, 0);
+        let message = message.to_owned();
+        Failure { step, attempt, code, message, retryable, retry_at, ms, asked_again }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as the serializer calls it")]
 fn is_zero(count: &u32) -> bool {
     *count == 0

@@ -1,6 +1,6 @@
 //! The end that everybody hopes for: an answer that meets its schema.
 
-use callboard_trace::{EndState, FailureCode, Finish, Finished, Purpose, Stop, Trouble};
+use callboard_trace::{FailureCode, Finish, Finished, Purpose, Stop, Trouble};
 use serde_json::Value;
 
 use crate::{Run, Step, answer};
@@ -17,19 +17,13 @@ pub(crate) fn was_declined(run: &Run) -> Option<Step> {
     } else {
         "word the task differently, or use another model"
     };
-    Some(Step::End(Finished {
-        state: EndState::Failed,
-        stop: Stop::Refused,
-        answer: None,
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
-            code: FailureCode::Refused,
-            message: crate::words::cut(said, 1_000),
-            retryable: false,
-            hint: hint.into(),
-        }),
-    }))
+    let trouble = Trouble {
+        code: FailureCode::Refused,
+        message: crate::words::cut(said, 1_000),
+        retryable: false,
+        hint: hint.into(),
+    };
+    Some(Step::End(Finished::failed(Stop::Refused, trouble)))
 }
 
 /// Whether the last reply ended before its answer did.

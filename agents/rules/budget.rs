@@ -105,7 +105,7 @@ fn is_handing_on(run: &Run) -> bool {
         matches!(it.purpose, Purpose::Summarise { .. }) && it.reply.calls.is_empty()
     };
     let is_handoff = |it: &Call| toolbox::kind(&it.tool) == Some(Kind::HandOff);
-    let hands_on = run.reply.as_ref().is_some_and(is_summary) || run.calls.iter().any(is_handoff);
+    let hands_on = run.reply.as_deref().is_some_and(is_summary) || run.calls.iter().any(is_handoff);
     hands_on && is_its_own(run)
 }
 

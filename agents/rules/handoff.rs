@@ -2,8 +2,7 @@
 
 use callboard_config::{AgentName, Edge, Mode};
 use callboard_trace::{
-    ArtifactRef, Call, EndState, Event, FailureCode, Finished, MadeBy, Purpose, Stop, Summary,
-    Trouble,
+    ArtifactRef, Call, Event, FailureCode, Finished, MadeBy, Purpose, Stop, Summary, Trouble,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,22 +21,16 @@ const SUMMARY: std::ops::RangeInclusive<usize> = 40..=6_000;
 /// Rule: a receiver may decline, as its first act.
 pub(crate) fn is_refused(run: &Run) -> Option<Step> {
     let declined = declined(run)?;
-    Some(Step::End(Finished {
-        state: EndState::Failed,
-        stop: Stop::Refused,
-        answer: None,
-        missing: Vec::new(),
-        recommendations: Vec::new(),
-        error: Some(Trouble {
-            code: FailureCode::Refused,
-            message: format!("{} declined: {}", run.name(), declined.reason),
-            retryable: false,
-            hint: declined.better.map_or_else(
-                || "give it to another agent, or do it yourself".into(),
-                |it| format!("{it} may be better suited"),
-            ),
-        }),
-    }))
+    let trouble = Trouble {
+        code: FailureCode::Refused,
+        message: format!("{} declined: {}", run.name(), declined.reason),
+        retryable: false,
+        hint: declined.better.map_or_else(
+            || "give it to another agent, or do it yourself".into(),
+            |it| format!("{it} may be better suited"),
+        ),
+    };
+    Some(Step::End(Finished::failed(Stop::Refused, trouble)))
 }
 
 /// Rule: a first act that is no refusal accepts the handoff.

@@ -81,8 +81,11 @@ pub(crate) async fn a_run_begins_with_the_write_that_starts_it_and_its_end_is_to
     let nobody = id(77);
     let tell = [&id(1), &nobody].map(|it| (it.clone(), fact("it ended"))).to_vec();
     let write = Advance { tell, ..step(2, &["says"], end()) };
-    let told = store.advance(&taken[0], write).await.unwrap().told;
-    assert_eq!(told, [(id(1), 3, fact("it ended"))]);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    store.hears(move |run, heard, _| drop(tell.send((run.clone(), heard.0, heard.1))));
+    store.advance(&taken[0], write).await.unwrap();
+    assert_eq!(told.try_recv().unwrap(), (id(1), 3, fact("it ended")));
+    assert!(told.try_recv().is_err(), "the other is not there");
     let journal = store.journal(&id(1), 2, 9).await.unwrap();
     assert_eq!(
         journal.iter().map(|it| (it.seq, &it.event)).collect::<Vec<_>>(),

@@ -73,7 +73,7 @@ pub(crate) async fn what_slipped_in_is_told(db: Fixture) {
     let run = store.begin(1).await;
     let lease = store.take().await;
     assert_eq!(store.signal(&run, vec![fact("hey"), fact("ho")], false).await.unwrap(), Some(3));
-    assert_eq!(store.news(&[(run.clone(), 1), (id(5), 0)]).await.unwrap(), vec![run.clone()]);
+    assert_eq!(store.news(&[(run.clone(), 1), (id(5), 0)]).await.unwrap(), vec![(run.clone(), 3)]);
     let done = store.advance(&lease, step(1, &["a"], Next::Go)).await.unwrap();
     assert_eq!((story(&done.records).as_str(), done.seq), ("hey ho a", 4));
     assert_eq!(done.records[..], store.all(&run).await[1..]);
@@ -210,10 +210,11 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     write.spawn = vec![child(4, &middle)];
     store.advance(&middle, write).await.unwrap();
     store.begin(5).await;
-    let reached = store.signal_tree(&run, fact("cancel"), true).await.unwrap();
-    let told = |n, seq| (id(n), seq, fact("cancel"));
-    let places: Vec<u64> = reached.iter().map(|it| it.1).collect();
-    assert_eq!(reached, [told(1, places[0]), told(3, places[1]), told(4, 2)]);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    store.hears(move |run, heard, _| drop(tell.send((run.clone(), heard.0, heard.1))));
+    assert!(store.signal_tree(&run, fact("cancel"), true).await.unwrap());
+    let reached: Vec<_> = (0..3).map(|_| told.try_recv().unwrap()).collect();
+    assert_eq!(reached.iter().map(|it| &it.0).collect::<Vec<_>>(), [&id(1), &id(3), &id(4)]);
     for (run, seq, fact) in &reached {
         let last = store.journal(run, seq - 1, 9).await.unwrap();
         assert_eq!(
@@ -225,6 +226,7 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     assert_eq!(store.story(&id(2)).await, "begin pass on");
     assert_eq!(store.story(&id(5)).await, "begin");
     assert_eq!(store.claim(10, 0).await.unwrap().len(), 3);
-    let reached = store.signal_tree(&id(3), fact("x"), false).await.unwrap();
-    assert_eq!(reached.iter().map(|it| &it.0).collect::<Vec<_>>(), [&id(3)]);
+    assert!(store.signal_tree(&id(3), fact("x"), false).await.unwrap());
+    assert_eq!(told.try_recv().unwrap().0, id(3));
+    assert!(told.try_recv().is_err(), "nobody else");
 }

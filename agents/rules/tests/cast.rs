@@ -114,8 +114,8 @@ pub(super) fn edge(to: &str, triggers: &[&str], capabilities: &[&str]) -> Edge {
 }
 
 /// What was handed to a receiver.
-pub(super) fn given() -> Handoff {
-    Handoff {
+pub(super) fn given() -> Box<Handoff> {
+    Box::new(Handoff {
         id: "h_0".into(),
         source: "researcher".into(),
         target: name("coder"),
@@ -131,7 +131,7 @@ pub(super) fn given() -> Handoff {
         mark: String::new(),
         dropped: Vec::new(),
         taint: None,
-    }
+    })
 }
 
 /// A summary that is whole, for arguments.

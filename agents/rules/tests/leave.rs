@@ -242,7 +242,8 @@ fn content_of_others_makes_a_run_ask_before_what_is_allowed() {
 #[test]
 fn taint_goes_on_with_what_is_written_read_and_answered() {
     let mut handed = coder(|it| {
-        it.handoff = Some(callboard_trace::Handoff { taint: Some("WebFetch".into()), ..given() });
+        it.handoff =
+            Some(Box::new(callboard_trace::Handoff { taint: Some("WebFetch".into()), ..*given() }));
     });
     assert_eq!(handed.run.tainted.by(), Some("WebFetch"), "what was handed over");
     let opening = prompt::opening(&handed.run);

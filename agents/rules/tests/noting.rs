@@ -196,7 +196,7 @@ fn taints(play: &Play, of: &str) -> Vec<(Option<String>, bool)> {
 fn what_content_of_others_is_in_taints_who_is_shown_it() {
     let wary = |it: &mut Started| {
         writer(it);
-        it.handoff = Some(Handoff { taint: Some("WebFetch".into()), ..given() });
+        it.handoff = Some(Box::new(Handoff { taint: Some("WebFetch".into()), ..*given() }));
     };
     let mut noter = Play::with(wary);
     noter.run.recalled = Some(json!({}));

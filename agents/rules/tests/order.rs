@@ -44,7 +44,7 @@ fn bring(play: &mut Play, what: &str) {
             needs: None,
         }),
         CHILD => {
-            let handed = callboard_trace::Handoff { call: None, ..given() };
+            let handed = callboard_trace::Handoff { call: None, ..*given() };
             let run = callboard_trace::RunId::from_text("r_b");
             let handed = callboard_trace::Handoff { run, id: "h_b".into(), ..handed };
             play.happens(Event::HandedOff(Box::new(handed)));

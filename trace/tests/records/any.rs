@@ -238,7 +238,7 @@ pub(crate) fn started() -> BoxedStrategy<Started> {
                 root_task,
                 context,
                 parent,
-                handoff,
+                handoff: handoff.map(Box::new),
                 depth,
                 hops,
                 path,
