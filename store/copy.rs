@@ -22,6 +22,9 @@ pub struct Copied {
     pub records: u64,
     /// Long texts that records have apart.
     pub blobs: u64,
+    /// Whether the source is refused to whoever wants to work on it from now on: where it cannot be
+    /// written, that goes on with what is there.
+    pub is_closed: bool,
 }
 
 /// Fills the target from a source that is at rest, and checks it. Dropping the future leaves the target
@@ -36,7 +39,7 @@ pub async fn copy(
     told: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Copied, StoreError> {
     from.is_at_rest().await?;
-    let (mark, copied, rows) = look(from).await?;
+    let (mark, mut copied, rows) = look(from).await?;
     let taken = mark.clone();
     let stage = to.db.write(move |tx| unfinished::take(tx, &taken)).await?;
     let progress = Progress { act: "copied", done: 0, of: rows };
@@ -55,19 +58,22 @@ pub async fn copy(
         }
     }
     verify(&mut copy).await?;
-    finish(&copy).await?;
+    copied.is_closed = finish(&copy).await?;
     Ok(copied)
 }
 
-/// The source is still what it was: now the target may be used.
-async fn finish(copy: &Copying<'_>) -> Result<(), StoreError> {
+/// The source is still what it was: now the target may be used, and the source no more, if that can be
+/// written there.
+async fn finish(copy: &Copying<'_>) -> Result<bool, StoreError> {
     copy.from.is_at_rest().await?;
     if look(copy.from).await?.0.print != copy.mark.print {
         let text = "the source was used meanwhile; stop what uses it, and move again";
         return Err(StoreError::Db(text.to_owned()));
     }
-    let holder = copy.mark.holder;
-    copy.to.db.write(move |tx| unfinished::finish(tx, holder)).await
+    let (mark, to) = (copy.mark.clone(), copy.to.place.to_string());
+    copy.to.db.write(move |tx| unfinished::finish(tx, mark.holder)).await?;
+    let mark = copy.mark.clone();
+    Ok(copy.from.db.write(move |tx| unfinished::moved(tx, &mark, &to)).await.is_ok())
 }
 
 /// What the source is like: how it is told from others, what there is, and all its rows.

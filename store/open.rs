@@ -60,7 +60,7 @@ pub(crate) fn look(folder: &Path) -> Result<Connection, StoreError> {
     if !file.is_file() {
         return Err(none());
     }
-    let conn = connect(&file, Use::Read, None)?;
+    let conn = connect(&file, Use::Write, None)?;
     if !belongs_to_us(&conn).map_err(|it| named(it, &file))? {
         return Err(none());
     }

@@ -1,4 +1,5 @@
-//! The mark of a store that is being filled from another one: nobody works on it before that is done.
+//! The mark of a store that is being filled from another one: nobody works on it before that is done. One
+//! that was moved has it too: nobody does there a second time what is done where it went.
 
 use crate::StoreError;
 use crate::db::{Tx, Val};
@@ -17,9 +18,13 @@ pub(crate) struct Mark {
     pub(crate) shown: String,
     /// What that was like when the filling began.
     pub(crate) print: String,
-    /// Who fills it: whoever came last.
+    /// Who fills it: whoever came last. [`MOVED`] if this is the store that was moved, and `shown` is where
+    /// to.
     pub(crate) holder: i64,
 }
+
+/// The holder of a store that was moved.
+const MOVED: i64 = 0;
 
 /// What the holder has to do first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +35,30 @@ pub(crate) enum Stage {
     BeginAnew,
 }
 
-/// Refuses a store that is not whole.
+/// Refuses a store that is not whole, or was moved.
 pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<(), StoreError> {
-    let Some(mark) = read(tx)? else { return Ok(()) };
-    Err(StoreError::Db(format!(
-        "it is being filled from the store {} and is not whole; finish that with the same \
-         `callboard store move`, or use another store",
-        mark.shown
-    )))
+    let Some(Mark { shown, holder, .. }) = read(tx)? else { return Ok(()) };
+    Err(StoreError::Db(match holder {
+        MOVED => format!(
+            "it was moved: all of it is in the store {shown} now; use that one, or move it back here with \
+             `callboard store move`"
+        ),
+        _ => format!(
+            "it is being filled from the store {shown} and is not whole; finish that with the same \
+             `callboard store move`, or use another store"
+        ),
+    }))
+}
+
+/// It was moved there.
+pub(crate) fn moved(tx: &mut dyn Tx, mark: &Mark, to: &str) -> Result<(), StoreError> {
+    let moved = Mark { shown: to.to_owned(), print: String::new(), holder: MOVED, ..mark.clone() };
+    put(tx, &moved)
+}
+
+fn put(tx: &mut dyn Tx, Mark { first, shown, print, holder }: &Mark) -> Result<(), StoreError> {
+    let sql = "INSERT INTO filling(first, shown, print, holder) VALUES($1, $2, $3, $4)";
+    tx.put(sql, &[first.into(), shown.into(), print.into(), (*holder).into()])
 }
 
 fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
@@ -59,9 +80,7 @@ pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
             }
         }
         tx.put("DELETE FROM tally", &[])?;
-        let sql = "INSERT INTO filling(first, shown, print, holder) VALUES($1, $2, $3, $4)";
-        let Mark { first, shown, print, holder } = mark;
-        tx.put(sql, &[first.into(), shown.into(), print.into(), (*holder).into()])?;
+        put(tx, mark)?;
         return Ok(Stage::GoOn);
     };
     if was.first != mark.first {
@@ -71,7 +90,8 @@ pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
             was.shown
         )));
     }
-    tx.put("UPDATE filling SET holder = $1", &[mark.holder.into()])?;
+    let sql = "UPDATE filling SET holder = $1, shown = $2";
+    tx.put(sql, &[mark.holder.into(), (&mark.shown).into()])?;
     if was.print == mark.print {
         return Ok(Stage::GoOn);
     }

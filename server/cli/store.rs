@@ -37,7 +37,7 @@ pub(crate) struct StoreArgs {
 /// What to do with it.
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// Copy it to another database and check the copy; the old one stays as it is
+    /// Copy it to another database and check the copy; nothing works on the old one then
     Move(MoveArgs),
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8, Fault> {
         "moved and checked: {runs} runs, {records} records, {blobs} long texts, in {:.1} s",
         begun.elapsed().as_secs_f64()
     ))?;
-    say.tell(&next(&args.to, is_server, &old));
+    say.tell(&next(&args.to, is_server, &old, moved.is_closed));
     Ok(0)
 }
 
@@ -120,25 +120,21 @@ fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
     Ok((place::data(&here(args))?, Some(database)))
 }
 
-/// Why nobody is to go on with the old one.
-const TWICE: &str = "whoever works on it does its open runs a second time";
-
 /// What is left to do.
-fn next(to: &str, is_server: bool, (folder, database): &Kept) -> String {
+fn next(to: &str, is_server: bool, (folder, database): &Kept, is_closed: bool) -> String {
     let new = match is_server {
         true => format!("write `store: {to}` in team.yaml to use the new store"),
         false => format!("take `store` out of team.yaml and use `--data {}`", place::quoted(to)),
     };
     let old = match database {
-        Some(it) => {
-            format!("the old one, {it}, stays as it is: {TWICE}; drop that database when you will")
-        }
-        None => format!(
-            "the old one stays as it is: {TWICE}; delete {} when you will",
-            folder.join(format!("{}*", place::STORE)).display()
-        ),
+        Some(it) => format!("{it}, or drop that database"),
+        None => format!("or delete {}", folder.join(format!("{}*", place::STORE)).display()),
     };
-    format!("{new}; {old}")
+    let state = match is_closed {
+        true => "nothing works on the old one any more; keep",
+        false => "whoever works on the old one does its open runs a second time; keep off",
+    };
+    format!("{new}; {state} {old} when you will")
 }
 
 /// How far it is, on one line of a terminal; elsewhere a line for each thing that begins.

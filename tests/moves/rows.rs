@@ -18,6 +18,12 @@ impl std::fmt::Debug for Rows {
 }
 
 impl Rows {
+    /// Without the mark that says that it was moved.
+    pub(crate) fn unmarked(mut self) -> Rows {
+        self.0.get_mut("filling").unwrap().clear();
+        self
+    }
+
     /// No table is empty but the one that marks what is not whole.
     pub(crate) fn are_of_all_kinds(&self) {
         for (table, rows) in &self.0 {
