@@ -31,28 +31,18 @@ pub(crate) fn of_failure(reserved: Spend, failure: &Failure) -> Spend {
         tool_calls: reserved.tool_calls,
         ..Spend::default()
     };
-    let spent = match failure.code {
+    let may_have_worked = matches!(
+        failure.code,
         FailureCode::Timeout
-        | FailureCode::BadReply
-        | FailureCode::InDoubt
-        | FailureCode::Cancelled => reserved,
+            | FailureCode::BadReply
+            | FailureCode::InDoubt
+            | FailureCode::Cancelled
+    );
+    let spent = match may_have_worked {
+        true => reserved,
         // Rate control is no attempt.
-        FailureCode::RateLimited => Spend::default(),
-        FailureCode::ModelUnavailable
-        | FailureCode::ContextOverflow
-        | FailureCode::Unauthorized
-        | FailureCode::BadRequest
-        | FailureCode::ToolFailed
-        | FailureCode::ToolUnavailable
-        | FailureCode::BreakerOpen
-        | FailureCode::HandoffFailed
-        | FailureCode::Refused
-        | FailureCode::CheckBlocked
-        | FailureCode::Loop
-        | FailureCode::Fuse
-        | FailureCode::Budget
-        | FailureCode::Deadline
-        | FailureCode::Internal => calls,
+        false if failure.code == FailureCode::RateLimited => Spend::default(),
+        false => calls,
     };
     Spend { ms: failure.ms, ..spent }
 }

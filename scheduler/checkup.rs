@@ -196,6 +196,10 @@ fn privileges(missing: &[String]) -> Said {
 }
 
 fn tables(probe: &Probe) -> Said {
+    if let Some(why) = &probe.closed {
+        let help = "every process refuses it: finish the move, or use the store that is named";
+        return (Grade::Error, why.clone(), help);
+    }
     match (probe.tables, probe.parts) {
         (None, _) => fine("none yet; the first process makes them"),
         (Some(version), None) => fine(format!("format {version}; the journal is one table")),
@@ -304,6 +308,7 @@ mod tests {
             connections: (10, 100),
             tables: None,
             parts: None,
+            closed: None,
         }
     }
 
@@ -333,6 +338,7 @@ mod tests {
         assert_eq!(grade(|it| it.version = 140_012, "version"), error);
         assert_eq!(grade(|it| it.may_write = false, "writes"), error);
         assert_eq!(grade(|it| it.missing = vec!["CREATE".into()], "privileges"), error);
+        assert_eq!(grade(|it| it.closed = Some("it was moved".into()), "tables"), error);
         assert_eq!(grade(|it| it.durable = false, "durable"), error);
         assert_eq!(grade(|it| it.synchronous = None, "standby"), warning);
         assert_eq!(grade(|it| it.latency = Duration::from_millis(11), "latency"), warning);

@@ -25,9 +25,7 @@ impl World {
     ) -> Result<Copied, StoreError> {
         let (from, to) = (place(from)?, place(to)?);
         let from = self.end(from, false).await?;
-        from.is_at_rest().await?;
-        let to = self.end(to, true).await?;
-        copy(&from, &to, told).await
+        copy(&from, self.end(to, true), told).await
     }
 
     async fn end(&self, place: Place, is_target: bool) -> Result<End, StoreError> {

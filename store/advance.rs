@@ -267,17 +267,7 @@ impl Step {
         let parks = self.barrier.as_ref().is_some_and(Barrier::parks);
         match opened.map(|it| &it.ruling) {
             Some(Ruling::Held(wait)) if parks => Next::Park { until: Some(wait.again) },
-            Some(
-                Ruling::Passed
-                | Ruling::Held(_)
-                | Ruling::GivenUp(_)
-                | Ruling::Poor(_)
-                | Ruling::Blown(_)
-                | Ruling::Never { .. }
-                | Ruling::Draining
-                | Ruling::Overtaken,
-            )
-            | None => self.next.clone(),
+            _ => self.next.clone(),
         }
     }
 

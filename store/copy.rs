@@ -27,20 +27,23 @@ pub struct Copied {
     pub is_closed: bool,
 }
 
-/// Fills the target from a source that is at rest, and checks it. Dropping the future leaves the target
-/// unfinished; the next call goes on with it.
+/// Fills the target, which is opened when the source is seen to be at rest, and checks it. Dropping the
+/// future leaves the target unfinished; the next call goes on with it.
 ///
 /// # Errors
 /// When the source is in use or empty, when the target holds anything else, and when a row or a record
 /// is not what it should be: then the target stays unfinished.
 pub async fn copy(
     from: &End,
-    to: &End,
+    to: impl Future<Output = Result<End, StoreError>>,
     told: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Copied, StoreError> {
     from.is_at_rest().await?;
     let (mark, mut copied, rows) = look(from).await?;
-    let taken = mark.clone();
+    let (to, taken) = (&to.await?, mark.clone());
+    if to.db.read(unfinished::is_unmarked).await? {
+        to.is_at_rest().await?;
+    }
     let stage = to.db.write(move |tx| unfinished::take(tx, &taken)).await?;
     let progress = Progress { act: "copied", done: 0, of: rows };
     let mut copy = Copying { from, to, mark, told, progress };

@@ -36,7 +36,10 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.server {
             Some(address) => write!(f, "at {address}"),
-            None => write!(f, "in {}", self.folder.display()),
+            None => {
+                let folder = std::path::absolute(&self.folder);
+                write!(f, "in {}", folder.as_deref().unwrap_or(&self.folder).display())
+            }
         }
     }
 }
@@ -103,7 +106,7 @@ impl End {
                 ),
             };
             return Err(StoreError::Db(format!(
-                "the store {} is in use: {who}; stop that, and move again",
+                "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
                 self.place
             )));
         }

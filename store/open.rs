@@ -81,18 +81,8 @@ fn ready(file: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> 
 
 /// Whoever has to act on a damaged file has to know which.
 fn named(error: StoreError, file: &Path) -> StoreError {
-    match error {
-        StoreError::Corrupt(what) => StoreError::Corrupt(format!("{}: {what}", file.display())),
-        StoreError::Fenced
-        | StoreError::Conflict { .. }
-        | StoreError::OverCapacity { .. }
-        | StoreError::Unknown
-        | StoreError::Full
-        | StoreError::Newer { .. }
-        | StoreError::Away(_)
-        | StoreError::Closed
-        | StoreError::Db(_) => error,
-    }
+    let StoreError::Corrupt(what) = error else { return error };
+    StoreError::Corrupt(format!("{}: {what}", file.display()))
 }
 
 /// Opens one connection.

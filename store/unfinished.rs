@@ -23,6 +23,9 @@ pub(crate) struct Mark {
     pub(crate) holder: i64,
 }
 
+/// Where there are rows once somebody looked at a store.
+const LOOKED: [&str; 3] = ["run", "journal", "node"];
+
 /// The holder of a store that was moved.
 const MOVED: i64 = 0;
 
@@ -40,8 +43,9 @@ pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<(), StoreError> {
     let Some(Mark { shown, holder, .. }) = read(tx)? else { return Ok(()) };
     Err(StoreError::Db(match holder {
         MOVED => format!(
-            "it was moved: all of it is in the store {shown} now; use that one, or move it back here with \
-             `callboard store move`"
+            "it was moved: all of it is in the store {shown} now; name that one (`store` in team.yaml, \
+             --store or --data), or move it back here with `callboard store move --from … --to …`; should \
+             it be lost, `DELETE FROM filling` in this one opens it again"
         ),
         _ => format!(
             "it is being filled from the store {shown} and is not whole; finish that with the same \
@@ -61,6 +65,11 @@ fn put(tx: &mut dyn Tx, Mark { first, shown, print, holder }: &Mark) -> Result<(
     tx.put(sql, &[first.into(), shown.into(), print.into(), (*holder).into()])
 }
 
+/// Whether nobody began to fill it, or moved it.
+pub(crate) fn is_unmarked(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(read(tx)?.is_none())
+}
+
 fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
     let row = tx.one("SELECT first, shown, print, holder FROM filling", &[])?;
     let mark = row.map(|it| {
@@ -73,21 +82,34 @@ fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
 /// Takes an empty store, or one that was filled from the same source before.
 pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
     let Some(was) = read(tx)? else {
+        // Who only looked at it has left that it was there.
+        let begun = tx.one("SELECT 1 FROM run WHERE state <> 'stream' LIMIT 1", &[])?;
+        let mut is_bare = true;
         for table in TABLES.iter().filter(|it| it.name != TALLY) {
-            if table.last(tx)?.is_some() {
-                let text = "the target holds a whole store already; name an empty database or another folder";
+            let is_empty = table.last(tx)?.is_none();
+            is_bare &= is_empty;
+            if begun.is_some() || !is_empty && !LOOKED.contains(&table.name) {
+                let text = "the target holds a store of its own already; name an empty database or another \
+                            folder";
                 return Err(StoreError::Db(text.to_owned()));
             }
         }
         tx.put("DELETE FROM tally", &[])?;
         put(tx, mark)?;
-        return Ok(Stage::GoOn);
+        if is_bare {
+            return Ok(Stage::GoOn);
+        }
+        spoil(tx, mark.holder)?;
+        return Ok(Stage::BeginAnew);
     };
     if was.first != mark.first {
+        let what = match was.holder {
+            MOVED => "was another store and went to the store",
+            _ => "is being filled from another store,",
+        };
+        let shown = was.shown;
         return Err(StoreError::Db(format!(
-            "the target is being filled from another store, {}; finish that, or name an empty database \
-             or another folder",
-            was.shown
+            "the target {what} {shown}; name an empty database or another folder"
         )));
     }
     let sql = "UPDATE filling SET holder = $1, shown = $2";

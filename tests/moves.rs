@@ -181,6 +181,9 @@ async fn all_that_is_kept_is_the_same_there_and_back() {
     assert!(told.contains("nothing works on the old one any more"), "{told}");
     assert_eq!(scene.rows(&a).await, was, "into the first one, which held it before");
     scene.is_refused_for(&b, "it was moved: all of it is in the store in ");
+    let address = callboard_store::Address::parse(&scene.database.address()).unwrap();
+    let probe = callboard_store::probe(&address, || 0).await.unwrap();
+    assert!(probe.closed.is_some_and(|it| it.starts_with("it was moved: ")), "`doctor` says it");
     is_done(&scene.moved(&a, &b));
     let told = is_done(&scene.moved(&b, &c));
     assert!(told.contains("take `store` out of team.yaml"), "{told}");
@@ -354,8 +357,13 @@ async fn what_cannot_be_moved_is_refused_and_left_alone() {
     assert!(!scene.folder("c").exists(), "nothing is made before it is known what to move");
     drop(filled(&scene.folder("a"), 10).await);
     drop(filled(&scene.folder("c"), 10).await);
+    let looked = scene.place(&b).open("n_look", |_| {}).unwrap();
+    looked.note("n_look", vec![fact("I looked")]).await.unwrap();
+    is_not_done(&scene.moved(&a, &b), "is in use: ");
+    looked.leave().await.unwrap();
+    drop(looked);
     let was = scene.rows(&c).await;
-    is_not_done(&scene.moved(&a, &c), "the target holds a whole store already");
+    is_not_done(&scene.moved(&a, &c), "the target holds a store of its own already");
     assert_eq!(scene.rows(&c).await, was);
     is_done(&scene.moved(&a, &b));
     is_not_done(&scene.moved(&a, &scene.file("d")), "it was moved: all of it is in the store at ");

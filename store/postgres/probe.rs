@@ -14,6 +14,12 @@ use crate::StoreError;
 /// Round trips that are measured.
 const TRIPS: usize = 9;
 
+/// The first format with the table of marks.
+const MARKED: u32 = 7;
+/// What the mark says.
+const CLOSED: &str = "SELECT CASE holder WHEN 0 THEN 'it was moved: all of it is in the store '
+    ELSE 'it is not whole: a move has to be finished from the store ' END || shown FROM filling";
+
 /// What was found out.
 #[derive(Clone, Debug)]
 pub struct Probe {
@@ -41,6 +47,8 @@ pub struct Probe {
     pub tables: Option<u32>,
     /// The parts that the journal is in; `None` = it is one table.
     pub parts: Option<u32>,
+    /// Why nobody may use what is kept there.
+    pub closed: Option<String>,
 }
 
 /// Connects to the first host that answers, a standby too, and looks. `clock` gives microseconds
@@ -83,6 +91,10 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
     let parts = "SELECT (SELECT count(*) FROM pg_inherits WHERE inhparent = c.oid)
         FROM pg_class c WHERE c.oid = to_regclass('journal') AND c.relkind = 'p'";
     let parts = number(one(client, parts).await?);
+    let closed = match tables {
+        Some(MARKED..) => one(client, CLOSED).await?,
+        Some(_) | None => None,
+    };
     Ok(Probe {
         version: number(setting("server_version_num").await?).unwrap_or_default(),
         may_write: !is_standby && !is_read_only,
@@ -96,6 +108,7 @@ async fn look(client: &Client, clock: fn() -> i64) -> Result<Probe, Error> {
         connections: (used.unwrap_or_default(), most.unwrap_or_default()),
         tables,
         parts,
+        closed,
     })
 }
 
