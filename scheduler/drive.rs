@@ -40,7 +40,6 @@ pub(crate) fn drive(
         lease,
         wheel,
         relay,
-        seen: 0,
         undone: None,
         inside: JoinSet::new(),
         held: BTreeMap::new(),
@@ -87,12 +86,10 @@ impl Drop for Seat {
 pub(crate) struct Drive {
     pub(crate) house: Arc<House>,
     pub(crate) lease: Lease,
-    pub(crate) wheel: Wheel,
+    wheel: Wheel,
     /// The way for who takes its place.
     pub(crate) relay: Relay,
-    /// Records folded so far.
-    pub(crate) seen: u64,
-    /// Where one of them was not known to be kept: how often writes had been undone before it.
+    /// Where a record that is folded was not known to be kept: how often writes had been undone before it.
     pub(crate) undone: Option<u64>,
     /// Steps being performed.
     inside: JoinSet<(u32, Outcome)>,
@@ -156,7 +153,7 @@ impl Drive {
                         if run.end.is_some() {
                             self.house.heirs.forget(&name);
                         }
-                        self.house.folds.put(&name, is_whole.then_some((self.seen, run)));
+                        self.house.folds.put(&name, is_whole.then_some((self.seen(), run)));
                     }
                     return Ok(());
                 }
@@ -306,7 +303,8 @@ impl Drive {
             return Ok(());
         }
         let store = &self.house.store;
-        let records: Vec<Record> = store.journal(&self.lease.run, self.seen, journal::PAGE).await?;
+        let records: Vec<Record> =
+            store.journal(&self.lease.run, self.seen(), journal::PAGE).await?;
         for record in &records {
             run.apply(&record.by, &record.event);
             self.hears(run, &record.event);
@@ -318,17 +316,20 @@ impl Drive {
     }
 
     fn take_told(&mut self, run: &mut Run) {
-        for Heard { seq, fact, undone } in self.wheel.told.take() {
+        for Heard { fact, undone, .. } in self.wheel.told.take() {
             run.apply(&fact.by, &fact.event);
             self.hears(run, &fact.event);
-            self.seen = seq;
             self.undone = self.undone.or(undone);
         }
     }
 
+    /// The place up to which the journal is folded.
+    pub(crate) fn seen(&self) -> u64 {
+        self.wheel.told.seen()
+    }
+
     /// The journal is folded up to that place.
-    pub(crate) fn sees(&mut self, seq: u64) {
-        self.seen = seq;
+    pub(crate) fn sees(&self, seq: u64) {
         self.wheel.told.sees(seq);
     }
 

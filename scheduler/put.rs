@@ -45,7 +45,7 @@ impl Drive {
             spent: purse::spent(&purses, self.told, run.spent),
             takes,
             undone: self.undone,
-            ..Advance::new(self.seen, batch.facts, next)
+            ..Advance::new(self.seen(), batch.facts, next)
         }
     }
 
@@ -129,7 +129,7 @@ impl Drive {
         self.undone = None;
         self.told = run.spent;
         if let Some(plan) = &run.plan {
-            self.house.folds.shows(run, self.seen);
+            self.house.folds.shows(run, self.seen());
             self.house.heirs.begin(&run.id, plan, &advanced.children);
         }
         if !advanced.children.is_empty() {

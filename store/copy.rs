@@ -73,9 +73,9 @@ async fn finish(copy: &Copying<'_>) -> Result<bool, StoreError> {
         let text = "the source was used meanwhile; stop what uses it, and move again";
         return Err(StoreError::Db(text.to_owned()));
     }
+    let holder = copy.mark.holder;
+    copy.to.db.write(move |tx| unfinished::finish(tx, holder)).await?;
     let (mark, to) = (copy.mark.clone(), copy.to.place.to_string());
-    copy.to.db.write(move |tx| unfinished::finish(tx, mark.holder)).await?;
-    let mark = copy.mark.clone();
     Ok(copy.from.db.write(move |tx| unfinished::moved(tx, &mark, &to)).await.is_ok())
 }
 

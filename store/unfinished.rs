@@ -83,12 +83,12 @@ fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
 pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
     let Some(was) = read(tx)? else {
         // Who only looked at it has left that it was there.
-        let begun = tx.one("SELECT 1 FROM run WHERE state <> 'stream' LIMIT 1", &[])?;
-        let mut is_bare = true;
+        let runs = tx.one("SELECT 1 FROM run WHERE state <> 'stream' LIMIT 1", &[])?;
+        let (has_runs, mut is_bare) = (runs.is_some(), true);
         for table in TABLES.iter().filter(|it| it.name != TALLY) {
             let is_empty = table.last(tx)?.is_none();
             is_bare &= is_empty;
-            if begun.is_some() || !is_empty && !LOOKED.contains(&table.name) {
+            if has_runs || !is_empty && !LOOKED.contains(&table.name) {
                 let text = "the target holds a store of its own already; name an empty database or another \
                             folder";
                 return Err(StoreError::Db(text.to_owned()));
