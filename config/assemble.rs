@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::agent::{Agent, AgentName, Kind};
 use crate::budget::Prices;
 use crate::database;
 use crate::edges;
@@ -21,7 +22,7 @@ use crate::providers;
 use crate::sandbox;
 use crate::secret::Outside;
 use crate::servers;
-use crate::team::{Agent, AgentName, Kind, SourceFile, Team, ToolServer};
+use crate::team::{SourceFile, Team, ToolServer};
 use crate::written_fetch;
 use crate::written_http;
 use crate::written_policy;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::agent::{Agent, AgentName, Edge};
 use crate::member::Member;
 use crate::nearest::{did_you_mean, loose};
 use crate::place::{At, Sink};
-use crate::team::{Agent, AgentName, Edge};
 use crate::written_edge::WrittenEdge;
 
 /// Trigger words of one edge.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::agent::AgentName;
 use crate::codex;
 use crate::front_matter::{self, Parts};
 use crate::imports::{self, Imports};
@@ -11,7 +12,6 @@ use crate::nearest::{did_you_mean, loose};
 use crate::origins::{self, Origins};
 use crate::place::{At, Place, Sink};
 use crate::problem::Problem;
-use crate::team::AgentName;
 use crate::written_team::WrittenTeam;
 use crate::yaml::{Node, Value};
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::agent::{Agent, AgentName};
 use crate::gather::unknown;
 use crate::guards::{Guard, Kind};
 use crate::member::Member;
 use crate::models::Models;
 use crate::nearest::{did_you_mean, loose};
 use crate::place::{At, Sink};
-use crate::team::{Agent, AgentName};
 use crate::written_guard::Read;
 
 /// Gives each agent its checks, the team's first. One whose judge is not there is left out: its

@@ -3,6 +3,7 @@
 //! Knows no other room. Only `load` reads the team's files and the environment; nothing here waits.
 
 mod absent;
+mod agent;
 pub mod amounts;
 mod answer;
 mod assemble;
@@ -63,6 +64,7 @@ mod written_server;
 mod written_team;
 mod yaml;
 
+pub use agent::{Agent, AgentName, Edge, Kind, Mode};
 pub use class::Class;
 pub use limits::Limits;
 #[cfg(test)]
@@ -74,7 +76,7 @@ pub use permission::{Act, Verdict};
 pub use problem::{Problem, Problems, Severity};
 pub use provider::{Endpoint, Provider, ProviderKind};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use team::{Agent, AgentName, Edge, Kind, Mode, SourceFile, Team};
+pub use team::{SourceFile, Team};
 
 #[cfg(test)]
 mod agent_tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::absent::{of_server, tell_absent_tools, tell_odd_tools};
+use crate::agent::{Agent, AgentName, Kind};
 use crate::answer;
 use crate::budget::Caps;
 use crate::front_matter::Parts;
@@ -12,7 +13,6 @@ use crate::models::Models;
 use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
-use crate::team::{Agent, AgentName, Kind};
 use crate::written_agent::WrittenAgent;
 use crate::written_budget;
 use crate::written_edge::WrittenEdge;

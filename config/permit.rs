@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::agent::Agent;
 use crate::hands::{TOOLS, meant};
 pub use crate::pattern::{Deed, Object};
 use crate::pattern::{Fit, act_of_tool, fit, narrowed};
 use crate::permission::{Act, Verdict};
 pub use crate::permission::{Approvals, Grants, Pattern};
-use crate::team::{Agent, Team};
+use crate::team::Team;
 
 /// One word on what may be done: the team's, an agent's, or what a caller passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

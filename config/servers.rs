@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::absent::of_server;
+use crate::agent::{AgentName, Kind};
 use crate::member::Member;
 use crate::nearest::did_you_mean;
 pub use crate::pins::{Change, Definition, Definitions, Pins};
 use crate::place::{At, Sink};
 pub use crate::sandbox::{Commands, Sandbox};
 use crate::select::{is_flat, reaches, server_in, slug};
-use crate::team::{AgentName, Kind};
 pub use crate::team::{Reach, ToolServer, Trust};
 use crate::written_server::{Ground, entries};
 use crate::yaml::{Node, Value};

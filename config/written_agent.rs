@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::absent::of_server;
+use crate::agent::Kind;
 use crate::class::Class;
 use crate::fields::Fields;
 use crate::memory::{self, Access, Slots};
@@ -15,7 +16,6 @@ use crate::permission::{Act, Grants, Verdict};
 use crate::permit::Permit;
 use crate::place::{At, Place, Sink};
 use crate::policy::Breaker;
-use crate::team::Kind;
 use crate::units::{OneOf, Switch, Unit};
 use crate::written_budget::WrittenCaps;
 use crate::written_edge::{self, WrittenEdge};

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 
+use crate::agent::Mode;
 use crate::fields::Fields;
 use crate::hands;
 use crate::place::At;
-use crate::team::Mode;
 use crate::units::{OneOf, Switch};
 use crate::yaml::{Node, Value};
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 
+use crate::agent::{Agent, AgentName};
 use crate::budget::{Budgets, Price, Prices};
 use crate::fields::Fields;
 use crate::place::{At, Place, Sink};
-use crate::team::{Agent, AgentName};
 use crate::yaml::{Node, Value};
 
 /// Dollars for a million tokens.

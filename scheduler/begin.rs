@@ -8,7 +8,7 @@ use callboard_config::memory::Memory;
 use callboard_config::permit;
 use callboard_config::{Agent, Mode, Team};
 use callboard_store::NewRun;
-use callboard_trace::memory::{Entries, Recall};
+use callboard_trace::memory::Recall;
 use callboard_trace::rank::FALLBACK;
 use callboard_trace::{Event, Fact, Fuses, Handoff, Purse, RunId, Started, Task};
 use serde_json::Value;
@@ -35,15 +35,8 @@ pub(crate) fn root(
     let (trace, parent_span) = trace_of(world, ask.traceparent.as_deref());
     let purses = vec![Purse::task(&run, task_caps(team, ask))];
     let started = Started {
-        agent: Arc::new(agent.clone()),
-        task: ask.task.clone(),
-        root_task: ask.task.clone(),
         context: ask.context.clone(),
-        parent: None,
         handoff: given.map(Box::new),
-        depth: 0,
-        hops: 0,
-        path: vec![agent.name.clone()],
         priority,
         points: points::of_root(team, ask),
         deadline,
@@ -52,14 +45,13 @@ pub(crate) fn root(
         purses,
         grant: permit::of_root(team),
         approvals: team.approvals.clone(),
-        marks: Vec::new(),
         principal: ask.caller.principal.clone(),
         trace: trace.clone(),
         triggers: team.triggers,
         entry: team.entry.clone(),
-        slots: Entries::default(),
         recall: recall(team, ask),
         output_schema: ask.output_schema.clone(),
+        ..Started::new(Arc::new(agent.clone()), &ask.task)
     };
     let by = &ask.caller.principal;
     NewRun {

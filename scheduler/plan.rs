@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use callboard_agents::plan::cycle;
-use callboard_config::memory::{Access, Slots};
+use callboard_config::memory::Access;
 use callboard_config::permit::Grants;
-use callboard_config::{Agent, AgentName, Class, Kind, Team};
+use callboard_config::{Agent, AgentName, Team};
 use callboard_store::Listens;
 use callboard_trace::{Event, Fact, PlanStep};
-use serde_json::json;
 
 use crate::desk::Desk;
 use crate::intake::member;
@@ -65,36 +64,16 @@ impl Desk {
 
 /// The agent that leads plans: its rules only start the steps and gather what comes of them.
 pub(crate) fn leader() -> Agent {
+    let name = AgentName::parse(begin::PLAN).expect("the name is one");
     Agent {
-        name: AgentName::parse(begin::PLAN).expect("the name is one"),
         description: "Leads a plan.".into(),
-        kind: Kind::Model,
-        choices: Vec::new(),
-        instructions: String::new(),
-        models: Vec::new(),
-        temperature: None,
-        effort: None,
-        tools: None,
-        disallowed_tools: Vec::new(),
-        hands: Vec::new(),
-        servers: Vec::new(),
         max_turns: 0,
         turns_are_its_own: true,
-        guards: Vec::new(),
-        budget: None,
-        max_parallel: None,
-        breaker: callboard_config::policy::Breaker::default(),
-        capabilities: Vec::new(),
-        handoffs: Vec::new(),
-        class: Class::Normal,
         authority: 1.0,
-        output: json!({}),
         memory: Access::None,
-        slots: Slots::default(),
-        permissions: BTreeMap::new(),
-        patterns: Vec::new(),
         grants: Grants::Team,
         publish: false,
+        ..Agent::named(name)
     }
 }
 

@@ -2,43 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use callboard_config::permit::Grants;
-use callboard_config::{Act, Class, Verdict};
+use callboard_config::{Act, Verdict};
 
 use super::*;
 
 /// An agent that may read.
 pub(crate) fn an_agent(name: &str) -> Agent {
     Agent {
-        name: AgentName::parse(name).expect("a name"),
         description: format!("Does what {name}s do, with care. Use it when it is needed."),
         instructions: "Do it.".to_owned(),
-        kind: Who::Model,
-        choices: Vec::new(),
-        models: Vec::new(),
-        temperature: None,
-        effort: None,
-        tools: None,
-        disallowed_tools: Vec::new(),
-        hands: Vec::new(),
-        servers: Vec::new(),
-        max_turns: 20,
-        turns_are_its_own: false,
-        guards: Vec::new(),
-        budget: None,
-        max_parallel: None,
-        breaker: callboard_config::policy::Breaker::default(),
-        capabilities: Vec::new(),
-        handoffs: Vec::new(),
-        class: Class::Normal,
-        authority: 0.5,
         output: json!({"type": "object"}),
-        memory: callboard_config::memory::Access::default(),
-        slots: callboard_config::memory::Slots::default(),
         permissions: BTreeMap::from([(Act::Read, Verdict::Allow)]),
-        patterns: Vec::new(),
-        grants: Grants::Own,
-        publish: true,
+        ..Agent::named(AgentName::parse(name).expect("a name"))
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Caller {
 }
 
 /// One agent begins on one task. Everything the run needs to be folded again, anywhere, later.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Started {
     /// The agent as it was defined at that moment; the run keeps it, and shares it with others.
     pub agent: Arc<Agent>,
@@ -128,6 +128,22 @@ pub struct Started {
 }
 
 impl Started {
+    /// The beginning of a root on a task, alone, without bounds and without a deadline.
+    pub fn new(agent: Arc<Agent>, task: &str) -> Started {
+        Started {
+            task: task.to_owned(),
+            root_task: task.to_owned(),
+            path: vec![agent.name.clone()],
+            priority: agent.class.priority(),
+            deadline: i64::MAX,
+            principal: "local".to_owned(),
+            triggers: true,
+            entry: agent.name.clone(),
+            agent,
+            ..Started::default()
+        }
+    }
+
     /// The schema that its answer has to meet: its caller's, or its agent's.
     pub fn answer_schema(&self) -> &Value {
         self.output_schema.as_ref().unwrap_or(&self.agent.output)

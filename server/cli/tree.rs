@@ -111,12 +111,9 @@ fn doing(branch: &Branch) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
-    use callboard_config::budget::Caps;
-    use callboard_config::permit::Grants;
-    use callboard_config::{Agent, AgentName, Class, Kind};
-    use callboard_trace::{Event, Finished, Fuses, Started};
+    use callboard_config::{Agent, AgentName};
+    use callboard_trace::{Event, Finished, Started};
     use serde_json::json;
 
     use super::*;
@@ -139,64 +136,8 @@ mod tests {
 
     fn started(agent: &str, parent: Option<&str>) -> Event {
         let name = AgentName::parse(agent).expect("a name");
-        let agent = Agent {
-            name: name.clone(),
-            description: "d".into(),
-            instructions: "i".into(),
-            kind: Kind::Model,
-            choices: Vec::new(),
-            models: Vec::new(),
-            temperature: None,
-            effort: None,
-            tools: None,
-            disallowed_tools: Vec::new(),
-            hands: Vec::new(),
-            servers: Vec::new(),
-            max_turns: 20,
-            turns_are_its_own: false,
-            guards: Vec::new(),
-            budget: None,
-            max_parallel: None,
-            breaker: callboard_config::policy::Breaker::default(),
-            capabilities: Vec::new(),
-            handoffs: Vec::new(),
-            class: Class::Normal,
-            authority: 0.6,
-            output: json!({}),
-            memory: callboard_config::memory::Access::default(),
-            slots: callboard_config::memory::Slots::default(),
-            permissions: BTreeMap::new(),
-            patterns: Vec::new(),
-            grants: Grants::Own,
-            publish: true,
-        };
-        Event::RunStarted(Box::new(Started {
-            agent: agent.into(),
-            task: "t".into(),
-            root_task: "t".into(),
-            context: String::new(),
-            parent: parent.map(RunId::from_text),
-            handoff: None,
-            depth: 0,
-            hops: 0,
-            path: vec![name.clone()],
-            priority: 100,
-            points: callboard_trace::rank::Points::default(),
-            deadline: 0,
-            fuses: Fuses::default(),
-            budget: Caps::default(),
-            purses: Vec::new(),
-            grant: Vec::new(),
-            approvals: callboard_config::permit::Approvals::default(),
-            marks: Vec::new(),
-            triggers: true,
-            entry: name,
-            output_schema: None,
-            principal: "local".into(),
-            trace: String::new(),
-            slots: callboard_trace::memory::Entries::default(),
-            recall: None,
-        }))
+        let started = Started::new(Agent::named(name).into(), "t");
+        Event::RunStarted(Box::new(Started { parent: parent.map(RunId::from_text), ..started }))
     }
 
     fn ended(summary: &str) -> Event {

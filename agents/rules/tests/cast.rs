@@ -1,11 +1,8 @@
 //! Who plays in the tables: the coder's beginning, what it is given, what it calls, how it ends.
 
-use callboard_config::budget::Caps;
-use callboard_config::permit::Grants;
-use callboard_config::{Act, Agent, AgentName, Class, Edge, Kind, Mode, Model, Verdict};
+use callboard_config::{Act, Agent, AgentName, Edge, Mode, Model, Verdict};
 use callboard_trace::{
-    Call, EndState, FailureCode, Finished, Fuses, Handoff, MadeBy, RunId, Started, Stop, Summary,
-    Trouble,
+    Call, EndState, FailureCode, Finished, Handoff, MadeBy, RunId, Started, Stop, Summary, Trouble,
 };
 use serde_json::{Value, json};
 
@@ -35,68 +32,25 @@ fn model(provider: &str, model: &str) -> Model {
 /// The coder's beginning: two models, and edges to tester and reviewer.
 pub(super) fn started() -> Started {
     let agent = Agent {
-        name: name("coder"),
         description: "writes code".into(),
         instructions: "You write code.".into(),
-        kind: Kind::Model,
-        choices: Vec::new(),
         models: vec![model("local", "small"), model("cloud", "big")],
-        temperature: None,
-        effort: None,
-        tools: None,
-        disallowed_tools: Vec::new(),
-        hands: Vec::new(),
-        servers: Vec::new(),
-        max_turns: 20,
-        turns_are_its_own: false,
-        guards: Vec::new(),
-        budget: None,
-        max_parallel: None,
-        breaker: callboard_config::policy::Breaker::default(),
-        capabilities: Vec::new(),
         handoffs: vec![
             edge("tester", &["test", "verify"], &["test", "unit-test", "coverage"]),
             edge("reviewer", &["review"], &["review", "code-quality"]),
         ],
-        class: Class::Normal,
-        authority: 0.6,
         output: json!({
             "type": "object", "required": ["summary", "confidence"],
             "properties": {"summary": {"type": "string"}, "verdict": {"enum": ["good", "bad"]}},
         }),
-        memory: callboard_config::memory::Access::default(),
-        slots: callboard_config::memory::Slots::default(),
         permissions: Act::ALL.map(|it| (it, Verdict::Allow)).into(),
-        patterns: Vec::new(),
-        grants: Grants::Own,
-        publish: true,
+        ..Agent::named(name("coder"))
     };
     Started {
-        agent: agent.into(),
-        task: "write a parser".into(),
-        root_task: "write a parser".into(),
-        context: String::new(),
-        parent: None,
-        handoff: None,
-        depth: 0,
-        hops: 0,
-        path: vec![name("coder")],
-        priority: 100,
-        points: callboard_trace::rank::Points::default(),
         deadline: DEADLINE,
-        fuses: Fuses::default(),
-        budget: Caps::default(),
-        purses: Vec::new(),
-        grant: Vec::new(),
-        approvals: callboard_config::permit::Approvals::default(),
-        marks: Vec::new(),
-        principal: "local".into(),
         trace: "0".repeat(32),
-        triggers: true,
         entry: name("coordinator"),
-        slots: callboard_trace::memory::Entries::default(),
-        recall: None,
-        output_schema: None,
+        ..Started::new(agent.into(), "write a parser")
     }
 }
 

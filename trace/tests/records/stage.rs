@@ -1,11 +1,9 @@
 //! A journal in the making: runs begin, things happen to them, and a tree is folded of it.
 
-use callboard_config::budget::Caps;
-use callboard_config::permit::Grants;
-use callboard_config::{Agent, AgentName, Class, Kind, Mode, Model};
+use callboard_config::{Agent, AgentName, Mode, Model};
 use callboard_trace::{
-    Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Fuses, Handoff,
-    MadeBy, ModelReplied, Purpose, Record, RunId, RunView, Started, StepBegun, Stop, Summary, Tree,
+    Action, Control, EndState, Event, Failure, FailureCode, Finish, Finished, Handoff, MadeBy,
+    ModelReplied, Purpose, Record, RunId, RunView, Started, StepBegun, Stop, Summary, Tree,
     Trouble, Usage, Work,
 };
 use serde_json::{Value, json};
@@ -183,68 +181,9 @@ pub(crate) fn end(state: EndState) -> Finished {
 }
 
 pub(crate) fn started(name: &str, parent: Option<&str>) -> Event {
-    let name = agent(name);
-    let agent = Agent {
-        name: name.clone(),
-        description: String::new(),
-        instructions: String::new(),
-        kind: Kind::Model,
-        choices: Vec::new(),
-        models: vec![Model {
-            provider: "local".into(),
-            model: "small".into(),
-            max_output: 1_000,
-            context: 8_000,
-        }],
-        temperature: None,
-        effort: None,
-        tools: None,
-        disallowed_tools: Vec::new(),
-        hands: Vec::new(),
-        servers: Vec::new(),
-        max_turns: 20,
-        turns_are_its_own: false,
-        guards: Vec::new(),
-        budget: None,
-        max_parallel: None,
-        breaker: callboard_config::policy::Breaker::default(),
-        capabilities: Vec::new(),
-        handoffs: Vec::new(),
-        class: Class::Normal,
-        authority: 0.6,
-        output: json!({}),
-        memory: callboard_config::memory::Access::default(),
-        slots: callboard_config::memory::Slots::default(),
-        permissions: std::collections::BTreeMap::new(),
-        patterns: Vec::new(),
-        grants: Grants::Own,
-        publish: true,
-    };
-    Event::RunStarted(Box::new(Started {
-        agent: agent.into(),
-        task: "the task".into(),
-        root_task: "the task".into(),
-        context: String::new(),
-        parent: parent.map(id),
-        handoff: None,
-        depth: 0,
-        hops: 0,
-        path: vec![name.clone()],
-        priority: 100,
-        points: callboard_trace::rank::Points::default(),
-        deadline: i64::MAX,
-        fuses: Fuses::default(),
-        budget: Caps::default(),
-        purses: Vec::new(),
-        grant: Vec::new(),
-        approvals: callboard_config::permit::Approvals::default(),
-        marks: Vec::new(),
-        principal: "local".into(),
-        trace: String::new(),
-        triggers: true,
-        entry: name,
-        slots: callboard_trace::memory::Entries::default(),
-        recall: None,
-        output_schema: None,
-    }))
+    let (provider, model) = ("local".into(), "small".into());
+    let models = vec![Model { provider, model, max_output: 1_000, context: 8_000 }];
+    let agent = Agent { models, ..Agent::named(agent(name)) };
+    let started = Started::new(agent.into(), "the task");
+    Event::RunStarted(Box::new(Started { parent: parent.map(id), ..started }))
 }
