@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use crate::model::{Models, Request};
+use crate::model::{JsonList, Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
 use crate::toolbox::{Board, Errand, Ground, Kit, Known, ToolServers, left, patience, use_tool};
@@ -74,9 +74,10 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
     let model = &run.models_for(&asked.purpose)[asked.model];
     let messages = prompt::messages(run, asked.step, &asked.purpose, &model.provider);
     let (tools, tool_choice) = prompt::tools(run, &asked.purpose);
-    let written = serde_json::to_vec(&messages).unwrap_or_default();
-    let hash = Sha256::digest(&written);
-    let input = tokens(written.len() + tools.bytes());
+    let n_messages = messages.len();
+    let messages = JsonList::written(&messages);
+    let hash = Sha256::digest(messages.text());
+    let input = tokens(messages.text().len() + tools.text().len());
     let begun = StepBegun {
         step: asked.step,
         attempt: asked.attempt,
@@ -84,7 +85,7 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
             provider: model.provider.clone(),
             model: model.model.clone(),
             purpose: asked.purpose.clone(),
-            messages: messages.len(),
+            messages: n_messages,
             prompt: hex(&hash),
         },
         reserved: reserved(input, model.max_output, price),

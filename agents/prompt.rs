@@ -7,7 +7,7 @@ use callboard_config::{Agent, Edge};
 use callboard_trace::{Handoff, Purpose};
 use serde_json::{Value, json};
 
-use crate::model::{Tools, echoed};
+use crate::model::{JsonList, echoed};
 use crate::quoted::quoted;
 use crate::run::Said;
 use crate::toolbox;
@@ -87,17 +87,17 @@ pub(crate) fn result_of(run: &Run, call: &str) -> Value {
 }
 
 /// The tools of a model step, and whether the model may choose among them.
-pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (Tools, Option<Value>) {
+pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (JsonList, Option<Value>) {
     let tools = || {
         let tools = toolbox::tools_of(run);
-        Tools::written(&tools.iter().map(toolbox::Tool::function).collect::<Vec<_>>())
+        JsonList::shared(&tools.iter().map(toolbox::Tool::function).collect::<Vec<_>>())
     };
     match purpose {
         Purpose::Turn => (tools(), None),
-        Purpose::Judge { .. } => (Tools::default(), None),
+        Purpose::Judge { .. } => (JsonList::default(), None),
         Purpose::Finalise | Purpose::Repair { .. } | Purpose::Summarise { .. } => {
             let used = run.dialogue.iter().any(|it| matches!(it, Said::Tool { .. }));
-            if used { (tools(), Some(json!("none"))) } else { (Tools::default(), None) }
+            if used { (tools(), Some(json!("none"))) } else { (JsonList::default(), None) }
         }
     }
 }

@@ -26,7 +26,8 @@ pub(crate) fn plain(of: &str, model: &Model, most: u32, system: &str, about: &Va
         messages: vec![
             json!({"role": "system", "content": system}),
             json!({"role": "user", "content": about.to_string()}),
-        ],
+        ]
+        .into(),
         tools: Vec::new().into(),
         tool_choice: None,
         temperature: None,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::classify::refused;
 use super::dialect::Dialect;
-use super::exchange::{Reply, Request, Tools};
+use super::exchange::{JsonList, Reply, Request};
 use super::fault::{Fault, one_line};
 use super::learned::Learned;
 use super::miss::Miss;
@@ -81,8 +81,8 @@ impl Asking {
             handed: false,
             purpose: Purpose::Turn,
             model: self.survey.model.clone(),
-            messages: vec![json!({"role": "user", "content": task})],
-            tools: Tools::default(),
+            messages: vec![json!({"role": "user", "content": task})].into(),
+            tools: JsonList::default(),
             tool_choice: None,
             temperature: None,
             effort: None,

@@ -48,7 +48,7 @@ fn messages(request: &Request, manners: &Manners) -> Value {
         }
         message
     };
-    request.messages.iter().map(one).collect()
+    request.messages.all().iter().map(one).collect()
 }
 
 /// The role of a message, as the endpoint knows it.
@@ -86,7 +86,7 @@ mod tests {
             handed: false,
             purpose: Purpose::Turn,
             model: "m".to_owned(),
-            messages: vec![json!({"role": "developer", "content": "x", "z": 1, "a": 2})],
+            messages: vec![json!({"role": "developer", "content": "x", "z": 1, "a": 2})].into(),
             tools: vec![json!({"type": "function", "function": {"name": "f", "strict": true}})]
                 .into(),
             tool_choice: Some(json!("auto")),

@@ -102,7 +102,7 @@ mod tests {
             handed: false,
             purpose: callboard_trace::Purpose::Turn,
             model: "m1".to_owned(),
-            messages: Vec::new(),
+            messages: Vec::new().into(),
             tools: tools.as_array().cloned().unwrap_or_default().into(),
             tool_choice,
             temperature: None,

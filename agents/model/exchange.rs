@@ -33,9 +33,9 @@ pub struct Request {
     /// The name the provider knows the model by.
     pub model: String,
     /// Chat messages; earlier assistant messages exactly as they came.
-    pub messages: Vec<Value>,
+    pub messages: JsonList,
     /// Function tools; none = nothing may be called.
-    pub tools: Tools,
+    pub tools: JsonList,
     /// As the chat protocol has it: `"auto"`, `"required"`, or one function.
     pub tool_choice: Option<Value>,
     /// 0..2, where the provider takes it.
@@ -50,55 +50,57 @@ pub struct Request {
     pub response_format: Option<Value>,
 }
 
-/// Function tools of a request. They are kept as text, and equal ones once: very many requests wait at
-/// the same time.
+/// A list of a request, kept as text: very many requests wait at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tools(Arc<str>);
+pub struct JsonList(Arc<str>);
 
-/// The lists that were written last. The runs of an agent have most often the same.
+/// The lists of tools that were written last. The runs of an agent have most often the same.
 static LAST: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());
 /// How many of them are kept.
 const LISTS: usize = 32;
 
-impl Tools {
-    /// Those of a list that is written as the chat protocol has them.
-    pub(crate) fn written(all: &impl Serialize) -> Tools {
-        let text = serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned());
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = last.iter().find(|it| ***it == *text) {
-            return Tools(known.clone());
-        }
-        let list: Arc<str> = text.into();
-        last.truncate(LISTS - 1);
-        last.push_front(list.clone());
-        Tools(list)
+impl JsonList {
+    /// The same as text.
+    pub(crate) fn written(all: &impl Serialize) -> JsonList {
+        JsonList(serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned()).into())
     }
 
-    /// Whether there are none.
+    /// The same, and equal ones once.
+    pub(crate) fn shared(all: &impl Serialize) -> JsonList {
+        let list = JsonList::written(all);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = last.iter().find(|it| ***it == *list.0) {
+            return JsonList(known.clone());
+        }
+        last.truncate(LISTS - 1);
+        last.push_front(list.0.clone());
+        list
+    }
+
+    /// Whether it has nothing.
     pub fn is_empty(&self) -> bool {
         *self.0 == *"[]"
     }
 
-    /// All of them, as the chat protocol has them.
+    /// All of it, as the chat protocol has it.
     pub fn all(&self) -> Vec<Value> {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 
-    /// What they take as text.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.len()
+    pub(crate) fn text(&self) -> &str {
+        &self.0
     }
 }
 
-impl From<Vec<Value>> for Tools {
-    fn from(all: Vec<Value>) -> Tools {
-        Tools::written(&all)
+impl From<Vec<Value>> for JsonList {
+    fn from(all: Vec<Value>) -> JsonList {
+        JsonList::written(&all)
     }
 }
 
-impl Default for Tools {
-    fn default() -> Tools {
-        Tools("[]".into())
+impl Default for JsonList {
+    fn default() -> JsonList {
+        JsonList("[]".into())
     }
 }
 
@@ -152,12 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tools_come_back_as_they_were_and_none_are_none() {
+    fn a_list_comes_back_as_it_was_and_none_is_none() {
         let all = vec![json!({"type": "function", "function": {"name": "f", "b": 1, "a": 2.5}})];
-        let kept = Tools::from(all.clone());
+        let kept = JsonList::from(all.clone());
         assert_eq!((kept.all(), kept.is_empty()), (all.clone(), false));
         assert_eq!(Value::from(kept.all()).to_string(), Value::from(all).to_string());
-        let none = Tools::from(Vec::new());
+        let none = JsonList::from(Vec::new());
         assert_eq!((none.all(), none.is_empty()), (Vec::new(), true));
     }
 }

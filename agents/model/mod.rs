@@ -37,7 +37,7 @@ mod usage;
 mod wire;
 
 pub(crate) use echo::echoed;
-pub use exchange::{Reply, Request, Tools};
+pub use exchange::{JsonList, Reply, Request};
 pub use fault::{Fault, backoff};
 pub use learned::{Counted, Learned};
 pub use models::Models;

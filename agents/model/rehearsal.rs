@@ -75,8 +75,7 @@ impl Rehearsal {
             finish: Some(finish.to_owned()),
             usage: None,
         };
-        let sent = request.messages.iter().map(|it| it.to_string().len()).sum();
-        let mut reply = read(&asked, whole, request.turn, sent)?;
+        let mut reply = read(&asked, whole, request.turn, request.messages.text().len())?;
         adopt(&mut reply, request);
         Ok(reply)
     }
@@ -131,7 +130,7 @@ fn schema(request: &Request) -> Option<Value> {
     let given = format.and_then(|it| it.pointer("/json_schema/schema")).cloned();
     let is_schema = |it: &Value| it["type"] == "object" && it["properties"].is_object();
     let in_prompt = || {
-        let system = request.messages.iter().find(|it| it["role"] == "system")?;
+        let system = request.messages.all().into_iter().find(|it| it["role"] == "system")?;
         let lines = system["content"].as_str()?.lines().rev();
         lines.filter_map(|it| serde_json::from_str(it).ok()).find(is_schema)
     };
@@ -209,6 +208,7 @@ fn arguments(call: &ToolCall, request: &Request) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::JsonList;
 
     /// The base schema of an answer, with a role's own field.
     fn base() -> Value {
@@ -218,6 +218,11 @@ mod tests {
             "findings": {"type": "array", "items": {"type": "object"}},
             "verdict": {"enum": ["pass", "revise"]},
             "do_next": {"type": "string", "maxLength": 500}}})
+    }
+
+    fn prompt(system: &str, task: &str) -> JsonList {
+        let system = json!({"role": "system", "content": system});
+        vec![system, json!({"role": "user", "content": task})].into()
     }
 
     fn request(agent: &str, task: &str) -> Request {
@@ -230,10 +235,7 @@ mod tests {
             handed: false,
             purpose: Purpose::Turn,
             model: "any".to_owned(),
-            messages: vec![
-                json!({"role": "system", "content": "You act."}),
-                json!({"role": "user", "content": task}),
-            ],
+            messages: prompt("You act.", task),
             tools: vec![json!({"type": "function", "function": {"name": "handoff"}})].into(),
             tool_choice: None,
             temperature: None,
@@ -259,8 +261,8 @@ mod tests {
             purpose: Purpose::Finalise,
             ..bare.clone()
         };
-        let mut prompted = bare.clone();
-        prompted.messages[0]["content"] = Value::from(format!("You act.\n{}\nGo on.", base()));
+        let messages = prompt(&format!("You act.\n{}\nGo on.", base()), "write\n a parser");
+        let prompted = Request { messages, ..bare.clone() };
         for request in [bare.clone(), formatted, prompted] {
             let reply = asked(None, &request).await.unwrap();
             let answer: Value = serde_json::from_str(&reply.text).unwrap();
@@ -279,8 +281,8 @@ mod tests {
     async fn a_summary_holds_what_a_handoff_needs() {
         let to = callboard_config::AgentName::parse("tester").unwrap();
         let purpose = Purpose::Summarise { to, trigger: "test".to_owned() };
-        let mut request = Request { purpose, ..request("coder", "write a parser") };
-        request.messages[0]["content"] = Value::from(base().to_string());
+        let messages = prompt(&base().to_string(), "write a parser");
+        let request = Request { purpose, messages, ..request("coder", "write a parser") };
         let reply = asked(None, &request).await.unwrap();
         let summary: Value = serde_json::from_str(&reply.text).unwrap();
         for field in ["did", "must_know", "do_next"] {
@@ -298,7 +300,7 @@ mod tests {
             request.turn = turn;
             let reply = asked(Some(play), &request).await.unwrap();
             said.push(reply.text);
-            request.messages.push(reply.raw);
+            request.messages = [request.messages.all(), vec![reply.raw]].concat().into();
         }
         assert_eq!(said, ["first", "first", "then", "then"]);
     }

@@ -20,7 +20,7 @@ pub(crate) fn body(request: &Request, manners: &Manners, stream: bool) -> Value 
         }
     };
     put("model", json!(request.model));
-    put("input", request.messages.iter().flat_map(|it| items(it, manners)).collect());
+    put("input", request.messages.all().iter().flat_map(|it| items(it, manners)).collect());
     if !request.tools.is_empty() {
         put("tools", request.tools.all().iter().map(|it| tool(it, manners)).collect());
         put("tool_choice", request.tool_choice.as_ref().map_or(Value::Null, choice));

@@ -108,13 +108,13 @@ impl When {
             let part = part.as_ref().map(|it| it.to_lowercase());
             part.is_none_or(|it| whole.to_lowercase().contains(&it))
         };
-        let last = || request.messages.last().map(spoken).unwrap_or_default();
+        let last = || request.messages.all().last().map(spoken).unwrap_or_default();
         self.agent.as_ref().is_none_or(|it| *it == request.agent)
             && self.turn.is_none_or(|it| it == request.turn)
             && self.handed.is_none_or(|it| it == request.handed)
             && self.purpose.is_none_or(|it| it == why(&request.purpose))
             && within(&self.task, &request.task)
-            && within(&self.last, &last())
+            && (self.last.is_none() || within(&self.last, &last()))
     }
 }
 
@@ -128,8 +128,11 @@ fn may_call(request: &Request) -> bool {
 pub(crate) const RULE_FIELD: &str = "rehearsal_rule";
 
 fn given(number: usize, request: &Request) -> u32 {
+    if !request.messages.text().contains(RULE_FIELD) {
+        return 0;
+    }
     let mark = |it: &&Value| it.get(RULE_FIELD).and_then(Value::as_u64) == Some(number as u64);
-    request.messages.iter().filter(mark).count() as u32
+    request.messages.all().iter().filter(mark).count() as u32
 }
 
 fn why(purpose: &Purpose) -> Why {

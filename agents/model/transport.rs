@@ -9,7 +9,7 @@ use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use callboard_config::{Endpoint, Limits, SecretString};
 use futures::{Stream, StreamExt, stream};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -119,11 +119,11 @@ impl Transport {
     /// A client for one exchange, which the probe watches.
     pub(crate) fn client(
         self: &Arc<Self>,
-        headers: HeaderMap,
+        headers: Headers,
         shape: Shape,
         probe: &Arc<Probe>,
     ) -> Client<Door> {
-        let door = Door { base_url: self.base_url.clone(), headers, key: SecretString::default() };
+        let door = self.door(headers);
         let (transport, probe) = (Arc::clone(self), Arc::clone(probe));
         let service = tower::service_fn(move |factory: HttpRequestFactory| {
             let (transport, probe) = (Arc::clone(&transport), Arc::clone(&probe));
@@ -149,18 +149,22 @@ impl Transport {
 
     /// What stands at an address that is only read, as one JSON value.
     pub(crate) async fn get(
-        &self,
+        self: &Arc<Self>,
         path: &str,
-        headers: HeaderMap,
+        headers: Headers,
         probe: &Arc<Probe>,
     ) -> Result<Value, OpenAIError> {
-        let door = Door { base_url: self.base_url.clone(), headers, key: SecretString::default() };
+        let door = self.door(headers);
         let request = self.http.get(door.url(path)).headers(door.headers()).build();
         let request = request.map_err(OpenAIError::Reqwest)?;
         let response = self.send(request, Shape::Body, Arc::clone(probe)).await?;
         let bytes = response.bytes().await.map_err(OpenAIError::Reqwest)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| OpenAIError::JSONDeserialize(error, String::new()))
+    }
+
+    fn door(self: &Arc<Self>, headers: Headers) -> Door {
+        Door { transport: Arc::clone(self), headers, key: SecretString::default() }
     }
 
     async fn send(
@@ -258,21 +262,27 @@ fn is_local(base_url: &str) -> Result<bool, String> {
     Ok(is_loopback || host == "localhost")
 }
 
+/// What a request carries: the headers of all of them, which are there once, and its own trace context.
+pub(crate) type Headers = (Arc<HeaderMap>, Option<HeaderValue>);
+
 /// Where a request goes and what it carries; nothing is taken from the environment.
 pub(crate) struct Door {
-    base_url: String,
-    headers: HeaderMap,
+    transport: Arc<Transport>,
+    headers: Headers,
     key: SecretString,
 }
 
 impl Config for Door {
     fn headers(&self) -> HeaderMap {
-        self.headers.clone()
+        let (all, trace) = &self.headers;
+        let mut headers = HeaderMap::clone(all);
+        headers.extend(trace.clone().map(|it| (HeaderName::from_static("traceparent"), it)));
+        headers
     }
 
     fn url(&self, path: &str) -> String {
-        match self.base_url.split_once('?') {
-            None => format!("{}{path}", self.base_url.trim_end_matches('/')),
+        match self.api_base().split_once('?') {
+            None => format!("{}{path}", self.api_base().trim_end_matches('/')),
             Some((base, query)) => format!("{}{path}?{query}", base.trim_end_matches('/')),
         }
     }
@@ -282,7 +292,7 @@ impl Config for Door {
     }
 
     fn api_base(&self) -> &str {
-        &self.base_url
+        &self.transport.base_url
     }
 
     fn api_key(&self) -> &SecretString {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::asking::Asking;
 use super::dialect::Dialect;
-use super::exchange::{Reply, Request, Tools};
+use super::exchange::{JsonList, Reply, Request};
 use super::fault::Fault;
 use super::learned::Learned;
 use super::manners::MAX_FIELDS;
@@ -67,7 +67,7 @@ impl Asking {
             "required": ["key"]});
         let function =
             json!({"name": TOOL, "description": "Looks up a key.", "parameters": parameters});
-        let tools = Tools::from(vec![json!({"type": "function", "function": function})]);
+        let tools = JsonList::from(vec![json!({"type": "function", "function": function})]);
         let request = Request { tools, tool_choice: Some(json!("auto")), ..self.request(task) };
         Ok(self.raw(&request, false, |_| {}).await?.0)
     }

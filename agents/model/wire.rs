@@ -35,7 +35,7 @@ pub(crate) struct Wire {
     provider: String,
     endpoint: Endpoint,
     /// The connections and the headers, or what is wrong with the endpoint.
-    ready: Result<(Arc<Transport>, HeaderMap), Fault>,
+    ready: Result<(Arc<Transport>, Arc<HeaderMap>), Fault>,
     secrets: Secrets,
     manners: Mutex<BTreeMap<String, Manners>>,
 }
@@ -56,7 +56,7 @@ impl Wire {
                 let message = format!("provider \"{provider}\" cannot be used: {problem}");
                 Fault::new(FailureCode::BadRequest, false, message)
             })?;
-            Ok((Arc::new(transport), headers))
+            Ok((Arc::new(transport), Arc::new(headers)))
         });
         Wire {
             provider: provider.to_owned(),
@@ -258,7 +258,7 @@ impl Wire {
     pub(super) async fn get(&self, trying: &Try<'_>, path: &str) -> Result<Value, Miss> {
         let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
         let probe = trying.exchange(trying.probe());
-        let answer = transport.get(path, headers.clone(), &probe).await;
+        let answer = transport.get(path, (headers.clone(), None), &probe).await;
         answer.map_err(|it| missed(&trying.asked, &probe, &it))
     }
 
@@ -270,8 +270,7 @@ impl Wire {
         probe: &Probe,
     ) -> Result<Reply, Miss> {
         let asked = &trying.asked;
-        let messages: usize = request.messages.iter().map(|it| it.to_string().len()).sum();
-        let sent = messages + request.tools.bytes();
+        let sent = request.messages.text().len() + request.tools.text().len();
         let mut reply = read(asked, whole, request.turn, sent)?;
         adopt(&mut reply, request);
         if probe.seen().replaced {
@@ -287,12 +286,9 @@ impl Wire {
         shape: Shape,
     ) -> Result<(Arc<Probe>, async_openai::Client<Door>), Fault> {
         let (transport, headers) = self.ready.as_ref().map_err(Fault::clone)?;
-        let mut headers = headers.clone();
-        if let Some(Ok(trace)) = trying.trace.map(HeaderValue::from_str) {
-            headers.insert("traceparent", trace);
-        }
+        let trace = trying.trace.and_then(|it| HeaderValue::from_str(it).ok());
         let probe = trying.probe();
-        let client = transport.client(headers, shape, &probe);
+        let client = transport.client((headers.clone(), trace), shape, &probe);
         Ok((probe, client))
     }
 

@@ -36,7 +36,7 @@ fn request(agent: &str, task: &str) -> Request {
         handed: false,
         purpose: Purpose::Turn,
         model: "any".to_owned(),
-        messages: vec![json!({"role": "user", "content": task})],
+        messages: vec![json!({"role": "user", "content": task})].into(),
         tools: vec![tool("handoff"), tool("delegate"), tool("note")].into(),
         tool_choice: None,
         temperature: None,
@@ -45,6 +45,11 @@ fn request(agent: &str, task: &str) -> Request {
         traceparent: None,
         response_format: None,
     }
+}
+
+/// One more message in the prompt.
+fn say(request: &mut Request, message: Value) {
+    request.messages = [request.messages.all(), vec![message]].concat().into();
 }
 
 fn calls(reply: &Reply) -> Vec<(&str, &Value)> {
@@ -69,7 +74,7 @@ async fn the_researcher_fails_twice_then_notes_then_hands_off() {
     assert_eq!(reply.text, "I know enough.");
     assert_eq!((calls(&reply)[0].0, &calls(&reply)[0].1["slot"]), ("note", &json!("findings")));
     (request.turn, request.attempt) = (2, 1);
-    request.messages.push(reply.raw.clone());
+    say(&mut request, reply.raw.clone());
     let reply = asked(&request).await.unwrap();
     let (tool, arguments) = calls(&reply)[0];
     assert_eq!((tool, &arguments["to"]), ("handoff", &json!("coder")));
@@ -87,7 +92,7 @@ async fn the_coder_asks_two_at_once_and_then_answers() {
         calls(&reply).iter().all(|(tool, it)| *tool == "delegate" && it["summary"].is_object())
     );
     request.turn = 2;
-    request.messages.push(reply.raw.clone());
+    say(&mut request, reply.raw.clone());
     let reply = asked(&request).await.unwrap();
     let answer: Value = serde_json::from_str(&reply.text).unwrap();
     assert_eq!(answer["confidence"], 0.9);
@@ -105,11 +110,9 @@ async fn the_others_decline_and_look() {
     let reply = asked(&request).await.unwrap();
     assert_eq!(calls(&reply), [("read", &json!({"uri": "a_1"}))]);
     request.turn = 2;
-    request
-        .messages
-        .push(json!({"role": "tool", "tool_call_id": "x", "content": "Not found: a_1"}));
+    say(&mut request, json!({"role": "tool", "tool_call_id": "x", "content": "Not found: a_1"}));
     assert_eq!(asked(&request).await.unwrap().text, "There is no such artifact.");
-    request.messages.push(json!({"role": "user", "content": "Go on"}));
+    say(&mut request, json!({"role": "user", "content": "Go on"}));
     let reply = asked(&request).await.unwrap();
     assert!(reply.text.contains("[rehearsal] tester took the task: Test it"), "{}", reply.text);
 }

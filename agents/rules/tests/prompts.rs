@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::cast::call;
 use super::play::Play;
-use crate::model::Tools;
+use crate::model::JsonList;
 use crate::prompt;
 
 /// Who speaks in each message of the next ordinary turn, with the id of the call it answers.
@@ -74,7 +74,7 @@ fn tools_are_offered_in_a_turn_and_only_named_where_they_were_used() {
     let mut play = Play::new();
     let finalise = Purpose::Finalise;
     assert_eq!(prompt::tools(&play.run, &Purpose::Turn).0.all().len(), 7);
-    assert_eq!(prompt::tools(&play.run, &finalise), (Tools::default(), None));
+    assert_eq!(prompt::tools(&play.run, &finalise), (JsonList::default(), None));
     play.go();
     play.wants(vec![status("c")]).go();
     play.returns("c", true, json!({})).go();

@@ -64,7 +64,8 @@ pub(crate) fn request() -> Request {
         messages: vec![
             json!({"role": "system", "content": "You are a coder"}),
             json!({"role": "user", "content": "say hello"}),
-        ],
+        ]
+        .into(),
         tools: vec![tool].into(),
         tool_choice: None,
         temperature: None,
@@ -73,6 +74,11 @@ pub(crate) fn request() -> Request {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         response_format: None,
     }
+}
+
+/// One more message in the prompt.
+pub(crate) fn say(request: &mut Request, message: Value) {
+    request.messages = [request.messages.all(), vec![message]].concat().into();
 }
 
 /// Asks an endpoint that does this one act, streamed or not.

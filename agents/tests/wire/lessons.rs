@@ -42,7 +42,9 @@ async fn a_refused_field_is_learned_once() {
         let endpoint = Endpoint::start(picky(fields)).await;
         let client = client(address(&endpoint.base_url(), true));
         let mut request = request();
-        request.messages[0]["role"] = Value::from("developer");
+        let mut messages = request.messages.all();
+        messages[0]["role"] = Value::from("developer");
+        request.messages = messages.into();
         (request.temperature, request.effort) = (Some(0.5), Some("low".to_owned()));
         request.response_format = Some(json!({"type": "json_object"}));
         assert_eq!(client.ask("acme", &request).await.unwrap().text, "ok", "{fields:?}");

@@ -3,7 +3,7 @@
 use callboard_trace::Finish;
 use serde_json::{Value, json};
 
-use crate::ask::{HEADER, KEY, address, ask, both, client, exact, ms, request};
+use crate::ask::{HEADER, KEY, address, ask, both, client, exact, ms, request, say};
 use crate::endpoint::{Act, Endpoint};
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn what_a_provider_wants_back_goes_back_byte_for_byte() {
         let client = client(address(&endpoint.base_url(), stream));
         let mut request = request();
         let reply = client.ask("acme", &request).await.unwrap();
-        request.messages.push(reply.raw.clone());
-        request.messages.push(json!({"role": "tool", "tool_call_id": "a", "content": "ok"}));
+        say(&mut request, reply.raw.clone());
+        say(&mut request, json!({"role": "tool", "tool_call_id": "a", "content": "ok"}));
         client.ask("acme", &request).await.unwrap();
         let sent = &endpoint.requests()[1].body["messages"];
         assert_eq!(exact(&sent[2]), exact(&reply.raw));

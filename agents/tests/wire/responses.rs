@@ -4,7 +4,7 @@ use callboard_agents::model::{Models, Request};
 use callboard_trace::{FailureCode, Finish};
 use serde_json::{Value, json};
 
-use crate::ask::{address, client, exact, request};
+use crate::ask::{address, client, exact, request, say};
 use crate::endpoint::{Act, Ask, Endpoint};
 
 /// Serves responses by the script, and no chat.
@@ -92,9 +92,9 @@ async fn a_conversation_goes_on_with_every_item_as_it_came() {
             "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": false}}));
         let reply = client.ask("acme", &request).await.unwrap();
         assert_eq!(reply.calls[0].arguments, Ok(json!({"path": "a rather long path"})));
-        request.messages.push(reply.raw.clone());
+        say(&mut request, reply.raw.clone());
         let id = reply.calls[0].id.as_str();
-        request.messages.push(json!({"role": "tool", "tool_call_id": id, "content": "ok"}));
+        say(&mut request, json!({"role": "tool", "tool_call_id": id, "content": "ok"}));
         assert_eq!(client.ask("acme", &request).await.unwrap().text, "done");
         let seen = endpoint.requests();
         let (first, second) = (&seen[0].body, &seen[1].body["input"]);
