@@ -60,7 +60,7 @@ pub struct Prepared {
     run: callboard_trace::RunId,
     provider: String,
     request: Option<Request>,
-    errand: Option<Errand>,
+    errand: Option<Box<Errand>>,
     known: Known,
     /// Tokens of the prompt, as its bytes suggest.
     input: u64,
@@ -189,14 +189,14 @@ pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
     begun.reserved = Spend { tool_calls: u64::from(!is_look), ..Spend::default() };
     let card = |tool: &str| run.shelf.card(tool).filter(|_| tool != Work::LIST);
     let errand = match &begun.work {
-        Work::Tool { call, tool, server: Some(server), .. } => Some(Errand {
+        Work::Tool { call, tool, server: Some(server), .. } => Some(Box::new(Errand {
             server: server.clone(),
             tool: card(tool).map(|it| it.tool.clone()),
             given: run.asked_back.get(call).map(|it| it.given(&run.id, &run.heard)),
             sha256: card(tool).and_then(|it| it.sha256.clone()),
             agent: run.started.agent.clone(),
             traceparent: traceparent(run, begun.step),
-        }),
+        })),
         Work::Tool { server: None, .. } | Work::Model { .. } => None,
     };
     let left_ms = left_ms(run);

@@ -138,13 +138,16 @@ impl Transport {
         shape: Shape,
         probe: Arc<Probe>,
     ) -> Result<reqwest::Response, OpenAIError> {
-        let mut request = factory.build().await?;
         // Nobody sends it again, so nobody keeps it while the other side thinks: neither what made
         // it nor the client, which would hold on to a body that it can copy.
+        let sent = {
+            let mut request = factory.build().await?;
+            let body = request.body_mut().take();
+            *request.body_mut() = body.map(reqwest::Body::wrap);
+            self.http.execute(request)
+        };
         drop(factory);
-        let body = request.body_mut().take();
-        *request.body_mut() = body.map(reqwest::Body::wrap);
-        self.send(request, shape, probe).await
+        self.send(sent, shape, probe).await
     }
 
     /// What stands at an address that is only read, as one JSON value.
@@ -157,7 +160,8 @@ impl Transport {
         let door = self.door(headers);
         let request = self.http.get(door.url(path)).headers(door.headers()).build();
         let request = request.map_err(OpenAIError::Reqwest)?;
-        let response = self.send(request, Shape::Body, Arc::clone(probe)).await?;
+        let sent = self.http.execute(request);
+        let response = self.send(sent, Shape::Body, Arc::clone(probe)).await?;
         let bytes = response.bytes().await.map_err(OpenAIError::Reqwest)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| OpenAIError::JSONDeserialize(error, String::new()))
@@ -169,11 +173,11 @@ impl Transport {
 
     async fn send(
         &self,
-        request: reqwest::Request,
+        sent: impl Future<Output = reqwest::Result<reqwest::Response>>,
         shape: Shape,
         probe: Arc<Probe>,
     ) -> Result<reqwest::Response, OpenAIError> {
-        let answer = timeout(self.connect + self.idle, self.http.execute(request)).await;
+        let answer = timeout(self.connect + self.idle, sent).await;
         let response = match answer {
             Err(_) => return probe.broke(Broken::Idle(self.idle)).map_err(boxed),
             Ok(Err(error)) => return probe.broke(Broken::Unreachable(error)).map_err(boxed),
@@ -184,7 +188,7 @@ impl Transport {
         probe.with(|it| it.learned = learned(&headers, now));
         if !status.is_success() {
             let retry_after = retry_after(&headers, now, self.retry_after_max);
-            let body = self.error_body(response).await;
+            let body = Box::pin(self.error_body(response)).await;
             let broken = Broken::Refused { status: status.as_u16(), body, retry_after };
             return probe.broke(broken).map_err(boxed);
         }

@@ -138,7 +138,7 @@ impl Wire {
 
     async fn converge(&self, trying: &Try<'_>, request: &Request) -> Result<Reply, Fault> {
         let model = &request.model;
-        let (mut lessons, mut turned_away) = (LESSONS, None);
+        let (mut lessons, mut turned_away) = (LESSONS, None::<Box<Fault>>);
         loop {
             let manners = self.known(model);
             let dialect = Dialect::of(&self.endpoint, &manners);
@@ -168,7 +168,7 @@ impl Wire {
             if lessons == 0 || !learned() {
                 return Err(fault);
             }
-            turned_away = has_turned.then_some(fault).or(turned_away);
+            turned_away = has_turned.then(|| Box::new(fault)).or(turned_away);
             lessons -= 1;
         }
     }
