@@ -8,12 +8,13 @@ use callboard_trace::{Caller, RunId};
 use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
-use crate::fields::{self, Field, run, wait_s};
+use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
-use crate::published::{Annotations, Published};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_answer";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "Answers what a run asks.";
 
 /// What it takes.
 pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
@@ -25,16 +26,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::required("answers", answers, "question id: answer").explained(),
         wait_s(limits),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description: "Answers what a run asks.".to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },
-    }
 }
 
 /// Answers, and shows the run as it goes on.

@@ -6,14 +6,16 @@ use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::{Action, Caller, Control, RunId};
 use serde_json::{Map, Value, json};
 
+use crate::call::Patience;
 use crate::check::refused;
 use crate::fields::{Field, run};
 use crate::follow::{body, tell_next, whole};
-use crate::published::{Annotations, Published};
-use crate::{call::Patience, fields};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_control";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "Acts on a run, or with `agent` instead pauses, resumes or \
+     drains that; what a cancelled run has done stays readable.";
 
 /// What may be asked of a run, in the words of every caller.
 pub const ACTIONS: [&str; 9] = [
@@ -45,19 +47,6 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
         Field::optional("value", value, "a priority, 0..1000, a message, or a budget").explained(),
         Field::optional("reason", reason, "why, at most 500 characters"),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description:
-            "Acts on a run, or with `agent` instead pauses, resumes or drains that; what a \
-                      cancelled run has done stays readable."
-                .to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations { open_world_hint: Some(false), ..Annotations::default() },
-    }
 }
 
 /// Acts, and shows the run as it is then.

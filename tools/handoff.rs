@@ -7,13 +7,15 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
 use crate::check::refused;
-use crate::fields::{self, Field, run, wait_s};
+use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, started, whole};
 use crate::nearest::{did_you_mean, quoted};
-use crate::published::{Annotations, Published};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_handoff";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "Hands work on with what must be known: redirects a live run, \
+     continues an ended one, or starts one.";
 /// Characters of a handoff's task.
 const TASK_CHARS: usize = 8_000;
 /// Characters of a summary in all.
@@ -47,18 +49,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::optional("artifacts", artifacts, "at most 20 {id, why}").brief(),
         wait_s(limits),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description: "Hands work on with what must be known: redirects a live run, \
-                      continues an ended one, or starts one."
-            .to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations::default(),
-    }
 }
 
 /// Hands over, waits, and shows the run with the handoff.

@@ -39,12 +39,13 @@ pub struct Annotations {
 impl Annotations {
     /// Of a tool that looks at what is here, and changes nothing.
     pub(crate) fn looks_only() -> Annotations {
-        Annotations {
-            read_only_hint: Some(true),
-            idempotent_hint: Some(true),
-            open_world_hint: Some(false),
-            ..Annotations::default()
-        }
+        let (read_only_hint, idempotent_hint) = (Some(true), Some(true));
+        Annotations { read_only_hint, idempotent_hint, ..Annotations::stays_here() }
+    }
+
+    /// Of a tool that changes only what is here.
+    pub(crate) fn stays_here() -> Annotations {
+        Annotations { open_world_hint: Some(false), ..Annotations::default() }
     }
 
     /// Whether all is as clients assume.

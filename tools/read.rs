@@ -6,13 +6,14 @@ use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
 
 use crate::excerpt::PATTERN_CHARS;
-use crate::fields::{self, Field};
+use crate::fields::Field;
 use crate::follow::whole;
-use crate::published::{Annotations, Published};
 use crate::resource::{Reading, read};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_read";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "Reads a uri in pages; `grep` picks lines.";
 /// Tokens of a page, unless the caller says otherwise.
 const TOKENS: usize = 2_000;
 /// Tokens of the largest page.
@@ -32,16 +33,6 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
         Field::optional("max_tokens", tokens, format!("tokens of the page, 1..{TOKENS_MAX}")),
         Field::optional("grep", grep, "a regular expression that lines must match"),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description: "Reads a uri in pages; `grep` picks lines.".to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations::looks_only(),
-    }
 }
 
 /// Reads a page.

@@ -9,13 +9,14 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Patience};
 use crate::check::refused;
-use crate::fields::{self, Field, wait_s};
+use crate::fields::{Field, wait_s};
 use crate::follow::whole;
-use crate::published::{Annotations, Published};
 use crate::{agent, handoff};
 
 /// Its name.
 pub(crate) const NAME: &str = "team_run";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "Gives the team a `task`, or `tasks`, each `after` the ids it needs.";
 /// Characters of a task's id.
 const ID_CHARS: usize = 80;
 
@@ -60,17 +61,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::optional("split", split, "shares of the budget, by task or agent").unlisted(),
         wait_s(limits),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description: "Gives the team a `task`, or `tasks`, each `after` the ids it needs."
-            .to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations::default(),
-    }
 }
 
 /// Starts the run or the plan, or joins the one that the same call started, and waits for it.

@@ -7,14 +7,16 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
 use crate::check::refused;
-use crate::fields::{self, Field, run, wait_s};
+use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
 use crate::handoffs::Handoffs;
-use crate::published::{Annotations, Published};
 use crate::steps::Steps;
 
 /// Its name.
 pub(crate) const NAME: &str = "team_status";
+/// What a model is told of it.
+pub(crate) const SAYS: &str = "With `run`: waits for news and shows it, or another view. \
+     Without: unread results, agents, queue, runs.";
 /// Records of a page, unless the caller says otherwise.
 const PAGE: u32 = 50;
 /// Records of the largest page.
@@ -39,18 +41,6 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
         Field::optional("after", after, "`next` of the page before"),
         Field::optional("limit", limit, format!("how many, 1..{PAGE_MAX}")),
     ]
-}
-
-/// How it is published.
-pub(crate) fn published(limits: &Limits) -> Published {
-    Published {
-        name: NAME.to_owned(),
-        description: "With `run`: waits for news and shows it, or another view. Without: unread \
-                      results, agents, queue, runs."
-            .to_owned(),
-        input_schema: fields::shown(&fields(limits)),
-        annotations: Annotations::looks_only(),
-    }
 }
 
 /// Shows what was asked for.

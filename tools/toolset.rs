@@ -51,6 +51,19 @@ enum Kind {
     Read,
 }
 
+impl Kind {
+    /// How a tool of the team is published.
+    fn published(&self, name: &str, says: &str, fields: &[Field]) -> Published {
+        let annotations = match self {
+            Kind::Status | Kind::Read => Annotations::looks_only(),
+            Kind::Answer | Kind::Control => Annotations::stays_here(),
+            Kind::Agent(_) | Kind::AskAgent | Kind::Run | Kind::Handoff => Annotations::default(),
+        };
+        let (name, description) = (name.to_owned(), says.to_owned());
+        Published { name, description, input_schema: fields::shown(fields), annotations }
+    }
+}
+
 impl Toolset {
     /// The tools of a team, in the profile that fits a client's context.
     pub fn of(team: &Team) -> Toolset {
@@ -132,13 +145,15 @@ impl Toolset {
         let limits = &team.limits;
         let mut set =
             Toolset { published: Vec::new(), instructions, profile, tools: HashMap::new() };
-        let run = (run::published(limits), Kind::Run, run::fields(limits));
-        let status = (status::published(limits), Kind::Status, status::fields(limits));
-        let handoff = (handoff::published(limits), Kind::Handoff, handoff::fields(limits));
-        let control = (control::published(limits), Kind::Control, control::fields(limits));
-        let answer = (answer::published(limits), Kind::Answer, answer::fields(limits));
-        let read = (read::published(limits), Kind::Read, read::fields(limits));
-        let of_team = [run, status, handoff, answer, control, read];
+        let of_team = [
+            (Kind::Run, run::NAME, run::SAYS, run::fields(limits)),
+            (Kind::Status, status::NAME, status::SAYS, status::fields(limits)),
+            (Kind::Handoff, handoff::NAME, handoff::SAYS, handoff::fields(limits)),
+            (Kind::Answer, answer::NAME, answer::SAYS, answer::fields(limits)),
+            (Kind::Control, control::NAME, control::SAYS, control::fields(limits)),
+            (Kind::Read, read::NAME, read::SAYS, read::fields(limits)),
+        ]
+        .map(|(kind, name, says, fields)| (kind.published(name, says, &fields), kind, fields));
         if is_compact {
             let others: Vec<Published> = of_team.iter().map(|(it, ..)| it.clone()).collect();
             set.add(set.ask_agent(team, &others), Kind::AskAgent, &ask_agent_fields(team));
