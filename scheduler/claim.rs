@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::begin::PLAN;
 use crate::drive::drive;
 use crate::foresee::look_ahead;
-use crate::house::{House, Wheel};
+use crate::house::{House, Wheel, failed};
 use crate::pause::{POLL, jittered};
 use crate::relay::{Relay, Taken, bounds};
 use crate::told::Told;
@@ -95,7 +95,7 @@ async fn look(house: Arc<House>, relay: Relay) {
             }
             Err(StoreError::Closed) => return,
             Err(error) => {
-                tracing::warn!(%error, "could not look into the queue");
+                failed(&error, "could not look into the queue");
                 house.stray.notify_one();
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use callboard_store::Store;
+use callboard_store::{Store, StoreError};
 use callboard_trace::{Event, Fact, RunId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,15 @@ impl House {
         if let Err(error) = self.store.note(&self.node, facts).await {
             tracing::debug!(%error, "what became of a resource is not in the journal");
         }
+    }
+}
+
+/// Tells of a fault; of a store that is away the heartbeat does.
+pub(crate) fn failed(error: &StoreError, what: &str) {
+    if matches!(error, StoreError::Away(_)) {
+        tracing::debug!(%error, "{what}");
+    } else {
+        tracing::warn!(%error, "{what}");
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admit::watch_load;
 use crate::ahead::Ahead;
+use crate::begin::SECOND;
 use crate::callers::Callers;
 use crate::checkup::address;
 use crate::claim::claim;
@@ -24,7 +25,7 @@ use crate::desk::Desk;
 use crate::folds::Folds;
 use crate::hands::{hands, with};
 use crate::heirs::Heirs;
-use crate::house::{Alarm, Driven, House, Waiters};
+use crate::house::{Alarm, Driven, House, Waiters, failed};
 use crate::listen::{write_all, write_down};
 use crate::pause::{POLL, jittered};
 use crate::press::Pressing;
@@ -260,9 +261,14 @@ fn work(tasks: &mut JoinSet<()>, house: &Arc<House>, root: Option<RunId>) {
 /// Says that this process is alive, and drops what it lost. What it dropped by itself is given back
 /// at once, and so is all of it when the store answers again: others wait for it.
 async fn beat(house: Arc<House>) {
+    let mut since = None;
     loop {
         let rest = match house.store.beat().await {
             Ok(beat) => {
+                if let Some(since) = since.take() {
+                    let seconds = (house.world.now() - since) / SECOND;
+                    tracing::warn!(seconds, "the store answers again");
+                }
                 for run in &beat.lost {
                     if let Some(wheel) = house.driven.wheel(run) {
                         wheel.lost.cancel();
@@ -272,7 +278,10 @@ async fn beat(house: Arc<House>) {
             }
             Err(StoreError::Closed) => return,
             Err(error) => {
-                tracing::warn!(%error, "the heartbeat was not kept");
+                if since.is_none() {
+                    tracing::warn!(%error, "the heartbeat was not kept; it goes on being tried");
+                }
+                since.get_or_insert(house.world.now());
                 house.store.beat_every().min(POLL)
             }
         };
@@ -293,7 +302,7 @@ async fn sweep(house: Arc<House>) {
             Ok(0) => (),
             Ok(_) => house.ready.notify_one(),
             Err(StoreError::Closed) => return,
-            Err(error) => tracing::warn!(%error, "could not sweep"),
+            Err(error) => failed(&error, "could not sweep"),
         }
         let rest = house.alarm.next(house.world.now()).map_or(SWEEP, |at| {
             let micros = at.saturating_sub(house.world.now()).max(1_000).unsigned_abs();

@@ -50,7 +50,7 @@ fn every_problem_is_told_at_once_with_its_line() {
     }
     assert!(said.err.contains("entry"), "{}", said.err);
 
-    let said = does(&["validate", "--json", shown(&house.path("team"))]);
+    let said = does(&["validate", "--json", "--team", shown(&house.path("team"))]);
     assert_eq!(said.code, 2);
     let told: Value = serde_json::from_str(&said.out).expect("one JSON object");
     assert_eq!(told["ok"], json!(false));

@@ -7,8 +7,10 @@
 mod checks;
 #[path = "database/commands.rs"]
 mod commands;
+#[path = "database/outage.rs"]
+mod outage;
 #[path = "engine/server.rs"]
-#[expect(dead_code, reason = "this test breaks no server")]
+#[expect(dead_code, reason = "this test needs a part of it")]
 mod server;
 mod shell;
 #[path = "database/standby.rs"]

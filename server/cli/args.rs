@@ -113,6 +113,9 @@ pub(crate) struct ValidateArgs {
     /// The team's folder [default: as serve]
     #[arg(value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+    /// The same, as other commands have it
+    #[arg(long, value_name = "DIR", conflicts_with = "folder")]
+    pub(crate) team: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

@@ -36,7 +36,8 @@ fn next(folder: &Path, binary: &str) -> String {
     format!(
         "next:
 1. choose the model: set OPENAI_API_KEY or OPENAI_BASE_URL where the program runs,
-   or write `providers` and `models` in {team}
+   or write `providers` and `models` in {team};
+   without one, `providers: {{try: {{kind: rehearsal}}}}` and `models: {{default: try/any}}` play it through
 2. check it:   callboard validate {shown}
 3. tell your MCP client, either by its own command line
 

@@ -14,9 +14,10 @@ use super::say::Say;
 
 /// Loads the team and tells what is wrong with it; errors give the code of a bad call.
 pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
-    let folder = place::team_folder(args.folder.as_deref())?;
-    let (team, found) =
-        look(&folder, &place::data_folder(None, Some(&folder))?, args.folder.is_some());
+    let named = args.folder.as_deref().or(args.team.as_deref());
+    let folder = place::team_folder(named)?;
+    let data = place::data_folder(None, Some(&folder))?;
+    let (team, found) = look(&folder, &data, named.is_some());
     if args.json {
         say.data(&as_json(team.as_ref(), &found).to_string())?;
     } else {
