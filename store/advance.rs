@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use callboard_trace::{Event, Fact, Record, RunId};
+use callboard_trace::{Fact, RunId};
 use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
@@ -15,12 +15,12 @@ use crate::gates::{Give, Ruling};
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Stamp, Tail};
 use crate::known::Known;
-use crate::ledger::{Amounts, Return, Spent};
+use crate::ledger::{Return, Spent};
 use crate::own::Own;
 use crate::step::{Advance, Advanced, Next};
 use crate::store::Inner;
 use crate::submit::{Entry, admit_new};
-use crate::{Lease, Store, StoreError, Submitted, holds};
+use crate::{Lease, Store, StoreError, holds};
 
 /// For how long a step waits for a database that is away before it counts as not recorded.
 const AWAY: Duration = Duration::from_secs(300);
@@ -41,23 +41,11 @@ impl Store {
         if leaves && !done.as_ref().is_ok_and(|it| it.left) {
             lease.hold.stay();
         }
-        let written = done?;
-        let taken = asking.map(|it| leases(it, written.taken)).unwrap_or_default();
+        let Written { mut advanced, tail, stamps, taken, .. } = done?;
+        advanced.taken = asking.map(|it| leases(it, taken)).unwrap_or_default();
         self.ring();
-        let mut records = written.slipped;
-        records.extend(journal::records(&written.tail, written.stamps, said));
-        let Tail { seq, .. } = written.tail;
-        Ok(Advanced {
-            seq,
-            at: written.at,
-            records,
-            children: written.children,
-            ruling: written.ruling,
-            waits: written.waits,
-            ledger: written.ledger,
-            turned: written.turned,
-            taken,
-        })
+        advanced.records.extend(journal::records(&tail, stamps, said));
+        Ok(advanced)
     }
 
     /// The step as it is written, and what its own records say.
@@ -126,17 +114,12 @@ struct Step {
 }
 
 struct Written {
+    /// Without its own records, and without leases.
+    advanced: Advanced,
     tail: Tail,
-    at: i64,
-    slipped: Vec<Record>,
     stamps: Vec<Stamp>,
-    children: Vec<Submitted>,
     /// The place of each record that others were told, if their run is open.
     told: Vec<Option<u64>>,
-    ruling: Option<Ruling>,
-    waits: Option<Event>,
-    ledger: Vec<(String, Amounts)>,
-    turned: Vec<Event>,
     /// Whether the run is no longer ours.
     left: bool,
     taken: Vec<Taken>,
@@ -196,20 +179,11 @@ impl Step {
             Some((wanted, token)) => wanted.seat(tx, (node, *token), (&mut known, at))?,
             None => Vec::new(),
         };
-        Ok(Written {
-            tail: own.tail,
-            at,
-            slipped,
-            stamps,
-            children,
-            told,
-            ruling,
-            waits,
-            ledger,
-            turned,
-            left,
-            taken,
-        })
+        let tail = own.tail;
+        let (seq, records, leases) = (tail.seq, slipped, Vec::new());
+        let advanced =
+            Advanced { seq, at, records, children, ruling, waits, ledger, turned, taken: leases };
+        Ok(Written { advanced, tail, stamps, told, left, taken })
     }
 
     /// Asks for all that the step needs to know, on one way.

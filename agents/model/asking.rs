@@ -102,7 +102,7 @@ impl Asking {
     ) -> Result<(Reply, bool), Fault> {
         let manners = self.wire.known(&request.model);
         let dialect = Dialect::of(&self.endpoint, &manners);
-        let mut body = dialect.body(request, &self.endpoint, &manners, stream);
+        let mut body = dialect.body(request, &self.endpoint, &manners, stream).value();
         change(&mut body);
         let trying = self.wire.trying(&request.model, None);
         let work = async {

@@ -1,22 +1,58 @@
 //! The body of a chat request, as one endpoint wants it.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::exchange::{ITEMS, Request};
 use super::manners::{MAX_FIELDS, Manners};
 
+/// A request as an endpoint is sent it; what is there as text goes as it is.
+pub(crate) struct Body<'a> {
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) lists: Vec<(&'static str, &'a RawValue)>,
+}
+
+impl Body<'_> {
+    pub(crate) fn value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        self.fields.iter().try_for_each(|(name, it)| map.serialize_entry(name, it))?;
+        self.lists.iter().try_for_each(|(name, it)| map.serialize_entry(name, it))?;
+        map.end()
+    }
+}
+
 /// The request as JSON; `max_field` is the endpoint's name of the output limit.
-pub(crate) fn body(request: &Request, max_field: &str, manners: &Manners, stream: bool) -> Value {
-    let mut body = Map::new();
+pub(crate) fn body<'a>(
+    request: &'a Request,
+    max_field: &str,
+    manners: &Manners,
+    stream: bool,
+) -> Body<'a> {
+    let (mut body, mut lists) = (Map::new(), Vec::new());
     let mut put = |name: &str, value: Value| {
         if !value.is_null() && !manners.dropped.contains(name) {
             body.insert(name.to_owned(), value);
         }
     };
     put("model", json!(request.model));
-    put("messages", messages(request, manners));
+    match ["\"developer\"", ITEMS].iter().any(|it| request.messages.text().contains(it)) {
+        true => put("messages", messages(request, manners)),
+        false => lists.push(("messages", request.messages.raw())),
+    }
     if !request.tools.is_empty() {
-        put("tools", request.tools.all().iter().map(|it| lenient(it, manners)).collect());
+        match manners.has_no_strict {
+            true => {
+                put("tools", request.tools.all().iter().map(|it| lenient(it, manners)).collect())
+            }
+            false => lists.push(("tools", request.tools.raw())),
+        }
         put("tool_choice", json!(request.tool_choice));
     }
     put(output_limit(max_field, manners), json!(request.max_output));
@@ -28,7 +64,8 @@ pub(crate) fn body(request: &Request, max_field: &str, manners: &Manners, stream
     if stream {
         put("stream_options", json!({"include_usage": true}));
     }
-    Value::Object(body)
+    lists.retain(|it| !manners.dropped.contains(it.0));
+    Body { fields: body, lists }
 }
 
 fn output_limit<'a>(max_field: &'a str, manners: &Manners) -> &'a str {
@@ -100,17 +137,23 @@ mod tests {
 
     #[test]
     fn nothing_but_the_request_is_sent() {
-        let body = body(&request(), "max_tokens", &Manners::default(), true);
-        assert_eq!(
-            body.to_string(),
-            json!({"model": "m", "messages": [{"role": "developer", "content": "x", "z": 1, "a": 2}],
+        for role in ["developer", "user"] {
+            let message = json!({"role": role, "content": "x", "z": 1, "a": 2});
+            let request = Request { messages: vec![message.clone()].into(), ..request() };
+            let body = body(&request, "max_tokens", &Manners::default(), true);
+            let sent = serde_json::to_string(&body).unwrap();
+            assert!(sent.contains(&format!("\"messages\":[{message}]")), "as it was: {sent}");
+            let whole = json!({"model": "m", "messages": [message],
                 "tools": [{"type": "function", "function": {"name": "f", "strict": true}}],
                 "tool_choice": "auto",
                 "max_tokens": 64, "reasoning_effort": "low",
                 "response_format": {"type": "json_schema", "json_schema": {"strict": true}},
-                "stream": true, "stream_options": {"include_usage": true}})
-            .to_string()
-        );
+                "stream": true, "stream_options": {"include_usage": true}});
+            assert_eq!(
+                (body.value(), serde_json::from_str(&sent).ok()),
+                (whole.clone(), Some(whole))
+            );
+        }
     }
 
     #[test]
@@ -122,7 +165,8 @@ mod tests {
             has_no_strict: true,
             ..Manners::default()
         };
-        let it = body(&request(), "max_tokens", &manners, true);
+        let request = request();
+        let it = body(&request, "max_tokens", &manners, true).value();
         assert_eq!(it["max_completion_tokens"], 64);
         assert_eq!(it["messages"][0]["role"], "system");
         assert_eq!(it["tools"][0]["function"], json!({"name": "f"}));
@@ -130,14 +174,16 @@ mod tests {
         for gone in ["max_tokens", "reasoning_effort", "stream_options"] {
             assert!(it.get(gone).is_none(), "{gone}");
         }
-        let back = Manners { swaps_max: true, ..Manners::default() };
-        assert_eq!(body(&request(), "max_completion_tokens", &back, false)["max_tokens"], 64);
+        let back =
+            Manners { swaps_max: true, dropped: ["tools".to_owned()].into(), ..Manners::default() };
+        let it = body(&request, "max_completion_tokens", &back, false).value();
+        assert_eq!((&it["max_tokens"], it.get("tools")), (&json!(64), None));
     }
 
     #[test]
     fn without_tools_none_can_be_chosen() {
         let bare = Request { tools: Vec::new().into(), ..request() };
-        let it = body(&bare, "max_tokens", &Manners::default(), false);
+        let it = body(&bare, "max_tokens", &Manners::default(), false).value();
         assert!(it.get("tools").is_none() && it.get("tool_choice").is_none());
         assert!(it.get("stream_options").is_none());
     }

@@ -4,6 +4,7 @@ use callboard_config::Endpoint;
 use serde_json::Value;
 
 use super::assembly::Assembly;
+use super::body::{self, Body};
 use super::classify::Asked;
 use super::complaint::Complaint;
 use super::decode::{self, Whole};
@@ -11,7 +12,7 @@ use super::exchange::Request;
 use super::fault::Fault;
 use super::items::Items;
 use super::manners::Manners;
-use super::{body, responses};
+use super::responses;
 
 /// How an endpoint is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +37,19 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn body(
+    pub(crate) fn body<'a>(
         self,
-        request: &Request,
+        request: &'a Request,
         endpoint: &Endpoint,
         manners: &Manners,
         stream: bool,
-    ) -> Value {
+    ) -> Body<'a> {
         match self {
             Dialect::Chat => body::body(request, &endpoint.max_tokens_field, manners, stream),
-            Dialect::Responses => responses::body(request, manners, stream),
+            Dialect::Responses => {
+                let fields = responses::body(request, manners, stream);
+                Body { fields, lists: Vec::new() }
+            }
         }
     }
 

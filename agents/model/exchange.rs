@@ -7,6 +7,7 @@ use callboard_config::budget::Price;
 use callboard_trace::{Call, Finish, ModelReplied, Purpose, Usage};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::learned::Learned;
 
@@ -51,25 +52,25 @@ pub struct Request {
 }
 
 /// A list of a request, kept as text: very many requests wait at the same time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonList(Arc<str>);
+#[derive(Clone, Debug)]
+pub struct JsonList(Arc<RawValue>);
 
 /// The lists of tools that were written last. The runs of an agent have most often the same.
-static LAST: Mutex<VecDeque<Arc<str>>> = Mutex::new(VecDeque::new());
+static LAST: Mutex<VecDeque<Arc<RawValue>>> = Mutex::new(VecDeque::new());
 /// How many of them are kept.
 const LISTS: usize = 32;
 
 impl JsonList {
     /// The same as text.
     pub(crate) fn written(all: &impl Serialize) -> JsonList {
-        JsonList(serde_json::to_string(all).unwrap_or_else(|_| "[]".to_owned()).into())
+        JsonList(to_raw_value(all).unwrap_or_default().into())
     }
 
     /// The same, and equal ones once.
     pub(crate) fn shared(all: &impl Serialize) -> JsonList {
         let list = JsonList::written(all);
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = last.iter().find(|it| ***it == *list.0) {
+        if let Some(known) = last.iter().find(|it| it.get() == list.text()) {
             return JsonList(known.clone());
         }
         last.truncate(LISTS - 1);
@@ -79,16 +80,26 @@ impl JsonList {
 
     /// Whether it has nothing.
     pub fn is_empty(&self) -> bool {
-        *self.0 == *"[]"
+        matches!(self.text(), "[]" | "null")
     }
 
     /// All of it, as the chat protocol has it.
     pub fn all(&self) -> Vec<Value> {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        serde_json::from_str(self.text()).unwrap_or_default()
+    }
+
+    pub(crate) fn raw(&self) -> &RawValue {
+        &self.0
     }
 
     pub(crate) fn text(&self) -> &str {
-        &self.0
+        self.0.get()
+    }
+}
+
+impl PartialEq for JsonList {
+    fn eq(&self, other: &JsonList) -> bool {
+        self.text() == other.text()
     }
 }
 
@@ -100,7 +111,7 @@ impl From<Vec<Value>> for JsonList {
 
 impl Default for JsonList {
     fn default() -> JsonList {
-        JsonList("[]".into())
+        JsonList::written(&[(); 0])
     }
 }
 

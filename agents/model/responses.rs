@@ -12,7 +12,7 @@ use super::manners::Manners;
 
 /// The request as JSON. Nothing is kept on the other side; what a model must see again is asked
 /// for in its encrypted form and sent back.
-pub(crate) fn body(request: &Request, manners: &Manners, stream: bool) -> Value {
+pub(crate) fn body(request: &Request, manners: &Manners, stream: bool) -> Map<String, Value> {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() && !manners.dropped.contains(name) {
@@ -32,7 +32,7 @@ pub(crate) fn body(request: &Request, manners: &Manners, stream: bool) -> Value 
     put("store", json!(false));
     put("include", json!(["reasoning.encrypted_content"]));
     put("stream", json!(stream));
-    Value::Object(body)
+    body
 }
 
 /// One message as input items; its own items go back as they came.

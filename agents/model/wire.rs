@@ -164,7 +164,8 @@ impl Wire {
             }
             let has_turned = self.turns_away(dialect, status, &told, model);
             let teaches = matches!(status, 400 | 422);
-            let learned = || has_turned || teaches && self.teach(model, &manners, &told, &body());
+            let learned =
+                || has_turned || teaches && self.teach(model, &manners, &told, &body().value());
             if lessons == 0 || !learned() {
                 return Err(fault);
             }
@@ -178,7 +179,7 @@ impl Wire {
         trying: &Try<'_>,
         request: &Request,
         dialect: Dialect,
-        body: Value,
+        body: impl Serialize,
     ) -> Result<Reply, Miss> {
         let asked = &trying.asked;
         let (probe, client) = self.client(trying, Shape::Expected)?;
@@ -234,7 +235,7 @@ impl Wire {
         trying: &Try<'_>,
         request: &Request,
         dialect: Dialect,
-        body: Value,
+        body: impl Serialize,
     ) -> Result<Reply, Miss> {
         let (probe, answer) = self.post(trying, dialect.path(), body).await?;
         self.reply(trying, request, dialect.whole(&trying.asked, answer)?, &probe)
