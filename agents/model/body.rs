@@ -42,6 +42,7 @@ pub(crate) fn body<'a>(
         }
     };
     put("model", json!(request.model));
+    // Read only where something in it has to become something else.
     match ["\"developer\"", ITEMS].iter().any(|it| request.messages.text().contains(it)) {
         true => put("messages", messages(request, manners)),
         false => lists.push(("messages", request.messages.raw())),

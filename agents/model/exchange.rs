@@ -61,12 +61,12 @@ static LAST: Mutex<VecDeque<Arc<RawValue>>> = Mutex::new(VecDeque::new());
 const LISTS: usize = 32;
 
 impl JsonList {
-    /// The same as text.
+    /// A list of these.
     pub(crate) fn written(all: &impl Serialize) -> JsonList {
         JsonList(to_raw_value(all).unwrap_or_default().into())
     }
 
-    /// The same, and equal ones once.
+    /// The same, with equal ones kept once.
     pub(crate) fn shared(all: &impl Serialize) -> JsonList {
         let list = JsonList::written(all);
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
