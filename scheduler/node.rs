@@ -278,10 +278,10 @@ async fn beat(house: Arc<House>) {
             }
             Err(StoreError::Closed) => return,
             Err(error) => {
-                if since.is_none() {
+                since.get_or_insert_with(|| {
                     tracing::warn!(%error, "the heartbeat was not kept; it goes on being tried");
-                }
-                since.get_or_insert(house.world.now());
+                    house.world.now()
+                });
                 house.store.beat_every().min(POLL)
             }
         };

@@ -111,7 +111,6 @@ fn doing(branch: &Branch) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use callboard_config::{Agent, AgentName};
     use callboard_trace::{Event, Finished, Started};
     use serde_json::json;
