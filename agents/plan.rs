@@ -22,7 +22,7 @@ pub(crate) const RESULTS_MAX: usize = 50;
 const HEIRS_MAX: usize = 16;
 
 /// A plan. Steps are counted, not searched: a hundred thousand of them cost no more each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     id: String,
     agents: Vec<Arc<Agent>>,
@@ -57,7 +57,7 @@ pub struct Counts {
 }
 
 /// One step and how it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Place {
     /// As it was declared.
     pub step: PlanStep,
@@ -96,9 +96,10 @@ pub struct Heir {
 }
 
 /// Where a step stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// For others to end.
+    #[default]
     Waiting,
     /// May begin.
     Ready,
@@ -120,12 +121,7 @@ impl Plan {
             agents: agents.iter().cloned().map(Arc::new).collect(),
             places: steps.into_iter().map(Place::new).collect(),
             by_id,
-            by_run: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            counts: Counts::default(),
-            told: 0,
-            whole: Caps::default(),
-            unused: Vec::new(),
+            ..Plan::default()
         };
         for at in 0..plan.places.len() {
             let after = plan.places[at].step.after.clone();
@@ -360,21 +356,7 @@ impl Plan {
 
 impl Place {
     fn new(step: PlanStep) -> Place {
-        Place {
-            step,
-            standing: Standing::Waiting,
-            run: None,
-            head: None,
-            confidence: 0.0,
-            taint: None,
-            trouble: None,
-            blamed: None,
-            points: Points::default(),
-            heirs: Vec::new(),
-            unmet: 0,
-            waiting_heirs: 0,
-            way: 0,
-        }
+        Place { step, ..Place::default() }
     }
 
     /// Its priority as it counts.

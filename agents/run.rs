@@ -22,7 +22,7 @@ use crate::slots::Slots;
 use crate::words;
 
 /// A run. `apply` is the only way it changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Run {
     /// Its name.
     pub id: RunId,
@@ -270,45 +270,8 @@ impl Run {
     pub fn new(id: RunId, started: Started) -> Run {
         let tainted = Taint::of(&started);
         let artifacts = started.handoff.as_ref().map_or_else(Vec::new, |it| it.artifacts.clone());
-        Run {
-            id,
-            now: 0,
-            steps: 0,
-            turns: 0,
-            dialogue: Vec::new(),
-            asking: None,
-            tools: Vec::new(),
-            reply: None,
-            shelf: Shelf::default(),
-            asked_back: BTreeMap::new(),
-            calls: Vec::new(),
-            children: Vec::new(),
-            artifacts,
-            kept: None,
-            kept_by: 0,
-            checks: Checks::default(),
-            accepted: false,
-            control: Controls::default(),
-            tally: Tally::default(),
-            loops: Loops::default(),
-            questions: Vec::new(),
-            approvals: Vec::new(),
-            tainted,
-            heard: BTreeMap::new(),
-            slots: Slots::of(&started.slots),
-            recalled: None,
-            plan: None,
-            totals: Totals::default(),
-            spent: Spend::default(),
-            alerts: Vec::new(),
-            held: None,
-            documents: BTreeSet::new(),
-            files: BTreeMap::new(),
-            written: BTreeMap::new(),
-            end: None,
-            falls_back: false,
-            started,
-        }
+        let slots = Slots::of(&started.slots);
+        Run { id, artifacts, tainted, slots, started, ..Run::default() }
     }
 
     /// What was noted under its root, as a run is given it that begins now.

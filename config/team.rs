@@ -21,7 +21,7 @@ use crate::sandbox::{Commands, Sandbox};
 use crate::{Limits, Provider};
 
 /// The agents, models and limits one owner loads together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Team {
     /// Shown to clients and in traces; `team:` in `team.yaml`, else the folder's name.
     pub name: String,
@@ -93,38 +93,11 @@ impl Team {
     /// A team without agents, for who only looks at what was done; with what kept it from loading.
     pub fn nobody(problems: Vec<crate::Problem>) -> Team {
         Team {
-            name: String::new(),
-            entry: AgentName::default(),
-            agents: BTreeMap::new(),
-            providers: BTreeMap::new(),
-            embed: None,
-            small: None,
-            limits: Limits::default(),
-            budgets: Budgets::default(),
-            prices: Prices::default(),
-            resources: Resources::default(),
-            ranking: Ranking::default(),
-            route: Route::default(),
             throttle: Some(Throttle::default()),
             retain: Retain { records: None, bodies: None },
             workspace: "default".to_string(),
-            memory: Memory::default(),
-            goal: None,
-            permissions: BTreeMap::new(),
-            patterns: Vec::new(),
-            approvals: Approvals::default(),
-            triggers: false,
-            bash: Commands::default(),
-            servers: BTreeMap::new(),
-            untrusted: vec![],
-            trust: None,
-            finishes: false,
-            http: Http::default(),
-            database: None,
-            bounds: Bounds::default(),
-            files: Vec::new(),
-            origins: Origins::new(),
             problems,
+            ..Team::default()
         }
     }
 

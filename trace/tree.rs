@@ -27,7 +27,7 @@ pub struct Tree {
 }
 
 /// One run of a tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Branch {
     /// Whose run.
     pub agent: AgentName,
@@ -88,21 +88,10 @@ impl Tree {
                 parent: started.parent.clone(),
                 task: started.task.clone(),
                 began: record.at,
-                ended: None,
-                end: None,
-                step: None,
-                steps: 0,
-                replies: 0,
-                tokens: 0,
-                handoffs: Vec::new(),
-                paused: None,
-                waits: None,
-                waits_until: None,
-                questions: Vec::new(),
-                todo: None,
                 used: Used::begun(started),
                 taint: Taint::of(started),
                 is_shaped: started.output_schema.is_some(),
+                ..Branch::default()
             };
             self.runs.insert(record.run.clone(), branch);
         } else if let Some(branch) = self.runs.get_mut(&record.run) {
