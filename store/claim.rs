@@ -184,6 +184,13 @@ macro_rules! take {
 
 /// Takes of all ready runs; tests ask how each of these is planned.
 pub(crate) const TAKE: &str = take!("");
+/// Takes the first: up to a few in turn are a third of what they are together.
+pub(crate) const TAKE_FIRST: &str = concat!(
+    taking!(),
+    "WHERE pos = (SELECT pos FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT $1)",
+    of_taken!()
+);
+const FEW: u64 = 4;
 /// Takes of the urgent ones.
 pub(crate) const TAKE_URGENT: &str = take!(" AND stop = 1");
 /// Takes the one in that place.
@@ -307,8 +314,12 @@ impl Wanted {
             false => Vec::new(),
         };
         let left = most.saturating_sub(taken.len() as u64);
-        if left > 0 {
+        if left > FEW {
             taken.extend(self.pick(tx, TAKE, left, us)?);
+        } else if left > 0 {
+            let ask = (TAKE_FIRST, vec![Val::Int(1), us.0.into(), us.1.into()]);
+            let rows = tx.all(&vec![ask; left as usize])?;
+            taken.extend(ordered(rows.into_iter().flatten().collect())?);
         }
         Ok(taken)
     }

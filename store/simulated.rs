@@ -68,7 +68,7 @@ pub struct Simulated {
 }
 
 struct Shared {
-    lite: Mutex<(Connection, Memo)>,
+    lite: Mutex<Connection>,
     clock: Clock,
     is_dead: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     written: Notify,
@@ -85,8 +85,7 @@ impl Simulated {
         let mut conn = Connection::open_in_memory_with_flags(flags).map_err(|it| told(&it))?;
         conn.set_prepared_statement_cache_capacity(256);
         migrate(&mut conn)?;
-        let lite = Mutex::new((conn, Memo::new()));
-        let shared = Shared { lite, clock, is_dead, written: Notify::new() };
+        let shared = Shared { lite: Mutex::new(conn), clock, is_dead, written: Notify::new() };
         Ok(Simulated { shared: Arc::new(shared) })
     }
 
@@ -112,13 +111,12 @@ impl Shared {
     fn transact(
         &self,
         fate: Fate,
-        work: impl FnOnce(&mut Lite<'_>) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut Lite<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut inside = self.lite.lock().unwrap_or_else(PoisonError::into_inner);
-        let (conn, memo) = &mut *inside;
+        let conn = &*self.lite.lock().unwrap_or_else(PoisonError::into_inner);
         let before = conn.total_changes();
         step(conn, "BEGIN IMMEDIATE")?;
-        let done = work(&mut Lite { conn, memo, clock: Some(&self.clock) });
+        let done = work(&mut Lite { conn, memo: &mut Memo::new(), clock: Some(&self.clock) });
         let kept = match fate {
             Fate::Done => true,
             Fate::Refused => false,
@@ -144,7 +142,7 @@ async fn serve(
     while let Some(mut job) = jobs.recv().await {
         let lot = lots(undone.is_some());
         pause(lot.before).await;
-        let work = |lite: &mut Lite<'_>| {
+        let work = |lite: &mut Lite<'_, '_>| {
             job.run(lite)?;
             if let Some(undone) = &undone {
                 job.tell(undone.load(Ordering::Relaxed));

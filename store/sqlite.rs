@@ -1,21 +1,22 @@
 //! SQLite: how a statement is run, and what its errors mean.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql, params_from_iter};
 
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::dialect::Dialect;
 
-/// A transaction on a connection, with the statements translated so far.
-pub(crate) struct Lite<'a> {
-    pub(crate) conn: &'a Connection,
-    pub(crate) memo: &'a mut Memo,
+/// A transaction on a connection, with the statements asked so far.
+pub(crate) struct Lite<'a, 'c> {
+    pub(crate) conn: &'c Connection,
+    pub(crate) memo: &'a mut Memo<'c>,
     /// Another clock than the database's own.
     pub(crate) clock: Option<&'a Clock>,
 }
@@ -23,17 +24,30 @@ pub(crate) struct Lite<'a> {
 /// Microseconds since 1970.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Statements by their text as it stands in this crate.
-pub(crate) type Memo = HashMap<&'static str, String>;
+/// Where the text of a statement stands in this program: quicker to look up than long text.
+type Place = (usize, usize);
 
-impl Lite<'_> {
-    fn prepare(&mut self, sql: &'static str) -> Result<CachedStatement<'_>, StoreError> {
-        let text = self.memo.entry(sql).or_insert_with(|| translate(sql));
-        self.conn.prepare_cached(text).map_err(|it| told(&it))
+/// The statements of a connection.
+pub(crate) type Memo<'c> = HashMap<Place, CachedStatement<'c>>;
+
+/// Their texts as this database understands them.
+static TEXTS: Mutex<BTreeMap<Place, Arc<str>>> = Mutex::new(BTreeMap::new());
+
+impl<'c> Lite<'_, 'c> {
+    fn prepare(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>, StoreError> {
+        let place = (sql.as_ptr().addr(), sql.len());
+        match self.memo.entry(place) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+                let text = texts.entry(place).or_insert_with(|| translate(sql).into());
+                Ok(new.insert(self.conn.prepare_cached(text).map_err(|it| told(&it))?))
+            }
+        }
     }
 }
 
-impl Tx for Lite<'_> {
+impl Tx for Lite<'_, '_> {
     fn now(&mut self) -> Result<i64, StoreError> {
         match self.clock {
             Some(clock) => Ok(clock()),
@@ -42,19 +56,23 @@ impl Tx for Lite<'_> {
     }
 
     fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.prepare(sql)?;
+        let statement = self.prepare(sql)?;
         let width = statement.column_count();
         let take = |row: &rusqlite::Row<'_>| {
             let values = (0..width).map(|at| row.get_ref(at).map(from));
             values.collect::<Result<_, _>>().map(Row)
         };
-        let rows = statement.query_map(bind(args), take).map_err(|it| told(&it))?;
-        rows.collect::<Result<_, _>>().map_err(|it| told(&it))
+        let rows = statement.query_map(params_from_iter(args), take);
+        let rows = rows.and_then(Iterator::collect).map_err(|it| told(&it));
+        statement.clear_bindings();
+        rows
     }
 
     fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError> {
-        let changed = self.prepare(sql)?.execute(bind(args)).map_err(|it| told(&it))?;
-        Ok(changed as u64)
+        let statement = self.prepare(sql)?;
+        let changed = statement.execute(params_from_iter(args)).map_err(|it| told(&it));
+        statement.clear_bindings();
+        Ok(changed? as u64)
     }
 }
 
@@ -63,13 +81,15 @@ pub(crate) fn translate(sql: &str) -> String {
     Dialect::Sqlite.translate(sql)
 }
 
-fn bind(args: &[Val]) -> impl rusqlite::Params + '_ {
-    rusqlite::params_from_iter(args.iter().map(|it| match it {
-        Val::Null => Value::Null,
-        Val::Int(it) => Value::Integer(*it),
-        Val::Text(it) => Value::Text(it.clone()),
-        Val::Bytes(it) => Value::Blob(it.clone()),
-    }))
+impl ToSql for Val {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Val::Null => ValueRef::Null,
+            Val::Int(it) => ValueRef::Integer(*it),
+            Val::Text(it) => ValueRef::Text(it.as_bytes()),
+            Val::Bytes(it) => ValueRef::Blob(it),
+        }))
+    }
 }
 
 fn from(value: ValueRef<'_>) -> Val {

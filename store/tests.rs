@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::busy::BUSY;
-use crate::claim::{TAKE, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
+use crate::claim::{TAKE, TAKE_FIRST, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
 use crate::open::{Use, connect};
 use crate::seats::{CROWD, HELD};
 use crate::share::{EXEMPT, FIRST, FIRSTS, SEATS};
@@ -86,7 +86,9 @@ async fn three(store: &Store) -> RunId {
 async fn a_claim_follows_an_index() {
     let (home, store) = fresh();
     store.submit(root(1)).await.unwrap();
-    for (sql, index) in [(TAKE, "run_ready"), (TAKE_URGENT, "run_urgent")] {
+    for (sql, index) in
+        [(TAKE, "run_ready"), (TAKE_FIRST, "run_ready"), (TAKE_URGENT, "run_urgent")]
+    {
         let sql = format!("EXPLAIN QUERY PLAN {}", translate(sql));
         let conn = raw(&home);
         let mut statement = conn.prepare(&sql).unwrap();
@@ -225,27 +227,29 @@ async fn the_same_long_text_is_kept_once() {
 #[tokio::test]
 async fn a_panic_undoes_one_write_only() {
     let (_home, store) = fresh();
-    let bad = store.inner.db.write::<u64, _>(|tx| {
-        tx.exec("INSERT INTO pace(name, tat, at) VALUES('bad', 0, 0)", &[])?;
-        panic!("as asked");
-    });
-    let good = store
-        .inner
-        .db
-        .write(|tx| tx.exec("INSERT INTO pace(name, tat, at) VALUES('good', 0, 0)", &[]));
-    let wrong = store.inner.db.write(|tx| {
-        tx.exec("INSERT INTO pace(name, tat, at) VALUES('wrong', 0, 0)", &[])?;
-        tx.exec("INSERT INTO pace(name, tat, at) VALUES('wrong', 0, 0)", &[])
-    });
-    let (bad, good, wrong) = tokio::join!(bad, good, wrong);
-    assert!(bad.unwrap_err().to_string().contains("panicked"));
-    assert_eq!(good.unwrap(), 1);
-    assert!(wrong.is_err());
-    let names = store.inner.db.read(|tx| {
-        let rows = tx.query("SELECT name FROM pace ORDER BY name", &[])?;
-        rows.iter().map(|it| it.text(0)).collect::<Result<Vec<_>, _>>()
-    });
-    assert_eq!(names.await.unwrap(), ["good"]);
+    // The first time nothing is known of such jobs, the second time each has a savepoint.
+    for _ in 0..2 {
+        let db = &store.inner.db;
+        let add = "INSERT INTO pace(name, tat, at) VALUES($1, 0, 0)";
+        let good = |name: &'static str| db.write(move |tx| tx.exec(add, &[name.into()]));
+        let bad = db.write::<u64, _>(|tx| {
+            tx.exec(add, &["bad".into()])?;
+            panic!("as asked");
+        });
+        let wrong = db.write(|tx| {
+            tx.exec(add, &["wrong".into()])?;
+            tx.exec(add, &["wrong".into()])
+        });
+        let all = tokio::join!(good("before"), bad, good("between"), wrong, good("behind"));
+        assert!(all.1.unwrap_err().to_string().contains("panicked"));
+        assert!(all.3.is_err());
+        assert_eq!((all.0.unwrap(), all.2.unwrap(), all.4.unwrap()), (1, 1, 1));
+        let names = db.write(|tx| {
+            let rows = tx.query("DELETE FROM pace RETURNING name", &[])?;
+            rows.iter().map(|it| it.text(0)).collect::<Result<Vec<_>, _>>()
+        });
+        assert_eq!(names.await.unwrap(), ["before", "between", "behind"]);
+    }
 }
 
 #[tokio::test]

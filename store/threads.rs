@@ -13,7 +13,7 @@ use crate::StoreError;
 use crate::db::{Db, Job, QUEUE};
 use crate::open::{Use, connect};
 use crate::sqlite::{Memo, told};
-use crate::writer::{Chance, Writer, attempt, step};
+use crate::writer::{Chance, attempt, step, write};
 
 /// How often the watcher looks for other processes' commits while runs are ready or running.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -52,8 +52,8 @@ pub(crate) fn start(
     threads.run("store-watch", move || watch(watched, &stop, &hint))?;
     conn.busy_timeout(Duration::ZERO).map_err(|it| told(&it))?;
     let db = Db::new(writes, reads);
-    let writer = Writer::new(conn, chance, db.undone.clone());
-    threads.run("store-write", move || writer.serve(jobs))?;
+    let undone = db.undone.clone();
+    threads.run("store-write", move || write(conn, jobs, chance, undone))?;
     Ok((db, threads))
 }
 
@@ -87,12 +87,13 @@ impl Drop for Threads {
 
 fn read(conn: Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) -> Connection {
     let mut memo = Memo::new();
-    loop {
-        let next = questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-        let Some(mut job) = next else { return conn };
+    let next = || questions.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+    while let Some(mut job) = next() {
         let outcome = within(&conn, || attempt(job.as_mut(), &conn, &mut memo));
         job.answer(outcome);
     }
+    drop(memo);
+    conn
 }
 
 /// One consistent view for all statements of a question.

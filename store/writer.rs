@@ -20,39 +20,49 @@ pub(crate) type Chance = Arc<dyn Fn() -> u128 + Send + Sync>;
 /// Jobs that share one commit.
 const BATCH: usize = 256;
 
+/// After a job that failed halfway so many commits have a savepoint for each job: few do, and a savepoint
+/// costs a tenth of a write.
+const CAREFUL: u32 = 64;
+
 /// How long a write waits for other processes before it is refused.
 const BUSY_FOR: Duration =
     if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(10) };
 
 /// The thread's own state.
-pub(crate) struct Writer {
-    conn: Connection,
-    memo: Memo,
+struct Writer<'c> {
+    conn: &'c Connection,
+    memo: Memo<'c>,
     chance: Chance,
     undone: Arc<AtomicU64>,
+    /// How many commits are still to have savepoints.
+    careful: u32,
     /// Set when the disk did not confirm a commit: nothing more is accepted.
     failed: Option<StoreError>,
 }
 
-impl Writer {
-    pub(crate) fn new(conn: Connection, chance: Chance, undone: Arc<AtomicU64>) -> Writer {
-        Writer { conn, memo: Memo::new(), chance, undone, failed: None }
-    }
-
-    /// Works until every sender is gone, and gives the connection back.
-    pub(crate) fn serve(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) -> Connection {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(job) = jobs.try_recv()
-            {
-                batch.push(job);
-            }
-            self.take(batch);
+/// Works until every sender is gone, and gives the connection back.
+pub(crate) fn write(
+    conn: Connection,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    chance: Chance,
+    undone: Arc<AtomicU64>,
+) -> Connection {
+    let mut writer =
+        Writer { conn: &conn, memo: Memo::new(), chance, undone, careful: 0, failed: None };
+    while let Some(first) = jobs.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
         }
-        self.conn
+        writer.take(batch);
     }
+    drop(writer);
+    conn
+}
 
+impl Writer<'_> {
     fn take(&mut self, mut batch: Vec<Box<dyn Job>>) {
         if let Some(failed) = &self.failed {
             batch.into_iter().for_each(|it| it.answer(Err(failed.clone())));
@@ -78,17 +88,28 @@ impl Writer {
         }
     }
 
-    /// All in one commit, each behind a savepoint: a job that fails undoes only itself. Who is told of them
-    /// here thinks about it while the disk works.
+    /// All in one commit. A job that fails undoes only itself: it has changed nothing, or goes behind a
+    /// savepoint, or undoes all. Who is told of them here thinks about it while the disk works.
     fn together(&mut self, batch: &mut [Box<dyn Job>]) -> Together {
         if let Err(error) = self.begin() {
             return Together::Refused(error);
         }
         let mut outcomes = Vec::with_capacity(batch.len());
+        let is_careful = self.careful > 0;
+        self.careful = self.careful.saturating_sub(1);
         for job in batch {
-            let outcome = self.behind_savepoint(job.as_mut());
+            let before = self.conn.total_changes();
+            let outcome = match is_careful {
+                true => self.behind_savepoint(job.as_mut()),
+                false => attempt(job.as_mut(), self.conn, &mut self.memo),
+            };
             // A full disk and its kin undo the whole transaction; then each goes by itself.
             if self.conn.is_autocommit() {
+                return Together::RolledBack;
+            }
+            if outcome.is_err() && !is_careful && self.conn.total_changes() != before {
+                self.rollback();
+                self.careful = CAREFUL;
                 return Together::RolledBack;
             }
             if outcome.is_ok() {
@@ -104,20 +125,20 @@ impl Writer {
     }
 
     fn behind_savepoint(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
-        step(&self.conn, "SAVEPOINT job")?;
-        let outcome = attempt(job, &self.conn, &mut self.memo);
+        step(self.conn, "SAVEPOINT job")?;
+        let outcome = attempt(job, self.conn, &mut self.memo);
         if outcome.is_err() && !self.conn.is_autocommit() {
-            step(&self.conn, "ROLLBACK TO job")?;
+            step(self.conn, "ROLLBACK TO job")?;
         }
         if !self.conn.is_autocommit() {
-            step(&self.conn, "RELEASE job")?;
+            step(self.conn, "RELEASE job")?;
         }
         outcome
     }
 
     fn alone(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
         self.begin()?;
-        let outcome = attempt(job, &self.conn, &mut self.memo);
+        let outcome = attempt(job, self.conn, &mut self.memo);
         match outcome {
             Ok(()) => self.commit(),
             Err(error) => {
@@ -162,7 +183,7 @@ impl Writer {
 
     fn rollback(&self) {
         if !self.conn.is_autocommit()
-            && let Err(error) = step(&self.conn, "ROLLBACK")
+            && let Err(error) = step(self.conn, "ROLLBACK")
         {
             tracing::error!(%error, "rollback failed");
         }
@@ -176,10 +197,10 @@ enum Together {
 }
 
 /// A job that panics is a failed job; the thread and its neighbours live on.
-pub(crate) fn attempt(
+pub(crate) fn attempt<'c>(
     job: &mut dyn Job,
-    conn: &Connection,
-    memo: &mut Memo,
+    conn: &'c Connection,
+    memo: &mut Memo<'c>,
 ) -> Result<(), StoreError> {
     attempt_on(job, &mut Lite { conn, memo, clock: None })
 }
