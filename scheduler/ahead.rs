@@ -13,6 +13,9 @@ use callboard_trace::RunId;
 
 use crate::pending::Pending;
 
+/// Runs looked at.
+pub(crate) const AHEAD_MAX: u32 = 64;
+
 /// What was decided so long ago is decided anew, in microseconds.
 const LASTS: i64 = 1_000_000;
 
@@ -77,12 +80,20 @@ impl Ahead {
     pub(crate) fn show(&self, runs: HashMap<RunId, Arc<Seen>>, at: i64, team: Arc<Team>) {
         let opener = |(run, it): (&RunId, &Arc<Seen>)| Some((run.clone(), it.opener.clone()?));
         let openers = Arc::new(runs.iter().filter_map(opener).collect());
-        let view = Arc::new(View { openers, runs, at, team: Some(team) });
+        self.shows(Arc::new(View { openers, runs, at, team: Some(team) }));
+    }
+
+    pub(crate) fn shows(&self, view: Arc<View>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
     }
 }
 
 impl View {
+    /// How many more runs there is room for.
+    pub(crate) fn room(&self) -> usize {
+        (AHEAD_MAX as usize).saturating_sub(self.runs.len())
+    }
+
     /// The steps that may begin with a write of now.
     pub(crate) fn openers(&self, now: i64, team: &Arc<Team>) -> Arc<Openers> {
         let is_of_now =

@@ -181,7 +181,7 @@ impl Drive {
                 let failure = Failure { retryable: true, ..failure };
                 batch.fact_by(run, &self.house.node, Event::StepFailed(failure));
             }
-            let advance = self.advance(run, batch, Next::Go);
+            let advance = self.advance(run, batch, Next::Go)?;
             self.house.store.advance(&self.lease, advance).await?;
         }
         if run.plan.is_some() {
@@ -233,7 +233,7 @@ impl Drive {
             return Ok(after);
         }
         let own = batch.facts.len();
-        let advance = self.advance(run, batch, next);
+        let advance = self.advance(run, batch, next)?;
         let advanced = self.put(run, advance).await?;
         if !is_more {
             self.acted(run);

@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use callboard_agents::Run;
 use callboard_config::Team;
+use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
-use callboard_store::{NewRun, StoreError};
-use callboard_trace::{Event, Purse, Record, RunId};
+use callboard_trace::{Event, Fact, Purse, Record, RunId, Started};
 
-use crate::ahead::{Folded, Seen};
+use crate::ahead::{AHEAD_MAX, Folded, Seen};
 use crate::batch::{Batch, Rest};
 use crate::gated::opening;
 use crate::house::House;
 use crate::pending::What;
 use crate::purse;
 
-/// Runs looked at.
-const AHEAD_MAX: u32 = 64;
 /// A run with more records than these is not looked at.
 const RECORDS_MAX: u32 = 100;
 /// With more seats than these nobody looks ahead: where so many wait, memory is short.
@@ -51,7 +49,7 @@ pub(crate) async fn look_ahead(house: Arc<House>) {
 
 /// Whether what was seen before was of use.
 async fn see(house: &House) -> Result<bool, StoreError> {
-    let (team, before) = (house.crew.team(), house.ahead.view());
+    let team = house.crew.team();
     let seats = house.admission.share(team.limits.concurrent);
     // While many seats are free nobody waits for one for long.
     let is_full = seats <= SEATS_MAX && house.driven.seated() * 4 >= seats as usize * 3;
@@ -59,6 +57,7 @@ async fn see(house: &House) -> Result<bool, StoreError> {
         true => house.store.next_up(AHEAD_MAX.min(team.limits.concurrent)).await?,
         false => Vec::new(),
     };
+    let before = house.ahead.view();
     if first.is_empty() && before.runs.is_empty() {
         return Ok(true);
     }
@@ -89,12 +88,11 @@ pub(crate) fn unborn(
     house: &House,
     (team, now): (&Arc<Team>, i64),
     root: &RunId,
-    new: &NewRun,
+    (run, facts): (&RunId, &[Fact]),
 ) -> Option<Seen> {
-    let [first] = &new.facts[..] else { return None };
-    // As the journal will have it.
-    let Event::RunStarted(started) = house.store.told(first.event.clone()) else { return None };
-    let run = Run::new(new.run.clone(), *started);
+    let [first] = facts else { return None };
+    let Event::RunStarted(started) = &first.event else { return None };
+    let run = Run::new(run.clone(), Started::clone(started));
     let known = opener(house, team, (root, 1), run).ok()??;
     Some(Seen::new(1, (now, team.clone()), Some(known)))
 }

@@ -34,7 +34,7 @@ impl Drive {
         pending: Pending,
     ) -> Result<After, StoreError> {
         if self.is_pressed(&decided) {
-            let advance = self.advance(run, decided, Next::Yield);
+            let advance = self.advance(run, decided, Next::Yield)?;
             self.put(run, advance).await?;
             return Ok(After::Gone(false));
         }
@@ -44,7 +44,7 @@ impl Drive {
         loop {
             asking.settled |= asking.is_last(run);
             let (gate, takes) = self.gate(run, &asking);
-            let advance = self.advance(run, decided.take().unwrap_or_default(), Next::Go);
+            let advance = self.advance(run, decided.take().unwrap_or_default(), Next::Go)?;
             let advance = Advance { gate: Some(gate), ..advance };
             let advanced = self.put(run, advance).await?;
             if let Some(event) = &advanced.waits {

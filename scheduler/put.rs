@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use callboard_agents::Run;
 use callboard_config::Team;
-use callboard_store::{Advance, Advanced, NewRun, Next, StoreError};
+use callboard_store::{Advance, Advanced, Next, StoreError};
 use callboard_trace::{EndState, Event, Purse, RunId};
 
 use crate::ahead::Seen;
@@ -17,7 +17,12 @@ use crate::{gates, purse};
 
 impl Drive {
     /// A write of what is decided, with what ended steps give back and what was spent.
-    pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Advance {
+    pub(crate) fn advance(
+        &mut self,
+        run: &Run,
+        batch: Batch,
+        next: Next,
+    ) -> Result<Advance, StoreError> {
         let (now, is_over) = (self.house.world.now(), matches!(next, Next::End { .. }));
         let purses = self.purses(run, now);
         let by = match (next != Next::Go, &run.plan) {
@@ -36,9 +41,10 @@ impl Drive {
         let said = batch.state.and_then(|it| gates::of_end(run, it, self.lease.attempt));
         self.gives.extend(said);
         self.unused = run.plan.as_ref().map_or(0, |it| it.unused_shares().count());
-        Advance {
+        let spawn = batch.spawn.into_iter().map(|it| self.house.store.entry(it));
+        Ok(Advance {
             returns,
-            spawn: batch.spawn,
+            spawn: spawn.collect::<Result<_, _>>()?,
             tell: batch.tell,
             hurry: batch.hurry,
             gives: std::mem::take(&mut self.gives),
@@ -46,7 +52,7 @@ impl Drive {
             takes,
             undone: self.undone,
             ..Advance::new(self.seen(), batch.facts, next)
-        }
+        })
     }
 
     /// The budgets above the run.
@@ -71,13 +77,14 @@ impl Drive {
         mut write: Advance,
     ) -> Result<Advanced, StoreError> {
         self.written = self.house.world.now();
-        let mut view = self.house.ahead.view();
+        let (mut view, team) = (self.house.ahead.view(), self.house.crew.team());
+        let seats = write.takes.as_ref().map_or(0, |it| it.max as usize);
+        let unborn = self.unborn(&team, &write, seats.max(view.room()));
+        let waits = unborn.len() > seats;
+        if !unborn.is_empty() {
+            view = Arc::new(view.with(unborn, (self.written, &team)));
+        }
         if let Some(takes) = &mut write.takes {
-            let team = self.house.crew.team();
-            let unborn = self.unborn(&team, &write.spawn, takes.max);
-            if !unborn.is_empty() {
-                view = Arc::new(view.with(unborn, (self.written, &team)));
-            }
             takes.openers = view.openers(self.written, &team);
         }
         let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
@@ -89,17 +96,20 @@ impl Drive {
             self.house.heirs.keeps(leader, &run.id);
         }
         let mut advanced = advanced?;
+        if waits {
+            self.house.ahead.shows(view.clone());
+        }
         self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
     }
 
-    /// The first steps of runs that a write starts and may seat at once.
-    fn unborn(&self, team: &Arc<Team>, spawn: &[NewRun], seats: u32) -> Vec<(RunId, Seen)> {
-        let now = (team, self.written);
-        let seen =
-            |it: &NewRun| Some((it.run.clone(), unborn(&self.house, now, &self.lease.root, it)?));
-        spawn.iter().take(seats as usize).filter_map(seen).collect()
+    /// The first steps of runs that a write starts, of so many.
+    fn unborn(&self, team: &Arc<Team>, write: &Advance, most: usize) -> Vec<(RunId, Seen)> {
+        let (house, now) = (&*self.house, (team, self.written));
+        let new = write.spawn.iter().take(most).map(|it| (it.run(), it.facts()));
+        new.filter_map(|it| Some((it.0.clone(), unborn(house, now, &self.lease.root, it)?)))
+            .collect()
     }
 
     /// The rank of the most urgent step of the same plan that may begin with the end of this one.

@@ -53,7 +53,6 @@ impl Store {
         let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, .. } = write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
-        let spawn = spawn.into_iter().map(|it| Entry::new(it, ink)).collect::<Result<_, _>>()?;
         let told = |(run, fact)| ink.write(fact).map(|(said, line)| (run, line, said));
         let step = Step {
             run: lease.run.clone(),

@@ -11,7 +11,7 @@ pub(crate) const BLOB_OVER: usize = 1024;
 
 /// Deeper nesting is kept as text: a reader of JSON gives up at 128 levels, and what cannot be read
 /// back must not be written.
-const LEVELS: usize = 64;
+pub(crate) const LEVELS: usize = 64;
 
 /// The field that many records have alike: the definition that a run begins with.
 const SHARED: &str = "agent";

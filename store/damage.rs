@@ -202,7 +202,8 @@ async fn write_the_sample() {
     let lease = store.claim(1, 9).await.unwrap().remove(0);
     let child = NewRun { root: Some(run.clone()), parent: Some(run.clone()), ..root(2) };
     let (facts, next) = (vec![fact(&"long ".repeat(500))], Next::Park { until: None });
-    let write = Advance { spawn: vec![child], ..Advance::new(1, facts, next) };
+    let write =
+        Advance { spawn: vec![store.entry(child).unwrap()], ..Advance::new(1, facts, next) };
     store.advance(&lease, write).await.unwrap();
     store.prioritise(&run, 50, fact("slower")).await.unwrap();
     store.leave().await.unwrap();

@@ -7,7 +7,7 @@ use callboard_trace::{Event, Fact};
 use serde_json::Value;
 
 use crate::StoreError;
-use crate::blob::{Blob, depth, pack};
+use crate::blob::{BLOB_OVER, Blob, LEVELS, depth, pack};
 use crate::chain::digest;
 use crate::memory::{self, Touch};
 
@@ -29,6 +29,7 @@ pub(crate) struct Ink {
 }
 
 /// A fact ready to be kept; only [`Ink`] makes one.
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) author: String,
     pub(crate) kind: &'static str,
@@ -64,17 +65,11 @@ impl Ink {
     pub(crate) fn write(&self, fact: Fact) -> Result<(Fact, Line), StoreError> {
         let Fact { by, event } = fact;
         let kind = event.kind();
-        let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
-        let levels = depth(&body);
-        if levels > DEPTH_MAX {
-            let text =
-                format!("a {kind} record is {levels} levels deep, over the limit of {DEPTH_MAX}");
-            return Err(StoreError::Db(text));
-        }
-        let (event, mut body) = self.redact(event, body)?;
-        let mut blobs = Vec::new();
-        pack(&mut body, &event.erasable(), &mut blobs);
-        let body = body.to_string();
+        let text = serde_json::to_string(&event).map_err(|it| unwritable(kind, &it))?;
+        let (event, body, blobs) = match event.erasable().is_empty() && self.is_plain(&text) {
+            true => (event, text, Vec::new()),
+            false => self.taken_apart(event)?,
+        };
         let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
         if bytes > BODY_MAX {
             let text = format!(
@@ -86,6 +81,32 @@ impl Ink {
         let (digest, touch) = (digest(body.as_bytes()), memory::touch(&event));
         let line = Line { author: author.clone(), kind, digest, body, blobs, touch };
         Ok((Fact { by: author, event }, line))
+    }
+
+    /// Whether a record as text is kept as it is: short, not deep, without what is written in another way,
+    /// and without a secret, which would stand in it as it is.
+    fn is_plain(&self, text: &str) -> bool {
+        let opens = text.bytes().filter(|it| matches!(it, b'[' | b'{'));
+        text.len() <= BLOB_OVER
+            && !text.contains(['\\', '$'])
+            && opens.count() < LEVELS
+            && !self.is_told(text)
+    }
+
+    /// A record without secrets, the text that is kept of it, and what is kept apart.
+    fn taken_apart(&self, event: Event) -> Result<(Event, String, Vec<Blob>), StoreError> {
+        let kind = event.kind();
+        let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
+        let levels = depth(&body);
+        if levels > DEPTH_MAX {
+            let text =
+                format!("a {kind} record is {levels} levels deep, over the limit of {DEPTH_MAX}");
+            return Err(StoreError::Db(text));
+        }
+        let (event, mut body) = self.redact(event, body)?;
+        let mut blobs = Vec::new();
+        pack(&mut body, &event.erasable(), &mut blobs);
+        Ok((event, body.to_string(), blobs))
     }
 
     pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Fact>, Vec<Line>), StoreError> {
@@ -114,16 +135,22 @@ impl Ink {
 
     /// Whether a secret, or what looks like one, stands in one of its strings or keys.
     fn is_told_in(&self, body: &Value) -> bool {
-        let known = self.secrets();
-        let tells = |text: &str| known.iter().any(|it| text.contains(it.as_str()));
-        any_text(body, &|text| tells(text) || secrets::is_told(text))
+        any_text(body, &|text| self.is_told(text))
+    }
+
+    fn is_told(&self, text: &str) -> bool {
+        self.secrets().iter().any(|it| text.contains(it.as_str())) || secrets::is_told(text)
     }
 
     /// The event as it will be kept: what was learnt from outside is known without its secrets from
     /// the first moment on, as whoever reads it again later knows it.
     pub(crate) fn told(&self, event: Event) -> Event {
-        let Ok(body) = serde_json::to_value(&event) else { return event };
-        self.redact(event.clone(), body).map_or(event, |it| it.0)
+        match serde_json::to_value(&event) {
+            Ok(body) if self.is_told_in(&body) => {
+                self.redact(event.clone(), body).map_or(event, |it| it.0)
+            }
+            _ => event,
+        }
     }
 
     fn walk(&self, value: &mut Value, keys: bool) -> bool {

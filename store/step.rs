@@ -6,17 +6,18 @@ use crate::claim::Wanted;
 use crate::gate::Ruling;
 use crate::gates::{Gate, Give};
 use crate::ledger::{Amounts, Return, Spent};
-use crate::{Lease, NewRun, Submitted};
+use crate::submit::Entry;
+use crate::{Lease, Submitted};
 
 /// One step of a run, to be kept whole or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Advance {
     /// The length of the journal that the writer has folded.
     pub seen: u64,
     /// The run's own records, in order.
     pub facts: Vec<Fact>,
     /// Runs that start with this step.
-    pub spawn: Vec<NewRun>,
+    pub spawn: Vec<Entry>,
     /// Records into the journals of other open runs; a waiting one wakes.
     pub tell: Vec<(RunId, Fact)>,
     /// Of those that are told: who has work to begin and does none, and so needs no seat.
@@ -42,27 +43,15 @@ pub struct Advance {
 impl Advance {
     /// Records and what becomes of the run; nothing else.
     pub fn new(seen: u64, facts: Vec<Fact>, next: Next) -> Advance {
-        Advance {
-            seen,
-            facts,
-            next,
-            spawn: Vec::new(),
-            tell: Vec::new(),
-            hurry: Vec::new(),
-            gives: Vec::new(),
-            spent: Vec::new(),
-            returns: Vec::new(),
-            gate: None,
-            takes: None,
-            undone: None,
-        }
+        Advance { seen, facts, next, ..Advance::default() }
     }
 }
 
 /// What becomes of a run after a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Next {
     /// It goes on, under the same lease.
+    #[default]
     Go,
     /// It goes on later: it is in the queue, and somebody more urgent may go first.
     Yield,

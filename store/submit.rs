@@ -1,7 +1,7 @@
 //! How a run comes in: once for each key, within the bound, on disk before the answer.
 
-use callboard_trace::RunId;
 use callboard_trace::rank::POINT;
+use callboard_trace::{Fact, RunId};
 
 use crate::callers::{self, NO, YES};
 use crate::db::{Ask, Tx};
@@ -24,8 +24,9 @@ macro_rules! counts {
 }
 pub(crate) use counts;
 
-/// A run whose first records are ready to be kept.
-pub(crate) struct Entry {
+/// A run whose first records are ready to be kept: see [`Store::entry`].
+#[derive(Clone, Debug)]
+pub struct Entry {
     new: NewRun,
     lines: Vec<Line>,
     /// Who is to hear of its end: the words of the column `heard`.
@@ -35,6 +36,14 @@ pub(crate) struct Entry {
 }
 
 impl Store {
+    /// A run that is to start with a step.
+    ///
+    /// # Errors
+    /// A record of it is too long or too deep.
+    pub fn entry(&self, new: NewRun) -> Result<Entry, StoreError> {
+        Entry::new(new, &self.inner.ink)
+    }
+
     /// Takes a run in; it is durable when this returns. The same key, or the same name, joins the
     /// run that has it.
     pub async fn submit(&self, new: NewRun) -> Result<Submitted, StoreError> {
@@ -80,12 +89,18 @@ impl Store {
 
 impl Entry {
     /// Its name.
-    pub(crate) fn run(&self) -> &RunId {
+    pub fn run(&self) -> &RunId {
         &self.new.run
     }
 
+    /// Its first records, as they will be kept.
+    pub fn facts(&self) -> &[Fact] {
+        &self.new.facts
+    }
+
     pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry, StoreError> {
-        let (_, lines) = ink.write_all(std::mem::take(&mut new.facts))?;
+        let lines;
+        (new.facts, lines) = ink.write_all(new.facts)?;
         let heard = if new.root.is_none() { NO } else { YES };
         Ok(Entry { new, lines, heard: heard.to_owned(), rejoins: false })
     }
