@@ -65,10 +65,9 @@ impl Ink {
     pub(crate) fn write(&self, fact: Fact) -> Result<(Fact, Line), StoreError> {
         let Fact { by, event } = fact;
         let kind = event.kind();
-        let text = serde_json::to_string(&event).map_err(|it| unwritable(kind, &it))?;
-        let (event, body, blobs) = match event.erasable().is_empty() && self.is_plain(&text) {
-            true => (event, text, Vec::new()),
-            false => self.taken_apart(event)?,
+        let (event, body, blobs) = match self.plain(&event) {
+            Some(text) => (event, text, Vec::new()),
+            None => self.taken_apart(event)?,
         };
         let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
         if bytes > BODY_MAX {
@@ -83,14 +82,19 @@ impl Ink {
         Ok((Fact { by: author, event }, line))
     }
 
-    /// Whether a record as text is kept as it is: short, not deep, without what is written in another way,
-    /// and without a secret, which would stand in it as it is.
-    fn is_plain(&self, text: &str) -> bool {
+    /// The text of a record that is kept as it is: short, not deep, without what is written in another way,
+    /// and without a secret, which would stand in it as it is. The two that seldom are so are not tried.
+    fn plain(&self, event: &Event) -> Option<String> {
+        if matches!(event, Event::RunStarted(_) | Event::ModelReplied(_)) {
+            return None;
+        }
+        let text = serde_json::to_string(event).ok().filter(|_| event.erasable().is_empty())?;
         let opens = text.bytes().filter(|it| matches!(it, b'[' | b'{'));
-        text.len() <= BLOB_OVER
+        let is_plain = text.len() <= BLOB_OVER
             && !text.contains(['\\', '$'])
             && opens.count() < LEVELS
-            && !self.is_told(text)
+            && !self.is_told(&text);
+        is_plain.then_some(text)
     }
 
     /// A record without secrets, the text that is kept of it, and what is kept apart.
