@@ -63,7 +63,12 @@ impl Seen {
 
     /// Whether it is known as it is now.
     pub(crate) fn is_of(&self, seq: u64, now: i64, team: &Arc<Team>) -> bool {
-        self.seq == seq && self.at > now - LASTS && Arc::ptr_eq(&self.team, team)
+        self.seq == seq && self.lasts(now, team)
+    }
+
+    /// Whether what was decided still counts.
+    fn lasts(&self, now: i64, team: &Arc<Team>) -> bool {
+        self.at > now - LASTS && Arc::ptr_eq(&self.team, team)
     }
 
     /// Whether nobody has taken it.
@@ -77,18 +82,18 @@ impl Ahead {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn show(&self, runs: HashMap<RunId, Arc<Seen>>, at: i64, team: Arc<Team>) {
-        let opener = |(run, it): (&RunId, &Arc<Seen>)| Some((run.clone(), it.opener.clone()?));
-        let openers = Arc::new(runs.iter().filter_map(opener).collect());
-        self.shows(Arc::new(View { openers, runs, at, team: Some(team) }));
-    }
-
-    pub(crate) fn shows(&self, view: Arc<View>) {
+    pub(crate) fn show(&self, view: Arc<View>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
     }
 }
 
 impl View {
+    pub(crate) fn new(runs: HashMap<RunId, Arc<Seen>>, at: i64, team: Arc<Team>) -> View {
+        let opener = |(run, it): (&RunId, &Arc<Seen>)| Some((run.clone(), it.opener.clone()?));
+        let openers = Arc::new(runs.iter().filter_map(opener).collect());
+        View { openers, runs, at, team: Some(team) }
+    }
+
     /// How many more runs there is room for.
     pub(crate) fn room(&self) -> usize {
         (AHEAD_MAX as usize).saturating_sub(self.runs.len())
@@ -101,14 +106,12 @@ impl View {
         if is_of_now { self.openers.clone() } else { Arc::default() }
     }
 
-    /// The same with runs that begin with a write of now.
+    /// What of it still counts, with runs that begin with a write of now.
     pub(crate) fn with(&self, unborn: Vec<(RunId, Seen)>, (at, team): (i64, &Arc<Team>)) -> View {
-        let (mut openers, mut runs) = ((*self.openers(at, team)).clone(), self.runs.clone());
-        for (run, seen) in unborn {
-            openers.extend(seen.opener.clone().map(|it| (run.clone(), it)));
-            runs.insert(run, Arc::new(seen));
-        }
-        View { openers: Arc::new(openers), runs, at, team: Some(team.clone()) }
+        let mut runs = self.runs.clone();
+        runs.retain(|_, it| it.lasts(at, team));
+        runs.extend(unborn.into_iter().map(|(run, seen)| (run, Arc::new(seen))));
+        View::new(runs, at, team.clone())
     }
 
     /// A run that was taken, as it was seen. Nobody else gets it.
@@ -119,5 +122,31 @@ impl View {
         }
         seen.opener.iter().for_each(|it| it.spend());
         seen.folded.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_lasts_a_while_and_with_its_team_only() {
+        let (team, other) = (Arc::new(Team::default()), Arc::new(Team::default()));
+        let run = |it: &str| RunId::from_text(it);
+        let seen = |at, team: &Arc<Team>| Seen::new(1, (at, team.clone()), None);
+        let names = |view: &View| {
+            let mut names: Vec<_> = view.runs.keys().map(RunId::to_string).collect();
+            names.sort();
+            names
+        };
+        let first = View::default().with(vec![(run("r_a"), seen(7, &team))], (7, &team));
+        let second = first.with(vec![(run("r_b"), seen(LASTS, &team))], (LASTS, &team));
+        assert_eq!(names(&second), ["r_a", "r_b"]);
+        assert_eq!(second.room(), AHEAD_MAX as usize - 2);
+        let third = second.with(vec![(run("r_c"), seen(LASTS + 7, &team))], (LASTS + 7, &team));
+        assert_eq!(names(&third), ["r_b", "r_c"], "the first was decided on too long ago");
+        assert_eq!(names(&third.with(Vec::new(), (LASTS + 7, &other))), [""; 0], "another team");
+        let view = second.runs[&run("r_b")].clone();
+        assert!(view.is_of(1, LASTS, &team) && !view.is_of(2, LASTS, &team), "it went on since");
     }
 }

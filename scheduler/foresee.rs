@@ -10,7 +10,7 @@ use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
 use callboard_trace::{Event, Fact, Purse, Record, RunId, Started};
 
-use crate::ahead::{AHEAD_MAX, Folded, Seen};
+use crate::ahead::{AHEAD_MAX, Folded, Seen, View};
 use crate::batch::{Batch, Rest};
 use crate::gated::opening;
 use crate::house::House;
@@ -79,7 +79,7 @@ async fn see(house: &House) -> Result<bool, StoreError> {
     let gone = before.runs.iter().filter(|it| !runs.contains_key(it.0));
     let (idle, used): (Vec<_>, Vec<_>) = gone.partition(|it| it.1.is_there());
     let helps = idle.len() <= used.len();
-    house.ahead.show(runs, now, team);
+    house.ahead.show(Arc::new(View::new(runs, now, team)));
     Ok(helps)
 }
 

@@ -97,7 +97,7 @@ impl Drive {
         }
         let mut advanced = advanced?;
         if waits {
-            self.house.ahead.shows(view.clone());
+            self.house.ahead.show(view.clone());
         }
         self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
