@@ -5,7 +5,7 @@ use std::sync::Arc;
 use callboard_store::gates::{Gate, Openers, Take};
 use callboard_store::{Advance, Lease, NewRun, Next, Wanted};
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, starts, step};
 
 pub(crate) async fn a_seat_is_left_free_where_nobody_is_as_urgent(db: Fixture) {
     let store = db.open("n_a");
@@ -74,8 +74,8 @@ pub(crate) async fn a_run_begins_with_the_write_that_starts_it_and_its_end_is_to
     let openers = Arc::new(Openers::from([(id(2), opener)]));
     let takes = Some(Wanted { max: 2, seats: 9, openers, ..Wanted::default() });
     let spawn = vec![child(2, &parent), child(3, &parent)];
-    let write = Advance { spawn, takes, ..step(1, &["starts"], Next::Go) };
-    let taken = store.advance(&parent, write).await.unwrap().taken;
+    let write = Advance { takes, ..step(1, &["starts"], Next::Go) };
+    let taken = store.advance(&parent, starts(&store, write, spawn)).await.unwrap().taken;
     let begun: Vec<_> = taken.iter().map(|it| (&it.run, it.begun.is_some(), it.seq)).collect();
     assert_eq!(begun, [(&id(2), true, 2), (&id(3), false, 1)]);
     let nobody = id(77);
@@ -101,7 +101,8 @@ pub(crate) async fn a_plan_that_is_woken_takes_nobodys_seat(db: Fixture) {
     store.submit(NewRun { agent: "plan".into(), ..root(1, 100) }).await.unwrap();
     let plan = store.take().await;
     let spawn = (2..=4).map(|n| child(n, &plan)).collect();
-    store.advance(&plan, Advance { spawn, ..step(1, &["starts"], park()) }).await.unwrap();
+    let write = starts(&store, step(1, &["starts"], park()), spawn);
+    store.advance(&plan, write).await.unwrap();
     let own = store.claim(1, 1).await.unwrap().remove(0);
     let ends = |lease: &Lease, before| {
         let takes = Some(Wanted { max: 1, seats: 1, before, ..Wanted::default() });

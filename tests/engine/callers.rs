@@ -3,7 +3,7 @@
 use callboard_store::{List, Listens, NewRun, Store, Word};
 use callboard_trace::{Event, Fact, RunId};
 
-use crate::fixture::{Fixture, TTL, Words, child, end, fact, id, root, step};
+use crate::fixture::{Fixture, TTL, Words, child, end, fact, id, root, starts, step};
 
 fn word(run: &RunId, event: Event) -> Word {
     Word { run: run.clone(), fact: Fact::new("me", event), awaited: false }
@@ -152,7 +152,7 @@ pub(crate) async fn children_are_nobodys_to_hear(db: Fixture) {
     store.begin(1).await;
     let parent = store.take().await;
     let mut write = step(1, &["hand"], end());
-    write.spawn = vec![child(2, &parent)];
+    write = starts(&store, write, vec![child(2, &parent)]);
     store.advance(&parent, write).await.unwrap();
     finish(&store).await;
     store.hear(vec![delivered(&id(2)), left(&id(2))]).await.unwrap();

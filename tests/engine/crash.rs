@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::away::{self, Away};
-use crate::fixture::{Fixture, TTL, Words, child, end, id, root, step};
+use crate::fixture::{Fixture, TTL, Words, child, end, id, root, starts, step};
 
 pub(crate) async fn what_was_answered_survives_a_kill(db: Fixture) {
     for round in 0..6 {
@@ -108,7 +108,7 @@ pub(crate) async fn writers_of_two_processes_take_turns(db: Fixture) {
     assert!(told.is_some() && took < Duration::from_secs(5), "20 writes took {took:?}");
     let lease = store.take().await;
     let mut write = step(1, &["x"], end());
-    write.spawn = vec![child(99, &lease)];
+    write = starts(&store, write, vec![child(99, &lease)]);
     store.advance(&lease, write).await.unwrap();
     assert_eq!(store.story(&id(99)).await, "begin");
 }

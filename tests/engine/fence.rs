@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use callboard_store::{NewRun, Next, RunState, StoreError};
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step, story};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, starts, step, story};
 
 pub(crate) async fn a_step_is_whole_or_not_at_all(db: Fixture) {
     let store = db.open("n_a");
@@ -12,7 +12,11 @@ pub(crate) async fn a_step_is_whole_or_not_at_all(db: Fixture) {
     let lease = store.take().await;
     let mut write = step(1, &["a", "b"], end());
     write.tell = vec![(id(9), fact("lost"))];
-    write.spawn = vec![child(2, &lease), NewRun { parent: Some(id(8)), ..child(3, &lease) }];
+    write = starts(
+        &store,
+        write,
+        vec![child(2, &lease), NewRun { parent: Some(id(8)), ..child(3, &lease) }],
+    );
     let refused = store.advance(&lease, write.clone()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Db(_)), "{refused}");
     assert_eq!(store.story(&run).await, "begin");
@@ -149,7 +153,7 @@ pub(crate) async fn a_tell_wakes_the_parent(db: Fixture) {
     let run = store.begin(1).await;
     let parent = store.take().await;
     let mut write = step(1, &["ask"], park());
-    write.spawn = vec![child(2, &parent)];
+    write = starts(&store, write, vec![child(2, &parent)]);
     store.advance(&parent, write).await.unwrap();
     let kid = store.take().await;
     let mut write = step(1, &["answer"], end());
@@ -203,11 +207,11 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     let run = store.begin(1).await;
     let top = store.take().await;
     let mut write = step(1, &["ask"], park());
-    write.spawn = vec![child(2, &top), child(3, &top)];
+    write = starts(&store, write, vec![child(2, &top), child(3, &top)]);
     store.advance(&top, write).await.unwrap();
     let middle = store.take().await;
     let mut write = step(1, &["pass on"], end());
-    write.spawn = vec![child(4, &middle)];
+    write = starts(&store, write, vec![child(4, &middle)]);
     store.advance(&middle, write).await.unwrap();
     store.begin(5).await;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();

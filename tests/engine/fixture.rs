@@ -174,6 +174,12 @@ pub(crate) fn child(n: u128, parent: &Lease) -> NewRun {
     NewRun { root: root_run, parent, ..root(n, 100) }
 }
 
+/// A step that starts these too.
+pub(crate) fn starts(store: &Store, write: Advance, new: Vec<NewRun>) -> Advance {
+    let spawn = new.into_iter().map(|it| store.entry(it).unwrap()).collect();
+    Advance { spawn, ..write }
+}
+
 /// A step that says these words.
 pub(crate) fn step(seen: u64, words: &[&str], next: Next) -> Advance {
     let facts = words.iter().map(|it| fact(it)).collect();

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, step, story};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, starts, step, story};
 
 pub(crate) async fn records_come_back_as_written(db: Fixture) {
     let store = db.open("n_a");
@@ -36,7 +36,7 @@ pub(crate) async fn a_tree_is_in_order_of_writing(db: Fixture) {
     let top = store.take().await;
     store.begin(2).await;
     let mut write = step(1, &["ask"], park());
-    write.spawn = vec![child(3, &top)];
+    write = starts(&store, write, vec![child(3, &top)]);
     store.advance(&top, write).await.unwrap();
     store.signal(&run, vec![fact("hey")], false).await.unwrap();
     let tree = store.tree(&run, 0, 100).await.unwrap();
@@ -170,7 +170,7 @@ pub(crate) async fn chains_hold_over_a_tree(db: Fixture) {
     let run = store.begin(1).await;
     let top = store.take().await;
     let mut write = step(1, &["ask"], park());
-    write.spawn = vec![child(2, &top), child(3, &top)];
+    write = starts(&store, write, vec![child(2, &top), child(3, &top)]);
     store.advance(&top, write).await.unwrap();
     let kid = store.take().await;
     let mut write = step(1, &[], end());

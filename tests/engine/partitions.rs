@@ -6,7 +6,7 @@ use callboard_store::{Advance, Store, StoreError};
 use callboard_trace::RunId;
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, said, step, story};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, said, starts, step, story};
 use crate::server::Eye;
 
 /// The tables of format 7 with rows in most of them, as the program of that time left them.
@@ -107,7 +107,7 @@ pub(crate) async fn trees_in_three_partitions_are_read_written_and_fenced(db: Fi
         store.beat().await.unwrap();
         let lease = store.take().await;
         let mut write = step(1, &["asks"], park());
-        write.spawn = vec![child(100 + n, &lease)];
+        write = starts(&store, write, vec![child(100 + n, &lease)]);
         store.advance(&lease, write).await.unwrap();
         let part = format!("journal_{}", place / 1_000_000 * 1_000_000);
         assert_eq!(part_of(&eye, &run).await, part);
@@ -170,7 +170,7 @@ pub(crate) async fn what_no_partition_is_for_is_kept_and_the_next_begins_behind_
     assert_eq!(part_of(&eye, &next).await, new[0]);
     let lease = store.take().await;
     let mut write = step(1, &["asks"], park());
-    write.spawn = vec![child(3, &lease)];
+    write = starts(&store, write, vec![child(3, &lease)]);
     store.advance(&lease, write).await.unwrap();
     is_whole(&store, &stray, "begin asks").await;
     is_whole(&store, &next, "begin").await;
@@ -244,7 +244,7 @@ pub(crate) async fn what_is_asked_of_a_run_looks_into_one_partition(db: Fixture)
         store.beat().await.unwrap();
         let lease = store.take().await;
         let mut write = step(1, &["asks"], park());
-        write.spawn = vec![child(100 + n, &lease)];
+        write = starts(&store, write, vec![child(100 + n, &lease)]);
         store.advance(&lease, write).await.unwrap();
         let lease = store.take().await;
         store.advance(&lease, step(1, &["waits"], park())).await.unwrap();

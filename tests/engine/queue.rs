@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard_store::{Advance, Lease, List, NewRun, Next, RunState, StoreError, Wanted};
 use callboard_trace::rank::LEADER;
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, step};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, starts, step};
 
 /// Takes one after the other.
 async fn order(db: &callboard_store::Store) -> Vec<String> {
@@ -47,7 +47,7 @@ pub(crate) async fn children_stand_where_their_root_stands(db: Fixture) {
     store.begin(2).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
     let mut write = step(1, &["hand"], park());
-    write.spawn = vec![child(3, &first), child(4, &first)];
+    write = starts(&store, write, vec![child(3, &first), child(4, &first)]);
     store.advance(&first, write).await.unwrap();
     assert_eq!(order(&store).await, names(&[3, 4, 2]));
 }
@@ -66,11 +66,11 @@ pub(crate) async fn priority_reaches_open_descendants(db: Fixture) {
     let run = store.begin(1).await;
     let first = store.take().await;
     let mut write = step(1, &["hand"], park());
-    write.spawn = vec![child(2, &first), child(3, &first)];
+    write = starts(&store, write, vec![child(2, &first), child(3, &first)]);
     store.advance(&first, write).await.unwrap();
     let second = store.take().await;
     let mut write = step(1, &["hand"], end());
-    write.spawn = vec![child(4, &second)];
+    write = starts(&store, write, vec![child(4, &second)]);
     store.advance(&second, write).await.unwrap();
     store.submit(root(5, 800)).await.unwrap();
     assert!(store.prioritise(&run, 900, fact("hurry")).await.unwrap());
@@ -216,7 +216,7 @@ pub(crate) async fn who_only_begins_work_of_others_needs_no_seat(db: Fixture) {
     let leader = store.begin(1).await;
     let lead = store.take().await;
     let mut write = step(1, &["hand"], park());
-    write.spawn = vec![child(2, &lead)];
+    write = starts(&store, write, vec![child(2, &lead)]);
     store.advance(&lead, write).await.unwrap();
     let task = store.take().await;
     store.submit(root(3, 1_000)).await.unwrap();
@@ -264,7 +264,7 @@ pub(crate) async fn one_roots_runs_can_be_taken_alone(db: Fixture) {
     let first = store.take().await;
     store.submit(root(2, 900)).await.unwrap();
     let mut write = step(1, &["hand"], park());
-    write.spawn = vec![child(3, &first), child(4, &first)];
+    write = starts(&store, write, vec![child(3, &first), child(4, &first)]);
     store.advance(&first, write).await.unwrap();
     let one = store.claim_of(&own, 10, 1).await.unwrap();
     assert_eq!(one.iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), names(&[3]));
@@ -342,7 +342,7 @@ pub(crate) async fn the_queue_has_a_bound(db: Fixture) {
     assert_eq!(store.journal(&id(3), 0, 10).await.unwrap(), vec![]);
     // Children are no roots, and an ended root makes room.
     let mut write = step(1, &[], end());
-    write.spawn = vec![NewRun { queue_cap: 0, ..child(4, &first) }];
+    write = starts(&store, write, vec![NewRun { queue_cap: 0, ..child(4, &first) }]);
     store.advance(&first, write).await.unwrap();
     store.submit(small(5)).await.unwrap();
 }

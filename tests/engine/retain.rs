@@ -8,7 +8,7 @@ use callboard_trace::{Event, Fact, RunId};
 use serde_json::{Value, json};
 
 use crate::away::Away;
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, step, story};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, starts, step, story};
 
 /// Later than anything that happens here.
 const LATER: i64 = i64::MAX;
@@ -97,7 +97,7 @@ pub(crate) async fn a_root_past_its_time_leaves_whole(db: Fixture) {
     let (old, young) = (store.begin(1).await, store.begin(2).await);
     let top = store.take().await;
     let mut write = step(1, &["ask"], park());
-    write.spawn = vec![child(3, &top)];
+    write = starts(&store, write, vec![child(3, &top)]);
     write.facts.push(said("own", Value::from(long("a"))));
     write.facts.push(said("both", Value::from(long("b"))));
     store.advance(&top, write).await.unwrap();
@@ -188,7 +188,7 @@ pub(crate) async fn what_is_open_keeps_its_root(db: Fixture) {
     let top = store.begin(1).await;
     let lease = store.take().await;
     let mut write = step(1, &[], end());
-    write.spawn = vec![child(2, &lease)];
+    write = starts(&store, write, vec![child(2, &lease)]);
     store.advance(&lease, write).await.unwrap();
     assert_eq!(drop_all(&store).await, 0, "a run under it goes on");
     let kid = store.take().await;
@@ -345,7 +345,7 @@ pub(crate) async fn a_kill_leaves_a_root_whole_or_not_at_all(db: Fixture) {
         let mut write = step(1, &["a", "b"], end());
         write.facts.push(gave(&long(&format!("{n}"))));
         write.facts.push(noted(OUTPUTS, &format!("k{n}"), "words", None));
-        write.spawn = vec![child(1_000 + n, &lease)];
+        write = starts(&before, write, vec![child(1_000 + n, &lease)]);
         before.advance(&lease, write).await.unwrap();
         let kid = before.take().await;
         before.advance(&kid, step(1, &["c"], end())).await.unwrap();

@@ -6,7 +6,7 @@ use callboard_store::{Lease, List, Next, Store, StoreError};
 use callboard_trace::{Record, RunId};
 use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, Words, chance, child, fact, root, step, story};
+use crate::fixture::{Fixture, Words, chance, child, fact, root, starts, step, story};
 
 const ROOTS: u128 = 40;
 const STEPS: usize = 6;
@@ -85,7 +85,7 @@ async fn advance(
     let mut write = step(seen, &[&word], next);
     // Roots start one child, and children tell their root when they end.
     if said == 2 && lease.run == lease.root {
-        write.spawn = vec![child(chance(), lease)];
+        write = starts(store, write, vec![child(chance(), lease)]);
     }
     if last && lease.run != lease.root {
         write.tell = vec![(lease.root.clone(), fact("told"))];

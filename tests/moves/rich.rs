@@ -7,7 +7,7 @@ use callboard_trace::{Event, Fact};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, step};
+use crate::fixture::{Fixture, Words, child, end, fact, id, park, root, said, starts, step};
 use crate::gates::{asks, bucket, gate};
 use crate::rows;
 
@@ -48,7 +48,7 @@ pub(crate) async fn everything(home: &Fixture) {
     store.begin(ENDED).await;
     let lease = store.take().await;
     let spawn = vec![child(100, &lease)];
-    let first = Advance { spawn, ..step(lease.seq, &["hands on"], park()) };
+    let first = starts(&store, step(lease.seq, &["hands on"], park()), spawn);
     store.advance(&lease, first).await.unwrap();
     let of_child = store.take().await;
     let tell = vec![(id(ENDED), fact("child ended"))];
