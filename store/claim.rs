@@ -184,12 +184,13 @@ macro_rules! take {
 
 /// Takes of all ready runs; tests ask how each of these is planned.
 pub(crate) const TAKE: &str = take!("");
-/// Takes the first: up to a few in turn are a third of what they are together.
+/// Takes the first. One costs a fraction of a list of one, and a few in turn less than their list.
 pub(crate) const TAKE_FIRST: &str = concat!(
     taking!(),
     "WHERE pos = (SELECT pos FROM run WHERE state = 'ready' ORDER BY rank, turn, root_at, pos LIMIT $1)",
     of_taken!()
 );
+/// So many are taken in turn.
 const FEW: u64 = 4;
 /// Takes of the urgent ones.
 pub(crate) const TAKE_URGENT: &str = take!(" AND stop = 1");
