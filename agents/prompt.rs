@@ -88,10 +88,7 @@ pub(crate) fn result_of(run: &Run, call: &str) -> Value {
 
 /// The tools of a model step, and whether the model may choose among them.
 pub(crate) fn tools(run: &Run, purpose: &Purpose) -> (JsonList, Option<Value>) {
-    let tools = || {
-        let tools = toolbox::tools_of(run);
-        JsonList::shared(&tools.iter().map(toolbox::Tool::function).collect::<Vec<_>>())
-    };
+    let tools = || toolbox::written(toolbox::tools_of(run));
     match purpose {
         Purpose::Turn => (tools(), None),
         Purpose::Judge { .. } => (JsonList::default(), None),

@@ -1,7 +1,6 @@
 //! What a model is asked and what it answers.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use callboard_config::budget::Price;
 use callboard_trace::{Call, Finish, ModelReplied, Purpose, Usage};
@@ -55,27 +54,10 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub struct JsonList(Arc<RawValue>);
 
-/// The lists of tools that were written last. The runs of an agent have most often the same.
-static LAST: Mutex<VecDeque<Arc<RawValue>>> = Mutex::new(VecDeque::new());
-/// How many of them are kept.
-const LISTS: usize = 32;
-
 impl JsonList {
     /// A list of these.
     pub(crate) fn written(all: &impl Serialize) -> JsonList {
         JsonList(to_raw_value(all).unwrap_or_default().into())
-    }
-
-    /// The same, with equal ones kept once.
-    pub(crate) fn shared(all: &impl Serialize) -> JsonList {
-        let list = JsonList::written(all);
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = last.iter().find(|it| it.get() == list.text()) {
-            return JsonList(known.clone());
-        }
-        last.truncate(LISTS - 1);
-        last.push_front(list.0.clone());
-        list
     }
 
     /// Whether it has nothing.

@@ -1,7 +1,8 @@
 //! Every built-in tool: its name, what the model reads about it, the shape of its arguments.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::collections::VecDeque;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use callboard_config::hands::TOOLS;
 use callboard_trace::memory::REMEMBER;
@@ -17,6 +18,7 @@ use super::searching::{GLOB, GREP};
 use super::todo::TODO_WRITE;
 use super::writing::{EDIT, WRITE};
 use crate::Run;
+use crate::model::JsonList;
 
 /// How a tool's call is dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +51,34 @@ pub(crate) struct Tool {
     pub(crate) schema: Cow<'static, Value>,
 }
 
+impl PartialEq for Tool {
+    fn eq(&self, other: &Tool) -> bool {
+        let is_one = std::ptr::eq(&*self.schema, &*other.schema);
+        let is_same = self.name == other.name && self.description == other.description;
+        is_same && (is_one || self.schema == other.schema)
+    }
+}
+
+/// The lists that were written last. The runs of an agent have most often the same.
+static LAST: Mutex<VecDeque<(Vec<Tool>, JsonList)>> = Mutex::new(VecDeque::new());
+/// How many of them are kept.
+const LISTS: usize = 32;
+
+/// Tools as a model is told of them, with equal ones kept once.
+pub(crate) fn written(tools: Vec<Tool>) -> JsonList {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, known)) = last.iter().find(|it| it.0 == tools) {
+        return known.clone();
+    }
+    let list = JsonList::written(&tools.iter().map(Tool::function).collect::<Vec<_>>());
+    last.truncate(LISTS - 1);
+    last.push_front((tools, list.clone()));
+    list
+}
+
 /// A tool as an OpenAI function.
 #[derive(Serialize)]
-pub(crate) struct Function<'a> {
+struct Function<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: Signature<'a>,
@@ -83,7 +110,7 @@ impl Tool {
     }
 
     /// The tool as an OpenAI function.
-    pub(crate) fn function(&self) -> Function<'_> {
+    fn function(&self) -> Function<'_> {
         let (name, description, parameters) = (&*self.name, &*self.description, &*self.schema);
         Function { kind: "function", function: Signature { name, description, parameters } }
     }
