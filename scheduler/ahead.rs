@@ -1,9 +1,9 @@
-//! What is known of the first runs of the queue before they are taken.
+//! What is known of runs before they are taken.
 //!
 //! It counts only for a journal that is no longer than it was. Losing it costs time only.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callboard_agents::Run;
 use callboard_config::Team;
@@ -13,24 +13,27 @@ use callboard_trace::RunId;
 
 use crate::pending::Pending;
 
-/// Runs looked at.
-pub(crate) const AHEAD_MAX: u32 = 64;
-
+/// Runs known at once, with what a write starts and takes beyond that.
+const KNOWN_MAX: usize = 512;
 /// What was decided so long ago is decided anew, in microseconds.
 const LASTS: i64 = 1_000_000;
+/// What began so long ago, and was not taken here, did not begin.
+const BEGAN: i64 = 60 * LASTS;
 
-/// What is known of the first runs.
+/// What is known, and the steps that may begin with a write.
 #[derive(Default)]
-pub(crate) struct Ahead(Mutex<Arc<View>>);
-
-/// The same at one moment.
-#[derive(Default)]
-pub(crate) struct View {
+pub(crate) struct Ahead {
+    known: Mutex<Known>,
     openers: Arc<Openers>,
-    pub(crate) runs: HashMap<RunId, Arc<Seen>>,
-    /// When it was so, and with which team.
-    at: i64,
+}
+
+#[derive(Default)]
+struct Known {
+    runs: HashMap<RunId, Seen>,
+    /// The team they were decided with.
     team: Option<Arc<Team>>,
+    /// When the old ones were dropped last.
+    swept: i64,
 }
 
 /// One run that was looked at.
@@ -38,10 +41,9 @@ pub(crate) struct Seen {
     /// The length of its journal then.
     seq: u64,
     at: i64,
-    team: Arc<Team>,
     /// Its first step; `None` if that is not one to begin at once.
     opener: Option<Arc<Opener>>,
-    folded: Mutex<Option<Box<Folded>>>,
+    folded: Option<Box<Folded>>,
 }
 
 /// A run and the step it begins with.
@@ -52,76 +54,66 @@ pub(crate) struct Folded {
 }
 
 impl Seen {
-    pub(crate) fn new(
-        seq: u64,
-        (at, team): (i64, Arc<Team>),
-        known: Option<(Opener, Box<Folded>)>,
-    ) -> Seen {
+    pub(crate) fn new(seq: u64, at: i64, known: Option<(Opener, Box<Folded>)>) -> Seen {
         let (opener, folded) = known.map(|it| (Arc::new(it.0), it.1)).unzip();
-        Seen { seq, at, team, opener, folded: Mutex::new(folded) }
+        Seen { seq, at, opener, folded }
     }
 
-    /// Whether it is known as it is now.
-    pub(crate) fn is_of(&self, seq: u64, now: i64, team: &Arc<Team>) -> bool {
-        self.seq == seq && self.lasts(now, team)
-    }
-
-    /// Whether what was decided still counts.
-    fn lasts(&self, now: i64, team: &Arc<Team>) -> bool {
-        self.at > now - LASTS && Arc::ptr_eq(&self.team, team)
-    }
-
-    /// Whether nobody has taken it.
-    pub(crate) fn is_there(&self) -> bool {
-        self.folded.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// Whether nobody will ask for it any more, at that time; if so its step does not begin.
+    fn is_past(&self, is_other_team: bool, now: i64) -> bool {
+        let is_old = is_other_team || self.at <= now - LASTS;
+        is_old && (!self.opener.as_ref().is_some_and(|it| it.spend()) || self.at <= now - BEGAN)
     }
 }
 
 impl Ahead {
-    pub(crate) fn view(&self) -> Arc<View> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn show(&self, view: Arc<View>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
-    }
-}
-
-impl View {
-    pub(crate) fn new(runs: HashMap<RunId, Arc<Seen>>, at: i64, team: Arc<Team>) -> View {
-        let opener = |(run, it): (&RunId, &Arc<Seen>)| Some((run.clone(), it.opener.clone()?));
-        let openers = Arc::new(runs.iter().filter_map(opener).collect());
-        View { openers, runs, at, team: Some(team) }
+    /// The steps that may begin with a write of now, with that team.
+    pub(crate) fn openers(&self, now: i64, team: &Arc<Team>) -> Arc<Openers> {
+        let mut known = self.known();
+        let is_other = !known.team.as_ref().is_some_and(|it| Arc::ptr_eq(it, team));
+        if is_other || known.swept <= now - LASTS / 8 {
+            (known.team, known.swept) = (Some(team.clone()), now);
+            let past: Vec<_> = known.runs.extract_if(|_, it| it.is_past(is_other, now)).collect();
+            past.iter().for_each(|it| drop(self.openers.remove(&it.0)));
+            drop(known);
+        }
+        self.openers.clone()
     }
 
     /// How many more runs there is room for.
     pub(crate) fn room(&self) -> usize {
-        (AHEAD_MAX as usize).saturating_sub(self.runs.len())
+        KNOWN_MAX.saturating_sub(self.known().runs.len())
     }
 
-    /// The steps that may begin with a write of now.
-    pub(crate) fn openers(&self, now: i64, team: &Arc<Team>) -> Arc<Openers> {
-        let is_of_now =
-            self.at > now - LASTS && self.team.as_ref().is_some_and(|it| Arc::ptr_eq(it, team));
-        if is_of_now { self.openers.clone() } else { Arc::default() }
+    /// This is known of that run.
+    pub(crate) fn put(&self, run: RunId, seen: Seen) {
+        if let Some(opener) = &seen.opener {
+            self.openers.put(run.clone(), opener.clone());
+        }
+        self.known().runs.insert(run, seen);
     }
 
-    /// What of it still counts, with runs that begin with a write of now.
-    pub(crate) fn with(&self, unborn: Vec<(RunId, Seen)>, (at, team): (i64, &Arc<Team>)) -> View {
-        let mut runs = self.runs.clone();
-        runs.retain(|_, it| it.lasts(at, team));
-        runs.extend(unborn.into_iter().map(|(run, seen)| (run, Arc::new(seen))));
-        View::new(runs, at, team.clone())
+    /// Whether it is known as it is now, with a journal that long.
+    pub(crate) fn knows(&self, run: &RunId, seq: u64) -> bool {
+        self.known().runs.get(run).is_some_and(|it| it.seq == seq)
+    }
+
+    /// Whether nobody has taken it here.
+    pub(crate) fn has(&self, run: &RunId) -> bool {
+        self.known().runs.contains_key(run)
     }
 
     /// A run that was taken, as it was seen. Nobody else gets it.
-    pub(crate) fn of(&self, lease: &Lease) -> Option<Box<Folded>> {
-        let seen = self.runs.get(&lease.run)?;
-        if lease.begun.is_none() && lease.seq != seen.seq {
-            return None;
+    pub(crate) fn take(&self, lease: &Lease) -> Option<Box<Folded>> {
+        let seen = self.known().runs.remove(&lease.run)?;
+        if let Some(opener) = self.openers.remove(&lease.run) {
+            opener.spend();
         }
-        seen.opener.iter().for_each(|it| it.spend());
-        seen.folded.lock().unwrap_or_else(PoisonError::into_inner).take()
+        seen.folded.filter(|_| lease.begun.is_some() || lease.seq == seen.seq)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,20 +125,19 @@ mod tests {
     fn what_is_known_lasts_a_while_and_with_its_team_only() {
         let (team, other) = (Arc::new(Team::default()), Arc::new(Team::default()));
         let run = |it: &str| RunId::from_text(it);
-        let seen = |at, team: &Arc<Team>| Seen::new(1, (at, team.clone()), None);
-        let names = |view: &View| {
-            let mut names: Vec<_> = view.runs.keys().map(RunId::to_string).collect();
-            names.sort();
-            names
+        let ahead = Ahead::default();
+        let left = |now, team| {
+            ahead.openers(now, team);
+            ["r_a", "r_b"].map(|it| ahead.knows(&run(it), 1))
         };
-        let first = View::default().with(vec![(run("r_a"), seen(7, &team))], (7, &team));
-        let second = first.with(vec![(run("r_b"), seen(LASTS, &team))], (LASTS, &team));
-        assert_eq!(names(&second), ["r_a", "r_b"]);
-        assert_eq!(second.room(), AHEAD_MAX as usize - 2);
-        let third = second.with(vec![(run("r_c"), seen(LASTS + 7, &team))], (LASTS + 7, &team));
-        assert_eq!(names(&third), ["r_b", "r_c"], "the first was decided on too long ago");
-        assert_eq!(names(&third.with(Vec::new(), (LASTS + 7, &other))), [""; 0], "another team");
-        let view = second.runs[&run("r_b")].clone();
-        assert!(view.is_of(1, LASTS, &team) && !view.is_of(2, LASTS, &team), "it went on since");
+        left(7, &team);
+        ahead.put(run("r_a"), Seen::new(1, 7, None));
+        ahead.put(run("r_b"), Seen::new(1, LASTS, None));
+        assert_eq!(ahead.room(), KNOWN_MAX - 2);
+        assert_eq!(left(LASTS, &team), [true, true]);
+        assert!(!ahead.knows(&run("r_a"), 2), "it went on since");
+        assert_eq!(left(LASTS + 7, &team), [true, true], "it is not looked at each time");
+        assert_eq!(left(2 * LASTS - 1, &team), [false, true], "decided on too long ago");
+        assert_eq!(left(2 * LASTS - 1, &other), [false, false], "another team");
     }
 }

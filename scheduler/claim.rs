@@ -91,7 +91,7 @@ async fn look(house: Arc<House>, relay: Relay) {
                 }
                 // So others give theirs up between two steps.
                 house.pressing.set(press.first, press.over);
-                relay.send(&house.ahead.view(), leases).await;
+                relay.send(&house, leases).await;
             }
             Err(StoreError::Closed) => return,
             Err(error) => {

@@ -1,6 +1,6 @@
 //! The first runs of the queue, read and decided on while others have the seats.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
 use callboard_trace::{Event, Fact, Purse, Record, RunId, Started};
 
-use crate::ahead::{AHEAD_MAX, Folded, Seen, View};
+use crate::ahead::{Folded, Seen};
 use crate::batch::{Batch, Rest};
 use crate::gated::opening;
 use crate::house::House;
 use crate::pending::What;
 use crate::purse;
 
+/// Runs looked at.
+const AHEAD_MAX: u32 = 64;
 /// A run with more records than these is not looked at.
 const RECORDS_MAX: u32 = 100;
 /// With more seats than these nobody looks ahead: where so many wait, memory is short.
@@ -28,12 +30,13 @@ const REST_IDLE: Duration = Duration::from_millis(50);
 
 /// Looks ahead for as long as this process works.
 pub(crate) async fn look_ahead(house: Arc<House>) {
+    let mut last = Vec::new();
     loop {
         let changed = house.store.changed();
         let helps = tokio::select! {
             biased;
             () = house.stopping.cancelled() => return,
-            seen = see(&house) => seen.unwrap_or_else(|error| {
+            seen = see(&house, &mut last) => seen.unwrap_or_else(|error| {
                 tracing::debug!(%error, "could not look ahead");
                 true
             }),
@@ -47,8 +50,8 @@ pub(crate) async fn look_ahead(house: Arc<House>) {
     }
 }
 
-/// Whether what was seen before was of use.
-async fn see(house: &House) -> Result<bool, StoreError> {
+/// Whether what came first the last time was of use.
+async fn see(house: &House, last: &mut Vec<RunId>) -> Result<bool, StoreError> {
     let team = house.crew.team();
     let seats = house.admission.share(team.limits.concurrent);
     // While many seats are free nobody waits for one for long.
@@ -57,44 +60,35 @@ async fn see(house: &House) -> Result<bool, StoreError> {
         true => house.store.next_up(AHEAD_MAX.min(team.limits.concurrent)).await?,
         false => Vec::new(),
     };
-    let before = house.ahead.view();
-    if first.is_empty() && before.runs.is_empty() {
-        return Ok(true);
-    }
-    let now = house.world.now();
-    let (mut runs, mut unknown) = (HashMap::new(), Vec::new());
-    for (run, root, seq) in first {
-        match before.runs.get(&run).filter(|it| it.is_of(seq, now, &team)) {
-            Some(seen) => drop(runs.insert(run, seen.clone())),
-            None => unknown.push((run, root, seq)),
-        }
-    }
-    let names = unknown.iter().map(|it| it.0.clone()).collect();
-    let journals = house.store.journals(names, RECORDS_MAX).await?;
+    house.ahead.openers(house.world.now(), &team);
+    let names: HashSet<RunId> = first.iter().map(|it| it.0.clone()).collect();
+    let unknown: Vec<_> = first.into_iter().filter(|it| !house.ahead.knows(&it.0, it.2)).collect();
+    let unread = unknown.iter().map(|it| it.0.clone()).collect();
+    let journals = house.store.journals(unread, RECORDS_MAX).await?;
     for ((run, root, seq), records) in unknown.into_iter().zip(journals) {
         let known = foresee(house, &team, (&root, seq), &records)?;
-        let seen = Seen::new(seq, (house.world.now(), team.clone()), known);
-        runs.insert(run, Arc::new(seen));
+        house.ahead.put(run, Seen::new(seq, house.world.now(), known));
     }
-    let gone = before.runs.iter().filter(|it| !runs.contains_key(it.0));
-    let (idle, used): (Vec<_>, Vec<_>) = gone.partition(|it| it.1.is_there());
+    let gone = last.iter().filter(|it| !names.contains(*it));
+    let (idle, used): (Vec<_>, Vec<_>) = gone.partition(|it| house.ahead.has(it));
     let helps = idle.len() <= used.len();
-    house.ahead.show(Arc::new(View::new(runs, now, team)));
+    *last = names.into_iter().collect();
     Ok(helps)
 }
 
-/// What a run begins with that another one starts with its next write.
-pub(crate) fn unborn(
-    house: &House,
-    (team, now): (&Arc<Team>, i64),
-    root: &RunId,
-    (run, facts): (&RunId, &[Fact]),
-) -> Option<Seen> {
+/// A run that another one starts with its next write.
+pub(crate) fn unborn((run, facts): (&RunId, &[Fact])) -> Option<Run> {
     let [first] = facts else { return None };
     let Event::RunStarted(started) = &first.event else { return None };
-    let run = Run::new(run.clone(), Started::clone(started));
-    let known = opener(house, team, (root, 1), run).ok()??;
-    Some(Seen::new(1, (now, team.clone()), Some(known)))
+    Some(Run::new(run.clone(), Started::clone(started)))
+}
+
+/// Looks at what it begins with.
+pub(crate) fn foresee_unborn(house: &House, (team, now): (&Team, i64), root: &RunId, run: Run) {
+    let name = run.id.clone();
+    if let Ok(Some(known)) = opener(house, team, (root, 1), run) {
+        house.ahead.put(name, Seen::new(1, now, Some(known)));
+    }
 }
 
 /// What a run begins with, by its whole journal.

@@ -1,17 +1,13 @@
 //! What a drive writes: a step with all that belongs to it, and who hears of it at once.
 
-use std::sync::Arc;
-
 use callboard_agents::Run;
-use callboard_config::Team;
 use callboard_store::{Advance, Advanced, Next, StoreError};
-use callboard_trace::{EndState, Event, Purse, RunId};
+use callboard_trace::{EndState, Event, Purse};
 
-use crate::ahead::Seen;
 use crate::batch::{Batch, SPAWN_MAX};
 use crate::begin::PLAN;
 use crate::drive::Drive;
-use crate::foresee::unborn;
+use crate::foresee::{foresee_unborn, unborn};
 use crate::relay::By;
 use crate::{gates, purse};
 
@@ -77,18 +73,20 @@ impl Drive {
         mut write: Advance,
     ) -> Result<Advanced, StoreError> {
         self.written = self.house.world.now();
-        let (mut view, team) = (self.house.ahead.view(), self.house.crew.team());
+        let (house, team) = (self.house.clone(), self.house.crew.team());
+        let foresee = |it| foresee_unborn(&house, (&team, self.written), &self.lease.root, it);
+        let openers = house.ahead.openers(self.written, &team);
         let seats = write.takes.as_ref().map_or(0, |it| it.max as usize);
-        let unborn = self.unborn(&team, &write, seats.max(view.room()));
-        let waits = unborn.len() > seats;
-        if !unborn.is_empty() {
-            view = Arc::new(view.with(unborn, (self.written, &team)));
-        }
+        let unborn = write.spawn.iter().filter_map(|it| unborn((it.run(), it.facts())));
+        let mut unborn: Vec<Run> = unborn.take(seats.max(house.ahead.room())).collect();
+        // What may begin with this write is decided before it, the rest while it is on its way.
+        unborn.drain(..seats.min(unborn.len())).for_each(foresee);
         if let Some(takes) = &mut write.takes {
-            takes.openers = view.openers(self.written, &team);
+            takes.openers = openers;
         }
         let may_leave = write.takes.as_ref().is_some_and(|it| it.before.is_some());
-        let advanced = self.house.store.advance(&self.lease, write).await;
+        let rest = async { unborn.into_iter().for_each(foresee) };
+        let (advanced, ()) = tokio::join!(biased; house.store.advance(&self.lease, write), rest);
         if may_leave
             && advanced.as_ref().map_or(true, |it| it.taken.iter().any(|it| it.agent != PLAN))
             && let Some(leader) = &run.started.parent
@@ -96,20 +94,9 @@ impl Drive {
             self.house.heirs.keeps(leader, &run.id);
         }
         let mut advanced = advanced?;
-        if waits {
-            self.house.ahead.show(view.clone());
-        }
-        self.relay.send(&view, std::mem::take(&mut advanced.taken)).await;
+        self.relay.send(&self.house, std::mem::take(&mut advanced.taken)).await;
         self.kept(run, &advanced);
         Ok(advanced)
-    }
-
-    /// The first steps of runs that a write starts, of so many.
-    fn unborn(&self, team: &Arc<Team>, write: &Advance, most: usize) -> Vec<(RunId, Seen)> {
-        let (house, now) = (&*self.house, (team, self.written));
-        let new = write.spawn.iter().take(most).map(|it| (it.run(), it.facts()));
-        new.filter_map(|it| Some((it.0.clone(), unborn(house, now, &self.lease.root, it)?)))
-            .collect()
     }
 
     /// The rank of the most urgent step of the same plan that may begin with the end of this one.

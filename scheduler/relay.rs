@@ -6,7 +6,7 @@ use callboard_store::{Lease, Wanted};
 use callboard_trace::RunId;
 use tokio::sync::mpsc;
 
-use crate::ahead::{Folded, View};
+use crate::ahead::Folded;
 use crate::house::House;
 
 /// The way to a task for whoever took a run.
@@ -62,9 +62,9 @@ impl Relay {
     }
 
     /// Sets runs on their way. When the process goes they are dropped, and given back with the rest.
-    pub(crate) async fn send(&self, view: &View, leases: Vec<Lease>) {
+    pub(crate) async fn send(&self, house: &House, leases: Vec<Lease>) {
         for lease in leases {
-            let folded = view.of(&lease);
+            let folded = house.ahead.take(&lease);
             if self.to.send(Taken { lease, folded }).await.is_err() {
                 return;
             }

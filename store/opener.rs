@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_trace::RunId;
 
@@ -15,15 +15,39 @@ use crate::known::Known;
 use crate::own::Own;
 use crate::{Store, StoreError};
 
-/// Steps by their runs.
-pub type Openers = HashMap<RunId, Arc<Opener>>;
+/// Steps by their runs, as they are when a write takes those.
+#[derive(Debug, Default)]
+pub struct Openers(Mutex<HashMap<RunId, Arc<Opener>>>);
+
+impl Openers {
+    /// The run begins with that step.
+    pub fn put(&self, run: RunId, opener: Arc<Opener>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run, opener);
+    }
+
+    /// The step of that run, which it begins with no more.
+    pub fn remove(&self, run: &RunId) -> Option<Arc<Opener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(run)
+    }
+
+    pub(crate) fn get(&self, run: &RunId) -> Option<Arc<Opener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
+    }
+}
+
+/// Nobody began it.
+const FRESH: u8 = 0;
+/// A write began it; whether that is kept is not known here.
+const BEGUN: u8 = 1;
+/// It never begins.
+const SPENT: u8 = 2;
 
 /// The step that a run begins with, decided on before it is taken.
 pub struct Opener {
     /// The length of the journal it was decided by.
     seq: u64,
     barrier: Barrier,
-    spent: AtomicBool,
+    state: AtomicU8,
 }
 
 impl Store {
@@ -34,14 +58,22 @@ impl Store {
     /// A record that cannot be kept.
     pub fn opener(&self, seq: u64, gate: Gate) -> Result<Opener, StoreError> {
         let barrier = Barrier::new(gate, &self.inner.ink)?;
-        Ok(Opener { seq, barrier, spent: AtomicBool::new(false) })
+        Ok(Opener { seq, barrier, state: AtomicU8::new(FRESH) })
     }
 }
 
 impl Opener {
-    /// It never begins from here on: nobody is there to perform it.
-    pub fn spend(&self) {
-        self.spent.store(true, Ordering::Relaxed);
+    /// It never begins from here on, for nobody is there to perform it; or it has begun, and that is
+    /// the answer.
+    pub fn spend(&self) -> bool {
+        self.becomes(SPENT) == BEGUN
+    }
+
+    /// What it is from here on: this, unless it is something already.
+    fn becomes(&self, state: u8) -> u8 {
+        let became =
+            self.state.compare_exchange(FRESH, state, Ordering::Relaxed, Ordering::Relaxed);
+        became.map_or_else(|it| it, |_| state)
     }
 
     /// The resources and the budgets that it looks at.
@@ -59,7 +91,7 @@ impl Opener {
         (own, known): (&mut Own, &mut Known),
         at: i64,
     ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
-        if self.spent.load(Ordering::Relaxed) || own.tail.seq != self.seq {
+        if own.tail.seq != self.seq || self.becomes(BEGUN) != BEGUN {
             return Ok(None);
         }
         let begun = self.barrier.at_once(tx, (own, known), at)?;

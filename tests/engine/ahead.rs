@@ -36,21 +36,23 @@ pub(crate) async fn a_first_step_begins_with_the_write_that_takes_its_run(db: Fi
         let facts = vec![fact("begins")];
         store.opener(seq, Gate { step: 1, facts, takes, ..Gate::default() }).unwrap()
     };
-    let mut openers = Openers::new();
+    let openers = Arc::new(Openers::default());
     // One as it should be, one decided by another journal, one that its gate holds, one without anybody
     // left to perform it.
-    openers.insert(id(2), Arc::new(opener(1, vec![narrow.clone()])));
-    openers.insert(id(3), Arc::new(opener(2, vec![])));
-    openers.insert(id(4), Arc::new(opener(1, vec![narrow])));
-    openers.insert(id(5), Arc::new(opener(1, vec![])));
-    openers[&id(5)].spend();
+    openers.put(id(2), Arc::new(opener(1, vec![narrow.clone()])));
+    openers.put(id(3), Arc::new(opener(2, vec![])));
+    openers.put(id(4), Arc::new(opener(1, vec![narrow])));
+    let spent = Arc::new(opener(1, vec![]));
+    assert!(!spent.spend(), "nobody began it");
+    openers.put(id(5), spent);
     let own = store.take().await;
-    let openers = Arc::new(openers);
-    let takes = Some(Wanted { max: 5, seats: 9, openers, ..Wanted::default() });
+    let takes = Some(Wanted { max: 5, seats: 9, openers: openers.clone(), ..Wanted::default() });
     let write = Advance { takes, ..step(1, &[], end()) };
     let taken = store.advance(&own, write.clone()).await.unwrap().taken;
     let begun: Vec<_> = taken.iter().map(|it| (it.begun.is_some(), it.seq)).collect();
     assert_eq!(begun, [(true, 2), (false, 1), (false, 1), (false, 1), (false, 1)]);
+    let is_begun = |n| openers.remove(&id(n)).unwrap().spend();
+    assert_eq!([2, 3].map(is_begun), [true, false]);
     let journal = store.journal(&id(2), 0, 9).await.unwrap();
     assert_eq!(journal.len(), 2, "{journal:?}");
     for lease in &taken {
@@ -71,7 +73,8 @@ pub(crate) async fn a_run_begins_with_the_write_that_starts_it_and_its_end_is_to
     let parent = store.take().await;
     let gate = Gate { step: 1, facts: vec![fact("begins")], ..Gate::default() };
     let opener = Arc::new(store.opener(1, gate).unwrap());
-    let openers = Arc::new(Openers::from([(id(2), opener)]));
+    let openers = Arc::new(Openers::default());
+    openers.put(id(2), opener);
     let takes = Some(Wanted { max: 2, seats: 9, openers, ..Wanted::default() });
     let spawn = vec![child(2, &parent), child(3, &parent)];
     let write = Advance { takes, ..step(1, &["starts"], Next::Go) };
