@@ -75,6 +75,7 @@ impl Ahead {
             (known.team, known.swept) = (Some(team.clone()), now);
             let past: Vec<_> = known.runs.extract_if(|_, it| it.is_past(is_other, now)).collect();
             past.iter().for_each(|it| drop(self.openers.remove(&it.0)));
+            // They are dropped while others may look.
             drop(known);
         }
         self.openers.clone()
@@ -87,10 +88,13 @@ impl Ahead {
 
     /// This is known of that run.
     pub(crate) fn put(&self, run: RunId, seen: Seen) {
-        if let Some(opener) = &seen.opener {
-            self.openers.put(run.clone(), opener.clone());
+        let opener = seen.opener.clone();
+        self.known().runs.insert(run.clone(), seen);
+        // Last: who takes the run with its step looks for the rest of it at once.
+        match opener {
+            Some(opener) => self.openers.put(run, opener),
+            None => drop(self.openers.remove(&run)),
         }
-        self.known().runs.insert(run, seen);
     }
 
     /// Whether it is known as it is now, with a journal that long.
