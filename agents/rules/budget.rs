@@ -109,6 +109,15 @@ fn is_handing_on(run: &Run) -> bool {
     hands_on && is_its_own(run)
 }
 
+/// Whether it is the run's own budget, and that is no more than the task's.
+fn is_the_tasks(run: &Run, alert: &Alert) -> bool {
+    let of = |caps| run.spent.beside(caps).into_iter().find(|it| it.0 == alert.dimension)?.2;
+    let task = run.started.purses.iter().find(|it| it.is(Purse::TASK));
+    alert.node == OWN
+        && task
+            .is_some_and(|it| of(&it.caps).is_some_and(|cap| of(&run.started.budget) == Some(cap)))
+}
+
 /// What whoever is to raise it has to do, with the amount: as much again, or twice what was used and
 /// the next step would have taken.
 fn way_out(run: &Run, alert: &Alert) -> String {
@@ -120,7 +129,8 @@ fn way_out(run: &Run, alert: &Alert) -> String {
     let more = whole(total - limit);
     // A plan is not retried, and neither are its steps.
     let is_planned = run.started.is_step() || run.plan.is_some();
-    match node.as_str() {
+    let node = if is_planned && is_the_tasks(run, alert) { Purse::TASK } else { node.as_str() };
+    match node {
         OWN if is_planned && !run.started.purses.iter().any(|it| it.is(Purse::SHARE)) => format!(
             "add {more} {dimension} to the agent's `budget` in its file, and give the task again"
         ),

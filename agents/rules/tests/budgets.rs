@@ -1,10 +1,12 @@
 //! Budgets: what is told, the one turn that is left, the end, and how it goes on from there.
 
 use callboard_config::budget::Caps;
-use callboard_trace::{Action, EndState, Event, FailureCode, Purse, Record, Spend, Stop};
+use callboard_trace::{
+    Action, EndState, Event, FailureCode, Handoff, Purse, Record, RunId, Spend, Stop,
+};
 use serde_json::json;
 
-use super::cast::{call, pass, summary};
+use super::cast::{call, given, pass, summary};
 use super::play::Play;
 use crate::alert::Alert;
 use crate::run::Said;
@@ -110,6 +112,26 @@ fn from_ninety_five_percent_there_is_one_last_turn() {
             "the budget is at its end: 9700 of 10000 tokens of the {node}'s budget are used"
         );
         assert_eq!(play.trouble(), (FailureCode::Budget, said.as_str()));
+    }
+}
+
+#[test]
+fn a_step_that_only_the_tasks_budget_bounds_says_so() {
+    let caps = |tokens| Caps { tokens: Some(tokens), ..Caps::default() };
+    for (task, hint) in [
+        (
+            10_000,
+            "add 10000 tokens to the task's budget: give what is missing again, in a new plan",
+        ),
+        (50_000, "add 10000 tokens to the agent's `budget` in its file, and give the task again"),
+    ] {
+        let mut play = Play::with(|it| {
+            it.budget = caps(10_000);
+            it.purses = vec![Purse::task(&RunId::from_text("r_a"), caps(task))];
+            it.handoff = Some(Box::new(Handoff { step: Some("s".into()), ..*given() }));
+        });
+        play.happens(alert("run", 100.0)).go();
+        assert_eq!(play.end().recommendations, [hint]);
     }
 }
 
