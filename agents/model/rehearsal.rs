@@ -18,9 +18,8 @@ use super::redact::Secrets;
 use super::rule::{Act, Fail, RULE_FIELD, Rule, ToolCall};
 use super::sample::sample;
 
-/// What a timer is late by on average: it ends at the millisecond behind what was asked for, and sleeps
-/// in whole ones.
-const LATE_MS: u64 = 1;
+/// Half of the time between two ticks of a timer.
+const HALF_A_TICK: Duration = Duration::from_micros(500);
 
 /// A provider that needs no network and no key.
 pub(crate) struct Rehearsal {
@@ -54,8 +53,8 @@ impl Rehearsal {
             None => (0, habit()),
         };
         if rule.after_ms > 0 {
-            // On average a pause is as long as it is written.
-            tokio::time::sleep(Duration::from_millis(rule.after_ms - LATE_MS)).await;
+            // A timer ends at the millisecond behind it: on average a pause is as long as it is written.
+            tokio::time::sleep(Duration::from_millis(rule.after_ms) - HALF_A_TICK).await;
         }
         let ms = || begun.elapsed().as_millis() as u64;
         let reply = self.act(number, rule, request).map_err(|it| it.took(ms()))?;
