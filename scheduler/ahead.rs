@@ -59,10 +59,15 @@ impl Seen {
         Seen { seq, at, opener, folded }
     }
 
+    /// Whether it is to be decided anew.
+    fn is_old(&self, now: i64) -> bool {
+        self.at <= now - LASTS
+    }
+
     /// Whether nobody will ask for it any more, at that time; if so its step does not begin.
     fn is_past(&self, is_other_team: bool, now: i64) -> bool {
-        let is_old = is_other_team || self.at <= now - LASTS;
-        is_old && (!self.opener.as_ref().is_some_and(|it| it.spend()) || self.at <= now - BEGAN)
+        (is_other_team || self.is_old(now))
+            && (!self.opener.as_ref().is_some_and(|it| it.spend()) || self.at <= now - BEGAN)
     }
 }
 
@@ -98,8 +103,8 @@ impl Ahead {
     }
 
     /// Whether it is known as it is now, with a journal that long.
-    pub(crate) fn knows(&self, run: &RunId, seq: u64) -> bool {
-        self.known().runs.get(run).is_some_and(|it| it.seq == seq)
+    pub(crate) fn knows(&self, run: &RunId, seq: u64, now: i64) -> bool {
+        self.known().runs.get(run).is_some_and(|it| it.seq == seq && !it.is_old(now))
     }
 
     /// Whether nobody has taken it here.
@@ -132,16 +137,17 @@ mod tests {
         let ahead = Ahead::default();
         let left = |now, team| {
             ahead.openers(now, team);
-            ["r_a", "r_b"].map(|it| ahead.knows(&run(it), 1))
+            ["r_a", "r_b"].map(|it| ahead.knows(&run(it), 1, now))
         };
         left(7, &team);
         ahead.put(run("r_a"), Seen::new(1, 7, None));
         ahead.put(run("r_b"), Seen::new(1, LASTS, None));
         assert_eq!(ahead.room(), KNOWN_MAX - 2);
         assert_eq!(left(LASTS, &team), [true, true]);
-        assert!(!ahead.knows(&run("r_a"), 2), "it went on since");
-        assert_eq!(left(LASTS + 7, &team), [true, true], "it is not looked at each time");
-        assert_eq!(left(2 * LASTS - 1, &team), [false, true], "decided on too long ago");
+        assert!(!ahead.knows(&run("r_b"), 2, LASTS), "it went on since");
+        assert_eq!(left(LASTS + 7, &team), [false, true], "decided on too long ago");
+        left(2 * LASTS - 1, &team);
+        assert_eq!(ahead.room(), KNOWN_MAX - 1, "and dropped");
         assert_eq!(left(2 * LASTS - 1, &other), [false, false], "another team");
     }
 }

@@ -60,9 +60,11 @@ async fn see(house: &House, last: &mut Vec<RunId>) -> Result<bool, StoreError> {
         true => house.store.next_up(AHEAD_MAX.min(team.limits.concurrent)).await?,
         false => Vec::new(),
     };
-    house.ahead.openers(house.world.now(), &team);
+    let now = house.world.now();
+    house.ahead.openers(now, &team);
     let names: HashSet<RunId> = first.iter().map(|it| it.0.clone()).collect();
-    let unknown: Vec<_> = first.into_iter().filter(|it| !house.ahead.knows(&it.0, it.2)).collect();
+    let is_unknown = |it: &(RunId, RunId, u64)| !house.ahead.knows(&it.0, it.2, now);
+    let unknown: Vec<_> = first.into_iter().filter(is_unknown).collect();
     let unread = unknown.iter().map(|it| it.0.clone()).collect();
     let journals = house.store.journals(unread, RECORDS_MAX).await?;
     for ((run, root, seq), records) in unknown.into_iter().zip(journals) {
