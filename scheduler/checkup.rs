@@ -1,9 +1,11 @@
-//! What the database of a team can be trusted with: asked for people who set one up, by no run.
+//! What the store of a team can be trusted with: asked for people who set one up, by no run.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use callboard_config::ExposeSecret;
 use callboard_config::database::Database;
+use callboard_store::copy::Place;
 use callboard_store::{Address, Probe, StoreError, probe};
 use futures::future::join_all;
 use serde::Serialize;
@@ -24,10 +26,10 @@ const OLDEST: Duration = Duration::from_secs(300);
 /// Connections that one process opens: one that writes, two that read, one that listens.
 const OF_A_NODE: u32 = 4;
 
-/// What was found at a database.
+/// What was found where runs are kept.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checkup {
-    /// Its address, without the password.
+    /// The file's folder, or the address of the database, without the password.
     pub address: String,
     /// What was found, one thing each.
     pub found: Vec<Finding>,
@@ -67,8 +69,46 @@ impl Checkup {
 }
 
 impl World {
-    /// Looks at every host of a database, and tells of the one that takes writes.
-    pub async fn checkup(&self, database: &Database) -> Checkup {
+    /// Looks at where runs are kept, a data folder and a database if the folder does not hold them,
+    /// and at who works on them there.
+    pub async fn checkup(&self, folder: PathBuf, database: Option<&Database>) -> Checkup {
+        let (mut checkup, is_there) = match database {
+            Some(database) => self.of_server(database).await,
+            None => {
+                let address = format!("a file in {}", folder.display());
+                let place = Place { folder: folder.clone(), server: None };
+                (Checkup { address, found: vec![] }, place.is_there())
+            }
+        };
+        if !checkup.is_broken() {
+            let (grade, said, help) = match is_there {
+                true => self.at_work((folder, database.cloned())).await,
+                false => fine("none; nothing is kept there yet"),
+            };
+            checkup.found.push(Finding { what: "processes".into(), grade, said, help });
+        }
+        checkup
+    }
+
+    /// Who works on what is there.
+    async fn at_work(&self, kept: (PathBuf, Option<Database>)) -> Said {
+        let asked = async { self.end(place(kept)?, false).await?.at_work().await };
+        match asked.await {
+            Ok(who) if who.is_empty() => fine("none at work on it"),
+            Ok(who) => fine(who.join("; ")),
+            Err(StoreError::Older { found, known }) => {
+                fine(format!("none; the next one brings it from format {found} to {known}"))
+            }
+            Err(error) => {
+                let help = "until that is mended no process works on it, and no call is taken in";
+                (Grade::Error, error.to_string(), help)
+            }
+        }
+    }
+
+    /// Looks at every host of a database, and tells of the one that takes writes; whether anything is
+    /// kept there.
+    async fn of_server(&self, database: &Database) -> (Checkup, bool) {
         let hosts = database.hosts();
         let looked = join_all(hosts.iter().map(look)).await;
         let mut found = all(&looked);
@@ -78,7 +118,8 @@ impl World {
         for (host, looked) in hosts.iter().zip(&looked).filter(|_| hosts.len() > 1) {
             found.push(of_host(host, looked));
         }
-        Checkup { address: database.to_string(), found }
+        let has_tables = looked.iter().flatten().any(|it| it.may_write && it.tables.is_some());
+        (Checkup { address: database.to_string(), found }, has_tables)
     }
 }
 
@@ -96,6 +137,11 @@ fn all(looked: &[Result<Probe, StoreError>]) -> Vec<Finding> {
 /// The address as the store takes it.
 pub(crate) fn address(database: &Database) -> Result<Address, StoreError> {
     Address::parse(database.url.expose_secret())
+}
+
+/// Where a store is, as the store takes it.
+pub(crate) fn place((folder, database): (PathBuf, Option<Database>)) -> Result<Place, StoreError> {
+    Ok(Place { folder, server: database.as_ref().map(address).transpose()? })
 }
 
 async fn look(database: &Database) -> Result<Probe, StoreError> {

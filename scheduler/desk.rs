@@ -159,6 +159,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Refusal {
         | StoreError::Full
         | StoreError::Corrupt(_)
         | StoreError::Newer { .. }
+        | StoreError::Older { .. }
         | StoreError::Away(_)
         | StoreError::Closed
         | StoreError::Db(_) => Refusal::new(

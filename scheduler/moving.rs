@@ -6,7 +6,7 @@ use callboard_config::database::Database;
 use callboard_store::StoreError;
 use callboard_store::copy::{Copied, End, Place, Progress, copy};
 
-use crate::checkup::address;
+use crate::checkup::place;
 use crate::world::World;
 
 impl World {
@@ -24,21 +24,23 @@ impl World {
         told: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Copied, StoreError> {
         let (from, to) = (place(from)?, place(to)?);
-        let from = self.end(from, false).await?;
-        copy(&from, self.end(to, true), told).await
+        let from = self.opened(from, false).await?;
+        copy(&from, self.opened(to, true), told).await
     }
 
-    async fn end(&self, place: Place, is_target: bool) -> Result<End, StoreError> {
-        let (chance, shown) = (self.bits.clone(), place.to_string());
+    async fn opened(&self, place: Place, is_target: bool) -> Result<End, StoreError> {
+        let shown = place.to_string();
+        let opened = self.end(place, is_target).await;
+        opened.map_err(|it| StoreError::Db(format!("the store {shown} cannot be opened: {it}")))
+    }
+
+    /// One end of a move, or a look at a store by who is no node of it.
+    pub(crate) async fn end(&self, place: Place, is_target: bool) -> Result<End, StoreError> {
+        let chance = self.bits.clone();
         let opening = tokio::task::spawn_blocking(move || match is_target {
             true => End::target(place, chance),
             false => End::source(place, chance),
         });
-        let opened = opening.await.unwrap_or_else(|it| Err(StoreError::Db(it.to_string())));
-        opened.map_err(|it| StoreError::Db(format!("the store {shown} cannot be opened: {it}")))
+        opening.await.unwrap_or_else(|it| Err(StoreError::Db(it.to_string())))
     }
-}
-
-fn place((folder, database): (PathBuf, Option<Database>)) -> Result<Place, StoreError> {
-    Ok(Place { folder, server: database.as_ref().map(address).transpose()? })
 }

@@ -10,7 +10,7 @@ use crate::db::{Db, Row, Tx};
 use crate::node::{Life, life};
 use crate::store::Served;
 use crate::writer::Chance;
-use crate::{Address, StoreError, open, postgres, threads};
+use crate::{Address, StoreError, open, postgres, threads, unfinished};
 
 /// A node of which nothing was heard for so long is gone.
 const SILENT: Duration = Duration::from_secs(30);
@@ -30,6 +30,13 @@ pub struct End {
     _served: Served,
     pub(crate) place: Place,
     pub(crate) chance: Chance,
+}
+
+impl Place {
+    /// Whether a file is there; of a server that is only known by asking it.
+    pub fn is_there(&self) -> bool {
+        self.server.is_some() || self.folder.join(open::FILE).is_file()
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -80,11 +87,30 @@ impl End {
         Ok(End { db, _served: Served::Threads { _own: threads }, place, chance })
     }
 
+    /// Who works on it, or on another machine may do so: a sentence each.
+    ///
+    /// # Errors
+    /// When it was moved or is not whole, and the message says what to do; when it cannot be read.
+    pub async fn at_work(&self) -> Result<Vec<String>, StoreError> {
+        self.db.read(unfinished::refuse).await?;
+        self.nodes().await
+    }
+
     /// Refuses a store on which a node is alive.
     ///
     /// # Errors
     /// When one is: the message says which process to stop.
     pub async fn is_at_rest(&self) -> Result<(), StoreError> {
+        match self.nodes().await?.first() {
+            None => Ok(()),
+            Some(who) => Err(StoreError::Db(format!(
+                "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
+                self.place
+            ))),
+        }
+    }
+
+    async fn nodes(&self) -> Result<Vec<String>, StoreError> {
         let look = self.db.read(|tx| {
             let sql = "SELECT id, seen FROM node ORDER BY id";
             let node = |it: &Row| Ok((it.text(0)?, it.int(1)?));
@@ -93,23 +119,19 @@ impl End {
             Ok((tx.now()?, nodes?))
         });
         let (at, nodes) = look.await?;
-        for (node, seen) in nodes {
+        let who = |(node, seen): (String, i64)| {
             let ago = Duration::from_micros(u64::try_from(at - seen).unwrap_or_default());
-            let who = match life(&self.place.folder, &node) {
-                Life::Ended => continue,
-                Life::Unknown if ago > SILENT => continue,
-                Life::Alive(Some(process)) => format!("process {process} works on it"),
-                Life::Alive(None) => format!("node {node} works on it"),
-                Life::Unknown => format!(
+            match life(&self.place.folder, &node) {
+                Life::Ended => None,
+                Life::Unknown if ago > SILENT => None,
+                Life::Alive(Some(process)) => Some(format!("process {process} works on it")),
+                Life::Alive(None) => Some(format!("node {node} works on it")),
+                Life::Unknown => Some(format!(
                     "node {node} of another machine or data folder was there {} s ago",
                     ago.as_secs()
-                ),
-            };
-            return Err(StoreError::Db(format!(
-                "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
-                self.place
-            )));
-        }
-        Ok(())
+                )),
+            }
+        };
+        Ok(nodes.into_iter().filter_map(who).collect())
     }
 }

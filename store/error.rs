@@ -34,6 +34,13 @@ pub enum StoreError {
         /// The newest this program knows.
         known: u32,
     },
+    /// The file is of an earlier format, and whoever asks leaves it as it is.
+    Older {
+        /// The version in the file.
+        found: u32,
+        /// The one that whoever works on it brings it to.
+        known: u32,
+    },
     /// The database does not answer, for as long as that is worth waiting for; nothing was kept.
     Away(String),
     /// The store is shut, or this node has left it.
@@ -63,6 +70,11 @@ impl fmt::Display for StoreError {
                 f,
                 "the store has format {found} and this program knows up to {known}; \
                  use the newer program, or another data folder"
+            ),
+            StoreError::Older { found, known } => write!(
+                f,
+                "the store has format {found} and is to have {known}; `callboard status` on it brings it \
+                 there"
             ),
             StoreError::Away(why) => write!(
                 f,

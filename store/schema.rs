@@ -10,9 +10,7 @@ pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
     let known = CHANGES.len() as u32;
     match found {
         it if it > known => Err(StoreError::Newer { found, known }),
-        it if it < known => Err(StoreError::Db(format!(
-            "the store has format {found} and is to have {known}; `callboard status` on it brings it there"
-        ))),
+        it if it < known => Err(StoreError::Older { found, known }),
         _ => Ok(()),
     }
 }

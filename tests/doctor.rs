@@ -1,4 +1,4 @@
-//! What `callboard doctor` tells: of agent files as other products write them, and of endpoints.
+//! What `callboard doctor` tells: of agent files as other products write them, of endpoints and of stores.
 
 #![expect(clippy::panic, reason = "a test says why and fails")]
 
@@ -10,3 +10,5 @@ mod endpoints;
 #[path = "doctor/files.rs"]
 mod files;
 mod shell;
+#[path = "doctor/stores.rs"]
+mod stores;

@@ -34,18 +34,14 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
         say.data(&told(team, found, say))?;
     }
     let database = database(args, team)?;
-    let mut checkup = None;
     if let Some(database) = &database {
         veil::learn(&Team { database: Some(database.clone()), ..Team::nobody(vec![]) });
-        checkup = Some(World::real().checkup(database).await);
     }
+    let checkup = World::real().checkup(place::data(&args.place)?, database.as_ref()).await;
     let mut store = json!(checkup);
     veil::over_all(&mut store);
     if !args.json {
-        say.data(&match &checkup {
-            Some(_) => checked(&store, say),
-            None => format!("store: a file in {}", place::data(&args.place)?.display()),
-        })?;
+        say.data(&checked(&store, say))?;
     }
     let surveys = match (team, &args.probe) {
         (Some(team), Some(named)) => {
@@ -72,7 +68,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
     Ok(match is_broken {
         true => BAD_CALL,
         false if surveys.iter().any(|it| !it.answers) => FAILED,
-        false if checkup.is_some_and(|it| it.is_broken()) => FAILED,
+        false if checkup.is_broken() => FAILED,
         false => 0,
     })
 }
@@ -99,7 +95,7 @@ fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Database>, 
     }
 }
 
-/// What was found at the database, one line each.
+/// What was found where runs are kept, one line each.
 fn checked(store: &Value, say: Say) -> String {
     let text = |it: &Value| clean(it.as_str().unwrap_or_default());
     let mut lines = vec![format!("store: {}", text(&store["address"]))];

@@ -59,7 +59,8 @@ async fn a_database_as_it_should_be_is_said_to_be() {
             "latency",
             "clock",
             "transactions",
-            "connections"
+            "connections",
+            "processes"
         ]
     );
     let fine = |what: &str| {
@@ -69,6 +70,7 @@ async fn a_database_as_it_should_be_is_said_to_be() {
     };
     assert!(fine("version").starts_with("PostgreSQL 1"));
     assert!(fine("tables").starts_with("none yet"));
+    assert_eq!(fine("processes"), "none; nothing is kept there yet");
     assert!(fine("latency").ends_with("ms a round trip"));
     assert!(fine("clock").starts_with("the server's is 0.0"));
     assert!(fine("connections").contains(" of 300 taken; a process takes 4"));
@@ -91,6 +93,7 @@ async fn a_database_as_it_should_be_is_said_to_be() {
     let (grade, said) = of(&checked(&kept).1, "tables");
     assert_eq!((&*grade, said.starts_with("format ")), ("ok", true), "{said}");
     assert!(said.ends_with("; the journal is in 3 partitions"), "{said}");
+    assert_eq!(of(&checked(&kept).1, "processes").1, "none at work on it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
