@@ -33,15 +33,20 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
         })?;
         say.data(&told(team, found, say))?;
     }
-    let database = database(args, team)?;
-    if let Some(database) = &database {
-        veil::learn(&Team { database: Some(database.clone()), ..Team::nobody(vec![]) });
-    }
-    let checkup = World::real().checkup(place::data(&args.place)?, database.as_ref()).await;
+    let checkup = match database(args, team)? {
+        Some(database) => {
+            veil::learn(&Team { database: database.clone(), ..Team::nobody(vec![]) });
+            Some(World::real().checkup(place::data(&args.place)?, database.as_ref()).await)
+        }
+        None => None,
+    };
     let mut store = json!(checkup);
     veil::over_all(&mut store);
     if !args.json {
-        say.data(&checked(&store, say))?;
+        say.data(&match &checkup {
+            Some(_) => checked(&store, say),
+            None => "store: not looked at; the team's files do not say where it is".to_owned(),
+        })?;
     }
     let surveys = match (team, &args.probe) {
         (Some(team), Some(named)) => {
@@ -68,7 +73,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
     Ok(match is_broken {
         true => BAD_CALL,
         false if surveys.iter().any(|it| !it.answers) => FAILED,
-        false if checkup.is_broken() => FAILED,
+        false if checkup.is_some_and(|it| it.is_broken()) => FAILED,
         false => 0,
     })
 }
@@ -86,12 +91,12 @@ fn files(args: &DoctorArgs) -> Result<Option<(Option<Team>, Problems)>, Fault> {
     Ok(Some(validate::look(&folder, &data, args.place.team.is_some())))
 }
 
-/// Where the team's journal is, if not in a file. Of a team whose file does not say it, that stands
-/// among its problems.
-fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Database>, Fault> {
+/// Where the team's journal is, in a database or else in a file; nothing where a team's file was to say
+/// it and does not: that stands among its problems.
+fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Option<Database>>, Fault> {
     match (place::database(&args.place), team) {
         (Err(_), None) if args.place.store.is_none() => Ok(None),
-        (found, _) => found,
+        (found, _) => found.map(Some),
     }
 }
 

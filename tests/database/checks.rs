@@ -202,6 +202,13 @@ fn a_store_that_cannot_be_found_out_stands_among_the_problems() {
         format!("`store` has no value: the variable {VARIABLE} is not set")
     );
     assert_eq!(told["line"], 7);
+    let mut command = kept.command(&["doctor"]);
+    command.env_remove(VARIABLE);
+    let words = crate::heard(command).out;
+    assert!(
+        words.contains("store: not looked at; the team's files do not say where it is"),
+        "{words}"
+    );
     let mut command = kept.command(&["status"]);
     command.env_remove(VARIABLE);
     let said = crate::heard(command);
