@@ -181,12 +181,9 @@ impl Run {
             subject: subject.clone(),
             model: at,
             begun: 1,
-            attempts: 0,
-            lost: 0,
             open: true,
             reserved: begun.reserved,
-            failure: None,
-            text: None,
+            ..Judging::default()
         });
         true
     }

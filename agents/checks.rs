@@ -36,7 +36,7 @@ pub(crate) struct Made {
 }
 
 /// A question to a judge.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Judging {
     pub(crate) step: u32,
     pub(crate) check: String,

@@ -191,12 +191,9 @@ impl Run {
             purpose: purpose.clone(),
             model: at.unwrap_or_default(),
             begun: 1,
-            attempts: 0,
-            rate_limited: 0,
-            lost: 0,
             open: true,
-            failure: None,
             reserved: begun.reserved,
+            ..Asking::default()
         });
     }
 

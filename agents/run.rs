@@ -119,7 +119,7 @@ pub enum Said {
 }
 
 /// A model step without a reply.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asking {
     /// Its number.
     pub step: u32,

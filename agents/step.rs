@@ -93,6 +93,25 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// One that the engine thought of, with nothing beside it.
+    pub(crate) fn plain(to: AgentName, task: String, mode: Mode, summary: Summary) -> Draft {
+        Draft {
+            id: None,
+            to,
+            call: None,
+            task,
+            mode,
+            summary,
+            artifacts: Vec::new(),
+            reason: String::new(),
+            made_by: MadeBy::Engine,
+            mark: String::new(),
+            also: Vec::new(),
+            plan: None,
+            leads: Vec::new(),
+        }
+    }
+
     /// The handoff that it becomes: whose work it was, the run that receives it, and its own name.
     pub fn handoff(self, source: &AgentName, run: RunId, id: String) -> Handoff {
         Handoff {

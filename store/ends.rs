@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::db::{Db, Row, Tx};
+use crate::db::{Db, Tx};
 use crate::node::{Life, life};
 use crate::store::Served;
 use crate::writer::Chance;
@@ -101,22 +101,19 @@ impl End {
     /// # Errors
     /// When one is: the message says which process to stop.
     pub async fn is_at_rest(&self) -> Result<(), StoreError> {
-        match self.nodes().await?.first() {
-            None => Ok(()),
-            Some(who) => Err(StoreError::Db(format!(
-                "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
-                self.place
-            ))),
-        }
+        let Some(who) = self.nodes().await?.into_iter().next() else { return Ok(()) };
+        Err(StoreError::Db(format!(
+            "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
+            self.place
+        )))
     }
 
     async fn nodes(&self) -> Result<Vec<String>, StoreError> {
         let look = self.db.read(|tx| {
             let sql = "SELECT id, seen FROM node ORDER BY id";
-            let node = |it: &Row| Ok((it.text(0)?, it.int(1)?));
-            let nodes =
-                tx.query(sql, &[])?.iter().map(node).collect::<Result<Vec<_>, StoreError>>();
-            Ok((tx.now()?, nodes?))
+            let rows = tx.query(sql, &[])?;
+            let nodes = rows.iter().map(|it| Ok((it.text(0)?, it.int(1)?)));
+            Ok((tx.now()?, nodes.collect::<Result<Vec<_>, StoreError>>()?))
         });
         let (at, nodes) = look.await?;
         let who = |(node, seen): (String, i64)| {

@@ -98,10 +98,11 @@ pub struct Touched {
 }
 
 /// Why a model is asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// An ordinary turn.
+    #[default]
     Turn,
     /// The last turn, without tools.
     Finalise,

@@ -28,6 +28,7 @@ pub(crate) enum Stop {
 }
 
 /// Cleans one answer.
+#[derive(Default)]
 pub(crate) struct Filter {
     shape: Shape,
     reply_cap: usize,
@@ -43,9 +44,10 @@ pub(crate) struct Filter {
 }
 
 /// What the bytes are, and what they shall become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One JSON value, passed on.
+    #[default]
     Body,
     /// A stream was asked for; its first byte tells whether it is one.
     Expected,
@@ -60,19 +62,7 @@ const HEAD: usize = 16;
 
 impl Filter {
     pub(crate) fn new(shape: Shape, reply_cap: usize, event_cap: usize) -> Filter {
-        Filter {
-            shape,
-            reply_cap,
-            event_cap,
-            taken: 0,
-            event: 0,
-            line: 0,
-            head: Vec::with_capacity(HEAD),
-            after_cr: false,
-            started: false,
-            carry: Vec::new(),
-            seen: Seen::default(),
-        }
+        Filter { shape, reply_cap, event_cap, head: Vec::with_capacity(HEAD), ..Filter::default() }
     }
 
     /// What the bytes showed so far.

@@ -2,9 +2,7 @@
 
 use callboard_config::{AgentName, Mode};
 use callboard_trace::rank::FALLBACK;
-use callboard_trace::{
-    EndState, Event, FailureCode, Finished, MadeBy, Missing, Stop, Taint, Trouble,
-};
+use callboard_trace::{EndState, Event, FailureCode, Finished, Missing, Stop, Taint, Trouble};
 use serde_json::{Value, json};
 
 use crate::rules::loops;
@@ -91,21 +89,14 @@ fn failed(run: &Run, child: &Child, end: &Finished) -> Step {
         result["hint"] = json!("hand it to another allowed agent, or finish the task yourself");
         return Step::Answer { call, ok: false, result, also: vec![stage(child, 1, &why)] };
     }
+    let (task, summary) = (&child.handoff.task, &child.handoff.summary);
     match another(run, child) {
         Some((number, to)) => Step::HandOff(Draft {
-            id: None,
-            to,
-            call: None,
-            task: child.handoff.task.clone(),
-            mode: Mode::Transfer,
-            summary: child.handoff.summary.clone(),
             artifacts: child.handoff.artifacts.clone(),
             reason: format!("reroute: {why}"),
-            made_by: MadeBy::Engine,
             mark: loops::mark(run),
             also: vec![stage(child, number, &why)],
-            plan: None,
-            leads: Vec::new(),
+            ..Draft::plain(to, task.clone(), Mode::Transfer, summary.clone())
         }),
         None => give_up(run, child, why),
     }

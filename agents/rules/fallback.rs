@@ -2,7 +2,7 @@
 
 use callboard_config::{AgentName, Mode};
 use callboard_trace::rank::FALLBACK;
-use callboard_trace::{EndState, Event, Finished, MadeBy, Stop};
+use callboard_trace::{EndState, Event, Finished, Stop};
 
 use crate::rules::handoff::composed;
 use crate::rules::loops;
@@ -42,19 +42,9 @@ fn whole(run: &Run, to: AgentName, known: &str) -> Draft {
     let mut summary = composed(run);
     summary.must_know = format!("{known}; {}", summary.must_know);
     Draft {
-        id: None,
-        to,
-        call: None,
-        task: run.started.task.clone(),
-        mode: Mode::Transfer,
-        summary,
         artifacts: run.artifacts.clone(),
-        reason: String::new(),
-        made_by: MadeBy::Engine,
         mark: loops::mark(run),
-        also: Vec::new(),
-        plan: None,
-        leads: Vec::new(),
+        ..Draft::plain(to, run.started.task.clone(), Mode::Transfer, summary)
     }
 }
 

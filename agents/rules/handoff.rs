@@ -163,22 +163,13 @@ fn draft(run: &Run, call: &Call, given: Given, mode: Mode) -> Result<Draft, Reje
         _ if why.is_empty() => "model".to_string(),
         _ => format!("model: {why}"),
     };
-    let (to, call, task) = (edge.to.clone(), Some(call.id.clone()), given.task);
-    let (id, also, plan, mark, leads) = (None, Vec::new(), None, loops::mark(run), Vec::new());
     Ok(Draft {
-        id,
-        to,
-        call,
-        task,
-        mode,
-        summary,
+        call: Some(call.id.clone()),
         artifacts,
         reason,
         made_by,
-        mark,
-        also,
-        plan,
-        leads,
+        mark: loops::mark(run),
+        ..Draft::plain(edge.to.clone(), given.task, mode, summary)
     })
 }
 

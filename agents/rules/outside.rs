@@ -69,17 +69,10 @@ pub(crate) fn is_redirected(run: &Run) -> Option<Step> {
     let redirect: Redirect = serde_json::from_value(asked).ok()?;
     Some(Step::HandOff(Draft {
         id: Some(redirect.id),
-        to: redirect.to,
-        call: None,
-        task: redirect.task,
-        mode: Mode::Transfer,
-        summary: redirect.summary,
         artifacts: run.artifacts.clone(),
         reason: "outside: redirected by the caller".into(),
         made_by: MadeBy::Outside,
         mark: loops::mark(run),
-        also: Vec::new(),
-        plan: None,
-        leads: Vec::new(),
+        ..Draft::plain(redirect.to, redirect.task, Mode::Transfer, redirect.summary)
     }))
 }

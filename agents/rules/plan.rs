@@ -1,7 +1,7 @@
 //! The run that leads a plan: it has no model, starts what may begin, and gathers what came of it.
 
 use callboard_config::Mode;
-use callboard_trace::{EndState, MadeBy, Summary};
+use callboard_trace::{EndState, Summary};
 
 use crate::gathered::{asked_to_finish, gathered};
 use crate::plan::{Place, Plan, Standing};
@@ -26,24 +26,14 @@ pub(crate) fn starts(run: &Run) -> Option<Step> {
     let place = plan.first_ready()?;
     let step = &place.step;
     Some(Step::HandOff(Draft {
-        id: None,
-        to: step.to.clone(),
-        call: None,
-        task: step.task.clone(),
-        mode: Mode::Delegate,
-        summary: inherited(plan, place),
-        artifacts: Vec::new(),
         reason: format!("plan:{}", step.id),
-        made_by: MadeBy::Engine,
-        mark: String::new(),
-        also: Vec::new(),
         plan: Some(Declared {
             step: step.id.clone(),
             priority: step.priority,
             waiters: place.points.waiters,
             share: plan.share(step),
         }),
-        leads: Vec::new(),
+        ..Draft::plain(step.to.clone(), step.task.clone(), Mode::Delegate, inherited(plan, place))
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use callboard_config::{AgentName, Mode};
-use callboard_trace::{Call, MadeBy, PlanStep};
+use callboard_trace::{Call, PlanStep};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -46,20 +46,14 @@ fn draft(run: &Run, call: &Call) -> Result<Draft, Rejected> {
     let steps = steps(run, given.steps).map_err(|it| refused(call, None, &it))?;
     fuse(run, call, Mode::Delegate)?;
     let ids: Vec<&str> = steps.iter().map(|it| it.id.as_str()).collect();
+    let to = AgentName::parse("plan").ok_or_else(|| refused(call, None, "no plans here"))?;
+    let task = format!("a plan of {}: {}", run.name(), crate::words::cut(&ids.join(", "), 200));
     Ok(Draft {
-        id: None,
-        to: AgentName::parse("plan").ok_or_else(|| refused(call, None, "no plans here"))?,
         call: Some(call.id.clone()),
-        task: format!("a plan of {}: {}", run.name(), crate::words::cut(&ids.join(", "), 200)),
-        mode: Mode::Delegate,
-        summary: composed(run),
-        artifacts: Vec::new(),
         reason: "model: a plan".into(),
-        made_by: MadeBy::Engine,
         mark: loops::mark(run),
-        also: Vec::new(),
-        plan: None,
         leads: steps,
+        ..Draft::plain(to, task, Mode::Delegate, composed(run))
     })
 }
 

@@ -62,19 +62,12 @@ fn goes_round(run: &Run, lap: &Blown) -> Step {
 fn handed_on(run: &Run, edge: &Edge, trigger: &str, summary: Summary, made_by: MadeBy) -> Step {
     let (artifacts, also) = with_its_answer(run);
     Step::HandOff(Draft {
-        id: None,
-        to: edge.to.clone(),
-        call: None,
-        task: task(run, edge, &summary),
-        mode: Mode::Transfer,
-        summary,
         artifacts,
         reason: format!("trigger:{trigger}"),
         made_by,
         mark: loops::mark(run),
         also,
-        plan: None,
-        leads: Vec::new(),
+        ..Draft::plain(edge.to.clone(), task(run, edge, &summary), Mode::Transfer, summary)
     })
 }
 
