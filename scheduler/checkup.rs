@@ -29,7 +29,7 @@ const OF_A_NODE: u32 = 4;
 /// What was found where runs are kept.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checkup {
-    /// The file's folder, or the address of the database, without the password.
+    /// A file and its folder, or the address of the database without the password.
     pub address: String,
     /// What was found, one thing each.
     pub found: Vec<Finding>,
@@ -97,7 +97,7 @@ impl World {
             Ok(who) if who.is_empty() => fine("none at work on it"),
             Ok(who) => fine(who.join("; ")),
             Err(StoreError::Older { found, known }) => {
-                fine(format!("none; the next one brings it from format {found} to {known}"))
+                fine(format!("not asked; the next brings it from format {found} to {known}"))
             }
             Err(error) => {
                 let help = "until that is mended no process works on it, and no call is taken in";

@@ -52,7 +52,7 @@ fn a_file_that_nobody_can_use_is_said_to_be_one() {
     let set =
         |sql: &str| Connection::open(&file).and_then(|it| it.execute_batch(sql)).expect("set");
     set("PRAGMA user_version = 9");
-    fine(&house, "none; the next one brings it from format 9 to 10");
+    fine(&house, "not asked; the next brings it from format 9 to 10");
     set("PRAGMA user_version = 77");
     let (code, grade, said, help) = told(&house);
     assert_eq!((code, &*grade), (1, "error"));
