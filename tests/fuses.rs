@@ -13,7 +13,7 @@ use callboard_trace::{Event, FailureCode, Finished, MadeBy, Record, RunId, Start
 use endpoint::{Act, Ask, Endpoint};
 use serde_json::{Value, json};
 use stage::worker::{Worker, come_to_an_end, rerun};
-use stage::{Stage, ask, no_finished_step_is_taken_again, records};
+use stage::{Stage, ask, no_finished_step_is_taken_again, records, tell};
 
 /// Times the worker is killed.
 const KILLS: usize = 20;
@@ -87,6 +87,10 @@ async fn killed(stage: &Stage, asked: &AtomicUsize, between: usize) -> Vec<Recor
         }
     }
     let all = records(&desk, &run).await;
+    if !view.state.is_over() {
+        let rows = stage.rows().await;
+        panic!("not over in time: {view:?}\n{rows}\n{}", tell(&all));
+    }
     drop(worker);
     front.stop().await;
     no_finished_step_is_taken_again(&all, "the journal");

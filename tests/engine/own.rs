@@ -80,6 +80,17 @@ impl Eye {
         self.client.query_one(count, &[]).await.expect("it answers").get(0)
     }
 
+    /// The open runs, the resources and the processes, a line each.
+    pub(crate) async fn standing(&self) -> String {
+        let sql = "SELECT 'run ' || row_to_json(it) FROM run it WHERE state <> 'ended'
+            UNION ALL SELECT 'line ' || row_to_json(it) FROM line it
+            UNION ALL SELECT 'gauge ' || row_to_json(it) FROM gauge it
+            UNION ALL SELECT 'node ' || row_to_json(it) FROM node it
+            UNION ALL SELECT 'now ' || clock_timestamp()";
+        let rows = self.client.query(sql, &[]).await.expect("its rows");
+        rows.iter().map(|it| it.get::<_, String>(0) + "\n").collect()
+    }
+
     /// All bytes of all rows of all tables.
     pub(crate) async fn everything(&self) -> Vec<u8> {
         use futures::TryStreamExt;

@@ -180,6 +180,14 @@ impl Stage {
         all
     }
 
+    /// On a server: how the store says that what is not over stands, for the report of a failure.
+    pub(crate) async fn rows(&self) -> String {
+        match &self.database {
+            Some(it) => it.look().await.standing().await,
+            None => String::new(),
+        }
+    }
+
     /// A node on the stage's data that works.
     pub(crate) async fn node(&self) -> Node {
         self.node_with(true).await
