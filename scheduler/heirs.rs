@@ -95,9 +95,11 @@ impl Heirs {
     /// Seats that are left to plans, but for those that this one may take now.
     pub(crate) fn seats(&self, now: i64, but: Option<&RunId>) -> u32 {
         let mut leads = self.inside();
+        // Later than that is left of a clock that was set back.
+        let is_left = |until: i64| (now + 1..=now + LEFT).contains(&until);
         let of = |(name, lead): (&RunId, &mut Lead)| {
-            lead.left.retain(|_, until| *until > now);
-            lead.heard.retain(|_, until| *until > now);
+            lead.left.retain(|_, until| is_left(*until));
+            lead.heard.retain(|_, until| is_left(*until));
             lead.left.len() + if Some(name) == but { 0 } else { lead.heard.len() }
         };
         u32::try_from(leads.iter_mut().map(of).sum::<usize>()).unwrap_or(u32::MAX)
@@ -157,6 +159,8 @@ mod tests {
         heirs.inside().entry(leader.clone()).or_default().left.insert(b.clone(), LEFT);
         assert_eq!(seats(LEFT - 1), (1, 1));
         assert_eq!(seats(LEFT), (0, 0), "nobody came for it");
+        heirs.inside().entry(leader.clone()).or_default().left.insert(b.clone(), LEFT);
+        assert_eq!(seats(-1), (0, 0), "the clock was set back meanwhile");
         heirs.forget(&leader);
         assert_eq!(heirs.leaves(&leader, &b, 7, 0), None);
     }

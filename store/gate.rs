@@ -4,7 +4,7 @@ use callboard_trace::{Event, Fact, Waiting};
 
 use crate::db::Tx;
 use crate::gauge::{Gauge, Held, Place, Standing, Take, micro, micros};
-use crate::holds::hold;
+use crate::holds::{call_first, hold};
 use crate::ink::{Ink, Line};
 use crate::journal;
 use crate::known::Known;
@@ -215,9 +215,11 @@ impl Barrier {
         gauges: Vec<Gauge>,
         at: i64,
     ) -> Result<Opened, StoreError> {
+        let mut lines = Vec::new();
         for (take, mut gauge) in self.gate.takes.iter().zip(gauges) {
             let counts = gauge.counts(take);
             if gauge.take(take, at) {
+                lines.extend(gauge.due(take, 0, at).is_some().then(|| (take, gauge.clone())));
                 known.keep(tx, &take.name, gauge)?;
             }
             if counts {
@@ -227,6 +229,9 @@ impl Barrier {
         let ledger = known.count(tx, self.gate.charges.iter().map(|it| (&it.node, &it.add)))?;
         if !self.gate.takes.is_empty() {
             own.leave_line(tx, &self.gate.takes)?;
+        }
+        for (take, gauge) in lines {
+            call_first(tx, &take.name, |need| gauge.due(take, need, at))?;
         }
         journal::append(tx, &mut own.tail, at, &self.lines)?;
         Ok(Opened { ruling: Ruling::Passed, waits: None, ledger })

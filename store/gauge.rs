@@ -256,6 +256,13 @@ impl Gauge {
         None
     }
 
+    /// When its bucket has so many millionths, if only that has to be waited for.
+    pub(crate) fn due(&self, take: &Take, need: i64, at: i64) -> Option<i64> {
+        let is_full = self.width_in_force(take).is_some_and(|it| self.used >= it);
+        let bucket = self.bucket(take).filter(|_| self.kept && !is_full)?;
+        Some(at + after((need - self.filled(bucket, at)).max(0), bucket.1))
+    }
+
     fn broken(&self, take: &Take, at: i64) -> Option<i64> {
         take.breaker.filter(|it| self.opened > 0 && self.fails >= i64::from(it.failures))?;
         let until = self.opened.max(self.probe);

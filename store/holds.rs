@@ -5,6 +5,9 @@ use callboard_trace::RunId;
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
 
+/// Who is called so much later than it might be is not called again for that, in microseconds.
+const SOON: i64 = 1_000;
+
 /// What the steps of a run hold.
 pub(crate) fn of_run(run: &RunId) -> Ask {
     let sql =
@@ -41,6 +44,34 @@ pub(crate) fn wake_line(tx: &mut dyn Tx, name: &str, most: i64) -> Result<(), St
     let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
           SELECT run FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT $2)";
     tx.put(sql, &[name.into(), most.into()])
+}
+
+/// Who waits in line at a gate stands there by its new rank. It looks again, and so does who is the
+/// first of that line now: when each of them may go on has changed.
+pub(crate) fn move_in_line(tx: &mut dyn Tx, pos: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE line SET rank = (SELECT rank FROM run WHERE pos = $1) WHERE run = $1";
+    tx.put(sql, &[pos.into()])?;
+    let sql = "UPDATE run SET state = 'ready', wake = NULL WHERE state = 'waiting' AND pos IN (
+          SELECT run FROM line WHERE run = $1
+          UNION ALL SELECT (SELECT run FROM line f WHERE f.name = own.name
+            ORDER BY rank, since, run LIMIT 1) FROM line own WHERE own.run = $1)";
+    tx.put(sql, &[pos.into()])
+}
+
+/// Calls the first of a line if it was to look later than there is enough for it: somebody who stood
+/// before it went without taking anything.
+pub(crate) fn call_first(
+    tx: &mut dyn Tx,
+    name: &str,
+    due: impl FnOnce(i64) -> Option<i64>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT need, (SELECT wake FROM run WHERE pos = line.run AND state = 'waiting')
+        FROM line WHERE name = $1 ORDER BY rank, since, run LIMIT 1";
+    let Some(first) = tx.one(sql, &[name.into()])? else { return Ok(()) };
+    match first.maybe_int(1).zip(due(first.int(0)?)) {
+        Some((wake, due)) if wake > due + SOON => wake_line(tx, name, 1),
+        _ => Ok(()),
+    }
 }
 
 /// Lets go of all that the runs of a dead or leaving node hold, before they are freed.

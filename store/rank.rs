@@ -3,10 +3,11 @@
 use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, Record, RunId};
 
+use crate::holds::move_in_line;
 use crate::journal::{self, kept};
 use crate::read::placed;
 use crate::seats::held;
-use crate::submit::{LINE_RANK, counts};
+use crate::submit::counts;
 use crate::{RunRow, Store, StoreError};
 
 impl RunRow {
@@ -64,7 +65,7 @@ impl Store {
                 tx.put(sql, &[(&run).into(), i64::from(base).into(), POINT.into()])?;
             }
             let Some(mut tail) = journal::find(tx, &run)? else { return Ok(false) };
-            tx.put(LINE_RANK, &[tail.pos.into()])?;
+            move_in_line(tx, tail.pos)?;
             journal::append(tx, &mut tail, at, &lines)?;
             journal::moved(tx, &tail)?;
             Ok(true)

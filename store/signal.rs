@@ -4,9 +4,10 @@ use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, RunId};
 
 use crate::db::Tx;
+use crate::holds::move_in_line;
 use crate::ink::Line;
 use crate::journal::{self, Tail, tail};
-use crate::submit::{LINE_RANK, counts};
+use crate::submit::counts;
 use crate::under::family;
 use crate::{Store, StoreError};
 
@@ -133,7 +134,7 @@ impl Store {
                 journal::append(tx, &mut it, at, std::slice::from_ref(&line))?;
                 journal::moved(tx, &it)?;
                 tx.put(sql, &[it.pos.into(), i64::from(priority).into(), POINT.into()])?;
-                tx.put(LINE_RANK, &[it.pos.into()])?;
+                move_in_line(tx, it.pos)?;
             }
             Ok(true)
         });

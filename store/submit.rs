@@ -12,10 +12,6 @@ use crate::{Listens, NewRun, Store, StoreError, Submitted};
 /// How long a key means the same run, in microseconds: a day.
 const KEY_LASTS: i64 = 86_400 * 1_000_000;
 
-/// Who waits in line at a gate stands there by its new rank.
-pub(crate) const LINE_RANK: &str =
-    "UPDATE line SET rank = (SELECT rank FROM run WHERE pos = $1) WHERE run = $1";
-
 /// A base and what comes on top of it, as it counts.
 macro_rules! counts {
     ($sum:literal) => {

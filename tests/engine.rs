@@ -94,6 +94,8 @@ macro_rules! every_case {
             gates: a_rate_is_shared_and_kept
                 all_is_taken_or_nothing
                 more_than_there_ever_is_is_said_at_once
+                who_comes_forward_in_a_line_for_a_rate_goes_sooner
+                who_goes_out_of_a_line_for_a_rate_leaves_no_gap
                 who_waits_stands_in_order_of_rank
                 what_the_dead_held_comes_back
                 a_breaker_opens_lets_one_try_and_closes

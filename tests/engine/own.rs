@@ -59,14 +59,18 @@ pub(crate) fn beside<T: Send + 'static>(
 
 impl Eye {
     async fn open(address: &str) -> Eye {
-        Eye::try_open(address).await.expect("the server answers")
+        Eye::opened(address).await.expect("the server answers")
     }
 
     pub(crate) async fn try_open(address: &str) -> Option<Eye> {
-        let (client, connection) = tokio_postgres::connect(address, NoTls).await.ok()?;
+        Eye::opened(address).await.ok()
+    }
+
+    async fn opened(address: &str) -> Result<Eye, tokio_postgres::Error> {
+        let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
         let mut link = JoinSet::new();
         link.spawn(async move { drop(connection.await) });
-        Some(Eye { client, _link: link })
+        Ok(Eye { client, _link: link })
     }
 
     /// How many records are in its journal; none if no store was ever there.

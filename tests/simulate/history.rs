@@ -271,7 +271,9 @@ impl Play {
                 break;
             }
         }
-        for (_, (_, node)) in std::mem::take(&mut self.nodes) {
+        for (_, (body, node)) in std::mem::take(&mut self.nodes) {
+            // Who asks here keeps the process, whose world keeps who asks.
+            inside(&body.desk).take();
             node.stop().await;
         }
     }
