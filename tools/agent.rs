@@ -2,11 +2,11 @@
 
 use callboard_config::permit::Grants;
 use callboard_config::{Act, Agent, AgentName, Limits, Verdict};
-use callboard_scheduler::{Ask, Desk, Listens, Refusal, Submitted};
+use callboard_scheduler::{Ask, Listens, Refusal, Submitted};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
 
-use crate::call::{Call, Patience};
+use crate::call::{Asked, Call, Patience};
 use crate::check::refused;
 use crate::fields::{Field, wait_s};
 use crate::follow::{body, follow, started, whole};
@@ -46,18 +46,12 @@ pub(crate) fn annotations(agent: &Agent) -> Annotations {
 ///
 /// # Errors
 /// Nothing was started, unless the hint names a run.
-pub(crate) async fn apply(
-    desk: &Desk,
-    to: &AgentName,
-    arguments: &Map<String, Value>,
-    call: &Call,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(to: &AgentName, asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, call, caller, patience } = asked;
     let (ask, may_rejoin) = ask(&desk.team().limits, to, arguments, call, caller)?;
     let listens = listens(arguments, patience, may_rejoin);
     let submitted = desk.call(ask, listens).await?;
-    answered(desk, &submitted, arguments, caller, patience).await
+    answered(&submitted, asked).await
 }
 
 /// How a call listens to the run it starts or joins.
@@ -72,11 +66,8 @@ pub(crate) fn listens(
 
 /// The view of a run that was started or joined, once the caller has waited for it.
 pub(crate) async fn answered(
-    desk: &Desk,
     submitted: &Submitted,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
-    patience: &Patience,
+    Asked { desk, arguments, caller, patience, .. }: Asked<'_>,
 ) -> Result<Value, Refusal> {
     let wait_s = whole(arguments.get("wait_s"));
     let waits = !patience.how_long(wait_s).is_zero();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use callboard_config::Limits;
-use callboard_scheduler::{Desk, Refusal};
-use callboard_trace::{Caller, RunId};
-use serde_json::{Map, Value, json};
+use callboard_scheduler::Refusal;
+use callboard_trace::RunId;
+use serde_json::{Value, json};
 
-use crate::call::Patience;
+use crate::call::Asked;
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
 
@@ -32,12 +32,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was answered.
-pub(crate) async fn apply(
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, caller, patience, .. } = asked;
     let run = RunId::from_text(arguments.get("run").and_then(Value::as_str).unwrap_or_default());
     let given = arguments.get("answers").and_then(Value::as_object);
     let answers: BTreeMap<String, String> = given

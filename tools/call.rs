@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use callboard_scheduler::{Listening, Refusal};
-use callboard_trace::{RunId, State};
+use callboard_scheduler::{Desk, Listening, Refusal};
+use callboard_trace::{Caller, RunId, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -52,6 +52,16 @@ pub struct Patience {
 /// What a call listens to, shared with whoever writes its answer, or knows that it is given up.
 #[derive(Clone, Default)]
 pub struct Ear(Arc<Mutex<Option<Listening>>>);
+
+/// A call whose arguments were checked, and whom to ask.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) desk: &'a Desk,
+    pub(crate) arguments: &'a Map<String, Value>,
+    pub(crate) call: &'a Call,
+    pub(crate) caller: &'a Caller,
+    pub(crate) patience: &'a Patience,
+}
 
 impl Ear {
     /// Takes out what the call listened to. Dropping that says that the caller is gone.

@@ -4,9 +4,9 @@ use callboard_config::amounts::amounts;
 use callboard_config::{AgentName, Limits};
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::{Action, Caller, Control, RunId};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::call::Patience;
+use crate::call::Asked;
 use crate::check::refused;
 use crate::fields::{Field, run};
 use crate::follow::{body, tell_next, whole};
@@ -53,12 +53,8 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was done.
-pub(crate) async fn apply(
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, caller, patience, .. } = asked;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let control = control(text("action"), arguments.get("value"), text("reason"))?;
     let run = match (text("run"), text("agent")) {

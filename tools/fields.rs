@@ -50,15 +50,7 @@ impl Field {
 
     /// An argument that may be there.
     pub(crate) fn optional(name: &'static str, schema: Value, write: impl Into<String>) -> Field {
-        Field {
-            name,
-            schema,
-            write: write.into(),
-            required: false,
-            explained: false,
-            brief: false,
-            listed: true,
-        }
+        Field { required: false, ..Field::required(name, schema, write) }
     }
 
     /// The same, its explanation shown to clients in place of what is inside it.

@@ -1,11 +1,11 @@
 //! `team_handoff`: passes work to an agent, with what it has to know.
 
 use callboard_config::{AgentName, Limits, Team};
-use callboard_scheduler::{Desk, HandoffAsk, Listens, Refusal, RefusalCode};
-use callboard_trace::{ArtifactRef, Caller, RunId, Summary};
+use callboard_scheduler::{HandoffAsk, Listens, Refusal, RefusalCode};
+use callboard_trace::{ArtifactRef, RunId, Summary};
 use serde_json::{Map, Value, json};
 
-use crate::call::Patience;
+use crate::call::Asked;
 use crate::check::refused;
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, started, whole};
@@ -55,12 +55,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was handed over, unless the hint names a run.
-pub(crate) async fn apply(
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, caller, patience, .. } = asked;
     let ask = ask(&desk.team(), arguments)?;
     let wait_s = whole(arguments.get("wait_s"));
     let waits = !patience.how_long(wait_s).is_zero();

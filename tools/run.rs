@@ -3,11 +3,10 @@
 use callboard_config::amounts::amounts;
 use callboard_config::budget::Caps;
 use callboard_config::{Limits, schema};
-use callboard_scheduler::{Ask, Desk, PlanAsk, Refusal, TaskAsk};
-use callboard_trace::Caller;
+use callboard_scheduler::{Ask, PlanAsk, Refusal, TaskAsk};
 use serde_json::{Map, Value, json};
 
-use crate::call::{Call, Patience};
+use crate::call::Asked;
 use crate::check::refused;
 use crate::fields::{Field, wait_s};
 use crate::follow::whole;
@@ -67,13 +66,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was started, unless the hint names a run.
-pub(crate) async fn apply(
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    call: &Call,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, call, caller, patience } = asked;
     let given = |name: &str| arguments.contains_key(name);
     let wrong = |text: &str| Err(refused(NAME, vec![text.to_owned()]));
     let own = budget(arguments)?;
@@ -120,7 +114,7 @@ pub(crate) async fn apply(
             desk.call_plan(PlanAsk { tasks, split, ask }, listens).await?
         }
     };
-    agent::answered(desk, &submitted, arguments, caller, patience).await
+    agent::answered(&submitted, asked).await
 }
 
 /// What the task may spend with all its runs, if that was written.

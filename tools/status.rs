@@ -3,9 +3,9 @@
 use callboard_config::{Limits, permit};
 use callboard_scheduler::{AgentLine, Desk, Refusal, RefusalCode};
 use callboard_trace::{Caller, Cost, Record, RunId, Spent, story_line};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::call::Patience;
+use crate::call::Asked;
 use crate::check::refused;
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
@@ -47,12 +47,8 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// `not_found` for a run that is not the caller's, `invalid_input` where run and view do not fit.
-pub(crate) async fn apply(
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+    let Asked { desk, arguments, caller, patience, .. } = asked;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let view = text("view").unwrap_or(VIEWS[0]);
     let Some(run) = text("run") else { return team(desk, view, caller).await };

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use callboard_config::{Agent, AgentName, Kind as Who, Team};
 use callboard_scheduler::{Desk, Refusal};
 use callboard_trace::Caller;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::call::{Call, Outcome, Patience, UnknownTool};
+use crate::call::{Asked, Call, Outcome, Patience, UnknownTool};
 use crate::check::Check;
 use crate::fields::{self, Field};
 use crate::nearest::{did_you_mean, quoted};
@@ -126,7 +126,10 @@ impl Toolset {
         };
         let given = std::mem::take(&mut call.arguments);
         let done = match check.arguments(&call.tool, given) {
-            Ok(arguments) => done(kind, desk, &arguments, &call, caller, patience).await,
+            Ok(arguments) => {
+                let (arguments, call) = (&arguments, &call);
+                done(kind, Asked { desk, arguments, call, caller, patience }).await
+            }
             Err(refusal) => Err(refusal),
         };
         let mut outcome = match done {
@@ -197,27 +200,19 @@ impl Toolset {
     }
 }
 
-async fn done(
-    kind: &Kind,
-    desk: &Desk,
-    arguments: &Map<String, Value>,
-    call: &Call,
-    caller: &Caller,
-    patience: &Patience,
-) -> Result<Value, Refusal> {
+async fn done(kind: &Kind, asked: Asked<'_>) -> Result<Value, Refusal> {
     match kind {
-        Kind::Agent(name) => agent::apply(desk, name, arguments, call, caller, patience).await,
+        Kind::Agent(name) => agent::apply(name, asked).await,
         Kind::AskAgent => {
-            let name = arguments.get("agent").and_then(Value::as_str).unwrap_or_default();
-            let name = handoff::agent(&desk.team(), name)?;
-            agent::apply(desk, &name, arguments, call, caller, patience).await
+            let name = asked.arguments.get("agent").and_then(Value::as_str).unwrap_or_default();
+            agent::apply(&handoff::agent(&asked.desk.team(), name)?, asked).await
         }
-        Kind::Run => run::apply(desk, arguments, call, caller, patience).await,
-        Kind::Status => status::apply(desk, arguments, caller, patience).await,
-        Kind::Handoff => handoff::apply(desk, arguments, caller, patience).await,
-        Kind::Answer => answer::apply(desk, arguments, caller, patience).await,
-        Kind::Control => control::apply(desk, arguments, caller, patience).await,
-        Kind::Read => read::apply(desk, arguments, caller).await,
+        Kind::Run => run::apply(asked).await,
+        Kind::Status => status::apply(asked).await,
+        Kind::Handoff => handoff::apply(asked).await,
+        Kind::Answer => answer::apply(asked).await,
+        Kind::Control => control::apply(asked).await,
+        Kind::Read => read::apply(asked).await,
     }
 }
 
