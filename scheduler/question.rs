@@ -6,7 +6,7 @@ use std::time::Duration;
 use callboard_agents::model::{Fault, Request};
 use callboard_config::{Model, Team};
 use callboard_store::StoreError;
-use callboard_trace::{Event, Fact, FailureCode, Purpose};
+use callboard_trace::{Event, Fact, FailureCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -20,21 +20,14 @@ pub(crate) fn plain(of: &str, model: &Model, most: u32, system: &str, about: &Va
         attempt: 1,
         run: of.into(),
         task: of.into(),
-        handed: false,
-        purpose: Purpose::Turn,
         model: model.model.clone(),
         messages: vec![
             json!({"role": "system", "content": system}),
             json!({"role": "user", "content": about.to_string()}),
         ]
         .into(),
-        tools: Vec::new().into(),
-        tool_choice: None,
-        temperature: None,
-        effort: None,
         max_output: model.max_output.min(most),
-        traceparent: None,
-        response_format: None,
+        ..Request::default()
     }
 }
 

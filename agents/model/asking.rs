@@ -1,13 +1,12 @@
 //! One endpoint that is asked what it can do: a request at a time, and a list of what was found.
 
 use callboard_config::Endpoint;
-use callboard_trace::Purpose;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::classify::refused;
 use super::dialect::Dialect;
-use super::exchange::{JsonList, Reply, Request};
+use super::exchange::{Reply, Request};
 use super::fault::{Fault, one_line};
 use super::learned::Learned;
 use super::miss::Miss;
@@ -76,19 +75,11 @@ impl Asking {
             agent: "doctor".to_owned(),
             turn: 1,
             attempt: 1,
-            run: String::new(),
             task: task.to_owned(),
-            handed: false,
-            purpose: Purpose::Turn,
             model: self.survey.model.clone(),
             messages: vec![json!({"role": "user", "content": task})].into(),
-            tools: JsonList::default(),
-            tool_choice: None,
-            temperature: None,
-            effort: None,
             max_output: self.tokens,
-            traceparent: None,
-            response_format: None,
+            ..Request::default()
         }
     }
 

@@ -14,7 +14,7 @@ use super::learned::Learned;
 pub(crate) const ITEMS: &str = "response_items";
 
 /// One question to a model: a prompt, what it may call, and who asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Who asks; read by the rehearsal model, never sent.
     pub agent: String,

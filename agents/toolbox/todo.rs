@@ -34,19 +34,6 @@ pub(crate) fn todo(call: &Call, taint: Option<&str>) -> Step {
     let all = value.as_array().map_or(&[][..], Vec::as_slice);
     let done = all.iter().filter(|it| it["status"] == "completed").count();
     let result = json!(format!("{done} of {} done", all.len()));
-    let (slot, key) = (Event::TODO.to_owned(), "list".to_owned());
-    let artifact = answer::artifact_id(&value);
-    let taint = taint.map(str::to_owned);
-    let noted = Event::Noted {
-        slot,
-        key,
-        value,
-        artifact,
-        confidence: None,
-        taint,
-        provenance: None,
-        tags: Vec::new(),
-        expires: None,
-    };
+    let (noted, _) = answer::noted(Event::TODO, "list", value, taint.map(str::to_owned));
     Step::Answer { call: call.id.clone(), ok: true, result, also: vec![noted] }
 }
