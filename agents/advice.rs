@@ -9,9 +9,11 @@ pub(crate) fn advice(trouble: &Trouble) -> Option<String> {
         Some(if hint.is_empty() { text.to_string() } else { format!("{text}: {hint}") })
     };
     match trouble.code {
-        FailureCode::Timeout | FailureCode::Deadline => with("retry with a longer limit"),
+        FailureCode::Timeout => with("retry with a longer limit"),
         FailureCode::BreakerOpen => with("retry when the breaker has had its time"),
-        FailureCode::Budget => Some(hint.clone()).filter(|it| !it.is_empty()),
+        FailureCode::Budget | FailureCode::Deadline => {
+            Some(hint.clone()).filter(|it| !it.is_empty())
+        }
         FailureCode::Refused | FailureCode::CheckBlocked | FailureCode::InDoubt => {
             with("have a person decide")
         }

@@ -173,15 +173,16 @@ fn recommendations(plan: &Plan) -> Vec<String> {
 fn trouble(plan: &Plan, (bad, left_out, part): (usize, usize, usize)) -> Trouble {
     let ended = |is: fn(&Place) -> bool| plan.places().iter().find(|it| is(it));
     let first = ended(is_bad).or_else(|| ended(is_part)).and_then(|it| it.trouble.as_ref());
-    let failed = || format!("{bad} tasks failed and {left_out} that need them were left out");
+    let failed = || format!("{bad} of {} tasks failed", plan.places().len());
+    let left = || format!("{left_out} that need others were left out");
     let in_part = || format!("{part} came to a part only");
     Trouble {
         code: first.map_or(FailureCode::Internal, |it| it.code),
-        message: match (bad + left_out, part) {
-            (_, 0) => failed(),
-            (0, _) => in_part(),
-            (_, _) => format!("{}, {}", failed(), in_part()),
-        },
+        message: [(bad, &failed as &dyn Fn() -> String), (left_out, &left), (part, &in_part)]
+            .iter()
+            .filter_map(|(n, told)| (*n > 0).then(told))
+            .collect::<Vec<_>>()
+            .join(", "),
         retryable: first.is_some_and(|it| it.retryable),
         hint: "`team_status` with view steps shows each; give those that failed again".into(),
     }

@@ -44,6 +44,8 @@ pub(crate) struct Blown {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Count {
     all: u32,
+    /// What it brought last.
+    brought: String,
     /// The turn in which the model was told that it was not done again.
     told: Option<u32>,
 }
@@ -60,6 +62,15 @@ impl Loops {
     pub(crate) fn did(&mut self, call: &str) {
         self.calls.entry(call.to_string()).or_default().all += 1;
         self.call.came(call);
+    }
+
+    /// A call brought this. If it is not what it brought before, the call is the first of its kind.
+    pub(crate) fn brought(&mut self, call: &str, what: String) {
+        let Some(count) = self.calls.get_mut(call) else { return };
+        if count.brought != what {
+            (count.all, count.brought) = (1, what);
+            self.call.times = self.call.times.min(1);
+        }
     }
 
     /// A call was not done, because it had come too often before.

@@ -8,7 +8,8 @@ use crate::toolbox::{self, Kind};
 use crate::words;
 
 /// A call by its tool and its arguments, work given to an agent by the words of its task. `None`
-/// for what may come again: looking costs little, and a handoff that failed has stages of its own.
+/// for what may come again: to look at what the team did costs little, and a handoff that failed has
+/// stages of its own.
 pub(crate) fn call(call: &Call) -> Option<String> {
     let given = call.arguments.as_ref().ok()?;
     match toolbox::kind(&call.tool) {
@@ -19,10 +20,9 @@ pub(crate) fn call(call: &Call) -> Option<String> {
             stems.dedup();
             Some(short(&format!("delegate {} {}", text("to").to_lowercase(), stems.join(" "))))
         }
-        Some(Kind::Note | Kind::Remember | Kind::Forget | Kind::AskOwner | Kind::Plan) | None => {
-            Some(short(&format!("{} {}", call.tool, plain(given))))
-        }
-        Some(Kind::HandOff | Kind::Refuse | Kind::Performed) => None,
+        Some(Kind::HandOff | Kind::Refuse) => None,
+        _ if ["read", "team_status"].contains(&&*call.tool) => None,
+        _ => Some(short(&format!("{} {}", call.tool, plain(given)))),
     }
 }
 

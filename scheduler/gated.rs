@@ -16,6 +16,9 @@ use crate::drive::{After, Drive};
 use crate::pending::{Pending, What};
 use crate::{gates, purse, route};
 
+/// What to do about a step that takes more tokens than its provider ever gives at once.
+const FEWER_TOKENS: &str = "raise it, or give the agent a smaller `max_output` or a shorter task";
+
 /// What a ruling leads to.
 enum Turn {
     /// The gates are asked again, for what the step is now.
@@ -147,11 +150,14 @@ impl Drive {
                 Turn::Done(After::Again)
             }
             Ruling::Never { name, units, capacity } => {
+                let (of, hint) = match name.strip_prefix("tokens ") {
+                    Some(it) => (format!("`tokens_per_min` of the provider {it}"), FEWER_TOKENS),
+                    None => (name, "raise the capacity in `resources`, or ask for less"),
+                };
                 let message = format!(
-                    "the step asks for {units} of {name}, which never has more than {capacity}"
+                    "the step asks for {units} of {of}, which never has more than {capacity}"
                 );
-                let hint = "raise the capacity in `resources`, or ask for less";
-                self.cannot(run, batch, asking, (FailureCode::Internal, message, hint))
+                self.cannot(run, batch, asking, (FailureCode::BadRequest, message, hint))
             }
             Ruling::Passed | Ruling::Overtaken => Turn::Done(After::Again),
         }
@@ -234,7 +240,8 @@ impl Drive {
             return Turn::Done(After::Again);
         }
         let stop = if code == FailureCode::BreakerOpen { Stop::Breaker } else { Stop::Error };
-        let trouble = Trouble { code, message, retryable: true, hint: hint.to_owned() };
+        let retryable = code == FailureCode::BreakerOpen;
+        let trouble = Trouble { code, message, retryable, hint: hint.to_owned() };
         batch.end(run, run.stopped(stop, trouble));
         Turn::Done(After::Again)
     }

@@ -216,13 +216,15 @@ fn words(why: &Why) -> Vec<String> {
     let waited = why.waited_s;
     let place = why.place.map_or_else(String::new, |it| format!(", number {it} of the ready runs"));
     let rank = why.rank;
-    lines.push(format!("waited {waited:.0} s, a point each: rank {rank:.0}{place}"));
+    lines.push(format!("accepted {waited:.0} s ago, a point each: rank {rank:.0}{place}"));
     if let Some(resource) = &why.waiting_for {
         let eta = why.eta_s.map_or_else(String::new, |it| format!(", about {it:.0} s more"));
         lines.push(format!("waits for {resource}{eta}"));
     }
     if !why.waits_for_runs.is_empty() {
-        lines.push(format!("waits for {} runs it handed work to", why.waits_for_runs.len()));
+        let n = why.waits_for_runs.len();
+        let runs = if n == 1 { "run" } else { "runs" };
+        lines.push(format!("waits for {n} {runs} it handed work to"));
     }
     if let Some(Event::Routed(routed)) = &why.routed {
         lines.push(route(routed));

@@ -87,10 +87,8 @@ async fn killed(stage: &Stage, asked: &AtomicUsize, between: usize) -> Vec<Recor
         }
     }
     let all = records(&desk, &run).await;
-    if !view.state.is_over() {
-        let rows = stage.rows().await;
-        panic!("not over in time: {view:?}\n{rows}\n{}", tell(&all));
-    }
+    let rows = stage.rows().await;
+    assert!(view.state.is_over(), "not over in time: {view:?}\n{rows}\n{}", tell(&all));
     drop(worker);
     front.stop().await;
     no_finished_step_is_taken_again(&all, "the journal");

@@ -40,7 +40,8 @@ pub(super) fn stopped(run: &Run, times: u32, last: &Blown) -> Step {
         ),
         retryable: false,
         hint: format!(
-            "its trace shows who began what; raise `{fuse}` in `limits` of team.yaml if it is meant"
+            "its trace shows who began what; raise `{}` in `limits` of team.yaml if it is meant",
+            if fuse == "spawn_rate" { "spawn_burst" } else { fuse }
         ),
     };
     Step::End(run.stopped(Stop::Loop, trouble))

@@ -96,7 +96,7 @@ fn finished(run: &Run) -> Step {
 fn stopped(run: &Run, stop: Stop, code: FailureCode, message: String) -> Step {
     let hint = match stop {
         Stop::Turns => "raise `maxTurns` of the agent, or give it a smaller task",
-        Stop::Deadline => "give it a longer `deadline_s`",
+        Stop::Deadline => "`retry` gives it as long again; ask anew with a longer `deadline_s`",
         Stop::Done
         | Stop::Budget
         | Stop::Guardrail

@@ -96,10 +96,16 @@ pub(super) fn stopped(run: &Run, blown: &Blown) -> Step {
         code: FailureCode::Loop,
         message: said(blown),
         retryable: false,
-        hint: format!(
-            "its trace shows the circle; raise `{}` in `limits` of team.yaml if it is meant",
-            if blown.fuse == LOOP { LAPS } else { &blown.fuse }
-        ),
+        hint: match blown.fuse.as_str() {
+            LOOP => {
+                "its trace shows the circle; work comes round only with something new: a note, a \
+                finding, a file"
+                    .into()
+            }
+            fuse => format!(
+                "its trace shows the circle; raise `{fuse}` in `limits` of team.yaml if it is meant"
+            ),
+        },
     };
     Step::End(run.stopped(Stop::Loop, trouble))
 }
@@ -122,7 +128,11 @@ pub(super) fn said(blown: &Blown) -> String {
     };
     let names: Vec<&str> = chain.iter().map(AgentName::as_str).collect();
     let times = if *value == 1 { "once".to_string() } else { format!("{value} times") };
-    format!("{what} {times}, and the fuse `{fuse}` is {limit} (chain: {})", names.join(" > "))
+    let limit = match fuse.as_str() {
+        LOOP => "the fuse `loop` allows none of that".to_string(),
+        _ => format!("the fuse `{fuse}` is {limit}"),
+    };
+    format!("{what} {times}, and {limit} (chain: {})", names.join(" > "))
 }
 
 /// The fuse that one more of a call reaches. Zero and one both mean that nothing comes twice.

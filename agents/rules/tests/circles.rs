@@ -123,9 +123,9 @@ fn the_model_is_told_once_and_then_stopped_by_any_edge() {
         assert_eq!(
             told,
             format!(
-                "the work went round with nothing new once, and the fuse `loop` is 0 (chain: \
-                 {chain}); tester gets no more work from this run: finish the task yourself with \
-                 what you have"
+                "the work went round with nothing new once, and the fuse `loop` allows none of \
+                 that (chain: {chain}); tester gets no more work from this run: finish the task \
+                 yourself with what you have"
             )
         );
         assert_eq!(hands(&mut play, second), "fuse loop blown: 2 over 0");
@@ -271,6 +271,26 @@ fn five_of_the_same_calls_in_a_run_are_too_many_as_well() {
     assert_eq!(turn(&mut play, "note", note("a"))[0], "fuse repeat_calls_all blown: 5 over 5");
     assert!(turn(&mut play, "note", note("b"))[0].starts_with("noted"));
     assert_eq!(turn(&mut play, "note", note("a"))[0], "fuse repeat_calls_all blown: 6 over 5");
+    assert_eq!(play.end().stop, Stop::Loop);
+}
+
+#[test]
+fn a_built_in_tool_is_called_again_as_long_as_it_brings_something_new() {
+    let mut play = Play::with(|it| it.agent_mut().hands = vec!["LS".into()]);
+    play.go();
+    let mut looks = |brings: u32| {
+        let (text, calls) = (format!("turn {}", play.run.turns), vec![call("c", "LS", json!({}))]);
+        let lines = play.replies(&text, calls, callboard_trace::Finish::ToolCalls).go();
+        if !play.run.tools.is_empty() {
+            play.returns("c", true, json!({ "files": brings })).go();
+        }
+        lines[0].clone()
+    };
+    for files in [0, 1, 2, 3, 4, 4] {
+        assert!(looks(files).contains("LS"), "{files}");
+    }
+    assert_eq!(looks(4), "fuse repeat_calls blown: 3 over 3");
+    assert_eq!(looks(4), "fuse repeat_calls blown: 4 over 3");
     assert_eq!(play.end().stop, Stop::Loop);
 }
 
