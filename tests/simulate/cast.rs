@@ -11,7 +11,7 @@ const TEAM: &str = "team: stage
 entry: lead
 providers:
   one: {base_url: \"http://127.0.0.1:9/v1\", concurrency: 2, breaker: {failures: 5, reset_s: 5}}
-  two: {base_url: \"http://127.0.0.1:9/v1\"}
+  two: {base_url: \"http://127.0.0.1:9/v1\", breaker: {failures: 3, reset_s: 300}}
 models:
   default: {provider: one, model: first, fallback: [spare]}
   spare: two/second
@@ -59,8 +59,11 @@ pub(crate) fn team(weather: &Weather, pace: u32) -> Team {
         1 => READ.get_or_init(|| read(TEAM)).clone(),
         _ => {
             let fill = format!("refill_per_s: {}", BUCKET.1 * f64::from(pace));
-            let hurried =
-                TEAM.replace("refill_per_s: 0.5", &fill).replace("reset_s: 5", "reset_s: 1");
+            // No wait is longer there than the world waits for.
+            let hurried = TEAM
+                .replace("refill_per_s: 0.5", &fill)
+                .replace("reset_s: 5", "reset_s: 1")
+                .replace("reset_s: 300", "reset_s: 2");
             HURRIED.get_or_init(|| read(&hurried)).clone()
         }
     };
