@@ -11,15 +11,15 @@ impl Run {
     /// A note that was taken counts as done, and a call that came too often as told. A built-in tool that
     /// brings something new is not called again and again.
     pub(crate) fn count(&mut self, call: &str, ok: bool, result: &Value) {
-        let is_begun = self.tools.iter().any(|it| it.call.id == call)
-            || self.children.iter().any(|it| it.handoff.call.as_deref() == Some(call));
-        let Some(key) = self.key_of(Some(call)) else { return };
-        if is_begun {
-            let tool = self.tools.iter().find(|it| it.call.id == call).map(|it| &*it.call.tool);
-            if tool.and_then(toolbox::kind) == Some(Kind::Performed) {
+        let is_handed = self.children.iter().any(|it| it.handoff.call.as_deref() == Some(call));
+        let Some(key) = self.key_of(Some(call)).filter(|_| !is_handed) else { return };
+        if let Some(tool) = self.tools.iter().find(|it| it.call.id == call) {
+            if toolbox::kind(&tool.call.tool) == Some(Kind::Performed) {
                 self.loops.brought(&key, same::short(&result.to_string()));
             }
-        } else if ok {
+            return;
+        }
+        if ok {
             self.loops.did(&key);
         } else if result.get("repeated").is_some() {
             self.loops.told(&key, self.turns);

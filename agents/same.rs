@@ -21,8 +21,8 @@ pub(crate) fn call(call: &Call) -> Option<String> {
             Some(short(&format!("delegate {} {}", text("to").to_lowercase(), stems.join(" "))))
         }
         Some(Kind::HandOff | Kind::Refuse) => None,
-        _ if ["read", "team_status"].contains(&&*call.tool) => None,
-        _ => Some(short(&format!("{} {}", call.tool, plain(given)))),
+        Some(_) if toolbox::looks(&call.tool) => None,
+        Some(_) | None => Some(short(&format!("{} {}", call.tool, plain(given)))),
     }
 }
 

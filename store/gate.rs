@@ -215,11 +215,9 @@ impl Barrier {
         gauges: Vec<Gauge>,
         at: i64,
     ) -> Result<Opened, StoreError> {
-        let mut lines = Vec::new();
         for (take, mut gauge) in self.gate.takes.iter().zip(gauges) {
             let counts = gauge.counts(take);
             if gauge.take(take, at) {
-                lines.extend(gauge.due(take, 0, at).is_some().then(|| (take, gauge.clone())));
                 known.keep(tx, &take.name, gauge)?;
             }
             if counts {
@@ -230,8 +228,11 @@ impl Barrier {
         if !self.gate.takes.is_empty() {
             own.leave_line(tx, &self.gate.takes)?;
         }
-        for (take, gauge) in lines {
-            call_first(tx, &take.name, |need| gauge.due(take, need, at))?;
+        for take in &self.gate.takes {
+            let gauge = known.gauge(tx, &take.name)?;
+            if gauge.due(take, 0, at).is_some() {
+                call_first(tx, &take.name, |need| gauge.due(take, need, at))?;
+            }
         }
         journal::append(tx, &mut own.tail, at, &self.lines)?;
         Ok(Opened { ruling: Ruling::Passed, waits: None, ledger })

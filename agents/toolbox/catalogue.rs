@@ -128,10 +128,14 @@ pub(crate) fn kind(name: &str) -> Option<Kind> {
         "forget" => Kind::Forget,
         "ask_owner" => Kind::AskOwner,
         "plan" => Kind::Plan,
-        "read" | "team_status" => Kind::Performed,
-        _ if TOOLS.iter().any(|it| it.0 == name) => Kind::Performed,
+        _ if looks(name) || TOOLS.iter().any(|it| it.0 == name) => Kind::Performed,
         _ => return None,
     })
+}
+
+/// Whether a call of that name only looks at what the team did.
+pub(crate) fn looks(name: &str) -> bool {
+    matches!(name, "read" | "team_status")
 }
 
 /// Whether a call of that name may be done again after its process went away.

@@ -32,7 +32,7 @@ mod writing;
 pub(crate) use acts::{deed_of, is_risky};
 pub(crate) use bash::patience;
 pub use board::{Answer, Board};
-pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, tools_of, written};
+pub(crate) use catalogue::{Kind, Tool, is_repeatable, kind, looks, tools_of, written};
 pub(crate) use dispatch::use_tool;
 pub(crate) use ground::Ground;
 pub(crate) use kit::{Kit, Known};

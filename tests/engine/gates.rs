@@ -154,23 +154,29 @@ pub(crate) async fn who_waits_stands_in_order_of_rank(db: Fixture) {
     assert_eq!(order, [id(3), id(4), id(2)]);
 }
 
+/// So many runs ask for this: the first gets it and goes on, the others wait as is answered.
+async fn line_for(store: &Store, count: u32, takes: &Take) -> (Lease, Vec<Wait>) {
+    for n in 1..=count {
+        store.begin(n.into()).await;
+    }
+    let mut leases = store.claim(count, 1_000).await.unwrap().into_iter();
+    let (first, mut waits) = (leases.next().expect("the first"), Vec::new());
+    assert_eq!(asks(store, &first, gate(vec![takes.clone()])).await, Ruling::Passed);
+    for lease in leases {
+        waits.push(held(asks(store, &lease, gate(vec![takes.clone()])).await));
+    }
+    (first, waits)
+}
+
 pub(crate) async fn who_comes_forward_in_a_line_for_a_rate_goes_sooner(db: Fixture) {
     let store = db.open("n_a");
-    for n in 1..=3 {
-        store.begin(n).await;
-    }
-    let slow = || gate(vec![bucket("api", 1.0, 0.1)]);
-    let leases = store.claim(3, 1_000).await.unwrap();
-    assert_eq!(asks(&store, &leases[0], slow()).await, Ruling::Passed);
-    let waits = [
-        held(asks(&store, &leases[1], slow()).await),
-        held(asks(&store, &leases[2], slow()).await),
-    ];
+    let slow = bucket("api", 1.0, 0.1);
+    let (_first, waits) = line_for(&store, 3, &slow).await;
     assert_eq!((waits[0].ahead, waits[1].ahead), (0, 1));
     store.prioritise(&id(3), 900, fact("first")).await.unwrap();
     let last = store.take().await;
     assert_eq!(last.run, id(3), "it looks again at once");
-    let wait = held(asks(&store, &last, slow()).await);
+    let wait = held(asks(&store, &last, gate(vec![slow])).await);
     assert_eq!(wait.ahead, 0);
     assert!((wait.again - waits[0].again).abs() < 1_000, "{wait:?} {waits:?}");
     store.prioritise(&id(3), 1, fact("last")).await.unwrap();
@@ -181,15 +187,10 @@ pub(crate) async fn who_comes_forward_in_a_line_for_a_rate_goes_sooner(db: Fixtu
 
 pub(crate) async fn who_goes_out_of_a_line_for_a_rate_leaves_no_gap(db: Fixture) {
     let store = db.open("n_a");
-    for n in 1..=4 {
-        store.begin(n).await;
-    }
-    let slow = || gate(vec![bucket("api", 1.0, 0.5)]);
-    let leases = store.claim(4, 1_000).await.unwrap();
-    assert_eq!(asks(&store, &leases[0], slow()).await, Ruling::Passed);
-    for lease in &leases[1..] {
-        held(asks(&store, lease, slow()).await);
-    }
+    let rate = bucket("api", 1.0, 0.5);
+    let slow = || gate(vec![rate.clone()]);
+    let (_first, waits) = line_for(&store, 4, &rate).await;
+    assert_eq!(waits.len(), 3);
     store.signal(&id(3), vec![fact("cancel")], false).await.unwrap();
     let gone = store.take().await;
     let seen = store.row(&id(3)).await.unwrap().unwrap().seq;
@@ -198,7 +199,7 @@ pub(crate) async fn who_goes_out_of_a_line_for_a_rate_leaves_no_gap(db: Fixture)
     assert_eq!(first.run, id(2));
     held(asks(&store, &first, slow()).await);
     let first = again(&store, &id(2)).await;
-    assert_eq!(asks(&store, &first, gate_since(bucket("api", 1.0, 0.5))).await, Ruling::Passed);
+    assert_eq!(asks(&store, &first, gate_since(rate.clone())).await, Ruling::Passed);
     let next = store.take().await;
     assert_eq!(next.run, id(4), "it was to look two turns later");
     held(asks(&store, &next, slow()).await);
