@@ -35,7 +35,7 @@ pub(crate) async fn answer(args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
 }
 
 fn shown(run: &RunView, args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
-    say.data(&if args.json { view::line(run) } else { view::whole(run, false, say) })?;
+    say.data(&if args.which.json { view::line(run) } else { view::whole(run, false, say) })?;
     if args.wait == 0 && !run.state.is_over() {
         let look = place::command(&args.which.place, &format!("status {} --wait 60", run.run));
         let work = place::command(&args.which.place, "work --until-idle");

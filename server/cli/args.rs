@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::memory::MemoryArgs;
 use super::on_run::{
-    AnswerArgs, ControlArgs, HandoffsArgs, ReadArgs, ReplayArgs, RunArgs, StatusArgs, TraceArgs,
+    AnswerArgs, ControlArgs, HANDOFFS_EXAMPLES, REPLAY_EXAMPLES, ReadArgs, RunArgs, StatusArgs,
+    TRACE_EXAMPLES, Which,
 };
 use super::place::Where;
 use super::store::StoreArgs;
@@ -54,9 +55,11 @@ pub(crate) enum Command {
     /// Show the team's board, or one run
     Status(StatusArgs),
     /// Tell a run's story, one line a record
-    Trace(TraceArgs),
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(Which),
     /// Show who handed what to whom in a run
-    Handoffs(HandoffsArgs),
+    #[command(after_help = HANDOFFS_EXAMPLES)]
+    Handoffs(Which),
     /// Answer what a run asks
     Answer(AnswerArgs),
     /// Cancel, pause or otherwise act on a run
@@ -64,7 +67,8 @@ pub(crate) enum Command {
     /// Read an artifact or another resource, whole or in part
     Read(ReadArgs),
     /// Take an ended run again from its record, as a test
-    Replay(ReplayArgs),
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Which),
     /// Show, search and change what the workspace remembers
     Memory(MemoryArgs),
     /// Move all that is kept to another database

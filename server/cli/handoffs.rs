@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::ask::ask;
 use super::fault::Fault;
-use super::on_run::HandoffsArgs;
+use super::on_run::Which;
 use super::place;
 use super::say::Say;
 use super::status::named;
@@ -15,10 +15,10 @@ use crate::paint::{Paint, one_line};
 const PAGE: u32 = 200;
 
 /// Tells every handoff of a run's tree, in the order in which they were made.
-pub(crate) async fn handoffs(args: &HandoffsArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn handoffs(args: &Which, say: Say) -> Result<u8, Fault> {
     let tell = async |node: &mut Node| {
         let desk = &node.desk();
-        let run = named(desk, &args.which.run, &place::caller()).await?;
+        let run = named(desk, &args.run, &place::caller()).await?;
         let (mut after, mut told) = (0, 0);
         loop {
             let asked = json!({"run": run, "view": "handoffs", "after": after, "limit": PAGE});
@@ -37,7 +37,7 @@ pub(crate) async fn handoffs(args: &HandoffsArgs, say: Say) -> Result<u8, Fault>
             }
         }
     };
-    place::looking(&args.which.place, tell).await
+    place::looking(&args.place, tell).await
 }
 
 /// One handoff: who to whom, how it stands, and the summary below.

@@ -85,9 +85,29 @@ pub(crate) struct Which {
     /// The run: its name, its first letters, or `latest`
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
+    /// As JSON on stdout, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) place: Where,
 }
+
+pub(crate) const TRACE_EXAMPLES: &str = "\
+Examples:
+  callboard trace latest
+  callboard trace r_7k2m --json | jq -r .kind";
+
+pub(crate) const REPLAY_EXAMPLES: &str = "\
+Examples:
+  callboard replay latest               would this program take it the same way?
+  callboard replay r_7k2m --team .      would the definitions in this folder?
+Everything under the run is taken again too. Nobody is asked: what models, tools and people said is
+in the record. Exit codes: 0 the same way to the same end, 1 another one, 2 bad call.";
+
+pub(crate) const HANDOFFS_EXAMPLES: &str = "\
+Examples:
+  callboard handoffs latest
+  callboard handoffs r_7k2m --json | jq .summary";
 
 /// One run, or one agent.
 #[derive(Args, Debug)]
@@ -125,50 +145,6 @@ pub(crate) struct StatusArgs {
     pub(crate) place: Where,
 }
 
-/// `trace`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  callboard trace latest
-  callboard trace r_7k2m --json | jq -r .kind")]
-pub(crate) struct TraceArgs {
-    #[command(flatten)]
-    pub(crate) which: Which,
-    /// The records themselves, one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `replay`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  callboard replay latest               would this program take it the same way?
-  callboard replay r_7k2m --team .      would the definitions in this folder?
-Everything under the run is taken again too. Nobody is asked: what models, tools and people said is
-in the record. Exit codes: 0 the same way to the same end, 1 another one, 2 bad call.")]
-pub(crate) struct ReplayArgs {
-    #[command(flatten)]
-    pub(crate) which: Which,
-    /// One JSON object on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `handoffs`.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  callboard handoffs latest
-  callboard handoffs r_7k2m --json | jq .summary")]
-pub(crate) struct HandoffsArgs {
-    #[command(flatten)]
-    pub(crate) which: Which,
-    /// One JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// `answer`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -187,9 +163,6 @@ pub(crate) struct AnswerArgs {
     #[arg(long, value_name = "S", default_value_t = 0,
         value_parser = clap::value_parser!(u64).range(0..=WAIT_MAX))]
     pub(crate) wait: u64,
-    /// The run as one line of JSON on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `control`.

@@ -3,19 +3,19 @@
 use callboard_scheduler::{Desk, Node, Replayed};
 
 use super::fault::{FAILED, Fault};
-use super::on_run::ReplayArgs;
+use super::on_run::Which;
 use super::place;
 use super::say::Say;
 use super::status::named;
 use crate::paint::clean;
 
 /// Plays it on a store that goes with this process; with `--team`, by the definitions there.
-pub(crate) async fn replay(args: &ReplayArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn replay(args: &Which, say: Say) -> Result<u8, Fault> {
     let folder = tempfile::tempdir().map_err(|error| {
         Fault::broken(format!("no folder for the replay: {error}"), "set TMPDIR to one with room")
     })?;
     let look = async |node: &mut Node| play(&node.desk(), args, folder.path()).await;
-    let replayed = place::looking(&args.which.place, look).await?;
+    let replayed = place::looking(&args.place, look).await?;
     let text = match args.json {
         true => serde_json::to_string(&replayed).unwrap_or_default(),
         false => told(&replayed),
@@ -24,10 +24,10 @@ pub(crate) async fn replay(args: &ReplayArgs, say: Say) -> Result<u8, Fault> {
     Ok(if replayed.same { 0 } else { FAILED })
 }
 
-async fn play(desk: &Desk, args: &ReplayArgs, data: &std::path::Path) -> Result<Replayed, Fault> {
+async fn play(desk: &Desk, args: &Which, data: &std::path::Path) -> Result<Replayed, Fault> {
     let caller = place::caller();
-    let run = named(desk, &args.which.run, &caller).await?;
-    let today = args.which.place.team.is_some();
+    let run = named(desk, &args.run, &caller).await?;
+    let today = args.place.team.is_some();
     Ok(desk.replay(&run, &caller, today, data).await?)
 }
 

@@ -3,7 +3,7 @@
 use callboard_scheduler::{Desk, Node};
 
 use super::fault::Fault;
-use super::on_run::TraceArgs;
+use super::on_run::Which;
 use super::place;
 use super::say::Say;
 use super::status::named;
@@ -13,14 +13,14 @@ use crate::paint::clean;
 const PAGE: u32 = 200;
 
 /// Tells every record, oldest first, reading page by page.
-pub(crate) async fn trace(args: &TraceArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn trace(args: &Which, say: Say) -> Result<u8, Fault> {
     let look = async |node: &mut Node| tell(&node.desk(), args, say).await.map(|()| 0);
-    place::looking(&args.which.place, look).await
+    place::looking(&args.place, look).await
 }
 
-async fn tell(desk: &Desk, args: &TraceArgs, say: Say) -> Result<(), Fault> {
+async fn tell(desk: &Desk, args: &Which, say: Say) -> Result<(), Fault> {
     let caller = place::caller();
-    let run = named(desk, &args.which.run, &caller).await?;
+    let run = named(desk, &args.run, &caller).await?;
     let mut after = 0;
     loop {
         let page = desk.page(&run, &caller, after, PAGE).await?;
