@@ -27,6 +27,7 @@ struct Inside {
     words: Vec<(RunId, Fact)>,
     /// Taken and not written yet.
     under_way: Vec<(RunId, Fact)>,
+    n_kept: u64,
 }
 
 /// The open calls about one run.
@@ -113,7 +114,15 @@ impl Callers {
 
     /// What was taken is written, or lost.
     pub(crate) fn kept(&self) {
-        self.inside().under_way.clear();
+        let mut inside = self.inside();
+        inside.under_way.clear();
+        inside.n_kept += 1;
+    }
+
+    /// How often words were kept. What was read between two that differ may not show the last of
+    /// them, which [`Callers::hears`] no longer knows either.
+    pub(crate) fn n_kept(&self) -> u64 {
+        self.inside().n_kept
     }
 
     /// How many words are being written.

@@ -14,6 +14,8 @@ use crate::house::House;
 const GATHER: Duration = Duration::from_millis(10);
 /// Runs that a notice names.
 const NAMED: usize = 5;
+/// So often what is unread is read anew because something was delivered meanwhile.
+const READ_AGAIN_MAX: u8 = 4;
 /// For so long an unread run is told, in microseconds: seven days.
 const TOLD_FOR: i64 = 7 * 86_400 * 1_000_000;
 
@@ -124,11 +126,18 @@ impl Desk {
         // Those that are on their way to the caller just now may stand before the others.
         let limit = u32::try_from(most + 1 + callers.n_under_way()).unwrap_or(u32::MAX);
         let since = self.house.world.now() - TOLD_FOR;
-        let found = self.house.store.unread(&caller.principal, since, limit).await?;
-        let n_found = found.newest.len();
-        let mut rows: Vec<RunRow> =
-            found.newest.into_iter().filter(|it| !callers.hears(&it.run)).collect();
-        let n_all = found.n_all.saturating_sub((n_found - rows.len()) as u64);
+        let mut tries = 1..READ_AGAIN_MAX;
+        let (mut rows, n_all) = loop {
+            let n_kept = callers.n_kept();
+            let found = self.house.store.unread(&caller.principal, since, limit).await?;
+            let n_found = found.newest.len();
+            let mut rows = found.newest;
+            rows.retain(|it| !callers.hears(&it.run));
+            let n_all = found.n_all.saturating_sub((n_found - rows.len()) as u64);
+            if rows.is_empty() || callers.n_kept() == n_kept || tries.next().is_none() {
+                break (rows, n_all);
+            }
+        };
         rows.truncate(most);
         Ok((rows, n_all))
     }

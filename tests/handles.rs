@@ -14,6 +14,7 @@ use stage::{Stage, ask, caller, end};
 use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A client of the older era over a pipe, under a name of its own.
@@ -216,6 +217,28 @@ async fn nobody_is_told_of_what_another_open_call_waits_for() {
     assert_eq!(desk.notices(&caller(), None).await, [""; 0], "before it is written");
     until(&desk, &run, "delivered").await;
     assert_eq!(desk.notices(&caller(), None).await, [""; 0]);
+    node.stop().await;
+}
+
+/// Looks again and again while it is written down: there is no moment in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_delivered_is_unread_at_no_moment() {
+    let (_endpoint, stage) = slow(Duration::ZERO).await;
+    let node = stage.node().await;
+    let desk = node.desk();
+    for number in 0..20 {
+        let task = ask("writer", &format!("task {number}"));
+        let run = desk.call(task, Listens::default()).await.expect("in").run;
+        let listening = desk.listen(&run, &caller(), false);
+        end(&desk, &run).await;
+        listening.delivered();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(30) {
+            let looks = [(); 8].map(|()| async { desk.notices(&caller(), None).await });
+            let told = futures::future::join_all(looks).await.concat();
+            assert_eq!(told, [""; 0], "of {number}");
+        }
+    }
     node.stop().await;
 }
 
