@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::claim::{Taken, Wanted, leases};
 use crate::db::{Tx, Val};
+use crate::error::Result;
 use crate::gate::{Barrier, Opened};
 use crate::gates::{Give, Ruling};
 use crate::ink::{Ink, Line};
@@ -30,7 +31,7 @@ const REST: Duration = Duration::from_millis(500);
 impl Store {
     /// Keeps a step. `Fenced` if the run is no longer the lease's, or if its journal is shorter
     /// than what the writer saw. A run that is parked while something slipped in stays ready.
-    pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced, StoreError> {
+    pub async fn advance(&self, lease: &Lease, write: Advance) -> Result<Advanced> {
         let (step, said) = self.step(lease, write)?;
         let asking = step.takes.as_ref().map(|it| self.inner.held.ask(it.1));
         let leaves = step.next != Next::Go || step.barrier.as_ref().is_some_and(Barrier::parks);
@@ -49,7 +50,7 @@ impl Store {
     }
 
     /// The step as it is written, and what its own records say.
-    fn step(&self, lease: &Lease, write: Advance) -> Result<(Step, Vec<Fact>), StoreError> {
+    fn step(&self, lease: &Lease, write: Advance) -> Result<(Step, Vec<Fact>)> {
         let Advance { seen, facts, spawn, tell, hurry, next, gives, spent, .. } = write;
         let ink = &self.inner.ink;
         let (said, lines) = ink.write_all(facts)?;
@@ -74,7 +75,7 @@ impl Store {
     }
 
     /// Writes it, and tells of it.
-    async fn keep(&self, step: Step) -> Result<Written, StoreError> {
+    async fn keep(&self, step: Step) -> Result<Written> {
         let (step, begun) = (Arc::new(step), Instant::now());
         loop {
             let (own, inner) = (step.clone(), self.inner.clone());
@@ -125,7 +126,7 @@ struct Written {
 }
 
 impl Step {
-    fn write(&self, tx: &mut dyn Tx, inner: &Inner) -> Result<Written, StoreError> {
+    fn write(&self, tx: &mut dyn Tx, inner: &Inner) -> Result<Written> {
         let Inner { ink, node, db, .. } = inner;
         if self.undone.is_some_and(|it| it != db.undone.load(Ordering::Relaxed)) {
             return Err(StoreError::Db("it was told of a write that was undone".to_owned()));
@@ -186,7 +187,7 @@ impl Step {
     }
 
     /// Asks for all that the step needs to know, on one way.
-    fn look(&self, tx: &mut dyn Tx, known: &mut Known) -> Result<Seen, StoreError> {
+    fn look(&self, tx: &mut dyn Tx, known: &mut Known) -> Result<Seen> {
         let mut asked = vec![Own::held(&self.run, self.token)];
         asked.extend((!self.gives.is_empty()).then(|| holds::of_run(&self.run)));
         let mut names: Vec<&RunId> = self.tell.iter().map(|it| &it.0).collect();
@@ -223,7 +224,7 @@ impl Step {
         (own, known): (&mut Own, &mut Known),
         at: i64,
         (ink, saw_all): (&Ink, bool),
-    ) -> Result<Option<Opened>, StoreError> {
+    ) -> Result<Option<Opened>> {
         let Some(barrier) = &self.barrier else { return Ok(None) };
         if !saw_all {
             return Ok(Some(Opened::shut(Ruling::Overtaken)));
@@ -251,7 +252,7 @@ impl Step {
         own: &mut Own,
         at: i64,
         (saw_all, next): (bool, &Next),
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let (tail, stays) = (&own.tail, i64::from(!saw_all));
         let mut args = vec![tail.pos.into(), tail.seq.into(), (&tail.head).into(), Val::Int(stays)];
         match next {
@@ -300,12 +301,7 @@ struct Seen {
 }
 
 /// A record into another run's journal.
-fn tell(
-    tx: &mut dyn Tx,
-    tail: &mut Tail,
-    line: &Line,
-    (at, hurry): (i64, bool),
-) -> Result<(), StoreError> {
+fn tell(tx: &mut dyn Tx, tail: &mut Tail, line: &Line, (at, hurry): (i64, bool)) -> Result<()> {
     journal::append(tx, tail, at, std::slice::from_ref(line))?;
     journal::heard(tx, tail, hurry)
 }

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use callboard_trace::RunId;
 
 use crate::db::{Row, Tx};
+use crate::error::Result;
 use crate::store::Steady;
 use crate::{Lease, Store, StoreError};
 use crate::{callers, holds, postgres};
@@ -22,7 +23,7 @@ pub struct Beat {
 impl Store {
     /// Says that this node lives. Runs that the database says are ours and we neither hold nor
     /// have asked for (an answer was lost) go back into the queue.
-    pub async fn beat(&self) -> Result<Beat, StoreError> {
+    pub async fn beat(&self) -> Result<Beat> {
         if self.is_left() {
             return Err(StoreError::Closed);
         }
@@ -40,13 +41,13 @@ impl Store {
     }
 
     /// The orderly way out of a run: it is ready again at once.
-    pub async fn give_back(&self, lease: Lease) -> Result<(), StoreError> {
+    pub async fn give_back(&self, lease: Lease) -> Result<()> {
         lease.hold.leave();
         self.release(vec![(lease.run.clone(), lease.hold.token)]).await
     }
 
     /// The orderly end of this node: all its runs are ready again, and it claims no more.
-    pub async fn leave(&self) -> Result<(), StoreError> {
+    pub async fn leave(&self) -> Result<()> {
         self.set_left();
         let node = self.inner.node.clone();
         self.inner.db.write(move |tx| forget(tx, &node).map(|_| ())).await?;
@@ -69,7 +70,7 @@ impl Store {
         }
     }
 
-    async fn release(&self, rows: Vec<(RunId, i64)>) -> Result<(), StoreError> {
+    async fn release(&self, rows: Vec<(RunId, i64)>) -> Result<()> {
         let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
             WHERE id = $1 AND lease = $2 AND state = 'running'";
         let done = self.inner.db.write(move |tx| {
@@ -96,7 +97,7 @@ impl Store {
 }
 
 /// All runs of a node back into the queue, and the node out of the list.
-pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
+pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64> {
     let sql = "UPDATE run SET state = 'ready', node = NULL, lease = NULL
         WHERE node = $1 AND state = 'running'";
     holds::let_go(tx, node)?;
@@ -107,10 +108,7 @@ pub(crate) fn forget(tx: &mut dyn Tx, node: &str) -> Result<u64, StoreError> {
 }
 
 /// Enters the node or its new beat; answers the time, and the runs that are written as its own.
-pub(crate) fn say_alive(
-    tx: &mut dyn Tx,
-    node: &str,
-) -> Result<(i64, BTreeSet<(RunId, i64)>), StoreError> {
+pub(crate) fn say_alive(tx: &mut dyn Tx, node: &str) -> Result<(i64, BTreeSet<(RunId, i64)>)> {
     let at = tx.now()?;
     let sql = "INSERT INTO node(id, started, seen) VALUES($1, $2, $2)
         ON CONFLICT(id) DO UPDATE SET seen = excluded.seen";
@@ -119,6 +117,6 @@ pub(crate) fn say_alive(
     tx.put("UPDATE node SET seen = $1 WHERE seen > $1", &[at.into()])?;
     let sql = "SELECT id, lease FROM run WHERE node = $1 AND state = 'running'";
     let row = |it: &Row| Ok((RunId::from_text(it.text(0)?), it.int(1)?));
-    let rows = tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_, StoreError>>()?;
+    let rows = tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_>>()?;
     Ok((at, rows))
 }

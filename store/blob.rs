@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::StoreError;
 use crate::chain::digest;
 use crate::db::Tx;
+use crate::error::Result;
 
 /// A string longer than this is a blob.
 pub(crate) const BLOB_OVER: usize = 1024;
@@ -101,8 +102,8 @@ pub(crate) fn depth(body: &Value) -> usize {
 /// Puts everything back; `fetch` finds a blob by its hash.
 pub(crate) fn unpack(
     body: &mut Value,
-    fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
-) -> Result<(), StoreError> {
+    fetch: &mut dyn FnMut(&str) -> Result<String>,
+) -> Result<()> {
     match body {
         Value::Array(items) => items.iter_mut().try_for_each(|it| unpack(it, fetch)),
         Value::Object(map) => {
@@ -122,10 +123,7 @@ pub(crate) fn unpack(
     }
 }
 
-fn unfold(
-    text: &Value,
-    fetch: &mut dyn FnMut(&str) -> Result<String, StoreError>,
-) -> Result<Value, StoreError> {
+fn unfold(text: &Value, fetch: &mut dyn FnMut(&str) -> Result<String>) -> Result<Value> {
     let parsed = serde_json::from_str(text.as_str().unwrap_or_default());
     let damaged = |it| StoreError::Corrupt(format!("nested text of a record is no JSON: {it}"));
     let mut parsed = parsed.map_err(damaged)?;
@@ -139,37 +137,37 @@ pub(crate) fn is_packed(body: &str) -> bool {
 }
 
 /// Keeps a blob, unless it is there.
-pub(crate) fn keep(tx: &mut dyn Tx, blob: &Blob) -> Result<(), StoreError> {
+pub(crate) fn keep(tx: &mut dyn Tx, blob: &Blob) -> Result<()> {
     let bytes = crate::db::Val::Bytes(blob.text.clone().into_bytes());
     let sql = "INSERT INTO blob(hash, bytes) VALUES($1, $2) ON CONFLICT DO NOTHING";
     tx.put(sql, &[(&blob.hash).into(), bytes])
 }
 
 /// Keeps another text in the place of a blob's own.
-pub(crate) fn put(tx: &mut dyn Tx, hash: &str, text: String) -> Result<(), StoreError> {
+pub(crate) fn put(tx: &mut dyn Tx, hash: &str, text: String) -> Result<()> {
     let bytes = crate::db::Val::Bytes(text.into_bytes());
     tx.put("UPDATE blob SET bytes = $2 WHERE hash = $1", &[hash.into(), bytes])
 }
 
 /// Whether it was erased: then it has no longer its hash.
-pub(crate) fn is_erased(tx: &mut dyn Tx, hash: &str) -> Result<bool, StoreError> {
+pub(crate) fn is_erased(tx: &mut dyn Tx, hash: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM apart WHERE hash = $1 AND erased = 1 AND run <> 0 LIMIT 1";
     Ok(tx.one(sql, &[hash.into()])?.is_some())
 }
 
 /// Says that it left before the records that name it. A row of no run says so.
-pub(crate) fn no_longer(tx: &mut dyn Tx, hash: &str) -> Result<(), StoreError> {
+pub(crate) fn no_longer(tx: &mut dyn Tx, hash: &str) -> Result<()> {
     let sql = "INSERT INTO apart(hash, run, erased) VALUES($1, 0, 1) ON CONFLICT DO NOTHING";
     tx.put(sql, &[hash.into()])
 }
 
 /// Finds a blob by its hash.
-pub(crate) fn fetch(tx: &mut dyn Tx, hash: &str) -> Result<String, StoreError> {
+pub(crate) fn fetch(tx: &mut dyn Tx, hash: &str) -> Result<String> {
     Ok(find(tx, hash)?.unwrap_or_else(|| GONE.to_owned()))
 }
 
 /// The same; `None` = it is no longer kept.
-pub(crate) fn find(tx: &mut dyn Tx, hash: &str) -> Result<Option<String>, StoreError> {
+pub(crate) fn find(tx: &mut dyn Tx, hash: &str) -> Result<Option<String>> {
     let damaged =
         |what| StoreError::Corrupt(format!("blob {hash} is {what}; the store is damaged"));
     let Some(row) = tx.one("SELECT bytes FROM blob WHERE hash = $1", &[hash.into()])? else {

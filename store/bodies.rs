@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::blob::{self, BLOB, DEEP};
 use crate::db::Tx;
+use crate::error::Result;
 use crate::{Store, StoreError};
 
 /// Records that are marked in one read.
@@ -60,11 +61,11 @@ struct Marks {
 struct Pass(Arc<Mutex<Marks>>);
 
 /// Some roots of a workspace are gone: there may be texts that nothing names.
-pub(crate) fn are_to_be_swept(tx: &mut dyn Tx, workspace: &str) -> Result<(), StoreError> {
+pub(crate) fn are_to_be_swept(tx: &mut dyn Tx, workspace: &str) -> Result<()> {
     swept_to(tx, workspace, -1)
 }
 
-fn swept_to(tx: &mut dyn Tx, workspace: &str, to: i64) -> Result<(), StoreError> {
+fn swept_to(tx: &mut dyn Tx, workspace: &str, to: i64) -> Result<()> {
     let sql = "INSERT INTO pace(name, tat, at) VALUES($1, $2, 0)
         ON CONFLICT(name) DO UPDATE SET tat = $2";
     tx.put(sql, &[(&format!("{SWEPT}{workspace}")).into(), to.into()])
@@ -73,11 +74,7 @@ fn swept_to(tx: &mut dyn Tx, workspace: &str, to: i64) -> Result<(), StoreError>
 impl Store {
     /// Whether a pass would find anything: roots are gone since the last one, or some ended before
     /// then that it left alone.
-    pub async fn bodies_are_due(
-        &self,
-        workspace: &str,
-        before: Option<i64>,
-    ) -> Result<bool, StoreError> {
+    pub async fn bodies_are_due(&self, workspace: &str, before: Option<i64>) -> Result<bool> {
         let name = format!("{SWEPT}{workspace}");
         let sql = "SELECT tat FROM pace WHERE name = $1";
         let row = self.inner.db.read(move |tx| tx.one(sql, &[(&name).into()])).await?;
@@ -95,11 +92,7 @@ impl Store {
 
     /// Lets go of the texts that nothing names, and of those that only such roots of the workspace
     /// name as ended before then. Reads everything once, and rests in between.
-    pub async fn sweep_bodies(
-        &self,
-        workspace: &str,
-        before: Option<i64>,
-    ) -> Result<Swept, StoreError> {
+    pub async fn sweep_bodies(&self, workspace: &str, before: Option<i64>) -> Result<Swept> {
         let pass = Pass::new(workspace, before);
         let mut swept = Swept::default();
         self.mark(&pass).await?;
@@ -124,7 +117,7 @@ impl Store {
     }
 
     /// Marks what all records and all entries of memory name.
-    async fn mark(&self, pass: &Pass) -> Result<(), StoreError> {
+    async fn mark(&self, pass: &Pass) -> Result<()> {
         loop {
             let it = pass.clone();
             if self.inner.db.read(move |tx| it.inside().follow(tx, RECORDS)).await? {
@@ -142,7 +135,7 @@ impl Store {
     }
 
     /// The names of texts that are kept, or were, behind one of them; 2 = it left and came again.
-    async fn names(&self, after: String) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn names(&self, after: String) -> Result<Vec<(String, u64)>> {
         let sql = "SELECT hash, count(*) FROM (
               SELECT hash FROM (SELECT hash FROM blob WHERE hash > $1 ORDER BY hash LIMIT $2) b
               UNION ALL SELECT hash FROM (
@@ -156,7 +149,7 @@ impl Store {
     }
 
     /// One write, behind all records that were written before it.
-    async fn let_go(&self, pass: &Pass, hashes: Vec<String>) -> Result<u64, StoreError> {
+    async fn let_go(&self, pass: &Pass, hashes: Vec<String>) -> Result<u64> {
         loop {
             let (it, hashes) = (pass.clone(), hashes.clone());
             let done = self.inner.db.write(move |tx| it.inside().let_go(tx, &hashes)).await?;
@@ -192,7 +185,7 @@ impl Pass {
 
 impl Marks {
     /// Marks what the next records name; answers whether there are no more.
-    fn follow(&mut self, tx: &mut dyn Tx, most: u32) -> Result<bool, StoreError> {
+    fn follow(&mut self, tx: &mut dyn Tx, most: u32) -> Result<bool> {
         let sql = "SELECT j.pos, j.root, j.kind, CASE WHEN j.body LIKE $2 THEN j.body ELSE '' END,
               CASE WHEN r.workspace = $3 AND r.ended < $4 THEN r.pos ELSE 0 END, o.ended
             FROM journal j CROSS JOIN run r CROSS JOIN run o
@@ -222,7 +215,7 @@ impl Marks {
     }
 
     /// Marks what the next entries of memory that are shown say.
-    fn remember(&mut self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    fn remember(&mut self, tx: &mut dyn Tx) -> Result<bool> {
         let sql =
             "SELECT m.pos, j.body FROM memory m JOIN journal j ON j.run = m.run AND j.seq = m.seq
             WHERE m.live = 1 AND m.pos > $1 ORDER BY m.pos LIMIT $2";
@@ -234,7 +227,7 @@ impl Marks {
         Ok(rows.len() < RECORDS as usize)
     }
 
-    fn take(&mut self, tx: &mut dyn Tx, body: &str, leaves: bool) -> Result<(), StoreError> {
+    fn take(&mut self, tx: &mut dyn Tx, body: &str, leaves: bool) -> Result<()> {
         if !blob::is_packed(body) {
             return Ok(());
         }
@@ -243,7 +236,7 @@ impl Marks {
         self.walk(tx, &body, leaves)
     }
 
-    fn walk(&mut self, tx: &mut dyn Tx, value: &Value, leaves: bool) -> Result<(), StoreError> {
+    fn walk(&mut self, tx: &mut dyn Tx, value: &Value, leaves: bool) -> Result<()> {
         match value {
             Value::Array(items) => items.iter().try_for_each(|it| self.walk(tx, it, leaves)),
             Value::Object(map) => {
@@ -262,7 +255,7 @@ impl Marks {
     }
 
     /// A record cannot be read without what holds its form.
-    fn look_into(&mut self, tx: &mut dyn Tx, form: &Value) -> Result<(), StoreError> {
+    fn look_into(&mut self, tx: &mut dyn Tx, form: &Value) -> Result<()> {
         let text = match form.get(BLOB).and_then(Value::as_str) {
             Some(hash) => {
                 self.needed.insert(half(hash));
@@ -282,11 +275,7 @@ impl Marks {
 
     /// Answers how many are gone, and up to which record all are marked if this is kept: a place that
     /// is not may be given again. `None` = too much was written since; mark that first.
-    fn let_go(
-        &mut self,
-        tx: &mut dyn Tx,
-        hashes: &[String],
-    ) -> Result<Option<(u64, i64)>, StoreError> {
+    fn let_go(&mut self, tx: &mut dyn Tx, hashes: &[String]) -> Result<Option<(u64, i64)>> {
         let from = self.at;
         let is_all = self.follow(tx, NEW)?;
         let at = std::mem::replace(&mut self.at, from);

@@ -2,8 +2,9 @@
 
 use callboard_trace::RunId;
 
+use crate::Store;
 use crate::db::Tx;
-use crate::{Store, StoreError};
+use crate::error::Result;
 
 /// How many runs of one agent are held by a node, and how many are in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub(crate) const BUSY: &str = "SELECT agent, sum(running), sum(ready) FROM (
 
 impl Store {
     /// Those of the newest `most` runs that have ended, newest first, except cancelled ones.
-    pub async fn recent(&self, most: u32) -> Result<Vec<Recent>, StoreError> {
+    pub async fn recent(&self, most: u32) -> Result<Vec<Recent>> {
         let sql = "SELECT id, agent, outcome, ended - created
             FROM (SELECT * FROM run ORDER BY pos DESC LIMIT $1) q
             WHERE ended IS NOT NULL AND outcome <> 'cancelled' ORDER BY pos DESC";
@@ -58,7 +59,7 @@ impl Store {
     }
 
     /// The agents that have runs in the queue or under way.
-    pub async fn busy(&self) -> Result<Vec<Busy>, StoreError> {
+    pub async fn busy(&self) -> Result<Vec<Busy>> {
         let read = self.inner.db.read(move |tx| {
             let rows = tx.query(BUSY, &[])?;
             let busy = rows.iter().map(|row| {
@@ -70,12 +71,12 @@ impl Store {
     }
 
     /// The nodes that are there, by their names.
-    pub async fn nodes(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn nodes(&self) -> Result<Vec<String>> {
         self.inner.db.read(nodes).await
     }
 }
 
-pub(crate) fn nodes(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
+pub(crate) fn nodes(tx: &mut dyn Tx) -> Result<Vec<String>> {
     let rows = tx.query("SELECT id FROM node ORDER BY id", &[])?;
     rows.iter().map(|row| row.text(0)).collect()
 }

@@ -3,6 +3,7 @@
 use callboard_trace::{Event, Fact, RunId};
 
 use crate::db::{Tx, Val};
+use crate::error::Result;
 use crate::ink::Line;
 use crate::journal;
 use crate::read::{RunRow, row_of, run_row};
@@ -56,14 +57,14 @@ impl Unread {
 impl Store {
     /// Writes down what became of calls, many in one write, into the journals of open and ended
     /// runs alike; none of them wakes. What was delivered once is not written again.
-    pub async fn hear(&self, words: Vec<Word>) -> Result<(), StoreError> {
+    pub async fn hear(&self, words: Vec<Word>) -> Result<()> {
         let ink = &self.inner.ink;
         let line = |it: Word| {
             let delivered = matches!(it.fact.event, Event::Delivered { .. });
             let by = it.fact.by.to_string();
             Ok((it.run, ink.write(it.fact)?.1, delivered.then_some(by), it.awaited))
         };
-        let lines = words.into_iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
+        let lines = words.into_iter().map(line).collect::<Result<Vec<_>>>()?;
         let node = self.inner.node.clone();
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
@@ -81,36 +82,27 @@ impl Store {
 
     /// A caller's roots that ended after `since` and were not delivered; `limit` of them by name.
     /// Costs two looks into an index where there are none.
-    pub async fn unread(
-        &self,
-        principal: &str,
-        since: i64,
-        limit: u32,
-    ) -> Result<Unread, StoreError> {
+    pub async fn unread(&self, principal: &str, since: i64, limit: u32) -> Result<Unread> {
         let principal = principal.to_owned();
         self.inner.db.read(move |tx| unread(tx, &principal, since, limit)).await
     }
 }
 
 /// Calls of this node that are known to have gone.
-pub(crate) fn have_left(tx: &mut dyn Tx, runs: &[RunId], node: &str) -> Result<(), StoreError> {
+pub(crate) fn have_left(tx: &mut dyn Tx, runs: &[RunId], node: &str) -> Result<()> {
     let sql = "UPDATE run SET heard = 'left' WHERE id = $1 AND heard = $2";
     runs.iter().try_for_each(|run| tx.put(sql, &[run.into(), node.into()]))
 }
 
 /// Whoever had waited at a node that is gone has left.
-pub(crate) fn left_by(tx: &mut dyn Tx, node: &str) -> Result<(), StoreError> {
+pub(crate) fn left_by(tx: &mut dyn Tx, node: &str) -> Result<()> {
     let sql = "UPDATE run SET heard = 'left'
         WHERE heard = $1 AND heard <> 'yes' AND heard <> 'no' AND heard <> 'left'";
     tx.put(sql, &[node.into()])
 }
 
 /// The run that an equal call waited for and left. One that was cancelled is not gone back to.
-pub(crate) fn find_left(
-    tx: &mut dyn Tx,
-    new: &NewRun,
-    at: i64,
-) -> Result<Option<RunId>, StoreError> {
+pub(crate) fn find_left(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>> {
     let sql = "SELECT id FROM run
         WHERE principal = $1 AND fingerprint = $2 AND top = 1 AND heard = 'left'
           AND (ended IS NULL OR (ended > $3 AND outcome <> 'cancelled')) ORDER BY pos DESC LIMIT 1";
@@ -119,7 +111,7 @@ pub(crate) fn find_left(
 }
 
 /// A call waits for a run that was there already.
-pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<(), StoreError> {
+pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<()> {
     if heard == NO {
         return Ok(());
     }
@@ -133,7 +125,7 @@ fn hear(
     (heard, delivered_to): (Option<&str>, Option<&str>),
     node: &str,
     at: i64,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     let Some(mut tail) = journal::find(tx, run)?.filter(|it| it.state != "stream") else {
         return Ok(());
     };
@@ -160,7 +152,7 @@ fn hear(
     tx.put(sql, &args)
 }
 
-fn unread(tx: &mut dyn Tx, principal: &str, since: i64, limit: u32) -> Result<Unread, StoreError> {
+fn unread(tx: &mut dyn Tx, principal: &str, since: i64, limit: u32) -> Result<Unread> {
     let mut newest: Vec<RunRow> = Vec::new();
     let mut n_all = 0;
     for heard in [NO, LEFT] {

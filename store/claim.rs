@@ -6,6 +6,7 @@ use callboard_trace::RunId;
 use callboard_trace::rank::LEADER;
 
 use crate::db::{Ask, Row, Tx, Val};
+use crate::error::Result;
 use crate::gates::Amounts;
 use crate::held::{Asking, Hold};
 use crate::journal::Tail;
@@ -46,13 +47,13 @@ pub struct Lease {
 impl Store {
     /// Takes up to `max` of the most urgent ready runs. No more runs than `seats` are held at once
     /// by all nodes of this store; urgent ones come first and beyond that.
-    pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>, StoreError> {
+    pub async fn claim(&self, max: u32, seats: u32) -> Result<Vec<Lease>> {
         let wanted = Wanted { max, seats, ..Wanted::default() };
         Ok(self.claim_or_press(wanted, seats).await?.0)
     }
 
     /// The first runs in the queue that lead no plan, each with its root and the length of its journal.
-    pub async fn next_up(&self, limit: u32) -> Result<Vec<(RunId, RunId, u64)>, StoreError> {
+    pub async fn next_up(&self, limit: u32) -> Result<Vec<(RunId, RunId, u64)>> {
         let sql = "SELECT id, root, seq FROM run WHERE state = 'ready' AND agent <> 'plan'
             ORDER BY rank, turn, root_at, pos LIMIT $1";
         let read = self.inner.db.glance(move |tx| {
@@ -65,11 +66,7 @@ impl Store {
 
     /// Takes runs as a claim does, of that root only if one is named; where there is none for us, says
     /// who finds no place in so many seats of all.
-    pub async fn claim_or_press(
-        &self,
-        wanted: Wanted,
-        all: u32,
-    ) -> Result<(Vec<Lease>, Press), StoreError> {
+    pub async fn claim_or_press(&self, wanted: Wanted, all: u32) -> Result<(Vec<Lease>, Press)> {
         if self.is_left() {
             return Err(StoreError::Closed);
         }
@@ -93,7 +90,7 @@ impl Store {
         }
     }
 
-    async fn take_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>, StoreError> {
+    async fn take_wanted(&self, wanted: Wanted) -> Result<Vec<Lease>> {
         let asking = self.inner.held.ask(self.token());
         let (node, token) = (self.inner.node.clone(), asking.token);
         let taken = self.inner.db.write(move |tx| wanted.take(tx, &node, token)).await?;
@@ -229,12 +226,7 @@ impl Wanted {
     }
 
     /// Takes them, under a token of ours.
-    pub(crate) fn take(
-        &self,
-        tx: &mut dyn Tx,
-        node: &str,
-        token: i64,
-    ) -> Result<Vec<Taken>, StoreError> {
+    pub(crate) fn take(&self, tx: &mut dyn Tx, node: &str, token: i64) -> Result<Vec<Taken>> {
         let max = u64::from(self.max);
         let urgent = if self.root.is_some() { TAKE_URGENT_OF } else { TAKE_URGENT };
         let Some(front) = self.front(tx, i64::MAX, node)? else { return Ok(Vec::new()) };
@@ -250,7 +242,7 @@ impl Wanted {
         tx: &mut dyn Tx,
         us: (&str, i64),
         (known, at): (&mut Known, i64),
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<Vec<Taken>> {
         let before = self.before.unwrap_or(i64::MAX);
         let Some(front) = self.front(tx, before, us.0)? else { return Ok(Vec::new()) };
         let most = self.free(&front).min(self.max.into());
@@ -269,7 +261,7 @@ impl Wanted {
         tx: &mut dyn Tx,
         known: &mut Known,
         (taken, at): (&mut [Taken], i64),
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let opener = |it: &Taken| self.openers.get(&it.own.tail.run);
         let begins: Vec<_> = taken.iter_mut().filter_map(|it| Some((opener(it)?, it))).collect();
         let names = begins.iter().flat_map(|it| it.0.looks_at().0);
@@ -281,7 +273,7 @@ impl Wanted {
         Ok(())
     }
 
-    fn front(&self, tx: &mut dyn Tx, before: i64, node: &str) -> Result<Option<Crowd>, StoreError> {
+    fn front(&self, tx: &mut dyn Tx, before: i64, node: &str) -> Result<Option<Crowd>> {
         front(tx, before, self.own.map(|_| node))
     }
 
@@ -303,7 +295,7 @@ impl Wanted {
         most: u64,
         front: &Crowd,
         us: (&str, i64),
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<Vec<Taken>> {
         if most == 0 {
             return Ok(Vec::new());
         }
@@ -331,7 +323,7 @@ impl Wanted {
         tx: &mut dyn Tx,
         most: u64,
         (node, token): (&str, i64),
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<Vec<Taken>> {
         let (mut taken, mut line) = (Vec::new(), share::line(tx, self.seats)?);
         while (taken.len() as u64) < most
             && let Some(next) = line.next()
@@ -351,20 +343,20 @@ impl Wanted {
         sql: &'static str,
         most: u64,
         (node, token): (&str, i64),
-    ) -> Result<Vec<Taken>, StoreError> {
+    ) -> Result<Vec<Taken>> {
         let mut args = vec![most.into(), node.into(), token.into()];
         args.extend(self.root.as_ref().map(Val::from));
         ordered(tx.query(sql, &args)?)
     }
 }
 
-fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>, StoreError> {
+fn ordered(rows: Vec<Row>) -> Result<Vec<Taken>> {
     let mut taken = rows.iter().map(taken_of).collect::<Result<Vec<_>, _>>()?;
     taken.sort_by_key(Taken::order);
     Ok(taken)
 }
 
-fn taken_of(row: &Row) -> Result<Taken, StoreError> {
+fn taken_of(row: &Row) -> Result<Taken> {
     let (urgent, priority) = (row.int(16)? == 1, row.number(17)?.min(1_000) as u16);
     Ok(Taken { own: Own::of(row)?, priority, urgent, begun: None })
 }

@@ -5,6 +5,7 @@ use futures::future::join;
 use crate::StoreError;
 use crate::copying::{Copying, page_of};
 use crate::db::{Row, Val};
+use crate::error::Result;
 use crate::tables::Table;
 use crate::verify::verify_range;
 
@@ -19,10 +20,7 @@ pub(crate) enum Compared {
 }
 
 /// Compares a table row by row.
-pub(crate) async fn compare(
-    copy: &mut Copying<'_>,
-    table: &'static Table,
-) -> Result<Compared, StoreError> {
+pub(crate) async fn compare(copy: &mut Copying<'_>, table: &'static Table) -> Result<Compared> {
     let mut after: Option<Vec<Val>> = None;
     loop {
         let pages =
@@ -41,7 +39,7 @@ pub(crate) async fn compare(
 }
 
 /// A row's name for people: its run, where it has one.
-async fn named(copy: &Copying<'_>, table: &'static Table, row: &Row) -> Result<String, StoreError> {
+async fn named(copy: &Copying<'_>, table: &'static Table, row: &Row) -> Result<String> {
     let row_is = format!("row {:?} of table {}", table.key(row), table.name);
     let Some(pos) = table.run.map(|it| row.int(it)).transpose()? else { return Ok(row_is) };
     let sql = "SELECT id FROM run WHERE pos = $1";
@@ -51,7 +49,7 @@ async fn named(copy: &Copying<'_>, table: &'static Table, row: &Row) -> Result<S
 }
 
 /// Recomputes the chains of all runs in the target.
-pub(crate) async fn verify(copy: &mut Copying<'_>) -> Result<(), StoreError> {
+pub(crate) async fn verify(copy: &mut Copying<'_>) -> Result<()> {
     let sql = "SELECT count(*), coalesce(max(pos), 0) FROM run";
     let read = copy.to.db.read(move |tx| tx.one(sql, &[])?.ok_or(StoreError::Closed));
     let row = read.await?;

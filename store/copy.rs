@@ -9,6 +9,7 @@ use crate::chain::digest;
 use crate::compare::{Compared, compare, verify};
 use crate::copying::Copying;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::postgres;
 use crate::tables::TABLES;
 use crate::unfinished::{self, Mark, Stage};
@@ -35,9 +36,9 @@ pub struct Copied {
 /// is not what it should be: then the target stays unfinished.
 pub async fn copy(
     from: &End,
-    to: impl Future<Output = Result<End, StoreError>>,
+    to: impl Future<Output = Result<End>>,
     told: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Copied, StoreError> {
+) -> Result<Copied> {
     from.is_at_rest().await?;
     let (mark, mut copied, rows) = look(from).await?;
     let (to, taken) = (&to.await?, mark.clone());
@@ -67,7 +68,7 @@ pub async fn copy(
 
 /// The source is still what it was: now the target may be used, and the source no more, if that can be
 /// written there.
-async fn finish(copy: &Copying<'_>) -> Result<bool, StoreError> {
+async fn finish(copy: &Copying<'_>) -> Result<bool> {
     copy.from.is_at_rest().await?;
     if look(copy.from).await?.0.print != copy.mark.print {
         let text = "the source was used meanwhile; stop what uses it, and move again";
@@ -80,7 +81,7 @@ async fn finish(copy: &Copying<'_>) -> Result<bool, StoreError> {
 }
 
 /// What the source is like: how it is told from others, what there is, and all its rows.
-async fn look(from: &End) -> Result<(Mark, Copied, u64), StoreError> {
+async fn look(from: &End) -> Result<(Mark, Copied, u64)> {
     let holder = ((from.chance)() as u64 >> 1) as i64;
     let shown = from.place.to_string();
     let look = from.db.read(move |tx| {
@@ -109,7 +110,7 @@ async fn look(from: &End) -> Result<(Mark, Copied, u64), StoreError> {
 }
 
 /// A short text that is another one as soon as a node was there: each writes that it begins.
-fn print(tx: &mut dyn Tx) -> Result<String, StoreError> {
+fn print(tx: &mut dyn Tx) -> Result<String> {
     let runs = "SELECT count(*), max(pos), CAST(sum(seq) AS {int}) FROM run";
     let last = "SELECT pos, run, seq, at, prev, kind FROM journal ORDER BY pos DESC LIMIT 1";
     let (runs, last) = (tx.one(runs, &[])?, tx.one(last, &[])?);

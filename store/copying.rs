@@ -5,6 +5,7 @@ use futures::future::join;
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::ends::End;
+use crate::error::Result;
 use crate::tables::{TABLES, Table};
 use crate::unfinished::{self, Mark};
 
@@ -40,7 +41,7 @@ impl Copying<'_> {
     }
 
     /// Deletes all that is there.
-    pub(crate) async fn empty(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn empty(&mut self) -> Result<()> {
         let holder = self.mark.holder;
         for table in TABLES.iter() {
             let some = move |tx: &mut dyn Tx| {
@@ -54,7 +55,7 @@ impl Copying<'_> {
     }
 
     /// Copies what is behind the last row that is there.
-    pub(crate) async fn fill(&mut self, table: &'static Table) -> Result<(), StoreError> {
+    pub(crate) async fn fill(&mut self, table: &'static Table) -> Result<()> {
         let there = self.to.db.read(move |tx| Ok((table.last(tx)?, table.count(tx)?))).await?;
         let (mut after, kept) = there;
         self.done(kept);
@@ -72,7 +73,7 @@ impl Copying<'_> {
         Ok(())
     }
 
-    async fn put(&self, table: &'static Table, page: Vec<Row>) -> Result<(), StoreError> {
+    async fn put(&self, table: &'static Table, page: Vec<Row>) -> Result<()> {
         let holder = self.mark.holder;
         let put = self.to.db.write(move |tx| {
             unfinished::hold(tx, holder)?;
@@ -102,6 +103,6 @@ pub(crate) async fn page_of(
     end: &End,
     table: &'static Table,
     after: Option<Vec<Val>>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Row>> {
     end.db.read(move |tx| table.page(tx, after.as_deref())).await
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::StoreError;
+use crate::error::Result;
 
 /// A value going into a statement or coming out of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,38 +28,38 @@ pub(crate) type Ask = (&'static str, Vec<Val>);
 /// statement is written once: `$1` stands for a parameter, words in braces for what the dialects
 /// spell differently (`dialect.rs`).
 pub(crate) trait Tx {
-    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError>;
-    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError>;
+    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>>;
+    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64>;
 
     /// A statement whose number of rows nobody asks for. What is wrong with it may be told by a later
     /// one, or by the commit.
-    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<()> {
         self.exec(sql, args).map(|_| ())
     }
 
     /// The same for `INSERT INTO table(..) VALUES($1, ..)`, a row whose values are never null and whose
     /// place nobody asks for: it may be written together with others, before anything is asked of their
     /// table.
-    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<()> {
         self.put(sql, args)
     }
 
     /// A change of the tables that nothing depends on; answers whether it stands. It is undone by itself
     /// where it is refused, or would have to wait for others.
-    fn try_change(&mut self, _sql: &str) -> Result<bool, StoreError> {
+    fn try_change(&mut self, _sql: &str) -> Result<bool> {
         Ok(false)
     }
 
     /// The database's clock, in microseconds since 1970.
-    fn now(&mut self) -> Result<i64, StoreError>;
+    fn now(&mut self) -> Result<i64>;
 
     /// Several questions, each answered in its turn: on the way as one.
-    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, StoreError> {
+    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>> {
         asked.iter().map(|(sql, args)| self.query(sql, args)).collect()
     }
 
     /// The first row, if there is one.
-    fn one(&mut self, sql: &'static str, args: &[Val]) -> Result<Option<Row>, StoreError> {
+    fn one(&mut self, sql: &'static str, args: &[Val]) -> Result<Option<Row>> {
         Ok(self.query(sql, args)?.into_iter().next())
     }
 }
@@ -66,7 +67,7 @@ pub(crate) trait Tx {
 /// A closure on its way to a database thread, with the way back. It may be run more than once;
 /// only the last run counts.
 pub(crate) trait Job: Send {
-    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError>;
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<()>;
 
     /// Whether each of its questions may be answered for itself, of different moments.
     fn is_glance(&self) -> bool;
@@ -74,7 +75,7 @@ pub(crate) trait Job: Send {
     /// What it did stands, and is kept soon or undone: tells whom it concerns, and how often writes were
     /// undone before it.
     fn tell(&mut self, undone: u64);
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+    fn answer(self: Box<Self>, outcome: Result<()>);
 }
 
 /// Jobs waiting for one database thread. More wait at their sender.
@@ -100,10 +101,10 @@ impl Db {
         &self,
         body: F,
         tells: impl FnMut(&T, Option<u64>) + Send + 'static,
-    ) -> Result<T, StoreError>
+    ) -> Result<T>
     where
         T: Send + 'static,
-        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
         let (mut job, answer) = Asked::new(body);
         job.tells = Some(Box::new(tells));
@@ -111,29 +112,29 @@ impl Db {
     }
 
     /// Runs it in a transaction; what it returns is durable.
-    pub(crate) async fn write<T, F>(&self, body: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, F>(&self, body: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
         ask(&self.writes, Asked::new(body), StoreError::Unknown).await
     }
 
     /// Runs it on a consistent view that cannot write.
-    pub(crate) async fn read<T, F>(&self, body: F) -> Result<T, StoreError>
+    pub(crate) async fn read<T, F>(&self, body: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
         ask(&self.reads, Asked::new(body), StoreError::Closed).await
     }
 
     /// The same where one question is asked, or where a view of several moments does: it may cost
     /// fewer ways.
-    pub(crate) async fn glance<T, F>(&self, body: F) -> Result<T, StoreError>
+    pub(crate) async fn glance<T, F>(&self, body: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
     {
         let (mut job, answer) = Asked::new(body);
         job.is_glance = true;
@@ -143,12 +144,12 @@ impl Db {
 
 async fn ask<T, F>(
     to: &mpsc::Sender<Box<dyn Job>>,
-    (job, answer): (Asked<T, F>, oneshot::Receiver<Result<T, StoreError>>),
+    (job, answer): (Asked<T, F>, oneshot::Receiver<Result<T>>),
     unanswered: StoreError,
-) -> Result<T, StoreError>
+) -> Result<T>
 where
     T: Send + 'static,
-    F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send + 'static,
+    F: FnMut(&mut dyn Tx) -> Result<T> + Send + 'static,
 {
     to.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
     answer.await.unwrap_or(Err(unanswered))
@@ -163,11 +164,11 @@ struct Asked<T, F> {
     tells: Option<Tells<T>>,
     is_told: bool,
     out: Option<T>,
-    done: oneshot::Sender<Result<T, StoreError>>,
+    done: oneshot::Sender<Result<T>>,
 }
 
 impl<T, F> Asked<T, F> {
-    fn new(body: F) -> (Asked<T, F>, oneshot::Receiver<Result<T, StoreError>>) {
+    fn new(body: F) -> (Asked<T, F>, oneshot::Receiver<Result<T>>) {
         let (done, answer) = oneshot::channel();
         let (is_glance, is_told) = (false, false);
         (Asked { body, is_glance, tells: None, is_told, out: None, done }, answer)
@@ -177,9 +178,9 @@ impl<T, F> Asked<T, F> {
 impl<T, F> Job for Asked<T, F>
 where
     T: Send,
-    F: FnMut(&mut dyn Tx) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut dyn Tx) -> Result<T> + Send,
 {
-    fn run(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
         self.is_told = false;
         self.out = Some((self.body)(tx)?);
         Ok(())
@@ -196,7 +197,7 @@ where
         self.is_glance
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, outcome: Result<()>) {
         let Asked { body: _, is_glance: _, tells, is_told, out, done } = *self;
         let answer = outcome.and_then(|()| out.ok_or(StoreError::Unknown));
         if let (Ok(out), Some(mut tells)) = (&answer, tells.filter(|_| !is_told)) {
@@ -208,7 +209,7 @@ where
 }
 
 impl Row {
-    pub(crate) fn int(&self, at: usize) -> Result<i64, StoreError> {
+    pub(crate) fn int(&self, at: usize) -> Result<i64> {
         match self.0.get(at) {
             Some(Val::Int(it)) => Ok(*it),
             other => Err(odd(at, other)),
@@ -222,11 +223,11 @@ impl Row {
         }
     }
 
-    pub(crate) fn number(&self, at: usize) -> Result<u64, StoreError> {
+    pub(crate) fn number(&self, at: usize) -> Result<u64> {
         u64::try_from(self.int(at)?).map_err(|_| odd(at, self.0.get(at)))
     }
 
-    pub(crate) fn text(&self, at: usize) -> Result<String, StoreError> {
+    pub(crate) fn text(&self, at: usize) -> Result<String> {
         match self.0.get(at) {
             Some(Val::Text(it)) => Ok(it.clone()),
             other => Err(odd(at, other)),
@@ -240,7 +241,7 @@ impl Row {
         }
     }
 
-    pub(crate) fn bytes(&self, at: usize) -> Result<&[u8], StoreError> {
+    pub(crate) fn bytes(&self, at: usize) -> Result<&[u8]> {
         match self.0.get(at) {
             Some(Val::Bytes(it)) => Ok(it),
             other => Err(odd(at, other)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::db::{Db, Tx};
+use crate::error::Result;
 use crate::node::{Life, life};
 use crate::store::Served;
 use crate::writer::Chance;
@@ -56,7 +57,7 @@ impl End {
     ///
     /// # Errors
     /// When there is none, or not in the newest format.
-    pub fn source(place: Place, chance: Chance) -> Result<End, StoreError> {
+    pub fn source(place: Place, chance: Chance) -> Result<End> {
         End::open(place, chance, false)
     }
 
@@ -64,11 +65,11 @@ impl End {
     ///
     /// # Errors
     /// As [`crate::Store::open`].
-    pub fn target(place: Place, chance: Chance) -> Result<End, StoreError> {
+    pub fn target(place: Place, chance: Chance) -> Result<End> {
         End::open(place, chance, true)
     }
 
-    fn open(place: Place, chance: Chance, is_target: bool) -> Result<End, StoreError> {
+    fn open(place: Place, chance: Chance, is_target: bool) -> Result<End> {
         let hint = Arc::new(Notify::new());
         if let Some(address) = &place.server {
             let enter: Option<postgres::Enter> = match is_target {
@@ -91,7 +92,7 @@ impl End {
     ///
     /// # Errors
     /// When it was moved or is not whole, and the message says what to do; when it cannot be read.
-    pub async fn at_work(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn at_work(&self) -> Result<Vec<String>> {
         self.db.read(unfinished::refuse).await?;
         self.nodes().await
     }
@@ -100,7 +101,7 @@ impl End {
     ///
     /// # Errors
     /// When one is: the message says which process to stop.
-    pub async fn is_at_rest(&self) -> Result<(), StoreError> {
+    pub async fn is_at_rest(&self) -> Result<()> {
         let Some(who) = self.nodes().await?.into_iter().next() else { return Ok(()) };
         Err(StoreError::Db(format!(
             "the store {} is in use: {who}; stop that, and move again (30 s after a death elsewhere)",
@@ -108,12 +109,12 @@ impl End {
         )))
     }
 
-    async fn nodes(&self) -> Result<Vec<String>, StoreError> {
+    async fn nodes(&self) -> Result<Vec<String>> {
         let look = self.db.read(|tx| {
             let sql = "SELECT id, seen FROM node ORDER BY id";
             let rows = tx.query(sql, &[])?;
             let nodes = rows.iter().map(|it| Ok((it.text(0)?, it.int(1)?)));
-            Ok((tx.now()?, nodes.collect::<Result<Vec<_>, StoreError>>()?))
+            Ok((tx.now()?, nodes.collect::<Result<Vec<_>>>()?))
         });
         let (at, nodes) = look.await?;
         let who = |(node, seen): (String, i64)| {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use callboard_trace::RunId;
 
+/// What the store did, or why not.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// Why the store did not do it. A lower-case fragment with the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {

@@ -3,6 +3,7 @@
 use callboard_trace::{Event, Fact, Waiting};
 
 use crate::db::Tx;
+use crate::error::Result;
 use crate::gauge::{Gauge, Held, Place, Standing, Take, micro, micros};
 use crate::holds::{call_first, hold};
 use crate::ink::{Ink, Line};
@@ -11,7 +12,7 @@ use crate::known::Known;
 use crate::ledger::{Amounts, Charge, Poor};
 use crate::own::Own;
 use crate::submit::{Entry, admit_new};
-use crate::{NewRun, StoreError, Submitted, spawn};
+use crate::{NewRun, Submitted, spawn};
 
 /// A wait that is shorter is not worth a record, in microseconds.
 const WORTH: i64 = 1_000_000;
@@ -117,7 +118,7 @@ impl Opened {
 }
 
 impl Barrier {
-    pub(crate) fn new(mut gate: Gate, ink: &Ink) -> Result<Barrier, StoreError> {
+    pub(crate) fn new(mut gate: Gate, ink: &Ink) -> Result<Barrier> {
         let by = gate.facts.first().map_or_else(String::new, |it| it.by.clone());
         let lines = ink.write_all(std::mem::take(&mut gate.facts))?.1;
         let spawn = std::mem::take(&mut gate.spawn);
@@ -137,7 +138,7 @@ impl Barrier {
         (own, known): (&mut Own, &mut Known),
         at: i64,
         ink: &Ink,
-    ) -> Result<Opened, StoreError> {
+    ) -> Result<Opened> {
         let shut = |ruling| Ok(Opened::shut(ruling));
         let place = own.place(self.gate.since, at);
         let (names, nodes) = self.looks_at();
@@ -192,7 +193,7 @@ impl Barrier {
         tx: &mut dyn Tx,
         (own, known): (&mut Own, &mut Known),
         at: i64,
-    ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
+    ) -> Result<Option<Vec<(String, Amounts)>>> {
         let place = own.place(self.gate.since, at);
         let mut gauges = Vec::with_capacity(self.gate.takes.len());
         for take in &self.gate.takes {
@@ -214,7 +215,7 @@ impl Barrier {
         (own, known): (&mut Own, &mut Known),
         gauges: Vec<Gauge>,
         at: i64,
-    ) -> Result<Opened, StoreError> {
+    ) -> Result<Opened> {
         for (take, mut gauge) in self.gate.takes.iter().zip(gauges) {
             let counts = gauge.counts(take);
             if gauge.take(take, at) {
@@ -244,7 +245,7 @@ impl Barrier {
         tx: &mut dyn Tx,
         known: &mut Known,
         at: i64,
-    ) -> Result<Vec<Submitted>, StoreError> {
+    ) -> Result<Vec<Submitted>> {
         let started = admit_new(tx, &self.spawn, at)?;
         if let Some(growth) = &self.gate.growth {
             for entry in &self.spawn {
@@ -285,7 +286,7 @@ impl Barrier {
         &self,
         (wait, place, at): (&Wait, Place, i64),
         ink: &Ink,
-    ) -> Result<Option<(Event, Line)>, StoreError> {
+    ) -> Result<Option<(Event, Line)>> {
         let long = wait.until.is_none_or(|it| it - place.since > WORTH);
         if !long || self.gate.told.as_deref() == Some(told(wait).as_str()) {
             return Ok(None);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
+use crate::error::Result;
 
 /// Units are kept in millionths.
 pub(crate) const UNIT: f64 = 1e6;
@@ -124,7 +125,7 @@ impl Standing {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Standing, StoreError> {
+    pub(crate) fn parse(text: &str) -> Result<Standing> {
         let all = [Standing::Open, Standing::Paused, Standing::Draining];
         all.into_iter().find(|it| it.as_str() == text).ok_or_else(|| {
             StoreError::Corrupt(format!("{text:?} is no standing; the store is damaged"))
@@ -139,12 +140,7 @@ pub(crate) const FIND: &str =
 
 impl Gauge {
     /// With the line before a run.
-    pub(crate) fn behind(
-        mut self,
-        tx: &mut dyn Tx,
-        name: &str,
-        place: Place,
-    ) -> Result<Gauge, StoreError> {
+    pub(crate) fn behind(mut self, tx: &mut dyn Tx, name: &str, place: Place) -> Result<Gauge> {
         // Who stands in line waits for something that is kept.
         if self.kept {
             let sql = "SELECT count(*), CAST(coalesce(sum(need), 0) AS {int}) FROM line
@@ -157,12 +153,12 @@ impl Gauge {
     }
 
     /// As it stands, or one that nobody took of yet.
-    pub(crate) fn find(tx: &mut dyn Tx, name: &str, at: i64) -> Result<Gauge, StoreError> {
+    pub(crate) fn find(tx: &mut dyn Tx, name: &str, at: i64) -> Result<Gauge> {
         Gauge::of(&tx.query(FIND, &[name.into()])?, at)
     }
 
     /// What was found of it.
-    pub(crate) fn of(rows: &[Row], at: i64) -> Result<Gauge, StoreError> {
+    pub(crate) fn of(rows: &[Row], at: i64) -> Result<Gauge> {
         let Some(row) = rows.first() else { return Ok(Gauge { at, ..Gauge::default() }) };
         let was = row.int(1)?;
         // A clock that was set back takes the pauses with it, or all would wait for the jump.
@@ -187,7 +183,7 @@ impl Gauge {
     }
 
     /// Writes it down.
-    pub(crate) fn keep(&self, tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+    pub(crate) fn keep(&self, tx: &mut dyn Tx, name: &str) -> Result<()> {
         let sql = "INSERT INTO gauge(name, level, at, capacity, refill, width, used, shut, fails, opened,
               probe, mode)
             VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use callboard_trace::Event;
 
-use crate::StoreError;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::gates::Take;
 use crate::gauge::{Gauge, Rate, micro};
 use crate::holds::{drop_hold, wake_line};
@@ -65,7 +65,7 @@ impl Give {
         known: &mut Known,
         (pos, held): (i64, &[(i64, String)]),
         at: i64,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<Event>> {
         let name = &self.take.name;
         let mut was = known.gauge(tx, name)?;
         if held.iter().any(|it| it.0 == i64::from(self.step) && it.1 == *name) {
@@ -106,7 +106,7 @@ impl Give {
         tx: &mut dyn Tx,
         gauge: &mut Gauge,
         at: i64,
-    ) -> Result<Option<(&'static str, &'static str)>, StoreError> {
+    ) -> Result<Option<(&'static str, &'static str)>> {
         Ok(match (self.went, self.take.breaker) {
             (Went::Good, _) => gauge.good().map(|from| (from, "closed")),
             (Went::Bad, Some(breaker)) => gauge.bad(breaker, at).map(|from| (from, "open")),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::StoreError;
 use crate::blob::{BLOB_OVER, Blob, LEVELS, depth, pack};
 use crate::chain::digest;
+use crate::error::Result;
 use crate::memory::{self, Touch};
 
 /// The most bytes a record may have, its blobs included.
@@ -62,7 +63,7 @@ impl Ink {
     }
 
     /// A record as it is written, and what it says as a reader will find it.
-    pub(crate) fn write(&self, fact: Fact) -> Result<(Fact, Line), StoreError> {
+    pub(crate) fn write(&self, fact: Fact) -> Result<(Fact, Line)> {
         let Fact { by, event } = fact;
         let kind = event.kind();
         let (event, body, blobs) = match self.plain(&event) {
@@ -98,7 +99,7 @@ impl Ink {
     }
 
     /// A record without secrets, the text that is kept of it, and what is kept apart.
-    fn taken_apart(&self, event: Event) -> Result<(Event, String, Vec<Blob>), StoreError> {
+    fn taken_apart(&self, event: Event) -> Result<(Event, String, Vec<Blob>)> {
         let kind = event.kind();
         let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
         let levels = depth(&body);
@@ -113,14 +114,14 @@ impl Ink {
         Ok((event, body.to_string(), blobs))
     }
 
-    pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Fact>, Vec<Line>), StoreError> {
+    pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Fact>, Vec<Line>)> {
         let both = facts.into_iter().map(|it| self.write(it)).collect::<Result<Vec<_>, _>>()?;
         Ok(both.into_iter().unzip())
     }
 
     /// Only a body that held a secret is read back, to be sure that it still is a record. Keys are
     /// left alone when one of them is a word of the format itself.
-    fn redact(&self, event: Event, body: Value) -> Result<(Event, Value), StoreError> {
+    fn redact(&self, event: Event, body: Value) -> Result<(Event, Value)> {
         if !self.is_told_in(&body) {
             return Ok((event, body));
         }

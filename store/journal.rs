@@ -10,6 +10,7 @@ use crate::StoreError;
 use crate::blob;
 use crate::chain::{Link, digest, link};
 use crate::db::{Ask, Row, Tx};
+use crate::error::Result;
 use crate::ink::Line;
 use crate::memory;
 
@@ -72,7 +73,7 @@ pub(crate) struct Stamp {
 }
 
 /// Reads a row of the columns above.
-pub(crate) fn tail_of(row: &Row) -> Result<Tail, StoreError> {
+pub(crate) fn tail_of(row: &Row) -> Result<Tail> {
     Ok(Tail {
         pos: row.int(0)?,
         turn: row.int(1)?,
@@ -94,7 +95,7 @@ pub(crate) fn named(run: &RunId) -> Ask {
 }
 
 /// The end of a run's journal, held against other writers.
-pub(crate) fn find(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
+pub(crate) fn find(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>> {
     let (sql, args) = named(run);
     tx.one(sql, &args)?.as_ref().map(tail_of).transpose()
 }
@@ -105,11 +106,11 @@ pub(crate) fn append(
     tail: &mut Tail,
     at: i64,
     lines: &[Line],
-) -> Result<Vec<Stamp>, StoreError> {
+) -> Result<Vec<Stamp>> {
     lines.iter().map(|line| append_one(tx, tail, at, line)).collect()
 }
 
-fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<Stamp, StoreError> {
+fn append_one(tx: &mut dyn Tx, tail: &mut Tail, at: i64, line: &Line) -> Result<Stamp> {
     for it in &line.blobs {
         blob::keep(tx, it)?;
         if it.apart {
@@ -167,7 +168,7 @@ pub(crate) fn behind_lines(tail: &Tail, at: i64, lines: &[Line]) -> Tail {
 }
 
 /// Writes the moved tail into the run's row.
-pub(crate) fn moved(tx: &mut dyn Tx, tail: &Tail) -> Result<(), StoreError> {
+pub(crate) fn moved(tx: &mut dyn Tx, tail: &Tail) -> Result<()> {
     let sql = "UPDATE run SET seq = $2, head = $3 WHERE pos = $1";
     tx.put(sql, &[tail.pos.into(), tail.seq.into(), (&tail.head).into()])
 }
@@ -222,7 +223,7 @@ macro_rules! kept {
 pub(crate) use kept;
 
 /// Reads a row of the columns above.
-pub(crate) fn kept_of(row: &Row) -> Result<Kept, StoreError> {
+pub(crate) fn kept_of(row: &Row) -> Result<Kept> {
     Ok(Kept {
         pos: row.number(0)?,
         run: RunId::from_text(row.text(1)?),
@@ -257,7 +258,7 @@ impl Kept {
     }
 
     /// What happened, without the long strings: of kinds that can be read so.
-    pub(crate) fn bare(&self) -> Result<Event, StoreError> {
+    pub(crate) fn bare(&self) -> Result<Event> {
         let damaged = |it: serde_json::Error| {
             let Kept { seq, run, .. } = self;
             StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
@@ -269,7 +270,7 @@ impl Kept {
     }
 
     /// The record, with its long strings put back.
-    pub(crate) fn record(self, tx: &mut dyn Tx) -> Result<Record, StoreError> {
+    pub(crate) fn record(self, tx: &mut dyn Tx) -> Result<Record> {
         self.record_with(tx, blob::fetch)
     }
 
@@ -277,8 +278,8 @@ impl Kept {
     fn record_with(
         self,
         tx: &mut dyn Tx,
-        mut fetch: impl FnMut(&mut dyn Tx, &str) -> Result<String, StoreError>,
-    ) -> Result<Record, StoreError> {
+        mut fetch: impl FnMut(&mut dyn Tx, &str) -> Result<String>,
+    ) -> Result<Record> {
         let (run, seq) = (self.run.clone(), self.seq);
         let damaged = |it: serde_json::Error| {
             StoreError::Corrupt(format!("record {seq} of run {run} cannot be read: {it}"))
@@ -313,12 +314,7 @@ fn name<T: serde::de::DeserializeOwned>(agent: &str) -> Option<T> {
 }
 
 /// A run's records behind a number, oldest first.
-pub(crate) fn read(
-    tx: &mut dyn Tx,
-    run: &RunId,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Record>, StoreError> {
+pub(crate) fn read(tx: &mut dyn Tx, run: &RunId, after: u64, limit: u32) -> Result<Vec<Record>> {
     let (sql, args) = behind(run, after, limit);
     let rows = tx.query(sql, &args)?;
     rows.iter().map(|row| kept_of(row)?.record(tx)).collect()
@@ -334,11 +330,7 @@ fn behind(run: &RunId, after: u64, limit: u32) -> Ask {
 }
 
 /// The first records of several runs, oldest first. Texts that several have are asked for once.
-pub(crate) fn first(
-    tx: &mut dyn Tx,
-    runs: &[RunId],
-    limit: u32,
-) -> Result<Vec<Vec<Record>>, StoreError> {
+pub(crate) fn first(tx: &mut dyn Tx, runs: &[RunId], limit: u32) -> Result<Vec<Vec<Record>>> {
     let asked: Vec<Ask> = runs.iter().map(|run| behind(run, 0, limit)).collect();
     let mut texts = HashMap::new();
     let mut fetch = |tx: &mut dyn Tx, hash: &str| match texts.entry(hash.to_owned()) {
@@ -351,21 +343,21 @@ pub(crate) fn first(
 }
 
 /// One record, by the place of its run and its number.
-pub(crate) fn at(tx: &mut dyn Tx, run: i64, seq: u64) -> Result<Option<Record>, StoreError> {
+pub(crate) fn at(tx: &mut dyn Tx, run: i64, seq: u64) -> Result<Option<Record>> {
     let sql = kept!("WHERE j.run = $1 AND j.seq = $2 {in_part_of_pos}");
     let row = tx.one(sql, &[run.into(), seq.into()])?;
     row.map(|it| kept_of(&it)?.record(tx)).transpose()
 }
 
 /// The end of the journal of the run in that place.
-pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail, StoreError> {
+pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail> {
     let row = tx.one(tail!("WHERE pos = $1"), &[run.into()])?;
     tail_of(&row.ok_or(StoreError::Closed)?)
 }
 
 /// Writes the moved tail into the row of a run that was told something: one that waits goes back into
 /// the queue, and if it is urgent it is handed out at once.
-pub(crate) fn heard(tx: &mut dyn Tx, tail: &Tail, urgent: bool) -> Result<(), StoreError> {
+pub(crate) fn heard(tx: &mut dyn Tx, tail: &Tail, urgent: bool) -> Result<()> {
     let sql = match tail.state.as_str() {
         "waiting" => {
             "UPDATE run SET seq = $2, head = $3, stop = CASE WHEN $4 = 1 THEN 1 ELSE stop END,
@@ -381,6 +373,6 @@ pub(crate) fn heard(tx: &mut dyn Tx, tail: &Tail, urgent: bool) -> Result<(), St
 }
 
 /// Counters that several processes must agree on at once.
-pub(crate) fn tally(tx: &mut dyn Tx, name: &'static str, by: i64) -> Result<(), StoreError> {
+pub(crate) fn tally(tx: &mut dyn Tx, name: &'static str, by: i64) -> Result<()> {
     tx.put("UPDATE tally SET n = n + $2 WHERE name = $1", &[name.into(), by.into()])
 }

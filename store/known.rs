@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
+use crate::error::Result;
 use crate::gauge::{self, Gauge, Place};
 use crate::ledger::{self, Amounts, Charge, DIMENSIONS, Poor, Return};
 
@@ -28,7 +28,7 @@ impl Known {
         gauges: impl Iterator<Item = &'a String>,
         nodes: impl Iterator<Item = &'a String>,
         more: Vec<Ask>,
-    ) -> Result<Vec<Vec<Row>>, StoreError> {
+    ) -> Result<Vec<Vec<Row>>> {
         let mut gauges: Vec<&String> = gauges.filter(|it| !self.gauges.contains_key(*it)).collect();
         let mut nodes: Vec<&String> = nodes.filter(|it| !self.ledger.contains_key(*it)).collect();
         for names in [&mut gauges, &mut nodes] {
@@ -53,7 +53,7 @@ impl Known {
     }
 
     /// A resource as it stands.
-    pub(crate) fn gauge(&mut self, tx: &mut dyn Tx, name: &str) -> Result<Gauge, StoreError> {
+    pub(crate) fn gauge(&mut self, tx: &mut dyn Tx, name: &str) -> Result<Gauge> {
         if let Some(gauge) = self.gauges.get(name) {
             return Ok(gauge.clone());
         }
@@ -63,22 +63,12 @@ impl Known {
     }
 
     /// The same, with the line before a run.
-    pub(crate) fn look(
-        &mut self,
-        tx: &mut dyn Tx,
-        name: &str,
-        place: Place,
-    ) -> Result<Gauge, StoreError> {
+    pub(crate) fn look(&mut self, tx: &mut dyn Tx, name: &str, place: Place) -> Result<Gauge> {
         self.gauge(tx, name)?.behind(tx, name, place)
     }
 
     /// Writes down how a resource stands from here on.
-    pub(crate) fn keep(
-        &mut self,
-        tx: &mut dyn Tx,
-        name: &str,
-        gauge: Gauge,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn keep(&mut self, tx: &mut dyn Tx, name: &str, gauge: Gauge) -> Result<()> {
         gauge.keep(tx, name)?;
         self.turns(name, Gauge { kept: true, ..gauge });
         Ok(())
@@ -90,14 +80,14 @@ impl Known {
     }
 
     /// What a budget has spent and set aside.
-    fn spent(&mut self, tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {
+    fn spent(&mut self, tx: &mut dyn Tx, node: &str) -> Result<Amounts> {
         Ok(match self.ledger.entry(node.to_owned()) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => *new.insert(ledger::read(tx, node)?),
         })
     }
 
-    fn add(&mut self, tx: &mut dyn Tx, node: &str, more: &Amounts) -> Result<Amounts, StoreError> {
+    fn add(&mut self, tx: &mut dyn Tx, node: &str, more: &Amounts) -> Result<Amounts> {
         let was = self.spent(tx, node)?;
         let now: Amounts = std::array::from_fn(|at| was[at].saturating_add(more[at]));
         ledger::keep(tx, node, &now)?;
@@ -106,11 +96,7 @@ impl Known {
     }
 
     /// The first budget that cannot bear what the step sets aside.
-    pub(crate) fn lacks(
-        &mut self,
-        tx: &mut dyn Tx,
-        charges: &[Charge],
-    ) -> Result<Option<Poor>, StoreError> {
+    pub(crate) fn lacks(&mut self, tx: &mut dyn Tx, charges: &[Charge]) -> Result<Option<Poor>> {
         for charge in charges {
             let used = self.spent(tx, &charge.node)?;
             let over = (0..6).find(|at| {
@@ -131,17 +117,13 @@ impl Known {
         &mut self,
         tx: &mut dyn Tx,
         all: impl Iterator<Item = (&'a String, &'a Amounts)>,
-    ) -> Result<Vec<(String, Amounts)>, StoreError> {
+    ) -> Result<Vec<(String, Amounts)>> {
         all.map(|(node, more)| Ok((node.clone(), self.add(tx, node, more)?))).collect()
     }
 
     /// Moves what is left of shares: it counts as spent there, and as come back in the other row. What
     /// was spent beyond a share is taken from the other. Doing it again moves nothing.
-    pub(crate) fn give_back(
-        &mut self,
-        tx: &mut dyn Tx,
-        returns: &[Return],
-    ) -> Result<(), StoreError> {
+    pub(crate) fn give_back(&mut self, tx: &mut dyn Tx, returns: &[Return]) -> Result<()> {
         for it in returns {
             let used = self.spent(tx, &it.node)?;
             let left: Amounts =

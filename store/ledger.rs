@@ -1,7 +1,8 @@
 //! What the budgets that several runs share have spent and set aside, exact over all processes.
 
+use crate::Store;
 use crate::db::{Row, Tx, Val};
-use crate::{Store, StoreError};
+use crate::error::Result;
 
 /// The dimensions of a budget, in the order of all amounts here.
 pub const DIMENSIONS: [&str; 6] =
@@ -56,7 +57,7 @@ pub struct Poor {
 
 impl Store {
     /// What a budget has spent and set aside so far.
-    pub async fn spent(&self, node: &str) -> Result<Amounts, StoreError> {
+    pub async fn spent(&self, node: &str) -> Result<Amounts> {
         let node = node.to_owned();
         self.inner.db.read(move |tx| read(tx, &node)).await
     }
@@ -65,12 +66,12 @@ impl Store {
 pub(crate) const FIND: &str =
     "SELECT tokens, usd, ms, model_calls, tool_calls, documents FROM ledger WHERE node = $1";
 
-pub(crate) fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts, StoreError> {
+pub(crate) fn read(tx: &mut dyn Tx, node: &str) -> Result<Amounts> {
     of(&tx.query(FIND, &[node.into()])?)
 }
 
 /// What was found of a budget: nothing is spent of one that is not there.
-pub(crate) fn of(rows: &[Row]) -> Result<Amounts, StoreError> {
+pub(crate) fn of(rows: &[Row]) -> Result<Amounts> {
     let (mut all, Some(row)) = ([0; 6], rows.first()) else { return Ok([0; 6]) };
     for (at, it) in all.iter_mut().enumerate() {
         *it = row.int(at)?;
@@ -79,7 +80,7 @@ pub(crate) fn of(rows: &[Row]) -> Result<Amounts, StoreError> {
 }
 
 /// Writes down what a budget has spent and set aside.
-pub(crate) fn keep(tx: &mut dyn Tx, node: &str, now: &Amounts) -> Result<(), StoreError> {
+pub(crate) fn keep(tx: &mut dyn Tx, node: &str, now: &Amounts) -> Result<()> {
     let sql = "INSERT INTO ledger(node, tokens, usd, ms, model_calls, tool_calls, documents)
         VALUES($1, $2, $3, $4, $5, $6, $7) ON CONFLICT(node) DO UPDATE SET
           tokens = $2, usd = $3, ms = $4, model_calls = $5, tool_calls = $6, documents = $7";

@@ -6,12 +6,13 @@ pub use crate::recall::{Asked, Found};
 
 use crate::busy::nodes;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::journal::kept;
 use crate::ledger::{self, Amounts};
 use crate::read::{self, placed};
 use crate::standing::{self, Stands};
 use crate::under::BRANCH;
-use crate::{RunRow, RunState, Store, StoreError};
+use crate::{RunRow, RunState, Store};
 
 /// Last records of a node among which is looked for the one that says whether it takes work.
 const LAST: u64 = 50;
@@ -44,7 +45,7 @@ pub struct Look {
 
 impl Store {
     /// Looks at a run; `None` if there is none of that name.
-    pub async fn look(&self, run: &RunId, wish: Wish) -> Result<Option<Look>, StoreError> {
+    pub async fn look(&self, run: &RunId, wish: Wish) -> Result<Option<Look>> {
         let run = run.clone();
         self.inner.db.read(move |tx| look(tx, &run, &wish)).await
     }
@@ -55,7 +56,7 @@ impl Store {
         &self,
         names: Vec<String>,
         budget: Option<String>,
-    ) -> Result<(Vec<Stands>, Amounts), StoreError> {
+    ) -> Result<(Vec<Stands>, Amounts)> {
         let read = self.inner.db.read(move |tx| {
             let stands = standing::all(tx, &names)?;
             let spent = budget.as_ref().map(|it| ledger::read(tx, it)).transpose()?;
@@ -65,7 +66,7 @@ impl Store {
     }
 }
 
-fn look(tx: &mut dyn Tx, run: &RunId, wish: &Wish) -> Result<Option<Look>, StoreError> {
+fn look(tx: &mut dyn Tx, run: &RunId, wish: &Wish) -> Result<Option<Look>> {
     let Some(row) = read::row(tx, run)? else { return Ok(None) };
     let args = [run.into(), 0_u64.into(), wish.limit.into()];
     let records = match (row.agent == wish.bare, row.run == row.root) {
@@ -82,12 +83,12 @@ fn look(tx: &mut dyn Tx, run: &RunId, wish: &Wish) -> Result<Option<Look>, Store
     Ok(Some(Look { row, records, spent, touched, admissions }))
 }
 
-fn touched_at(tx: &mut dyn Tx, row: &RunRow) -> Result<Option<i64>, StoreError> {
+fn touched_at(tx: &mut dyn Tx, row: &RunRow) -> Result<Option<i64>> {
     let sql = "SELECT at FROM journal j WHERE j.run = $1 AND j.seq = $2 {in_part_of_pos}";
     tx.one(sql, &[row.pos.into(), row.seq.into()])?.map(|it| it.int(0)).transpose()
 }
 
-fn said_of_work(tx: &mut dyn Tx) -> Result<Vec<Record>, StoreError> {
+fn said_of_work(tx: &mut dyn Tx) -> Result<Vec<Record>> {
     let sql = kept!(
         "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id} AND j.seq > r.seq - $2
          AND j.kind = 'admission_changed' ORDER BY j.seq DESC LIMIT 1"

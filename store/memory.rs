@@ -9,6 +9,7 @@ use crate::StoreError;
 use crate::blob;
 use crate::chain::digest;
 use crate::db::{Tx, Val};
+use crate::error::Result;
 
 /// What a workspace's stream of the owner's own entries is called, before its name.
 pub(crate) const OWNER: &str = "memory/";
@@ -93,7 +94,7 @@ pub(crate) fn touch(event: &Event) -> Option<Touch> {
 }
 
 /// Takes a record in.
-pub(crate) fn index(tx: &mut dyn Tx, place: Place<'_>, touch: &Touch) -> Result<(), StoreError> {
+pub(crate) fn index(tx: &mut dyn Tx, place: Place<'_>, touch: &Touch) -> Result<()> {
     let scope = scope(tx, place)?;
     match touch {
         Touch::Put(entry) => put(tx, place, &scope, entry),
@@ -110,7 +111,7 @@ pub(crate) fn index(tx: &mut dyn Tx, place: Place<'_>, touch: &Touch) -> Result<
     }
 }
 
-fn put(tx: &mut dyn Tx, place: Place<'_>, scope: &Scope, entry: &Put) -> Result<(), StoreError> {
+fn put(tx: &mut dyn Tx, place: Place<'_>, scope: &Scope, entry: &Put) -> Result<()> {
     let Put { slot, key, words, session, agent, expires, body } = entry;
     let sql = "SELECT pos FROM memory WHERE workspace = $1 AND principal = $2 AND slot = $3
         AND key = $4 AND live = 1";
@@ -143,7 +144,7 @@ fn put(tx: &mut dyn Tx, place: Place<'_>, scope: &Scope, entry: &Put) -> Result<
 }
 
 /// Whom the records of a journal belong to.
-fn scope(tx: &mut dyn Tx, place: Place<'_>) -> Result<Scope, StoreError> {
+fn scope(tx: &mut dyn Tx, place: Place<'_>) -> Result<Scope> {
     if let Some(workspace) = place.name.strip_prefix(OWNER).filter(|_| place.is_stream) {
         return Ok(Scope { workspace: workspace.to_owned(), principal: String::new() });
     }
@@ -152,12 +153,12 @@ fn scope(tx: &mut dyn Tx, place: Place<'_>) -> Result<Scope, StoreError> {
     Ok(Scope { workspace: place.workspace.to_owned(), principal })
 }
 
-fn places(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<Vec<i64>, StoreError> {
+fn places(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<Vec<i64>> {
     tx.query(sql, args)?.iter().map(|it| it.int(0)).collect()
 }
 
 /// These are shown to nobody any more; their records stay as they are.
-fn leave(tx: &mut dyn Tx, entries: &[i64]) -> Result<(), StoreError> {
+fn leave(tx: &mut dyn Tx, entries: &[i64]) -> Result<()> {
     for pos in entries {
         tx.put("UPDATE memory SET live = 0 WHERE pos = $1", &[(*pos).into()])?;
         tx.put("DELETE FROM memory_text WHERE rowid = $1", &[(*pos).into()])?;
@@ -166,7 +167,7 @@ fn leave(tx: &mut dyn Tx, entries: &[i64]) -> Result<(), StoreError> {
 }
 
 /// What is too old leaves, then what was of no use for longest.
-fn make_room(tx: &mut dyn Tx, (scope, slot): (&Scope, &str), at: i64) -> Result<(), StoreError> {
+fn make_room(tx: &mut dyn Tx, (scope, slot): (&Scope, &str), at: i64) -> Result<()> {
     let most = if slot == MEMORY { ENTRIES_MAX } else { OUTPUTS_MAX };
     let sql =
         "SELECT pos FROM memory WHERE workspace = $1 AND principal = $2 AND slot = $3 AND live = 1
@@ -182,7 +183,7 @@ fn make_room(tx: &mut dyn Tx, (scope, slot): (&Scope, &str), at: i64) -> Result<
 
 /// Erases every version of a key: its body, and whatever else was said along with writing it. The
 /// owner's word reaches the entries of all callers.
-fn forget(tx: &mut dyn Tx, scope: &Scope, key: &str) -> Result<(), StoreError> {
+fn forget(tx: &mut dyn Tx, scope: &Scope, key: &str) -> Result<()> {
     let sql =
         "SELECT pos, run, body FROM memory WHERE workspace = $1 AND (principal = $2 OR $2 = '')
         AND slot = 'memory' AND key = $3";
@@ -203,7 +204,7 @@ fn forget(tx: &mut dyn Tx, scope: &Scope, key: &str) -> Result<(), StoreError> {
 }
 
 /// Takes a text out of the bodies that a run's records keep apart.
-fn erase(tx: &mut dyn Tx, run: i64, body: &Body, whole: &str) -> Result<(), StoreError> {
+fn erase(tx: &mut dyn Tx, run: i64, body: &Body, whole: &str) -> Result<()> {
     let spelt = spelt(&body.text);
     for row in tx.query("SELECT hash FROM apart WHERE run = $1", &[run.into()])? {
         let hash = row.text(0)?;

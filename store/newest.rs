@@ -1,12 +1,13 @@
 //! Whether anything is new: where the last record of a tree, or of a caller, stands.
 
 use crate::db::{Tx, Val};
-use crate::{RunRow, Store, StoreError};
+use crate::error::Result;
+use crate::{RunRow, Store};
 
 impl Store {
     /// A number that grows with every record of a run and of everything under it, and when the last
     /// one of its root's tree was written, in microseconds since 1970.
-    pub async fn newest_under(&self, row: &RunRow) -> Result<(u64, i64), StoreError> {
+    pub async fn newest_under(&self, row: &RunRow) -> Result<(u64, i64)> {
         let (run, root) = (row.run.clone(), row.root.clone());
         let of_root = "SELECT pos, at FROM journal WHERE root = (SELECT pos FROM run WHERE id = $1)
             ORDER BY pos DESC LIMIT 1";
@@ -27,11 +28,7 @@ impl Store {
 
     /// The place of the last record there is and when it was written, and whether a record behind
     /// `after` is of one of this caller's runs, or of anybody's.
-    pub async fn newest_of(
-        &self,
-        principal: Option<&str>,
-        after: u64,
-    ) -> Result<(u64, i64, bool), StoreError> {
+    pub async fn newest_of(&self, principal: Option<&str>, after: u64) -> Result<(u64, i64, bool)> {
         let principal = principal.map(str::to_owned);
         let of_all = "SELECT pos, at FROM journal ORDER BY pos DESC LIMIT 1";
         let of_caller = "SELECT 1 FROM journal j JOIN run r ON r.pos = j.root
@@ -47,7 +44,7 @@ impl Store {
     }
 }
 
-fn last(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<(u64, i64), StoreError> {
+fn last(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<(u64, i64)> {
     match tx.one(sql, args)? {
         Some(row) => Ok((row.number(0)?, row.int(1)?)),
         None => Ok((0, 0)),

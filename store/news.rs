@@ -3,6 +3,7 @@
 use callboard_trace::RunId;
 
 use crate::db::Ask;
+use crate::error::Result;
 use crate::{Store, StoreError};
 
 /// Records that are looked through at once.
@@ -10,7 +11,7 @@ const LOOK: u32 = 2_000;
 
 impl Store {
     /// Of the runs with these journal lengths, those whose journal is longer by now, and how long.
-    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<(RunId, u64)>, StoreError> {
+    pub async fn news(&self, held: &[(RunId, u64)]) -> Result<Vec<(RunId, u64)>> {
         let held = held.to_vec();
         let sql = "SELECT seq FROM run WHERE id = $1 AND seq > $2";
         let read = self.inner.db.glance(move |tx| {
@@ -30,7 +31,7 @@ impl Store {
     pub async fn written(
         &self,
         after_pos: Option<u64>,
-    ) -> Result<(u64, Vec<(RunId, u64, String)>), StoreError> {
+    ) -> Result<(u64, Vec<(RunId, u64, String)>)> {
         let read = self.inner.db.glance(move |tx| {
             let Some(after) = after_pos else {
                 let row = tx.one("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
@@ -43,7 +44,7 @@ impl Store {
             let of = |row: &crate::db::Row| {
                 Ok((RunId::from_text(row.text(1)?), row.number(2)?, row.text(3)?))
             };
-            Ok((last, rows.iter().map(of).collect::<Result<_, StoreError>>()?))
+            Ok((last, rows.iter().map(of).collect::<Result<_>>()?))
         });
         read.await
     }

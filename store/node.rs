@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::StoreError;
+use crate::error::Result;
 use crate::open::make_private;
 use crate::sqlite::io;
 
@@ -31,7 +32,7 @@ pub(crate) struct Proof(Option<(PathBuf, File)>);
 
 impl Locks {
     /// Takes our own lock. A file system without locks leaves it at the slow proof, by time.
-    pub(crate) fn take(data: &Path, node: &str) -> Result<Locks, StoreError> {
+    pub(crate) fn take(data: &Path, node: &str) -> Result<Locks> {
         let folder = data.join("nodes");
         make_private(&folder)?;
         let own = path_of(&folder, node)?;
@@ -102,7 +103,7 @@ pub(crate) fn life(data: &Path, node: &str) -> Life {
     }
 }
 
-fn path_of(folder: &Path, node: &str) -> Result<PathBuf, StoreError> {
+fn path_of(folder: &Path, node: &str) -> Result<PathBuf> {
     let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'_' || it == b'-';
     if node.is_empty() || !node.bytes().all(plain) {
         return Err(StoreError::Db(format!(

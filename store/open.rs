@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::StoreError;
+use crate::error::Result;
 use crate::schema::{CHANGES, is_newest};
 use crate::sqlite::{Lite, Memo, io, is_busy, told, translate};
 use crate::unfinished;
@@ -42,7 +43,7 @@ pub(crate) enum Use {
 }
 
 /// Makes the folder and the file if they are not there, and brings the file to the newest format.
-pub(crate) fn prepare(folder: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+pub(crate) fn prepare(folder: &Path, max_bytes: Option<u64>) -> Result<Connection> {
     make_private(folder)?;
     let file = folder.join(FILE);
     let conn = ready(&file, max_bytes).map_err(|it| named(it, &file))?;
@@ -51,7 +52,7 @@ pub(crate) fn prepare(folder: &Path, max_bytes: Option<u64>) -> Result<Connectio
 }
 
 /// Opens a file that is to stay as it is.
-pub(crate) fn look(folder: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn look(folder: &Path) -> Result<Connection> {
     let file = folder.join(FILE);
     let none = || {
         let name = folder.display();
@@ -68,7 +69,7 @@ pub(crate) fn look(folder: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-fn ready(file: &Path, max_bytes: Option<u64>) -> Result<Connection, StoreError> {
+fn ready(file: &Path, max_bytes: Option<u64>) -> Result<Connection> {
     let size = look_at(file)?;
     let mut conn = connect(file, Use::Write, max_bytes)?;
     let ours = belongs_to_us(&conn)?;
@@ -86,11 +87,7 @@ fn named(error: StoreError, file: &Path) -> StoreError {
 }
 
 /// Opens one connection.
-pub(crate) fn connect(
-    file: &Path,
-    purpose: Use,
-    max_bytes: Option<u64>,
-) -> Result<Connection, StoreError> {
+pub(crate) fn connect(file: &Path, purpose: Use, max_bytes: Option<u64>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(file, flags).map_err(|it| told(&it))?;
     conn.busy_timeout(BUSY_FOR).map_err(|it| told(&it))?;
@@ -120,7 +117,7 @@ pub(crate) fn connect(
     Ok(conn)
 }
 
-fn limit(conn: &Connection, max_bytes: Option<u64>) -> Result<(), StoreError> {
+fn limit(conn: &Connection, max_bytes: Option<u64>) -> Result<()> {
     let pages = max_bytes.map_or(u64::from(u32::MAX) - 1, |it| (it / PAGE).max(1));
     let sql = format!("PRAGMA max_page_count = {pages}");
     conn.query_row(&sql, [], |_| Ok(())).map_err(|it| told(&it))
@@ -128,7 +125,7 @@ fn limit(conn: &Connection, max_bytes: Option<u64>) -> Result<(), StoreError> {
 
 /// Makes the file if it is not there; answers its size. An existing one is never opened past
 /// SQLite: closing it again would drop the locks of every other connection in this process.
-fn look_at(file: &Path) -> Result<u64, StoreError> {
+fn look_at(file: &Path) -> Result<u64> {
     match fs::metadata(file) {
         Ok(it) => Ok(it.len()),
         Err(it) if it.kind() == std::io::ErrorKind::NotFound => make_file(file).map(|()| 0),
@@ -136,7 +133,7 @@ fn look_at(file: &Path) -> Result<u64, StoreError> {
     }
 }
 
-fn make_file(file: &Path) -> Result<(), StoreError> {
+fn make_file(file: &Path) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -150,7 +147,7 @@ fn make_file(file: &Path) -> Result<(), StoreError> {
 }
 
 /// Whether it is our store already; an empty file is nobody's.
-fn belongs_to_us(conn: &Connection) -> Result<bool, StoreError> {
+fn belongs_to_us(conn: &Connection) -> Result<bool> {
     let number = |sql| patiently(|| conn.query_row(sql, [], |row| row.get::<_, i64>(0)));
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let mark = number("PRAGMA application_id")?;
@@ -161,7 +158,7 @@ fn belongs_to_us(conn: &Connection) -> Result<bool, StoreError> {
     Ok(tables > 0)
 }
 
-fn check(conn: &Connection) -> Result<(), StoreError> {
+fn check(conn: &Connection) -> Result<()> {
     let said = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match said.map_err(|it| told(&it))?.as_str() {
         "ok" => Ok(()),
@@ -171,7 +168,7 @@ fn check(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
-pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+pub(crate) fn migrate(conn: &mut Connection) -> Result<()> {
     let known = CHANGES.len() as u32;
     let version = |conn: &Connection| conn.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: u32 = patiently(|| version(conn))?;
@@ -197,14 +194,14 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Enters a node.
-pub(crate) fn enter(conn: &mut Connection, node: &str) -> Result<(), StoreError> {
+pub(crate) fn enter(conn: &mut Connection, node: &str) -> Result<()> {
     unfinished::refuse(&mut Lite { conn, memo: &mut Memo::new(), clock: None })?;
     let sql = translate(ENTER);
     patiently(|| conn.execute(&sql, [node])).map(|_| ())
 }
 
 /// Some statements answer "busy" at once while another process opens the same file.
-fn patiently<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> Result<T, StoreError> {
+fn patiently<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> Result<T> {
     for _ in 0..OPEN_TRIES {
         match work() {
             Err(error) if is_busy(&error) => std::thread::sleep(Duration::from_millis(10)),
@@ -215,7 +212,7 @@ fn patiently<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> Result<T, Stor
 }
 
 /// Makes a folder that nobody else can look into.
-pub(crate) fn make_private(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_private(folder: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -224,7 +221,7 @@ pub(crate) fn make_private(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// A new file's name is only safe when its folder is.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     fs::File::open(folder).and_then(|it| it.sync_all()).map_err(|it| io("sync", folder, &it))?;
     #[cfg(not(unix))]

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use callboard_trace::RunId;
 
+use crate::Store;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::gate::Barrier;
 use crate::gates::{Amounts, Gate};
 use crate::journal;
 use crate::known::Known;
 use crate::own::Own;
-use crate::{Store, StoreError};
 
 /// Steps by their runs, as they are when a write takes those.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// A record that cannot be kept.
-    pub fn opener(&self, seq: u64, gate: Gate) -> Result<Opener, StoreError> {
+    pub fn opener(&self, seq: u64, gate: Gate) -> Result<Opener> {
         let barrier = Barrier::new(gate, &self.inner.ink)?;
         Ok(Opener { seq, barrier, state: AtomicU8::new(FRESH) })
     }
@@ -90,7 +91,7 @@ impl Opener {
         tx: &mut dyn Tx,
         (own, known): (&mut Own, &mut Known),
         at: i64,
-    ) -> Result<Option<Vec<(String, Amounts)>>, StoreError> {
+    ) -> Result<Option<Vec<(String, Amounts)>>> {
         if own.tail.seq != self.seq || self.becomes(BEGUN) != BEGUN {
             return Ok(None);
         }

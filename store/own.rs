@@ -2,8 +2,8 @@
 
 use callboard_trace::RunId;
 
-use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
+use crate::error::Result;
 use crate::gauge::{Place, Take};
 use crate::holds::{one_less, wake_line};
 use crate::journal::{self, Tail};
@@ -47,7 +47,7 @@ impl Own {
     }
 
     /// Reads a row of the columns above.
-    pub(crate) fn of(row: &Row) -> Result<Own, StoreError> {
+    pub(crate) fn of(row: &Row) -> Result<Own> {
         Ok(Own {
             tail: journal::tail_of(row)?,
             rank: row.int(11)?,
@@ -65,7 +65,7 @@ impl Own {
 
     /// It stands in no line any more. If it goes without what it stood there for, the next in that
     /// line is woken: it may have been its turn.
-    pub(crate) fn leave_line(&mut self, tx: &mut dyn Tx, with: &[Take]) -> Result<(), StoreError> {
+    pub(crate) fn leave_line(&mut self, tx: &mut dyn Tx, with: &[Take]) -> Result<()> {
         let Some((_, name)) = self.line.take() else { return Ok(()) };
         tx.put("DELETE FROM line WHERE run = $1", &[self.tail.pos.into()])?;
         match with.iter().any(|it| it.name == name) {
@@ -80,7 +80,7 @@ impl Own {
         tx: &mut dyn Tx,
         take: &Take,
         (place, need): (Place, i64),
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         // Who was woken for one thing and is held by another passes its turn on.
         self.leave_line(tx, std::slice::from_ref(take))?;
         let sql = "INSERT INTO line(run, name, rank, since, need) VALUES($1, $2, $3, $4, $5)";
@@ -90,7 +90,7 @@ impl Own {
     }
 
     /// It is over: it counts no more among the open ones that agents created.
-    pub(crate) fn is_over(&mut self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+    pub(crate) fn is_over(&mut self, tx: &mut dyn Tx) -> Result<()> {
         let Some(name) = self.counted.take() else { return Ok(()) };
         tx.put("DELETE FROM hold WHERE run = $1 AND step = 0", &[self.tail.pos.into()])?;
         one_less(tx, &name)

@@ -31,6 +31,7 @@ pub use probe::{Probe, probe};
 
 use crate::StoreError;
 use crate::db::{Db, Job, QUEUE, Tx};
+use crate::error::Result;
 use crate::threads::{READERS, STACK};
 use lane::Lane;
 
@@ -66,7 +67,7 @@ struct Shared {
 type Jobs = Arc<Mutex<mpsc::Receiver<Box<dyn Job>>>>;
 
 /// What is done with a database first, when its tables have the newest format.
-pub(crate) type Enter = Box<dyn FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Send>;
+pub(crate) type Enter = Box<dyn FnOnce(&mut dyn Tx) -> Result<()> + Send>;
 
 /// Brings the tables to the newest format, enters, and starts the lanes. Who does not enter leaves
 /// everything as it is. Blocks.
@@ -74,7 +75,7 @@ pub(crate) fn open(
     address: &Address,
     enter: Option<Enter>,
     hint: Arc<Notify>,
-) -> Result<(Db, Lanes), StoreError> {
+) -> Result<(Db, Lanes)> {
     let shared = Shared { address: address.clone(), rung: Arc::default(), outages: Arc::default() };
     let (writes, jobs) = mpsc::channel(QUEUE);
     let (reads, questions) = mpsc::channel(QUEUE);
@@ -94,7 +95,7 @@ pub(crate) fn open(
 }
 
 impl Lanes {
-    fn run(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    fn run(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
         let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
         let text = |it: std::io::Error| StoreError::Db(format!("cannot start a thread: {it}"));
         self.running.push(started.map_err(text)?);

@@ -3,6 +3,7 @@
 use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, Record, RunId};
 
+use crate::error::Result;
 use crate::holds::move_in_line;
 use crate::journal::{self, kept};
 use crate::read::placed;
@@ -20,7 +21,7 @@ impl RunRow {
 impl Store {
     /// The first ready roots for which a better base may be found, at most so many; none while
     /// there are seats for all that is ready.
-    pub async fn unscored(&self, seats: u32, limit: u32) -> Result<Vec<RunId>, StoreError> {
+    pub async fn unscored(&self, seats: u32, limit: u32) -> Result<Vec<RunId>> {
         let look = self.inner.db.read(move |tx| {
             let sql =
                 "SELECT id FROM run WHERE state = 'ready' AND unscored = 1 ORDER BY rank LIMIT $1";
@@ -41,12 +42,7 @@ impl Store {
 
     /// Sets a better base for an open root whose base nobody set since, with these facts in its
     /// journal; with `None` it keeps what it has for good. Answers whether that came to be.
-    pub async fn score(
-        &self,
-        run: &RunId,
-        base: Option<u16>,
-        facts: Vec<Fact>,
-    ) -> Result<bool, StoreError> {
+    pub async fn score(&self, run: &RunId, base: Option<u16>, facts: Vec<Fact>) -> Result<bool> {
         let (_, lines) = self.inner.ink.write_all(facts)?;
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
@@ -75,11 +71,7 @@ impl Store {
 
     /// Scores and vectors that were written behind a place in the order of writing: the newest of
     /// them, at most so many, oldest first, each with its place.
-    pub async fn scores(
-        &self,
-        after_pos: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, Record)>, StoreError> {
+    pub async fn scores(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>> {
         let sql = kept!(
             "WHERE (j.kind = 'rank_set' OR j.kind = 'embedded') AND j.pos > {$1}
              ORDER BY j.pos DESC LIMIT {$2}"

@@ -3,6 +3,7 @@
 use callboard_trace::{Record, RunId};
 
 use crate::db::{Row, Tx, Val};
+use crate::error::Result;
 use crate::journal::{self, kept, kept_of};
 use crate::seats::held;
 use crate::{Store, StoreError};
@@ -132,22 +133,13 @@ pub(crate) const TREE: &str = kept!(
 
 impl Store {
     /// A run's records behind a number, oldest first. No record = the end.
-    pub async fn journal(
-        &self,
-        run: &RunId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Record>, StoreError> {
+    pub async fn journal(&self, run: &RunId, after: u64, limit: u32) -> Result<Vec<Record>> {
         let run = run.clone();
         self.inner.db.read(move |tx| journal::read(tx, &run, after, limit)).await
     }
 
     /// The first records of several runs, at one moment.
-    pub async fn journals(
-        &self,
-        runs: Vec<RunId>,
-        limit: u32,
-    ) -> Result<Vec<Vec<Record>>, StoreError> {
+    pub async fn journals(&self, runs: Vec<RunId>, limit: u32) -> Result<Vec<Vec<Record>>> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
@@ -161,20 +153,20 @@ impl Store {
         root: &RunId,
         after_pos: u64,
         limit: u32,
-    ) -> Result<Vec<(u64, Record)>, StoreError> {
+    ) -> Result<Vec<(u64, Record)>> {
         let args = [root.into(), after_pos.into(), limit.into()];
         self.inner.db.read(move |tx| placed(tx, TREE, &args)).await
     }
 
     /// The records of everything, in the order they were written, each with its place.
-    pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>, StoreError> {
+    pub async fn log(&self, after_pos: u64, limit: u32) -> Result<Vec<(u64, Record)>> {
         let sql = kept!("WHERE j.pos > {$1} ORDER BY j.pos LIMIT {$2}");
         let args = [after_pos.into(), limit.into()];
         self.inner.db.read(move |tx| placed(tx, sql, &args)).await
     }
 
     /// What the index says about one run.
-    pub async fn row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+    pub async fn row(&self, run: &RunId) -> Result<Option<RunRow>> {
         let run = run.clone();
         self.inner.db.read(move |tx| row(tx, &run)).await
     }
@@ -185,7 +177,7 @@ impl Store {
         letters: &str,
         principal: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<RunRow>, StoreError> {
+    ) -> Result<Vec<RunRow>> {
         // No letter of a name is above `z`.
         let sql = run_row!(
             "WHERE id >= $1 AND id < $1 || '{' AND (CAST($2 AS TEXT) IS NULL OR principal = $2)
@@ -196,7 +188,7 @@ impl Store {
     }
 
     /// The records under a root that may note something under this name, newest first.
-    pub async fn notes_of(&self, root: &RunId, name: &str) -> Result<Vec<Record>, StoreError> {
+    pub async fn notes_of(&self, root: &RunId, name: &str) -> Result<Vec<Record>> {
         let sql = kept!(
             "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.kind = 'noted'
              AND j.body LIKE '%\"artifact\":\"' || $2 || '\"%' ORDER BY j.pos DESC LIMIT 20"
@@ -207,7 +199,7 @@ impl Store {
     }
 
     /// The last records of a run or of a stream, oldest first.
-    pub async fn latest(&self, run: &RunId, limit: u32) -> Result<Vec<Record>, StoreError> {
+    pub async fn latest(&self, run: &RunId, limit: u32) -> Result<Vec<Record>> {
         let run = run.clone();
         let sql = kept!(
             "WHERE j.run = (SELECT pos FROM run WHERE id = $1) {in_part_of_id}
@@ -222,19 +214,19 @@ impl Store {
     }
 
     /// Roots, newest first.
-    pub async fn list(&self, filter: List) -> Result<Vec<RunRow>, StoreError> {
+    pub async fn list(&self, filter: List) -> Result<Vec<RunRow>> {
         self.inner.db.read(move |tx| list(tx, &filter)).await
     }
 
     /// How much there is of everything.
-    pub async fn counts(&self) -> Result<Counts, StoreError> {
+    pub async fn counts(&self) -> Result<Counts> {
         self.inner.db.read(counts).await
     }
 
     /// Whether nothing happens by itself: no run is in the queue, held, in the line of a resource, or
     /// waits for a time. Until its deadline waits what waits for a person, for another run, or for
     /// what somebody paused.
-    pub async fn is_at_rest(&self) -> Result<bool, StoreError> {
+    pub async fn is_at_rest(&self) -> Result<bool> {
         let sql = "SELECT 1 FROM run WHERE state = 'ready'
             UNION ALL SELECT 1 FROM run WHERE state = 'running'
             UNION ALL SELECT 1 FROM run WHERE state = 'waiting' AND wake < deadline
@@ -254,7 +246,7 @@ impl RunState {
         }
     }
 
-    fn parse(text: &str) -> Result<RunState, StoreError> {
+    fn parse(text: &str) -> Result<RunState> {
         let all = [RunState::Ready, RunState::Running, RunState::Waiting, RunState::Ended];
         let found = all.into_iter().find(|it| it.as_str() == text);
         found.ok_or_else(|| {
@@ -267,7 +259,7 @@ pub(crate) fn placed(
     tx: &mut dyn Tx,
     sql: &'static str,
     args: &[Val],
-) -> Result<Vec<(u64, Record)>, StoreError> {
+) -> Result<Vec<(u64, Record)>> {
     let rows = tx.query(sql, args)?;
     let placed = rows.iter().map(|row| {
         let kept = kept_of(row)?;
@@ -277,7 +269,7 @@ pub(crate) fn placed(
 }
 
 /// Reads a row of the columns above.
-pub(crate) fn row_of(row: &Row) -> Result<RunRow, StoreError> {
+pub(crate) fn row_of(row: &Row) -> Result<RunRow> {
     Ok(RunRow {
         run: RunId::from_text(row.text(0)?),
         root: RunId::from_text(row.text(1)?),
@@ -305,7 +297,7 @@ pub(crate) fn row_of(row: &Row) -> Result<RunRow, StoreError> {
     })
 }
 
-pub(crate) fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+pub(crate) fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>> {
     let Some(row) = tx.one(run_row!("WHERE id = $1 AND state <> 'stream'"), &[run.into()])? else {
         return Ok(None);
     };
@@ -326,7 +318,7 @@ pub(crate) fn row(tx: &mut dyn Tx, run: &RunId) -> Result<Option<RunRow>, StoreE
     Ok(Some(found))
 }
 
-fn list(tx: &mut dyn Tx, filter: &List) -> Result<Vec<RunRow>, StoreError> {
+fn list(tx: &mut dyn Tx, filter: &List) -> Result<Vec<RunRow>> {
     let before = filter.before.unwrap_or(i64::MAX as u64);
     let mut args =
         vec![before.into(), filter.state.map(RunState::as_str).into(), filter.limit.into()];
@@ -354,7 +346,7 @@ fn list(tx: &mut dyn Tx, filter: &List) -> Result<Vec<RunRow>, StoreError> {
     tx.query(sql, &args)?.iter().map(row_of).collect()
 }
 
-fn counts(tx: &mut dyn Tx) -> Result<Counts, StoreError> {
+fn counts(tx: &mut dyn Tx) -> Result<Counts> {
     let mut one = |sql: &'static str| tx.one(sql, &[])?.ok_or(StoreError::Closed);
     let ready = one("SELECT count(*), min(root_at) FROM run WHERE state = 'ready'")?;
     let running = one("SELECT count(*) FROM run WHERE state = 'running'")?.number(0)?;

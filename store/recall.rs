@@ -2,10 +2,11 @@
 
 use callboard_trace::{Fact, Record};
 
+use crate::Store;
 use crate::db::{Row, Tx, Val};
+use crate::error::Result;
 use crate::journal::{self, Tail};
 use crate::memory::{self, OWNER};
-use crate::{Store, StoreError};
 
 /// Records read at once where the index is made anew.
 const PAGE: i64 = 500;
@@ -44,7 +45,7 @@ pub struct Found {
 
 impl Store {
     /// Looks into memory. One read.
-    pub async fn recall(&self, asked: Asked) -> Result<Found, StoreError> {
+    pub async fn recall(&self, asked: Asked) -> Result<Found> {
         self.inner.db.read(move |tx| recall(tx, &asked)).await
     }
 
@@ -54,7 +55,7 @@ impl Store {
         &self,
         workspace: &str,
         words: Vec<String>,
-    ) -> Result<Vec<(String, Record)>, StoreError> {
+    ) -> Result<Vec<(String, Record)>> {
         let workspace = workspace.to_owned();
         let read = self.inner.db.read(move |tx| {
             let now = tx.now()?;
@@ -85,17 +86,17 @@ impl Store {
     }
 
     /// Writes the owner's own records about a workspace's memory.
-    pub async fn note_memory(&self, workspace: &str, facts: Vec<Fact>) -> Result<(), StoreError> {
+    pub async fn note_memory(&self, workspace: &str, facts: Vec<Fact>) -> Result<()> {
         self.note(&format!("{OWNER}{workspace}"), facts).await
     }
 
     /// Makes the index over memory anew from the records; answers how many it is made of.
-    pub async fn rebuild_memory(&self) -> Result<u64, StoreError> {
+    pub async fn rebuild_memory(&self) -> Result<u64> {
         self.inner.db.write(rebuild).await
     }
 }
 
-fn recall(tx: &mut dyn Tx, asked: &Asked) -> Result<Found, StoreError> {
+fn recall(tx: &mut dyn Tx, asked: &Asked) -> Result<Found> {
     let now = tx.now()?;
     let whose: [Val; 2] = [(&asked.workspace).into(), (&asked.principal).into()];
     let with = |more: Vec<Val>| whose.iter().cloned().chain(more).collect::<Vec<_>>();
@@ -130,7 +131,7 @@ fn recall(tx: &mut dyn Tx, asked: &Asked) -> Result<Found, StoreError> {
 }
 
 /// Makes the index anew from the records.
-fn rebuild(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+fn rebuild(tx: &mut dyn Tx) -> Result<u64> {
     tx.put("DELETE FROM memory", &[])?;
     tx.put("DELETE FROM memory_text", &[])?;
     let (mut after, mut n_taken) = (0, 0);
@@ -146,7 +147,7 @@ fn rebuild(tx: &mut dyn Tx) -> Result<u64, StoreError> {
     }
 }
 
-fn take_again(tx: &mut dyn Tx, row: &Row) -> Result<bool, StoreError> {
+fn take_again(tx: &mut dyn Tx, row: &Row) -> Result<bool> {
     let (run, seq, at) = (row.int(1)?, row.number(2)?, row.int(3)?);
     let record = journal::at(tx, run, seq)?;
     let Some(touch) = record.as_ref().and_then(|it| memory::touch(&it.event)) else {
@@ -165,7 +166,7 @@ fn one_of(words: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" OR ")
 }
 
-fn notes(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<Vec<Record>, StoreError> {
+fn notes(tx: &mut dyn Tx, sql: &'static str, args: &[Val]) -> Result<Vec<Record>> {
     let rows = tx.query(sql, args)?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {

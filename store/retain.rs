@@ -8,6 +8,7 @@ pub use crate::bodies::Swept;
 use callboard_trace::{Event, Fact, Purse, RunId};
 
 use crate::db::Tx;
+use crate::error::Result;
 use crate::journal::{self, kept, kept_of};
 use crate::read::{row_of, run_row};
 use crate::signal::stream_tail;
@@ -40,7 +41,7 @@ pub struct Dropped {
 
 impl Store {
     /// Whether it is this node's turn to do what one of all nodes does once in so long.
-    pub async fn turn(&self, what: &str, every: Duration) -> Result<bool, StoreError> {
+    pub async fn turn(&self, what: &str, every: Duration) -> Result<bool> {
         let (what, every) = (what.to_owned(), every.as_micros() as i64);
         // A time that has not come yet was written before the clock was set back.
         let sql = "INSERT INTO pace(name, tat, at) VALUES($1, 0, $2) ON CONFLICT(name)
@@ -59,7 +60,7 @@ impl Store {
         workspace: &str,
         before: i64,
         after: u64,
-    ) -> Result<(Vec<RunRow>, Option<u64>), StoreError> {
+    ) -> Result<(Vec<RunRow>, Option<u64>)> {
         let sql = run_row!("WHERE top = 1 AND pos > $1 ORDER BY pos LIMIT $2");
         let read = self.inner.db.read(move |tx| {
             let rows = tx.query(sql, &[after.into(), ROOTS.into()])?;
@@ -74,7 +75,7 @@ impl Store {
     }
 
     /// The places of the roots under which something was noted that is still remembered.
-    pub async fn remembered_under(&self, workspace: &str) -> Result<BTreeSet<u64>, StoreError> {
+    pub async fn remembered_under(&self, workspace: &str) -> Result<BTreeSet<u64>> {
         let workspace = workspace.to_owned();
         let sql = "SELECT DISTINCT r.turn FROM memory m JOIN run r ON r.pos = m.run
             WHERE m.live = 1 AND m.workspace = $1 AND m.slot = 'memory'
@@ -88,7 +89,7 @@ impl Store {
     }
 
     /// How many runs a root has, itself included.
-    pub async fn runs_under(&self, root: &RunId) -> Result<u64, StoreError> {
+    pub async fn runs_under(&self, root: &RunId) -> Result<u64> {
         let root = root.clone();
         let sql = "SELECT count(*) FROM run WHERE root = $1";
         let read = self
@@ -100,11 +101,7 @@ impl Store {
 
     /// The steps that begin and the replies under a root, without their long texts, a page behind a
     /// place, and the place to look on from.
-    pub async fn steps_under(
-        &self,
-        root: &RunId,
-        after: u64,
-    ) -> Result<(Vec<Event>, Option<u64>), StoreError> {
+    pub async fn steps_under(&self, root: &RunId, after: u64) -> Result<(Vec<Event>, Option<u64>)> {
         let root = root.clone();
         let sql = kept!(
             "WHERE j.root = (SELECT pos FROM run WHERE id = $1) AND j.pos > $2
@@ -121,13 +118,13 @@ impl Store {
     }
 
     /// The last day of a workspace whose totals are written.
-    pub async fn last_closed(&self, workspace: &str) -> Result<Option<String>, StoreError> {
+    pub async fn last_closed(&self, workspace: &str) -> Result<Option<String>> {
         let stream = days(workspace);
         self.inner.db.read(move |tx| last_day(tx, &stream)).await
     }
 
     /// Writes a day's totals, once: `false` if that day, or a later one, is closed.
-    pub async fn close_day(&self, workspace: &str, fact: Fact) -> Result<bool, StoreError> {
+    pub async fn close_day(&self, workspace: &str, fact: Fact) -> Result<bool> {
         let Event::DayClosed { day, .. } = &fact.event else { return Ok(false) };
         let (stream, day) = (days(workspace), day.clone());
         let (_, line) = self.inner.ink.write(fact)?;
@@ -146,13 +143,13 @@ impl Store {
 
     /// Lets go of the first of these roots, by their places: whole trees, in one write. One that goes
     /// on, ended later, or noted what is still remembered stays.
-    pub async fn drop_roots(&self, roots: &[u64], before: i64) -> Result<Dropped, StoreError> {
+    pub async fn drop_roots(&self, roots: &[u64], before: i64) -> Result<Dropped> {
         let roots = roots.to_vec();
         self.inner.db.write(move |tx| drop_some(tx, &roots, before)).await
     }
 
     /// Lets go of some records of roots that left before them; answers whether there were any.
-    pub async fn drop_left(&self) -> Result<bool, StoreError> {
+    pub async fn drop_left(&self) -> Result<bool> {
         let find = "SELECT name, tat FROM pace WHERE name > $1 AND name < 'left!' LIMIT 1";
         let look = self.inner.db.read(move |tx| tx.one(find, &[LEFT.into()]));
         if look.await?.is_none() {
@@ -175,7 +172,7 @@ fn days(workspace: &str) -> RunId {
     RunId::from_text(format!("{DAYS}{workspace}"))
 }
 
-fn last_day(tx: &mut dyn Tx, stream: &RunId) -> Result<Option<String>, StoreError> {
+fn last_day(tx: &mut dyn Tx, stream: &RunId) -> Result<Option<String>> {
     let sql =
         kept!("WHERE j.run = (SELECT pos FROM run WHERE id = $1) ORDER BY j.seq DESC LIMIT 1");
     let Some(row) = tx.one(sql, &[stream.into()])? else { return Ok(None) };
@@ -184,7 +181,7 @@ fn last_day(tx: &mut dyn Tx, stream: &RunId) -> Result<Option<String>, StoreErro
     Ok(Some(day))
 }
 
-fn drop_some(tx: &mut dyn Tx, roots: &[u64], before: i64) -> Result<Dropped, StoreError> {
+fn drop_some(tx: &mut dyn Tx, roots: &[u64], before: i64) -> Result<Dropped> {
     let (now, mut done, mut records) = (tx.now()?, Dropped::default(), 0);
     for &pos in roots {
         if done.runs >= RUNS_AT_ONCE || records >= RECORDS_AT_ONCE {
@@ -205,7 +202,7 @@ fn drop_some(tx: &mut dyn Tx, roots: &[u64], before: i64) -> Result<Dropped, Sto
 }
 
 /// Whether something of it is open or remembered.
-fn is_needed(tx: &mut dyn Tx, root: &RunId, now: i64) -> Result<bool, StoreError> {
+fn is_needed(tx: &mut dyn Tx, root: &RunId, now: i64) -> Result<bool> {
     let open = "SELECT 1 FROM run WHERE root = $1 AND ended IS NULL LIMIT 1";
     let noted = "SELECT 1 FROM run r JOIN memory m ON m.run = r.pos WHERE r.root = $1
         AND m.live = 1 AND m.slot = 'memory' AND (m.expires IS NULL OR m.expires > $2) LIMIT 1";
@@ -214,7 +211,7 @@ fn is_needed(tx: &mut dyn Tx, root: &RunId, now: i64) -> Result<bool, StoreError
 }
 
 /// Runs, records, and every row that is of one of them; answers how many runs and records that was.
-fn drop_root(tx: &mut dyn Tx, pos: u64, root: &RunId) -> Result<(u64, u64), StoreError> {
+fn drop_root(tx: &mut dyn Tx, pos: u64, root: &RunId) -> Result<(u64, u64)> {
     let sql = "SELECT CAST(sum(seq) AS {int}) FROM run WHERE root = $1";
     let records = tx.one(sql, &[root.into()])?.map_or(Ok(0), |it| it.number(0))?;
     for sql in [

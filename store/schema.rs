@@ -1,12 +1,13 @@
 //! The tables, as numbered changes. A change that was shipped is never edited; a new one follows it.
 
 use crate::StoreError;
+use crate::error::Result;
 
 /// The statements of each version, first to last.
 pub(crate) const CHANGES: &[&str] = &[ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT, NINE, TEN];
 
 /// Whether a store that must not be changed has the newest format.
-pub(crate) fn is_newest(found: u32) -> Result<(), StoreError> {
+pub(crate) fn is_newest(found: u32) -> Result<()> {
     let known = CHANGES.len() as u32;
     match found {
         it if it > known => Err(StoreError::Newer { found, known }),

@@ -1,6 +1,7 @@
 //! The key with which all nodes on one server sign what a client is to bring back.
 
 use crate::db::Val;
+use crate::error::Result;
 use crate::{Store, StoreError};
 
 /// Bytes of the key.
@@ -12,7 +13,7 @@ impl Store {
     ///
     /// # Errors
     /// When the server does not answer, or holds something else in its place.
-    pub async fn seal(&self, fresh: [u8; BYTES]) -> Result<Option<[u8; BYTES]>, StoreError> {
+    pub async fn seal(&self, fresh: [u8; BYTES]) -> Result<Option<[u8; BYTES]>> {
         if !self.is_on_server() {
             return Ok(None);
         }

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
+use crate::error::Result;
 
 /// Runs that hold a seat: who leads a plan (`rank::LEADER`) holds none.
 macro_rules! seated {
@@ -54,17 +55,13 @@ pub(crate) struct Crowd {
     pub(crate) is_shared: bool,
 }
 
-pub(crate) fn crowd(tx: &mut dyn Tx) -> Result<Crowd, StoreError> {
+pub(crate) fn crowd(tx: &mut dyn Tx) -> Result<Crowd> {
     crowd_of(&tx.one(CROWD, &[])?.ok_or(StoreError::Closed)?)
 }
 
 /// The same if the first run of the queue has no later rank than this, with what a node holds if one is
 /// named.
-pub(crate) fn front(
-    tx: &mut dyn Tx,
-    before: i64,
-    node: Option<&str>,
-) -> Result<Option<Crowd>, StoreError> {
+pub(crate) fn front(tx: &mut dyn Tx, before: i64, node: Option<&str>) -> Result<Option<Crowd>> {
     let row = match node {
         None => tx.one(FRONT, &[before.into()])?,
         Some(node) => tx.one(FRONT_OF, &[before.into(), node.into()])?,
@@ -78,17 +75,17 @@ pub(crate) fn first() -> Ask {
 }
 
 /// Its rank, and whether several workspaces have ready runs.
-pub(crate) fn first_of(rows: &[Row]) -> Result<Option<(i64, bool)>, StoreError> {
+pub(crate) fn first_of(rows: &[Row]) -> Result<Option<(i64, bool)>> {
     rows.first().map(|it| Ok((it.int(3)?, crowd_of(it)?.is_shared))).transpose()
 }
 
-fn crowd_of(row: &Row) -> Result<Crowd, StoreError> {
+fn crowd_of(row: &Row) -> Result<Crowd> {
     let is_shared = row.maybe_text(1) != row.maybe_text(2);
     let own = row.maybe_int(3).and_then(|it| u64::try_from(it).ok());
     Ok(Crowd { held: row.number(0)?, own, is_shared })
 }
 
 /// How many seats are held, by all nodes.
-pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64> {
     tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::db::{Row, Tx};
+use crate::error::Result;
 use crate::seats::crowd;
-use crate::{RunRow, Store, StoreError};
+use crate::{RunRow, Store};
 
 /// From this priority on nobody is passed over; `EXEMPT` and the index of it say the same.
 pub const EXEMPT_FROM: u16 = 900;
@@ -62,11 +63,7 @@ impl Shares {
 
 impl Store {
     /// The shares a ready run is passed over by, if it is.
-    pub async fn passed_over(
-        &self,
-        run: &RunRow,
-        seats: u32,
-    ) -> Result<Option<Shares>, StoreError> {
+    pub async fn passed_over(&self, run: &RunRow, seats: u32) -> Result<Option<Shares>> {
         if run.effective() >= EXEMPT_FROM {
             return Ok(None);
         }
@@ -123,12 +120,7 @@ impl Line {
     }
 
     /// One is taken: the next of its kind stands in its place.
-    pub(crate) fn takes(
-        &mut self,
-        tx: &mut dyn Tx,
-        it: &Head,
-        needs_seat: bool,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn takes(&mut self, tx: &mut dyn Tx, it: &Head, needs_seat: bool) -> Result<()> {
         if needs_seat {
             *self.shares.held.entry(it.workspace.clone()).or_default() += 1;
         }
@@ -147,28 +139,28 @@ impl Line {
 }
 
 /// The line, if several workspaces have ready runs.
-fn look(tx: &mut dyn Tx, seats: u32) -> Result<Option<Line>, StoreError> {
+fn look(tx: &mut dyn Tx, seats: u32) -> Result<Option<Line>> {
     if crowd(tx)?.is_shared { line(tx, seats).map(Some) } else { Ok(None) }
 }
 
 /// Who may be next, where several workspaces have ready runs.
-pub(crate) fn line(tx: &mut dyn Tx, seats: u32) -> Result<Line, StoreError> {
+pub(crate) fn line(tx: &mut dyn Tx, seats: u32) -> Result<Line> {
     let rows = tx.query(FIRSTS, &[SHARERS_MAX.into()])?;
     let heads = rows.iter().map(head).collect::<Result<Vec<_>, _>>()?;
     let rows = tx.query(SEATS, &[])?;
     let held = rows.iter().map(|row| Ok((row.text(0)?, row.number(1)?)));
-    let held = held.collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+    let held = held.collect::<Result<BTreeMap<_, _>>>()?;
     let n_idle = heads.iter().filter(|it| !held.contains_key(&it.workspace)).count();
     let workspaces = (held.len() + n_idle) as u64;
     let shares = Shares { seats: seats.into(), workspaces, held };
     Ok(Line { shares, heads, exempt: one(tx.one(EXEMPT, &[])?)? })
 }
 
-fn one(row: Option<Row>) -> Result<Option<Head>, StoreError> {
+fn one(row: Option<Row>) -> Result<Option<Head>> {
     row.as_ref().map(head).transpose()
 }
 
-fn head(row: &Row) -> Result<Head, StoreError> {
+fn head(row: &Row) -> Result<Head> {
     let order = (row.int(1)?, row.int(2)?, row.int(3)?, row.int(4)?);
     Ok(Head { workspace: row.text(0)?, order })
 }

@@ -4,6 +4,7 @@ use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, RunId};
 
 use crate::db::Tx;
+use crate::error::Result;
 use crate::holds::move_in_line;
 use crate::ink::Line;
 use crate::journal::{self, Tail, tail};
@@ -15,12 +16,7 @@ impl Store {
     /// Writes facts into an open run's journal and wakes it if it waits. An urgent one is handed
     /// out at once, beyond the seats. Answers the journal's new length; `None` if there is no such
     /// open run.
-    pub async fn signal(
-        &self,
-        run: &RunId,
-        facts: Vec<Fact>,
-        urgent: bool,
-    ) -> Result<Option<u64>, StoreError> {
+    pub async fn signal(&self, run: &RunId, facts: Vec<Fact>, urgent: bool) -> Result<Option<u64>> {
         let (_, lines) = self.inner.ink.write_all(facts)?;
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
@@ -35,12 +31,7 @@ impl Store {
 
     /// The same fact to a run and all its open descendants, in one write. Who is at work here is told at
     /// once. Answers whether it reached anybody.
-    pub async fn signal_tree(
-        &self,
-        run: &RunId,
-        fact: Fact,
-        urgent: bool,
-    ) -> Result<bool, StoreError> {
+    pub async fn signal_tree(&self, run: &RunId, fact: Fact, urgent: bool) -> Result<bool> {
         let (fact, line) = self.inner.ink.write(fact)?;
         let (run, inner) = (run.clone(), self.inner.clone());
         let write = move |tx: &mut dyn Tx| {
@@ -50,7 +41,7 @@ impl Store {
                 let name = tail.run.clone();
                 Ok((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?))
             };
-            family.into_iter().map(tell).collect::<Result<Vec<_>, StoreError>>()
+            family.into_iter().map(tell).collect::<Result<Vec<_>>>()
         };
         let tells = move |reached: &Vec<(RunId, u64)>, undone| {
             inner.ears.tell(reached.iter().map(|(run, seq)| (run, *seq, &fact)), undone);
@@ -63,7 +54,7 @@ impl Store {
     /// The facts `all` into the journals of a run and of those under it, and `own` into the run's,
     /// in one write: also of such as have ended, unless they did all they were to do, for the
     /// time when they go on. An open one wakes.
-    pub async fn amend(&self, run: &RunId, all: Option<Fact>, own: Fact) -> Result<(), StoreError> {
+    pub async fn amend(&self, run: &RunId, all: Option<Fact>, own: Fact) -> Result<()> {
         let ink = &self.inner.ink;
         let all = all.map(|it| ink.write(it)).transpose()?.map(|it| it.1);
         let own = ink.write(own)?.1;
@@ -84,14 +75,10 @@ impl Store {
 
     /// Ended runs of one tree go back into the queue as their next attempts, as if accepted now
     /// and with a new deadline: all of them, or `false` if one of them has not ended.
-    pub async fn reopen(
-        &self,
-        runs: Vec<(RunId, Vec<Fact>)>,
-        deadline: i64,
-    ) -> Result<bool, StoreError> {
+    pub async fn reopen(&self, runs: Vec<(RunId, Vec<Fact>)>, deadline: i64) -> Result<bool> {
         let ink = &self.inner.ink;
         let written = runs.into_iter().map(|(run, facts)| Ok((run, ink.write_all(facts)?.1)));
-        let runs = written.collect::<Result<Vec<_>, StoreError>>()?;
+        let runs = written.collect::<Result<Vec<_>>>()?;
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
             let mut ended = Vec::with_capacity(runs.len());
@@ -112,12 +99,7 @@ impl Store {
 
     /// Sets the base priority of a run and of its open descendants, and tells each of them; what
     /// comes on top of it for who waits stays. Answers whether there is such an open run.
-    pub async fn prioritise(
-        &self,
-        run: &RunId,
-        priority: u16,
-        fact: Fact,
-    ) -> Result<bool, StoreError> {
+    pub async fn prioritise(&self, run: &RunId, priority: u16, fact: Fact) -> Result<bool> {
         let (_, line) = self.inner.ink.write(fact)?;
         let run = run.clone();
         let done = self.inner.db.write(move |tx| {
@@ -144,7 +126,7 @@ impl Store {
     }
 
     /// Records of a node or of the team, in a stream of their own.
-    pub async fn note(&self, stream: &str, facts: Vec<Fact>) -> Result<(), StoreError> {
+    pub async fn note(&self, stream: &str, facts: Vec<Fact>) -> Result<()> {
         let (_, lines) = self.inner.ink.write_all(facts)?;
         let stream = RunId::from_text(stream);
         let done = self.inner.db.write(move |tx| {
@@ -159,24 +141,18 @@ impl Store {
     }
 }
 
-fn open(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>, StoreError> {
+fn open(tx: &mut dyn Tx, run: &RunId) -> Result<Option<Tail>> {
     Ok(journal::find(tx, run)?.filter(Tail::is_open))
 }
 
-fn say(
-    tx: &mut dyn Tx,
-    mut tail: Tail,
-    lines: &[Line],
-    at: i64,
-    urgent: bool,
-) -> Result<u64, StoreError> {
+fn say(tx: &mut dyn Tx, mut tail: Tail, lines: &[Line], at: i64, urgent: bool) -> Result<u64> {
     journal::append(tx, &mut tail, at, lines)?;
     journal::heard(tx, &tail, urgent)?;
     Ok(tail.seq)
 }
 
 /// The runs of a root that are open, or may go on when it is retried.
-fn unfinished(tx: &mut dyn Tx, root: &RunId) -> Result<Vec<Tail>, StoreError> {
+fn unfinished(tx: &mut dyn Tx, root: &RunId) -> Result<Vec<Tail>> {
     let sql = tail!("WHERE root = $1 AND (ended IS NULL OR outcome <> 'completed') ORDER BY pos");
     tx.query(sql, &[root.into()])?.iter().map(journal::tail_of).collect()
 }
@@ -186,7 +162,7 @@ fn again(
     mut tail: Tail,
     lines: &[Line],
     (at, deadline): (i64, i64),
-) -> Result<(), StoreError> {
+) -> Result<()> {
     tail.attempt += 1;
     journal::append(tx, &mut tail, at, lines)?;
     journal::moved(tx, &tail)?;
@@ -206,7 +182,7 @@ fn again(
     Ok(())
 }
 
-pub(crate) fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail, StoreError> {
+pub(crate) fn stream_tail(tx: &mut dyn Tx, stream: &RunId, at: i64) -> Result<Tail> {
     let sql =
         "INSERT INTO run(id, root, top, agent, workspace, principal, fingerprint, state, priority,
           root_at, rank, turn, seq, head, attempt, stop, created, deadline)

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::beat::say_alive;
 use crate::db::{Db, Job, QUEUE};
+use crate::error::Result;
 use crate::node::Locks;
 use crate::open::migrate;
 use crate::sqlite::{Clock, Lite, Memo, told};
@@ -80,7 +81,7 @@ impl Simulated {
     pub fn new(
         clock: Arc<dyn Fn() -> i64 + Send + Sync>,
         is_dead: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    ) -> Result<Simulated, StoreError> {
+    ) -> Result<Simulated> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_in_memory_with_flags(flags).map_err(|it| told(&it))?;
         conn.set_prepared_statement_cache_capacity(256);
@@ -90,7 +91,7 @@ impl Simulated {
     }
 
     /// Opens a node's store. Within a runtime: its tasks serve the store until that is dropped.
-    pub fn open(&self, options: OpenOptions, lots: Lots) -> Result<Store, StoreError> {
+    pub fn open(&self, options: OpenOptions, lots: Lots) -> Result<Store> {
         let node = options.node.clone();
         self.shared.transact(Fate::Done, |lite| say_alive(lite, &node).map(|_| ()))?;
         let hint = Arc::new(Notify::new());
@@ -111,8 +112,8 @@ impl Shared {
     fn transact(
         &self,
         fate: Fate,
-        work: impl FnOnce(&mut Lite<'_, '_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        work: impl FnOnce(&mut Lite<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
         let conn = &*self.lite.lock().unwrap_or_else(PoisonError::into_inner);
         let before = conn.total_changes();
         step(conn, "BEGIN IMMEDIATE")?;

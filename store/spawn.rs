@@ -1,7 +1,7 @@
 //! How many runs agents may create: under one root, in one workspace, and how fast.
 
-use crate::StoreError;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::gates::Take;
 use crate::gauge::Gauge;
 use crate::known::Known;
@@ -64,7 +64,7 @@ impl Growth {
         tx: &mut dyn Tx,
         known: &mut Known,
         at: i64,
-    ) -> Result<Option<Blown>, StoreError> {
+    ) -> Result<Option<Blown>> {
         let under = known.gauge(tx, &self.under_root())?;
         let created = u64::try_from(under.used).unwrap_or_default();
         let counted = |fuse, value: u64, limit: u32| {
@@ -99,7 +99,7 @@ impl Growth {
         known: &mut Known,
         new: &Entry,
         at: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let name = self.under_root();
         let mut under = known.gauge(tx, &name)?;
         under.take(&self.rate(), at);

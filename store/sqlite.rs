@@ -12,6 +12,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql, params_from_iter};
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::dialect::Dialect;
+use crate::error::Result;
 
 /// A transaction on a connection, with the statements asked so far.
 pub(crate) struct Lite<'a, 'c> {
@@ -34,7 +35,7 @@ pub(crate) type Memo<'c> = HashMap<Place, CachedStatement<'c>>;
 static TEXTS: Mutex<BTreeMap<Place, Arc<str>>> = Mutex::new(BTreeMap::new());
 
 impl<'c> Lite<'_, 'c> {
-    fn prepare(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>, StoreError> {
+    fn prepare(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'c>> {
         let place = (sql.as_ptr().addr(), sql.len());
         match self.memo.entry(place) {
             Entry::Occupied(known) => Ok(known.into_mut()),
@@ -48,14 +49,14 @@ impl<'c> Lite<'_, 'c> {
 }
 
 impl Tx for Lite<'_, '_> {
-    fn now(&mut self) -> Result<i64, StoreError> {
+    fn now(&mut self) -> Result<i64> {
         match self.clock {
             Some(clock) => Ok(clock()),
             None => self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0),
         }
     }
 
-    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
+    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>> {
         let statement = self.prepare(sql)?;
         let width = statement.column_count();
         let take = |row: &rusqlite::Row<'_>| {
@@ -68,7 +69,7 @@ impl Tx for Lite<'_, '_> {
         rows
     }
 
-    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError> {
+    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64> {
         let statement = self.prepare(sql)?;
         let changed = statement.execute(params_from_iter(args)).map_err(|it| told(&it));
         statement.clear_bindings();

@@ -2,12 +2,13 @@
 
 use callboard_trace::{Fact, RunId};
 
+use crate::Store;
 use crate::db::Tx;
+use crate::error::Result;
 use crate::gauge::{Gauge, Standing};
 use crate::holds::wake_line;
 use crate::journal;
 use crate::signal::stream_tail;
-use crate::{Store, StoreError};
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Store {
         standing: Standing,
         stream: &str,
         fact: Fact,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let (_, line) = self.inner.ink.write(fact)?;
         let (name, stream) = (name.to_owned(), RunId::from_text(stream));
         let done = self.inner.db.write(move |tx| {
@@ -51,12 +52,12 @@ impl Store {
     }
 
     /// How these things stand, in their order.
-    pub async fn standings(&self, names: Vec<String>) -> Result<Vec<Stands>, StoreError> {
+    pub async fn standings(&self, names: Vec<String>) -> Result<Vec<Stands>> {
         self.inner.db.read(move |tx| all(tx, &names)).await
     }
 }
 
-pub(crate) fn all(tx: &mut dyn Tx, names: &[String]) -> Result<Vec<Stands>, StoreError> {
+pub(crate) fn all(tx: &mut dyn Tx, names: &[String]) -> Result<Vec<Stands>> {
     let at = tx.now()?;
     let stands = |name: &String| {
         let sql = "SELECT mode, opened, used FROM gauge WHERE name = $1";

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::StoreError;
 use crate::db::{Db, Tx};
 use crate::ears::Ears;
+use crate::error::Result;
 use crate::held::Held;
 use crate::ink::Ink;
 use crate::node::Locks;
@@ -106,7 +107,7 @@ impl Store {
     ///
     /// Fails on a newer, damaged or foreign file, a read-only folder, a full disk; on a server that
     /// cannot be reached, does not let us in, is a standby, or holds tables of somebody else.
-    pub fn open(options: OpenOptions) -> Result<Store, StoreError> {
+    pub fn open(options: OpenOptions) -> Result<Store> {
         if options.beat * 2 > options.ttl {
             let text =
                 "the heartbeat must fit twice into the ttl; raise the ttl or beat more often";
@@ -193,7 +194,7 @@ impl Store {
     }
 
     /// The database's clock, in microseconds since 1970.
-    pub async fn now(&self) -> Result<i64, StoreError> {
+    pub async fn now(&self) -> Result<i64> {
         self.inner.db.read(|tx| tx.now()).await
     }
 

@@ -5,6 +5,7 @@ use callboard_trace::{Fact, RunId};
 
 use crate::callers::{self, NO, YES};
 use crate::db::{Ask, Tx};
+use crate::error::Result;
 use crate::ink::{Ink, Line};
 use crate::journal::{self, Tail};
 use crate::{Listens, NewRun, Store, StoreError, Submitted};
@@ -36,13 +37,13 @@ impl Store {
     ///
     /// # Errors
     /// A record of it is too long or too deep.
-    pub fn entry(&self, new: NewRun) -> Result<Entry, StoreError> {
+    pub fn entry(&self, new: NewRun) -> Result<Entry> {
         Entry::new(new, &self.inner.ink)
     }
 
     /// Takes a run in; it is durable when this returns. The same key, or the same name, joins the
     /// run that has it.
-    pub async fn submit(&self, new: NewRun) -> Result<Submitted, StoreError> {
+    pub async fn submit(&self, new: NewRun) -> Result<Submitted> {
         let entry = Entry::new(new, &self.inner.ink)?;
         let done = self.inner.db.write(move |tx| {
             let at = tx.now()?;
@@ -58,12 +59,7 @@ impl Store {
     /// Takes a run in for a call, as [`Store::submit`] does, or joins the one that an equal call
     /// left behind. `left` are runs whose calls at this node have gone, though that is not written
     /// yet.
-    pub async fn call(
-        &self,
-        new: NewRun,
-        listens: Listens,
-        left: Vec<RunId>,
-    ) -> Result<Submitted, StoreError> {
+    pub async fn call(&self, new: NewRun, listens: Listens, left: Vec<RunId>) -> Result<Submitted> {
         let node = self.inner.node.clone();
         let mut entry = Entry::new(new, &self.inner.ink)?;
         entry.rejoins = listens.rejoins;
@@ -94,7 +90,7 @@ impl Entry {
         &self.new.facts
     }
 
-    pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry, StoreError> {
+    pub(crate) fn new(mut new: NewRun, ink: &Ink) -> Result<Entry> {
         let lines;
         (new.facts, lines) = ink.write_all(new.facts)?;
         let heard = if new.root.is_none() { NO } else { YES };
@@ -103,7 +99,7 @@ impl Entry {
 }
 
 /// Keeps the run, or finds the one it joins.
-pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted, StoreError> {
+pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted> {
     if let Some(run) = find(tx, entry, at)? {
         callers::listen(tx, &run, &entry.heard)?;
         return Ok(Submitted { run, joined: true });
@@ -112,11 +108,7 @@ pub(crate) fn admit(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Submitted
 }
 
 /// Keeps runs that have no key another one may have, on one way.
-pub(crate) fn admit_new(
-    tx: &mut dyn Tx,
-    entries: &[Entry],
-    at: i64,
-) -> Result<Vec<Submitted>, StoreError> {
+pub(crate) fn admit_new(tx: &mut dyn Tx, entries: &[Entry], at: i64) -> Result<Vec<Submitted>> {
     if entries.is_empty() {
         return Ok(Vec::new());
     }
@@ -153,7 +145,7 @@ struct Lineage {
 }
 
 /// That of each, asked for once for those of one parent; none for a root.
-fn lineages(tx: &mut dyn Tx, entries: &[Entry]) -> Result<Vec<Option<Lineage>>, StoreError> {
+fn lineages(tx: &mut dyn Tx, entries: &[Entry]) -> Result<Vec<Option<Lineage>>> {
     let mut last = None;
     let mut line = |new: &NewRun| {
         let Some(root) = &new.root else { return Ok(None) };
@@ -167,7 +159,7 @@ fn lineages(tx: &mut dyn Tx, entries: &[Entry]) -> Result<Vec<Option<Lineage>>, 
     entries.iter().map(|it| line(&it.new)).collect()
 }
 
-fn lineage(tx: &mut dyn Tx, (parent, root): (&RunId, &RunId)) -> Result<Lineage, StoreError> {
+fn lineage(tx: &mut dyn Tx, (parent, root): (&RunId, &RunId)) -> Result<Lineage> {
     let sql = "SELECT root_at, turn, head FROM run WHERE id = $1 AND root = $2";
     let Some(row) = tx.one(sql, &[parent.into(), root.into()])? else {
         return Err(StoreError::Db(format!(
@@ -233,14 +225,14 @@ fn insert(entry: &Entry, line: Option<&Lineage>, tail: &Tail, at: i64) -> Ask {
 }
 
 /// The run that has the key, or else the one that an equal call left behind.
-fn find(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Option<RunId>, StoreError> {
+fn find(tx: &mut dyn Tx, entry: &Entry, at: i64) -> Result<Option<RunId>> {
     match find_by_key(tx, &entry.new, at)? {
         None if entry.rejoins => callers::find_left(tx, &entry.new, at),
         found => Ok(found),
     }
 }
 
-fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>, StoreError> {
+fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>> {
     let Some(key) = &new.key else { return Ok(None) };
     let sql = "SELECT id, fingerprint, created, pos FROM run WHERE principal = $1 AND once = $2";
     let Some(row) = tx.one(sql, &[(&new.principal).into(), key.into()])? else { return Ok(None) };
@@ -252,7 +244,7 @@ fn find_by_key(tx: &mut dyn Tx, new: &NewRun, at: i64) -> Result<Option<RunId>, 
 }
 
 /// A submission whose answer was lost is made again under the same name.
-fn join_by_name(tx: &mut dyn Tx, new: &NewRun) -> Result<Submitted, StoreError> {
+fn join_by_name(tx: &mut dyn Tx, new: &NewRun) -> Result<Submitted> {
     let sql = "SELECT fingerprint FROM run WHERE id = $1 AND principal = $2";
     let Some(row) = tx.one(sql, &[(&new.run).into(), (&new.principal).into()])? else {
         return Err(StoreError::Conflict { run: new.run.clone() });
@@ -261,11 +253,11 @@ fn join_by_name(tx: &mut dyn Tx, new: &NewRun) -> Result<Submitted, StoreError> 
     Ok(Submitted { run, joined: true })
 }
 
-fn same(run: RunId, fingerprint: &str, new: &NewRun) -> Result<RunId, StoreError> {
+fn same(run: RunId, fingerprint: &str, new: &NewRun) -> Result<RunId> {
     if fingerprint == new.fingerprint { Ok(run) } else { Err(StoreError::Conflict { run }) }
 }
 
-fn count_root(tx: &mut dyn Tx, cap: u32) -> Result<(), StoreError> {
+fn count_root(tx: &mut dyn Tx, cap: u32) -> Result<()> {
     let row = tx.one("SELECT n FROM tally WHERE name = 'open_roots'", &[])?;
     let open = row.ok_or(StoreError::Closed)?.number(0)?;
     let cap = u64::from(cap);

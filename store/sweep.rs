@@ -2,10 +2,11 @@
 
 use std::sync::PoisonError;
 
+use crate::Store;
 use crate::beat::forget;
 use crate::db::{Row, Tx};
+use crate::error::Result;
 use crate::node::Proof;
-use crate::{Store, StoreError};
 
 /// Timers that come due in one write.
 const AT_ONCE: u32 = 500;
@@ -14,7 +15,7 @@ impl Store {
     /// Puts runs whose time has come, and the runs of dead nodes, back into the queue. Answers how
     /// many. A node is dead when the kernel has let go of its lock, or when it was silent for a
     /// ttl while our own heartbeat worked for one.
-    pub async fn sweep(&self) -> Result<u64, StoreError> {
+    pub async fn sweep(&self) -> Result<u64> {
         let node = self.inner.node.clone();
         let look = self.inner.db.read(move |tx| look(tx, &node)).await?;
         let (mut freed, mut due) = (0, look.due);
@@ -32,7 +33,7 @@ impl Store {
         Ok(freed)
     }
 
-    async fn take_back(&self, other: Other, at: i64) -> Result<u64, StoreError> {
+    async fn take_back(&self, other: Other, at: i64) -> Result<u64> {
         if let Some(proof) = self.inner.locks.dead(&other.id) {
             return self.bury(other.id, proof).await;
         }
@@ -49,7 +50,7 @@ impl Store {
         done.await
     }
 
-    async fn bury(&self, node: String, proof: Proof) -> Result<u64, StoreError> {
+    async fn bury(&self, node: String, proof: Proof) -> Result<u64> {
         let freed = self.inner.db.write(move |tx| forget(tx, &node)).await?;
         proof.bury();
         Ok(freed)
@@ -75,7 +76,7 @@ struct Other {
 }
 
 /// A look that locks nobody: most sweeps end here.
-fn look(tx: &mut dyn Tx, node: &str) -> Result<Look, StoreError> {
+fn look(tx: &mut dyn Tx, node: &str) -> Result<Look> {
     let at = tx.now()?;
     let sql = "SELECT 1 FROM run WHERE state = 'waiting' AND wake <= $1 LIMIT 1";
     let due = tx.one(sql, &[at.into()])?.is_some();
@@ -84,12 +85,11 @@ fn look(tx: &mut dyn Tx, node: &str) -> Result<Look, StoreError> {
           UNION ALL SELECT node, 0 FROM run WHERE state = 'running' AND node IS NOT NULL) q
         WHERE id <> $1 GROUP BY id ORDER BY id";
     let row = |it: &Row| Ok(Other { id: it.text(0)?, seen: it.int(1)? });
-    let others =
-        tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_, StoreError>>()?;
+    let others = tx.query(sql, &[node.into()])?.iter().map(row).collect::<Result<_>>()?;
     Ok(Look { at, due, others })
 }
 
-fn wake_due(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+fn wake_due(tx: &mut dyn Tx) -> Result<u64> {
     let at = tx.now()?;
     let sql = "WITH pick AS MATERIALIZED (
           SELECT pos FROM run WHERE state = 'waiting' AND wake <= $1 ORDER BY wake LIMIT $2)

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use crate::StoreError;
 use crate::db::{Row, Tx, Val};
+use crate::error::Result;
 
 /// Rows of a page at most.
 const ROWS: u32 = 2_000;
@@ -100,11 +101,7 @@ fn table(name: &'static str, keys: usize, all: &str) -> Table {
 
 impl Table {
     /// The rows behind a key, from the first one on if there is none.
-    pub(crate) fn page(
-        &'static self,
-        tx: &mut dyn Tx,
-        after: Option<&[Val]>,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub(crate) fn page(&'static self, tx: &mut dyn Tx, after: Option<&[Val]>) -> Result<Vec<Row>> {
         let pick = |both: &'static (String, String)| match after {
             None => both.0.as_str(),
             Some(_) => both.1.as_str(),
@@ -134,20 +131,20 @@ impl Table {
     }
 
     /// The last key there is.
-    pub(crate) fn last(&'static self, tx: &mut dyn Tx) -> Result<Option<Vec<Val>>, StoreError> {
+    pub(crate) fn last(&'static self, tx: &mut dyn Tx) -> Result<Option<Vec<Val>>> {
         Ok(tx.one(&self.last, &[])?.map(|it| it.0))
     }
 
-    pub(crate) fn count(&'static self, tx: &mut dyn Tx) -> Result<u64, StoreError> {
+    pub(crate) fn count(&'static self, tx: &mut dyn Tx) -> Result<u64> {
         tx.one(&self.count, &[])?.ok_or(StoreError::Closed)?.number(0)
     }
 
-    pub(crate) fn put(&'static self, tx: &mut dyn Tx, row: &Row) -> Result<(), StoreError> {
+    pub(crate) fn put(&'static self, tx: &mut dyn Tx, row: &Row) -> Result<()> {
         tx.put(&self.put, &row.0)
     }
 
     /// Deletes some rows; answers whether there were any.
-    pub(crate) fn empty(&'static self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    pub(crate) fn empty(&'static self, tx: &mut dyn Tx) -> Result<bool> {
         Ok(tx.exec(&self.empty, &[])? > 0)
     }
 }

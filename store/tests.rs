@@ -11,12 +11,13 @@ use tempfile::TempDir;
 
 use crate::busy::BUSY;
 use crate::claim::{TAKE, TAKE_FIRST, TAKE_OF, TAKE_URGENT, TAKE_URGENT_OF};
+use crate::error::Result;
 use crate::open::{Use, connect};
 use crate::seats::{CROWD, HELD};
 use crate::share::{EXEMPT, FIRST, FIRSTS, SEATS};
 use crate::sqlite::translate;
 use crate::under::{ASKING, BRANCH, FAMILY, UNDER};
-use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store, StoreError};
+use crate::{Advance, Lease, NewRun, Next, OpenOptions, Store};
 
 pub(crate) fn options(folder: &Path, node: &str) -> OpenOptions {
     static STATE: AtomicU64 = AtomicU64::new(1);
@@ -62,12 +63,7 @@ pub(crate) fn root(n: u128) -> NewRun {
     }
 }
 
-pub(crate) async fn say(
-    store: &Store,
-    lease: &Lease,
-    seen: u64,
-    text: &str,
-) -> Result<u64, StoreError> {
+pub(crate) async fn say(store: &Store, lease: &Lease, seen: u64, text: &str) -> Result<u64> {
     let (facts, next) = (vec![fact(text)], Next::Go);
     let write = Advance::new(seen, facts, next);
     store.advance(lease, write).await.map(|it| it.seq)

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::StoreError;
 use crate::db::{Db, Job, QUEUE};
+use crate::error::Result;
 use crate::open::{Use, connect};
 use crate::sqlite::{Memo, told};
 use crate::writer::{Chance, attempt, step, write};
@@ -38,7 +39,7 @@ pub(crate) fn start(
     file: &Path,
     chance: Chance,
     hint: Arc<Notify>,
-) -> Result<(Db, Threads), StoreError> {
+) -> Result<(Db, Threads)> {
     let (writes, jobs) = mpsc::channel(QUEUE);
     let (reads, questions) = mpsc::channel(QUEUE);
     let stop = Arc::new(AtomicBool::new(false));
@@ -62,7 +63,7 @@ impl Threads {
         &mut self,
         name: &str,
         work: impl FnOnce() -> Connection + Send + 'static,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         let started = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
         let text = |it: std::io::Error| StoreError::Db(format!("cannot start a thread: {it}"));
         self.running.push(started.map_err(text)?);
@@ -97,10 +98,7 @@ fn read(conn: Connection, questions: &Mutex<mpsc::Receiver<Box<dyn Job>>>) -> Co
 }
 
 /// One consistent view for all statements of a question.
-fn within(
-    conn: &Connection,
-    work: impl FnOnce() -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+fn within(conn: &Connection, work: impl FnOnce() -> Result<()>) -> Result<()> {
     step(conn, "BEGIN")?;
     let outcome = work();
     step(conn, "COMMIT")?;

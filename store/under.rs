@@ -4,9 +4,10 @@
 use callboard_trace::{Record, RunId};
 
 use crate::db::Tx;
+use crate::error::Result;
 use crate::journal::{self, Tail, kept};
 use crate::read::{placed, row_of, run_row};
-use crate::{RunRow, Store, StoreError};
+use crate::{RunRow, Store};
 
 /// A run and its open descendants.
 pub(crate) const FAMILY: &str = "WITH RECURSIVE family(id) AS (
@@ -49,7 +50,7 @@ impl Store {
         run: &RunId,
         after_pos: u64,
         limit: u32,
-    ) -> Result<Vec<(u64, Record)>, StoreError> {
+    ) -> Result<Vec<(u64, Record)>> {
         let args = [run.into(), after_pos.into(), limit.into()];
         self.inner.db.read(move |tx| placed(tx, BRANCH, &args)).await
     }
@@ -60,13 +61,13 @@ impl Store {
         root: &RunId,
         leader: &RunId,
         limit: u32,
-    ) -> Result<Vec<RunRow>, StoreError> {
+    ) -> Result<Vec<RunRow>> {
         let args = [root.into(), leader.into(), limit.into()];
         self.inner.db.read(move |tx| tx.query(ASKING, &args)?.iter().map(row_of).collect()).await
     }
 
     /// A run and everything under it, in the order they were accepted, at most so many.
-    pub async fn under(&self, run: &RunId, limit: u32) -> Result<Vec<RunId>, StoreError> {
+    pub async fn under(&self, run: &RunId, limit: u32) -> Result<Vec<RunId>> {
         let args = [run.into(), limit.into()];
         let names = self.inner.db.read(move |tx| {
             let rows = tx.query(UNDER, &args)?;
@@ -77,6 +78,6 @@ impl Store {
 }
 
 /// A run and its open descendants, the run first. An ended one between does not hide those below.
-pub(crate) fn family(tx: &mut dyn Tx, run: &RunId) -> Result<Vec<Tail>, StoreError> {
+pub(crate) fn family(tx: &mut dyn Tx, run: &RunId) -> Result<Vec<Tail>> {
     tx.query(FAMILY, &[run.into()])?.iter().map(journal::tail_of).collect()
 }

@@ -3,6 +3,7 @@
 
 use crate::StoreError;
 use crate::db::{Tx, Val};
+use crate::error::Result;
 use crate::tables::{TABLES, TALLY};
 
 /// Where the mark is: one row, or none.
@@ -39,7 +40,7 @@ pub(crate) enum Stage {
 }
 
 /// Refuses a store that is not whole, or was moved.
-pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<(), StoreError> {
+pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<()> {
     let Some(Mark { shown, holder, .. }) = read(tx)? else { return Ok(()) };
     Err(StoreError::Db(match holder {
         MOVED => format!(
@@ -55,22 +56,22 @@ pub(crate) fn refuse(tx: &mut dyn Tx) -> Result<(), StoreError> {
 }
 
 /// It was moved there.
-pub(crate) fn moved(tx: &mut dyn Tx, mark: &Mark, to: &str) -> Result<(), StoreError> {
+pub(crate) fn moved(tx: &mut dyn Tx, mark: &Mark, to: &str) -> Result<()> {
     let moved = Mark { shown: to.to_owned(), print: String::new(), holder: MOVED, ..mark.clone() };
     put(tx, &moved)
 }
 
-fn put(tx: &mut dyn Tx, Mark { first, shown, print, holder }: &Mark) -> Result<(), StoreError> {
+fn put(tx: &mut dyn Tx, Mark { first, shown, print, holder }: &Mark) -> Result<()> {
     let sql = "INSERT INTO filling(first, shown, print, holder) VALUES($1, $2, $3, $4)";
     tx.put(sql, &[first.into(), shown.into(), print.into(), (*holder).into()])
 }
 
 /// Whether nobody began to fill it, or moved it.
-pub(crate) fn is_unmarked(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+pub(crate) fn is_unmarked(tx: &mut dyn Tx) -> Result<bool> {
     Ok(read(tx)?.is_none())
 }
 
-fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
+fn read(tx: &mut dyn Tx) -> Result<Option<Mark>> {
     let row = tx.one("SELECT first, shown, print, holder FROM filling", &[])?;
     let mark = row.map(|it| {
         let (first, shown, print) = (it.text(0)?, it.text(1)?, it.text(2)?);
@@ -80,7 +81,7 @@ fn read(tx: &mut dyn Tx) -> Result<Option<Mark>, StoreError> {
 }
 
 /// Takes an empty store, or one that was filled from the same source before.
-pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
+pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage> {
     let Some(was) = read(tx)? else {
         // Who only looked at it has left that it was there.
         let runs = tx.one("SELECT 1 FROM run WHERE state <> 'stream' LIMIT 1", &[])?;
@@ -122,7 +123,7 @@ pub(crate) fn take(tx: &mut dyn Tx, mark: &Mark) -> Result<Stage, StoreError> {
 }
 
 /// Refuses whoever is not the holder any more.
-pub(crate) fn hold(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+pub(crate) fn hold(tx: &mut dyn Tx, holder: i64) -> Result<()> {
     match read(tx)?.is_some_and(|it| it.holder == holder) {
         true => Ok(()),
         false => {
@@ -133,19 +134,19 @@ pub(crate) fn hold(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
 }
 
 /// What is there is not to be trusted: the next holder begins anew.
-pub(crate) fn spoil(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+pub(crate) fn spoil(tx: &mut dyn Tx, holder: i64) -> Result<()> {
     hold(tx, holder)?;
     tx.put("UPDATE filling SET print = ''", &[])
 }
 
 /// Nothing is there any more.
-pub(crate) fn is_empty(tx: &mut dyn Tx, mark: &Mark) -> Result<(), StoreError> {
+pub(crate) fn is_empty(tx: &mut dyn Tx, mark: &Mark) -> Result<()> {
     hold(tx, mark.holder)?;
     tx.put("UPDATE filling SET print = $1", &[Val::from(&mark.print)])
 }
 
 /// It is whole.
-pub(crate) fn finish(tx: &mut dyn Tx, holder: i64) -> Result<(), StoreError> {
+pub(crate) fn finish(tx: &mut dyn Tx, holder: i64) -> Result<()> {
     hold(tx, holder)?;
     tx.query("{numbers}", &[])?;
     tx.put("DELETE FROM filling", &[])

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 
 use callboard_trace::RunId;
 
+use crate::Store;
 use crate::blob;
 use crate::chain::digest;
 use crate::db::{Row, Tx};
+use crate::error::Result;
 use crate::journal::{Kept, kept, kept_of};
-use crate::{Store, StoreError};
 
 /// Records read in one go.
 const PAGE: u32 = 512;
@@ -41,7 +42,7 @@ pub struct Break {
 
 impl Store {
     /// Recomputes the chains of all runs of a root.
-    pub async fn verify(&self, root: &RunId) -> Result<Verdict, StoreError> {
+    pub async fn verify(&self, root: &RunId) -> Result<Verdict> {
         let root = root.clone();
         self.inner.db.read(move |tx| verify(tx, &root)).await
     }
@@ -78,7 +79,7 @@ struct Check {
     verdict: Verdict,
 }
 
-fn verify(tx: &mut dyn Tx, root: &RunId) -> Result<Verdict, StoreError> {
+fn verify(tx: &mut dyn Tx, root: &RunId) -> Result<Verdict> {
     let mut check = Check::default();
     let sql = chain!("WHERE root = $1 ORDER BY pos");
     check.open(tx.query(sql, &[root.into()])?)?;
@@ -96,10 +97,7 @@ fn verify(tx: &mut dyn Tx, root: &RunId) -> Result<Verdict, StoreError> {
 }
 
 /// Recomputes the chains of all roots whose place is in this range.
-pub(crate) fn verify_range(
-    tx: &mut dyn Tx,
-    range: RangeInclusive<i64>,
-) -> Result<Verdict, StoreError> {
+pub(crate) fn verify_range(tx: &mut dyn Tx, range: RangeInclusive<i64>) -> Result<Verdict> {
     let (first, last) = range.into_inner();
     let mut check = Check::default();
     let sql = chain!(
@@ -122,7 +120,7 @@ pub(crate) fn verify_range(
 }
 
 impl Check {
-    fn open(&mut self, rows: Vec<Row>) -> Result<(), StoreError> {
+    fn open(&mut self, rows: Vec<Row>) -> Result<()> {
         for row in rows {
             let (run, root) = (RunId::from_text(row.text(0)?), RunId::from_text(row.text(4)?));
             let parent = row.maybe_text(1).map(RunId::from_text);
@@ -142,11 +140,7 @@ impl Check {
 
     /// Takes records in; answers the places of the last one's root and of itself, unless one stands
     /// where it does not belong.
-    fn take_all(
-        &mut self,
-        tx: &mut dyn Tx,
-        rows: &[Row],
-    ) -> Result<Option<(i64, i64)>, StoreError> {
+    fn take_all(&mut self, tx: &mut dyn Tx, rows: &[Row]) -> Result<Option<(i64, i64)>> {
         let mut last = None;
         for row in rows {
             let kept = kept_of(row)?;
@@ -163,7 +157,7 @@ impl Check {
         Ok(last)
     }
 
-    fn take(&mut self, tx: &mut dyn Tx, at: usize, kept: &Kept) -> Result<(), StoreError> {
+    fn take(&mut self, tx: &mut dyn Tx, at: usize, kept: &Kept) -> Result<()> {
         let why = self.wrong(at, kept).or(self.bodies(tx, &kept.body)?);
         let hash = kept.hash();
         if let Some(all) = self.parents.get_mut(&kept.run) {
@@ -215,7 +209,7 @@ impl Check {
     }
 
     /// Whether the long strings of a body are what their hashes say.
-    fn bodies(&mut self, tx: &mut dyn Tx, body: &str) -> Result<Option<String>, StoreError> {
+    fn bodies(&mut self, tx: &mut dyn Tx, body: &str) -> Result<Option<String>> {
         if !blob::is_packed(body) {
             return Ok(None);
         }

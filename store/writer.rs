@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::StoreError;
 use crate::db::{Job, Tx};
+use crate::error::Result;
 use crate::sqlite::{Lite, Memo, is_busy, is_io, told};
 
 /// Where chance comes from.
@@ -124,7 +125,7 @@ impl Writer<'_> {
         }
     }
 
-    fn behind_savepoint(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+    fn behind_savepoint(&mut self, job: &mut dyn Job) -> Result<()> {
         step(self.conn, "SAVEPOINT job")?;
         let outcome = attempt(job, self.conn, &mut self.memo);
         if outcome.is_err() && !self.conn.is_autocommit() {
@@ -136,7 +137,7 @@ impl Writer<'_> {
         outcome
     }
 
-    fn alone(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+    fn alone(&mut self, job: &mut dyn Job) -> Result<()> {
         self.begin()?;
         let outcome = attempt(job, self.conn, &mut self.memo);
         match outcome {
@@ -149,7 +150,7 @@ impl Writer<'_> {
     }
 
     /// Takes the write lock, against other processes, for as long as that is reasonable.
-    fn begin(&mut self) -> Result<(), StoreError> {
+    fn begin(&mut self) -> Result<()> {
         let until = Instant::now() + BUSY_FOR;
         let mut wait = 200;
         loop {
@@ -169,7 +170,7 @@ impl Writer<'_> {
 
     /// A commit that the disk refused to confirm may be there or not after the next start, and the
     /// kernel forgets such an error once told: so the writer stops for good.
-    fn commit(&mut self) -> Result<(), StoreError> {
+    fn commit(&mut self) -> Result<()> {
         let done = self.conn.prepare_cached("COMMIT").and_then(|mut it| it.execute([]));
         let Err(error) = done else { return Ok(()) };
         self.rollback();
@@ -191,7 +192,7 @@ impl Writer<'_> {
 }
 
 enum Together {
-    Done(Vec<Result<(), StoreError>>),
+    Done(Vec<Result<()>>),
     Refused(StoreError),
     RolledBack,
 }
@@ -201,18 +202,18 @@ pub(crate) fn attempt<'c>(
     job: &mut dyn Job,
     conn: &'c Connection,
     memo: &mut Memo<'c>,
-) -> Result<(), StoreError> {
+) -> Result<()> {
     attempt_on(job, &mut Lite { conn, memo, clock: None })
 }
 
 /// The same on any database.
-pub(crate) fn attempt_on(job: &mut dyn Job, tx: &mut dyn Tx) -> Result<(), StoreError> {
+pub(crate) fn attempt_on(job: &mut dyn Job, tx: &mut dyn Tx) -> Result<()> {
     catch_unwind(AssertUnwindSafe(|| job.run(tx))).unwrap_or_else(|_| {
         Err(StoreError::Db("a write panicked and was undone; please report it".to_owned()))
     })
 }
 
 /// One statement without an answer.
-pub(crate) fn step(conn: &Connection, sql: &str) -> Result<(), StoreError> {
+pub(crate) fn step(conn: &Connection, sql: &str) -> Result<()> {
     conn.prepare_cached(sql).and_then(|mut it| it.execute([])).map(|_| ()).map_err(|it| told(&it))
 }

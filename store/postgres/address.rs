@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::StoreError;
+use crate::error::Result;
 
 /// How long one host may take to answer, unless the URL says otherwise.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ impl Address {
     /// `sslmode` (`disable`, `prefer`, `require`, `verify-full`), `sslrootcert`, `connect_timeout`,
     /// `target_session_attrs`, `application_name`, … Unless it says otherwise only a host that takes
     /// writes will do.
-    pub fn parse(url: &str) -> Result<Address, StoreError> {
+    pub fn parse(url: &str) -> Result<Address> {
         let url = url.trim();
         let is_url = ["postgres://", "postgresql://"].iter().any(|it| url.starts_with(it));
         if !is_url {
@@ -116,7 +117,7 @@ fn ours(url: &str) -> (String, Vec<(String, String)>) {
     (rest, ours.into_iter().map(pair).collect())
 }
 
-fn trust(config: &mut Config, words: &[(String, String)]) -> Result<Trust, StoreError> {
+fn trust(config: &mut Config, words: &[(String, String)]) -> Result<Trust> {
     let word = |name: &str| words.iter().find(|it| it.0 == name).map(|it| it.1.as_str());
     let root = word("sslrootcert").filter(|it| *it != "system").map(PathBuf::from);
     let (mode, trust) = match word("sslmode") {

@@ -15,6 +15,7 @@ use super::{Enter, Jobs, PATIENCE, Shared, migrate};
 use crate::StoreError;
 use crate::db::Job;
 use crate::dialect::Dialect;
+use crate::error::Result;
 use crate::writer::attempt_on;
 
 /// Jobs that share one commit.
@@ -52,7 +53,7 @@ impl<'a> Lane<'a> {
     pub(super) fn write(
         shared: Shared,
         enter: Option<Enter>,
-        ready: &answers::Sender<Result<(), StoreError>>,
+        ready: &answers::Sender<Result<()>>,
         jobs: &Jobs,
     ) {
         let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -87,7 +88,7 @@ impl<'a> Lane<'a> {
         Lane { runtime, shared, begin, is_writer, session: None, known: 0, away: None, gone: None }
     }
 
-    fn enter(&mut self, enter: Option<Enter>) -> Result<(), StoreError> {
+    fn enter(&mut self, enter: Option<Enter>) -> Result<()> {
         let mut session =
             Session::open(self.runtime, &self.shared.address).map_err(|it| it.error())?;
         let Some(enter) = enter else {

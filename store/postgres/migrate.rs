@@ -5,13 +5,14 @@ use super::session::Session;
 use crate::StoreError;
 use crate::db::Tx;
 use crate::dialect::Dialect;
+use crate::error::Result;
 use crate::schema::{CHANGES, DIVIDED, is_newest};
 
 /// The lock that whoever changes the tables holds until that is done: "Call".
 const LOCK: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SELECT pg_advisory_xact_lock(1130458220); SELECT 0";
 
-pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
+pub(super) fn migrate(session: &mut Session<'_>) -> Result<()> {
     let known = CHANGES.len() as u32;
     session.begin(LOCK).map_err(|it| it.error())?;
     let found = version(session)?;
@@ -46,7 +47,7 @@ pub(super) fn migrate(session: &mut Session<'_>) -> Result<(), StoreError> {
 }
 
 /// Looks whether the tables are there and of the newest format.
-pub(super) fn look(session: &mut Session<'_>) -> Result<(), StoreError> {
+pub(super) fn look(session: &mut Session<'_>) -> Result<()> {
     session.begin("BEGIN READ ONLY; SELECT 0").map_err(|it| it.error())?;
     let found = version(session)?;
     session.rollback().map_err(|it| it.error())?;
@@ -60,7 +61,7 @@ pub(super) fn look(session: &mut Session<'_>) -> Result<(), StoreError> {
 }
 
 /// The format of the tables that are there; 0 = there are none.
-fn version(session: &mut Session<'_>) -> Result<u32, StoreError> {
+fn version(session: &mut Session<'_>) -> Result<u32> {
     let sql = "SELECT count(*) FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_name = 'callboard'";
     if session.one(sql, &[])?.ok_or(StoreError::Closed)?.int(0)? == 0 {
@@ -71,7 +72,7 @@ fn version(session: &mut Session<'_>) -> Result<u32, StoreError> {
 }
 
 /// Text is kept as it is in UTF-8 only.
-fn encoding(session: &mut Session<'_>) -> Result<(), StoreError> {
+fn encoding(session: &mut Session<'_>) -> Result<()> {
     let row = session.one("SELECT current_setting('server_encoding')", &[])?;
     match row.ok_or(StoreError::Closed)?.text(0)?.as_str() {
         "UTF8" => Ok(()),

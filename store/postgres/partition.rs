@@ -7,6 +7,7 @@ use super::conn::Fault;
 use super::session::Session;
 use crate::StoreError;
 use crate::db::Tx;
+use crate::error::Result;
 
 /// The places of roots that a part is for.
 const ROOTS: i64 = 1_000_000;
@@ -32,7 +33,7 @@ const LOOK: &str = "SELECT (
     (SELECT coalesce(max(pos), 0) FROM run)";
 
 /// Divides the journal. A server that knows no parts keeps the one table.
-pub(super) fn divide(session: &mut Session<'_>) -> Result<(), StoreError> {
+pub(super) fn divide(session: &mut Session<'_>) -> Result<()> {
     let head = session.one("SELECT coalesce(max(pos), 0) FROM run", &[])?;
     let end = next(head.ok_or(StoreError::Closed)?.int(0)?, 0, ROOTS).end;
     let rest = part("journal_rest", "DEFAULT");
@@ -50,13 +51,13 @@ pub(super) fn divide(session: &mut Session<'_>) -> Result<(), StoreError> {
 }
 
 /// Whether less than a whole part is left for the roots to come.
-pub(crate) fn is_narrow(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+pub(crate) fn is_narrow(tx: &mut dyn Tx) -> Result<bool> {
     Ok(look(tx)?.is_some_and(|(end, head)| needs(end, head, ROOTS)))
 }
 
 /// Makes the parts that are missing ahead; answers whether it made any. Work does not depend on it: who
 /// reads the last part, as a backup does for long, only puts it off.
-pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool> {
     let Some((mut end, head)) = look(tx)? else { return Ok(false) };
     if !needs(end, head, ROOTS) {
         return Ok(false);
@@ -73,7 +74,7 @@ pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool, StoreError> {
     tx.try_change(&parts.concat())
 }
 
-fn look(tx: &mut dyn Tx) -> Result<Option<(i64, i64)>, StoreError> {
+fn look(tx: &mut dyn Tx) -> Result<Option<(i64, i64)>> {
     let row = tx.one(LOOK, &[])?.ok_or(StoreError::Closed)?;
     let head = row.int(1)?;
     Ok(row.maybe_int(0).map(|end| (end, head)))

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::conn::{self, Fault};
 use super::{Address, DEADLINE};
-use crate::StoreError;
+use crate::error::Result;
 
 /// Round trips that are measured.
 const TRIPS: usize = 9;
@@ -53,7 +53,7 @@ pub struct Probe {
 
 /// Connects to the first host that answers, a standby too, and looks. `clock` gives microseconds
 /// since 1970. Changes nothing.
-pub async fn probe(address: &Address, clock: fn() -> i64) -> Result<Probe, StoreError> {
+pub async fn probe(address: &Address, clock: fn() -> i64) -> Result<Probe> {
     let mut any = address.clone();
     any.config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::Any);
     let (client, driver) = conn::connect(&any).await.map_err(|it| it.error())?;

@@ -21,6 +21,7 @@ use super::{Address, CHANGE, DEADLINE};
 use crate::StoreError;
 use crate::db::{Ask, Row, Tx, Val};
 use crate::dialect::Dialect;
+use crate::error::Result;
 
 /// Statements that are under way at most before their answers are waited for.
 const AHEAD: usize = 128;
@@ -309,7 +310,7 @@ impl<'a> Session<'a> {
     }
 
     /// Keeps what went wrong first: whoever drives the transaction asks for it.
-    fn heard<T>(&mut self, outcome: Result<T, Fault>) -> Result<T, StoreError> {
+    fn heard<T>(&mut self, outcome: Result<T, Fault>) -> Result<T> {
         outcome.map_err(|it| {
             let first = self.fault.get_or_insert(it);
             first.error()
@@ -326,35 +327,35 @@ pub(super) enum Ended {
 }
 
 impl Tx for Session<'_> {
-    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>, StoreError> {
+    fn query(&mut self, sql: &'static str, args: &[Val]) -> Result<Vec<Row>> {
         Ok(self.all(&[(sql, args.to_vec())])?.pop().unwrap_or_default())
     }
 
-    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>, StoreError> {
+    fn all(&mut self, asked: &[Ask]) -> Result<Vec<Vec<Row>>> {
         self.has_written |= asked.iter().any(|it| !it.0.starts_with("SELECT"));
         let outcome = self.asked(asked);
         self.heard(outcome)
     }
 
-    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64, StoreError> {
+    fn exec(&mut self, sql: &'static str, args: &[Val]) -> Result<u64> {
         self.has_written = true;
         let outcome = self.done(sql, args);
         self.heard(outcome)
     }
 
-    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+    fn put(&mut self, sql: &'static str, args: &[Val]) -> Result<()> {
         self.has_written = true;
         let outcome = self.ahead(sql, args);
         self.heard(outcome)
     }
 
-    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<(), StoreError> {
+    fn add(&mut self, sql: &'static str, args: &[Val]) -> Result<()> {
         self.has_written = true;
         let outcome = self.later(sql, args);
         self.heard(outcome)
     }
 
-    fn try_change(&mut self, sql: &str) -> Result<bool, StoreError> {
+    fn try_change(&mut self, sql: &str) -> Result<bool> {
         self.has_written = true;
         let before = self.write_rows(|_| true).and_then(|()| self.settle());
         self.heard(before)?;
@@ -373,7 +374,7 @@ impl Tx for Session<'_> {
     }
 
     /// The database's, carried on by how long ago we heard of it.
-    fn now(&mut self) -> Result<i64, StoreError> {
+    fn now(&mut self) -> Result<i64> {
         if self.clock.is_none() {
             let now = self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0)?;
             self.clock = Some((now, Instant::now()));

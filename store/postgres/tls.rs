@@ -23,6 +23,7 @@ use tokio_rustls::rustls::{
 
 use super::address::Trust;
 use crate::StoreError;
+use crate::error::Result;
 
 /// Makes TLS connections of one kind.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ pub(super) struct Named(TlsConnector, ServerName<'static>);
 pub(super) struct Stream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl Tls {
-    pub(super) fn new(trust: &Trust) -> Result<Tls, StoreError> {
+    pub(super) fn new(trust: &Trust) -> Result<Tls> {
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -56,7 +57,7 @@ impl Tls {
     }
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, StoreError> {
+fn roots(file: &Path) -> Result<RootCertStore> {
     let name = file.display();
     let bad = |it: &dyn std::fmt::Display| {
         StoreError::Db(format!("sslrootcert {name} cannot be used: {it}; name a PEM file"))

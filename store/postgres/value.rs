@@ -9,6 +9,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::conn;
 use crate::StoreError;
 use crate::db::{Row, Val};
+use crate::error::Result;
 
 /// What a parameter is.
 pub(super) fn type_of(value: &Val) -> Type {
@@ -21,10 +22,10 @@ pub(super) fn type_of(value: &Val) -> Type {
 }
 
 /// A row of an answer.
-pub(super) fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+pub(super) fn row(row: &tokio_postgres::Row) -> Result<Row> {
     let odd =
         |it: Error| StoreError::Corrupt(format!("an answer cannot be read: {}", conn::said(&it)));
-    let value = |at: usize| -> Result<Val, StoreError> {
+    let value = |at: usize| -> Result<Val> {
         let kind = row.columns()[at].type_();
         let value = match *kind {
             Type::INT8 => row.try_get::<_, Option<i64>>(at).map_err(odd)?.map(Val::Int),
