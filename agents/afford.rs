@@ -125,11 +125,10 @@ fn unpriced(run: &Run, step: &Prepared) -> Step {
         Work::Model { provider, model, .. } => format!("{provider}/{model}"),
         Work::Tool { tool, .. } => tool.clone(),
     };
-    let trouble = Trouble {
-        code: FailureCode::Budget,
-        message: format!("{model} has no price, and a limit in money was set"),
-        retryable: false,
-        hint: "write its price into prices.yaml, or limit tokens instead of money".into(),
-    };
+    let trouble = Trouble::of(
+        FailureCode::Budget,
+        format!("{model} has no price, and a limit in money was set"),
+        "write its price into prices.yaml, or limit tokens instead of money",
+    );
     Step::End(run.stopped(Stop::Budget, trouble))
 }

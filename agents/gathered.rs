@@ -36,12 +36,11 @@ pub(crate) fn asked_to_finish(plan: &Plan) -> Finished {
     if end.state == EndState::Completed || cut_off == 0 {
         return end;
     }
-    let trouble = Trouble {
-        code: FailureCode::Cancelled,
-        message: format!("asked to finish: {cut_off} tasks were not begun"),
-        retryable: false,
-        hint: "give those that are missing in a new plan".into(),
-    };
+    let trouble = Trouble::of(
+        FailureCode::Cancelled,
+        format!("asked to finish: {cut_off} tasks were not begun"),
+        "give those that are missing in a new plan",
+    );
     Finished { error: Some(trouble), ..end }
 }
 

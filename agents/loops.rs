@@ -22,6 +22,8 @@ pub(crate) struct Loops {
     call: Row,
     reply: Row,
     closed: Vec<AgentName>,
+    /// The circles that work failed by which a call gave away, each with that call.
+    pub(crate) circles: BTreeMap<String, Vec<AgentName>>,
     /// The turn in which the first edge was closed.
     warned: Option<u32>,
     /// It was told, and went on all the same.
@@ -104,8 +106,7 @@ impl Loops {
     pub(crate) fn blew(&mut self, blown: Blown, turn: u32) {
         match blown.fuse.as_str() {
             LOOP | LAPS => {
-                self.is_over |= self.warned.is_some_and(|it| it < turn);
-                self.warned.get_or_insert(turn);
+                self.warn(turn);
                 self.closed.extend(blown.chain.last().cloned());
             }
             REPLIES => self.is_over = true,
@@ -114,14 +115,37 @@ impl Loops {
         self.blown = Some(blown);
     }
 
+    /// Who was given work failed by a circle: the same call is not done again, and where the whole work
+    /// was handed on its edge is closed.
+    pub(crate) fn failed(&mut self, by: Result<String, AgentName>, chain: &[AgentName], turn: u32) {
+        self.warn(turn);
+        match by {
+            Ok(call) => drop(self.circles.insert(call, chain.to_vec())),
+            Err(to) => self.closed.push(to),
+        }
+        let (fuse, value) = (LOOP.to_owned(), self.rounds() as u64);
+        self.blown = Some(Blown { fuse, value, limit: 0, chain: chain.to_vec() });
+    }
+
+    /// The first circle is told; who goes round again after that is stopped.
+    fn warn(&mut self, turn: u32) {
+        self.is_over |= self.warned.is_some_and(|it| it < turn);
+        self.warned.get_or_insert(turn);
+    }
+
+    /// The circle that was met last, in this run or under it.
+    pub(crate) fn circle(&self) -> Option<&Vec<AgentName>> {
+        self.blown.as_ref().filter(|it| [LOOP, LAPS].contains(&&*it.fuse)).map(|it| &it.chain)
+    }
+
     /// Whether an edge was closed, since the work went round over it.
     pub(crate) fn is_closed(&self, to: &AgentName) -> bool {
         self.closed.contains(to)
     }
 
-    /// How often an edge was closed, or tried again.
-    pub(crate) fn closed(&self) -> usize {
-        self.closed.len()
+    /// How often the work came round.
+    pub(crate) fn rounds(&self) -> usize {
+        self.closed.len() + self.circles.len()
     }
 }
 

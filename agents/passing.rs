@@ -7,7 +7,9 @@ use crate::slots::shown;
 
 impl Run {
     pub(crate) fn child_ended(&mut self, event: &Event) {
-        let Event::ChildEnded { child, end, totals, taint, slots, .. } = event else { return };
+        let Event::ChildEnded { child, end, totals, taint, slots, circle, .. } = event else {
+            return;
+        };
         self.slots.told(slots);
         self.totals = self.totals.and(*totals);
         if self.plan.as_mut().is_some_and(|it| it.ended(child, end, taint.as_ref())) {
@@ -16,6 +18,11 @@ impl Run {
         if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
             (found.end, found.taint) = (Some((**end).clone()), taint.clone());
             found.noted = slots.0.iter().map(|it| shown(it, &slots.0)).collect();
+            let (call, to) = (found.handoff.call.clone(), found.handoff.target.clone());
+            if !circle.is_empty() {
+                let by = self.key_of(call.as_deref()).ok_or(to);
+                self.loops.failed(by, circle, self.turns);
+            }
         }
     }
 

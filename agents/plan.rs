@@ -370,10 +370,9 @@ impl Place {
 }
 
 fn gone(message: &str) -> Trouble {
-    Trouble {
-        code: callboard_trace::FailureCode::HandoffFailed,
-        message: message.to_string(),
-        retryable: false,
-        hint: "name an agent that is in the team".into(),
-    }
+    Trouble::of(
+        callboard_trace::FailureCode::HandoffFailed,
+        message,
+        "name an agent that is in the team",
+    )
 }

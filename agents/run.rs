@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use callboard_config::{AgentName, Kind};
 use callboard_trace::memory::Entries;
 use callboard_trace::{
-    ArtifactRef, Bound, Call, EndState, Failure, Finished, Handoff, Missing, ModelReplied, Purpose,
-    RunId, Spend, Started, Stop, Taint, Totals, Trouble, Waiting,
+    ArtifactRef, Bound, Call, EndState, Event, Fact, Failure, Finished, Handoff, Missing,
+    ModelReplied, Purpose, RunId, Spend, Started, Stop, Taint, Totals, Trouble, Waiting,
 };
 use serde_json::Value;
 
@@ -279,9 +279,21 @@ impl Run {
         self.slots.passed()
     }
 
-    /// What was noted by it and under it, as its parent is told.
-    pub fn own_slots(&self) -> Entries {
-        self.slots.own()
+    /// The word of its end, as its parent is told it.
+    pub fn told_end(&self, end: &Finished) -> Fact {
+        let has_circled = end.stop == Stop::Loop && end.state == EndState::Failed;
+        let circle = self.loops.circle().filter(|_| has_circled);
+        let event = Event::ChildEnded {
+            child: self.id.clone(),
+            agent: self.name().clone(),
+            handoff: self.started.handoff.as_ref().map(|it| it.id.clone()),
+            end: Box::new(end.clone()),
+            totals: self.totals,
+            taint: self.tainted.by().map(str::to_owned),
+            slots: self.slots.own(),
+            circle: circle.cloned().unwrap_or_default(),
+        };
+        Fact::new(self.name().as_str(), event)
     }
 
     /// The agent's own name.

@@ -247,29 +247,19 @@ impl Batch {
             self.fact(run, noted);
         }
         if let Some(parent) = run.started.parent.clone() {
-            let handoff = run.started.handoff.as_ref().map(|it| it.id.clone());
-            if let (Some(handoff), Some(refusal)) = (handoff.clone(), declined(run)) {
+            if let (Some(handoff), Some(refusal)) = (&run.started.handoff, declined(run)) {
                 let event = Event::HandoffRefused {
-                    handoff,
+                    handoff: handoff.id.clone(),
                     run: run.id.clone(),
                     reason: refusal.reason,
                     better: refusal.better,
                 };
                 self.tell.push((parent.clone(), Fact::new(run.name().as_str(), event)));
             }
-            let event = Event::ChildEnded {
-                child: run.id.clone(),
-                agent: run.name().clone(),
-                handoff,
-                end: Box::new(end.clone()),
-                totals: run.totals,
-                taint: run.tainted.by().map(str::to_owned),
-                slots: run.own_slots(),
-            };
             if run.started.is_step() {
                 self.hurry.push(parent.clone());
             }
-            self.tell.push((parent, Fact::new(run.name().as_str(), event)));
+            self.tell.push((parent, run.told_end(&end)));
         }
         if end.state == EndState::Cancelled {
             self.cancel_children(run);
@@ -297,23 +287,21 @@ fn unfinished(run: &Run) -> Vec<Failure> {
 fn gone(run: &Run, message: String) -> Finished {
     run.stopped(
         Stop::Error,
-        Trouble {
-            code: FailureCode::HandoffFailed,
+        Trouble::of(
+            FailureCode::HandoffFailed,
             message,
-            retryable: false,
-            hint: "call an agent that is in the team and takes work".into(),
-        },
+            "call an agent that is in the team and takes work",
+        ),
     )
 }
 
 fn restless() -> Finished {
     Finished::failed(
         Stop::Error,
-        Trouble {
-            code: FailureCode::Internal,
-            message: format!("the rules named {STEPS_MAX} steps without a rest"),
-            retryable: false,
-            hint: "this is a fault of the program; its trace shows the steps".into(),
-        },
+        Trouble::of(
+            FailureCode::Internal,
+            format!("the rules named {STEPS_MAX} steps without a rest"),
+            "this is a fault of the program; its trace shows the steps",
+        ),
     )
 }

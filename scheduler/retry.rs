@@ -91,17 +91,7 @@ fn branches(root: &RunId, runs: &BTreeMap<RunId, Run>, fact: &Fact) -> Option<Ve
             match &child.end {
                 None => return None,
                 Some(end) if end.state == EndState::Completed => {
-                    let handoff = child.started.handoff.as_ref().map(|it| it.id.clone());
-                    let ended = Event::ChildEnded {
-                        child: child.id.clone(),
-                        agent: child.name().clone(),
-                        handoff,
-                        end: end.clone(),
-                        totals: child.totals,
-                        taint: child.tainted.by().map(str::to_owned),
-                        slots: child.own_slots(),
-                    };
-                    found[at].1.push(Fact::new(child.name().as_str(), ended));
+                    found[at].1.push(child.told_end(end));
                 }
                 Some(_) => found.push((child.id.clone(), vec![fact.clone()])),
             }

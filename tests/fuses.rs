@@ -31,23 +31,41 @@ fn row(base_url: &str, length: usize, most: usize) -> Stage {
     let stage = Stage::at(base_url, MORE);
     stage.limit(&format!("tasks_per_root: {most}, spawn_burst: {most}"));
     for at in 0..length {
-        let handoffs =
-            if at + 1 < length { format!("handoffs: [l{}]\n", at + 1) } else { String::new() };
-        // The fuses are to stop them: their breakers would, and sooner.
-        let text = format!(
-            "---\nname: l{at}\ndescription: Level {at}.\nbreaker: {{failures: 10000}}\n{handoffs}---\n\
-             You are l{at}.\n"
-        );
-        stage.write(&format!("agents/l{at}.md"), &text);
+        let next = at + 1;
+        let handoffs = if next < length { format!("handoffs: [l{next}]\n") } else { String::new() };
+        write(&stage, at, &handoffs);
     }
     stage
 }
 
-/// Passes work on by this tool, so many pieces a turn, and never says anything else.
-fn passes(ask: &Ask, tool: &str, pieces: usize) -> Act {
+/// Agents of whom each may turn to the next one, and the last to the first.
+fn ring(base_url: &str, length: usize) -> Stage {
+    let stage = Stage::at(base_url, MORE);
+    for at in 0..length {
+        write(&stage, at, &format!("handoffs: [l{}]\n", (at + 1) % length));
+    }
+    stage
+}
+
+fn write(stage: &Stage, at: usize, handoffs: &str) {
+    // The fuses are to stop them: their breakers would, and sooner.
+    let text = format!(
+        "---\nname: l{at}\ndescription: Level {at}.\nbreaker: {{failures: 10000}}\n{handoffs}---\n\
+             You are l{at}.\n"
+    );
+    stage.write(&format!("agents/l{at}.md"), &text);
+}
+
+/// Whose model is asked.
+fn level(ask: &Ask) -> usize {
     let system = ask.system();
     let at = system.find("You are l").map_or("", |it| &system[it + "You are l".len()..]);
-    let level: usize = at.split('.').next().and_then(|it| it.parse().ok()).expect("a level");
+    at.split('.').next().and_then(|it| it.parse().ok()).expect("a level")
+}
+
+/// Passes work on by this tool, so many pieces a turn, and never says anything else.
+fn passes(ask: &Ask, tool: &str, pieces: usize) -> Act {
+    let level = level(ask);
     let piece = |nth: usize| {
         let nth = ask.turn() * pieces + nth;
         let (one, two) = (WORDS[nth % 8], WORDS[nth / 8 % 8]);
@@ -201,4 +219,31 @@ async fn who_always_hands_off_stops_at_the_caps_over_twenty_restarts() {
     assert_eq!((most(|it| it.hops), most(|it| it.depth)), (Some(10), Some(0)));
     assert_eq!(blown(&all).get("hops"), Some(&(11, 10)));
     as_many_were_created(&all, 60);
+}
+
+/// Everybody passes the same work on for ever, and nobody finds anything new.
+#[tokio::test]
+async fn who_goes_round_ends_at_once_with_the_circle_and_so_do_all_above() {
+    for tool in ["delegate", "handoff"] {
+        let script = move |ask: &Ask| {
+            let summary = json!({
+                "did": "looked at the task", "must_know": "be brief", "do_next": "the rest of it",
+            });
+            let to = format!("l{}", (level(ask) + 1) % 3);
+            Act::calls(&[(tool, json!({"to": to, "task": "turn the wheel", "summary": summary}))])
+        };
+        let endpoint = Endpoint::start(script).await;
+        let stage = ring(&endpoint.base_url(), 3);
+        let node = stage.node().await;
+        let view = stage::play(&node.desk(), ask("l0", "begin")).await;
+        let all = records(&node.desk(), &view.run).await;
+        node.stop().await;
+        assert_eq!((view.state, view.stop), (State::Failed, Some(Stop::Loop)), "{}", tell(&all));
+        assert_eq!(started(&all).len(), 5, "{}", tell(&all));
+        for end in ends(&all).values() {
+            let error = end.error.as_ref().expect("a reason");
+            assert_eq!(error.code, FailureCode::Loop, "{}", tell(&all));
+            assert!(error.message.ends_with("(chain: l0 > l1 > l2 > l0 > l1 > l2)"), "{error:?}");
+        }
+    }
 }

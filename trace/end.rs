@@ -91,6 +91,13 @@ pub struct Trouble {
     pub hint: String,
 }
 
+impl Trouble {
+    /// What asking again does not help.
+    pub fn of(code: FailureCode, message: impl Into<String>, hint: impl Into<String>) -> Trouble {
+        Trouble { code, message: message.into(), retryable: false, hint: hint.into() }
+    }
+}
+
 impl Finished {
     /// Success with this answer.
     pub fn done(answer: Value) -> Finished {

@@ -103,6 +103,9 @@ pub enum Event {
         /// What was noted under it and its parent does not know.
         #[serde(default, skip_serializing_if = "Entries::is_empty")]
         slots: Entries,
+        /// The circle that it failed by, from the root on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        circle: Vec<AgentName>,
     },
     /// Something was written into shared context or memory.
     Noted {

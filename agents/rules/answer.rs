@@ -17,12 +17,7 @@ pub(crate) fn was_declined(run: &Run) -> Option<Step> {
     } else {
         "word the task differently, or use another model"
     };
-    let trouble = Trouble {
-        code: FailureCode::Refused,
-        message: crate::words::cut(said, 1_000),
-        retryable: false,
-        hint: hint.into(),
-    };
+    let trouble = Trouble::of(FailureCode::Refused, crate::words::cut(said, 1_000), hint);
     Some(Step::End(Finished::failed(Stop::Refused, trouble)))
 }
 

@@ -70,12 +70,11 @@ pub(super) fn is_its_own(run: &Run) -> bool {
 /// The end that a budget brings, with what there is and what to add.
 pub(super) fn stopped(run: &Run) -> Finished {
     let Some(alert) = nearest_its_end(run) else { unreachable!("a budget is at its end") };
-    let trouble = Trouble {
-        code: FailureCode::Budget,
-        message: format!("the budget is at its end: {}", alert.said()),
-        retryable: false,
-        hint: way_out(run, alert),
-    };
+    let trouble = Trouble::of(
+        FailureCode::Budget,
+        format!("the budget is at its end: {}", alert.said()),
+        way_out(run, alert),
+    );
     run.stopped(Stop::Budget, trouble)
 }
 

@@ -285,12 +285,11 @@ fn stopped(run: &Run, guard: &Guard, made: &Made) -> Finished {
 
 fn trouble(guard: &Guard, made: &Made) -> Trouble {
     let why = made.reasons.join("; ");
-    Trouble {
-        code: FailureCode::CheckBlocked,
-        message: format!("guardrail `{}` stopped the {}: {why}", guard.name, guard.on.as_str()),
-        retryable: false,
-        hint: format!("change what it objects to, or the guardrail `{}` itself", guard.name),
-    }
+    Trouble::of(
+        FailureCode::CheckBlocked,
+        format!("guardrail `{}` stopped the {}: {why}", guard.name, guard.on.as_str()),
+        format!("change what it objects to, or the guardrail `{}` itself", guard.name),
+    )
 }
 
 /// An answer that did not pass: what is harmless of it, and what was withheld.

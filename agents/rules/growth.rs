@@ -32,18 +32,17 @@ pub fn creation_refused(
 /// The end of a run whose model asked for one too many again and again.
 pub(super) fn stopped(run: &Run, times: u32, last: &Blown) -> Step {
     let Blown { fuse, value, limit, chain } = last;
-    let trouble = Trouble {
-        code: FailureCode::Fuse,
-        message: format!(
+    let trouble = Trouble::of(
+        FailureCode::Fuse,
+        format!(
             "{times} creations in a row were refused, the last as number {value}: {}",
             allows(fuse, *limit, chain)
         ),
-        retryable: false,
-        hint: format!(
+        format!(
             "its trace shows who began what; raise `{}` in `limits` of team.yaml if it is meant",
             if fuse == "spawn_rate" { "spawn_burst" } else { fuse }
         ),
-    };
+    );
     Step::End(run.stopped(Stop::Loop, trouble))
 }
 

@@ -21,15 +21,14 @@ const SUMMARY: std::ops::RangeInclusive<usize> = 40..=6_000;
 /// Rule: a receiver may decline, as its first act.
 pub(crate) fn is_refused(run: &Run) -> Option<Step> {
     let declined = declined(run)?;
-    let trouble = Trouble {
-        code: FailureCode::Refused,
-        message: format!("{} declined: {}", run.name(), declined.reason),
-        retryable: false,
-        hint: declined.better.map_or_else(
+    let trouble = Trouble::of(
+        FailureCode::Refused,
+        format!("{} declined: {}", run.name(), declined.reason),
+        declined.better.map_or_else(
             || "give it to another agent, or do it yourself".into(),
             |it| format!("{it} may be better suited"),
         ),
-    };
+    );
     Some(Step::End(Finished::failed(Stop::Refused, trouble)))
 }
 

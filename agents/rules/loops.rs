@@ -45,11 +45,11 @@ fn written(run: &Run) -> Option<String> {
 pub(super) fn lap(run: &Run, to: &AgentName) -> Option<Blown> {
     let mut chain = run.started.path.clone();
     chain.push(to.clone());
-    let without = run.loops.closed() as u64 + 1;
+    let without = run.loops.rounds() as u64 + 1;
     let blown =
         |fuse: &str, value, limit, chain| Some(Blown { fuse: fuse.into(), value, limit, chain });
     if run.loops.is_closed(to) {
-        return blown(LOOP, without, 0, chain);
+        return blown(LOOP, without, 0, run.loops.circle().cloned().unwrap_or(chain));
     }
     let limit = u64::from(run.started.fuses.repeats.laps);
     for length in 1..=LAP_MAX {
@@ -92,11 +92,10 @@ pub(crate) fn is_a_repeat(run: &Run) -> Option<Step> {
 
 /// The end of a run that goes in circles.
 pub(super) fn stopped(run: &Run, blown: &Blown) -> Step {
-    let trouble = Trouble {
-        code: FailureCode::Loop,
-        message: said(blown),
-        retryable: false,
-        hint: match blown.fuse.as_str() {
+    let trouble = Trouble::of(
+        FailureCode::Loop,
+        said(blown),
+        match blown.fuse.as_str() {
             LOOP => {
                 "its trace shows the circle; work comes round only with something new: a note, a \
                 finding, a file"
@@ -106,7 +105,7 @@ pub(super) fn stopped(run: &Run, blown: &Blown) -> Step {
                 "its trace shows the circle; raise `{fuse}` in `limits` of team.yaml if it is meant"
             ),
         },
-    };
+    );
     Step::End(run.stopped(Stop::Loop, trouble))
 }
 
@@ -135,8 +134,13 @@ pub(super) fn said(blown: &Blown) -> String {
     format!("{what} {times}, and {limit} (chain: {})", names.join(" > "))
 }
 
-/// The fuse that one more of a call reaches. Zero and one both mean that nothing comes twice.
+/// The fuse that one more of a call reaches, or the circle by which the work failed that it gave away.
+/// Zero and one both mean that nothing comes twice.
 fn repeat(run: &Run, call: &str) -> Option<Blown> {
+    if let Some(chain) = run.loops.circles.get(call).cloned() {
+        let value = run.loops.rounds() as u64 + 1;
+        return Some(Blown { fuse: LOOP.into(), value, limit: 0, chain });
+    }
     let (row, all) = run.loops.with(call);
     let limits = run.started.fuses.repeats;
     let counts = [(CALLS, row, limits.calls), (CALLS_ALL, all, limits.calls_all)];

@@ -16,12 +16,11 @@ pub(crate) fn is_over(run: &Run) -> Option<Step> {
 pub(crate) fn is_cancelled(run: &Run) -> Option<Step> {
     let (by, reason) = run.control.cancelled.as_ref()?;
     let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let trouble = Trouble {
-        code: FailureCode::Cancelled,
-        message: format!("cancelled by {by}{why}"),
-        retryable: false,
-        hint: "what it had is in the trace; call the agent again to start anew".into(),
-    };
+    let trouble = Trouble::of(
+        FailureCode::Cancelled,
+        format!("cancelled by {by}{why}"),
+        "what it had is in the trace; call the agent again to start anew",
+    );
     let end = run.stopped(Stop::Cancelled, trouble);
     Some(Step::End(Finished { state: EndState::Cancelled, ..end }))
 }

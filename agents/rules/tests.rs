@@ -26,6 +26,7 @@ mod play;
 mod progress;
 mod prompts;
 mod retries;
+mod rounds;
 mod shares;
 mod tame;
 mod triggers;

@@ -272,6 +272,7 @@ fn taint_goes_on_with_what_is_written_read_and_answered() {
         totals: Default::default(),
         taint: Some("WebFetch".into()),
         slots: Default::default(),
+        circle: Vec::new(),
     });
     assert_eq!(asker.run.tainted.by(), Some("WebFetch"), "the answer of one that read it");
     asker.go();

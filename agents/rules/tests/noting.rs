@@ -125,19 +125,19 @@ fn what_parallel_agents_say_differently_is_a_conflict_until_somebody_decides() {
     let (one, other) =
         (noted(Entries::default(), "80", "r_b"), noted(Entries::default(), "81", "r_c"));
     let mut parent = Play::new();
-    parent.run.slots.told(&one.run.own_slots());
-    parent.run.slots.told(&other.run.own_slots());
-    parent.run.slots.told(&one.run.own_slots());
+    parent.run.slots.told(&one.run.slots.own());
+    parent.run.slots.told(&other.run.slots.own());
+    parent.run.slots.told(&one.run.slots.own());
     let shown = digest(&parent.run.passed_slots(), &Slots::default());
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert!(shown.iter().all(|it| it.contains("in conflict: 2 values")), "{shown:?}");
     // Who knew both decides between them; its parent drops both.
     let judge = noted(parent.run.passed_slots(), "82", "r_d");
-    assert_eq!(judge.run.own_slots().0.len(), 1);
-    parent.run.slots.told(&judge.run.own_slots());
+    assert_eq!(judge.run.slots.own().0.len(), 1);
+    parent.run.slots.told(&judge.run.slots.own());
     let shown = digest(&parent.run.passed_slots(), &Slots::default());
     assert!(shown.len() == 1 && shown[0].ends_with("\"82\""), "{shown:?}");
-    parent.run.slots.told(&one.run.own_slots());
+    parent.run.slots.told(&one.run.slots.own());
     assert_eq!(parent.run.passed_slots().0.len(), 1, "an older version comes too late");
 }
 

@@ -67,6 +67,7 @@ pub(super) fn ends(run: &mut Run, step: &str, end: Finished) {
         totals: callboard_trace::Totals { tokens: 10, replies: 1, ..Default::default() },
         taint: None,
         slots: callboard_trace::memory::Entries::default(),
+        circle: Vec::new(),
     };
     run.apply("coder", &event);
 }

@@ -294,11 +294,17 @@ impl Play {
 
     /// The child that was made as the nth ends, counted from 1.
     pub(super) fn child_ends(&mut self, nth: usize, end: Finished) -> &mut Play {
+        self.child_ends_by(nth, end, "")
+    }
+
+    /// It ends by a circle of these agents.
+    pub(super) fn child_ends_by(&mut self, nth: usize, end: Finished, circle: &str) -> &mut Play {
         let it = self.run.children[nth - 1].handoff.clone();
         let (handoff, child, agent) = (Some(it.id), it.run, it.target);
         let (by, end, totals) = (agent.to_string(), Box::new(end), Totals::default());
         let (taint, slots) = (None, callboard_trace::memory::Entries::default());
-        let ended = Event::ChildEnded { child, agent, handoff, end, totals, taint, slots };
+        let circle = circle.split_whitespace().map(super::cast::name).collect();
+        let ended = Event::ChildEnded { child, agent, handoff, end, totals, taint, slots, circle };
         self.happens_by(&by, ended)
     }
 

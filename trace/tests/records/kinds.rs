@@ -116,10 +116,10 @@ kinds! {
         .prop_map(|(handoff, to, stage, reason)| {
             Event::HandoffFailed { handoff, to, stage, reason }
         }),
-    Event::ChildEnded { .. } => (run(), name(), of(text()), finished(), totals(), entries())
-        .prop_map(|(child, agent, handoff, end, totals, slots)| {
-            let taint = handoff.clone();
-            Event::ChildEnded { child, agent, handoff, end: Box::new(end), totals, taint, slots }
+    Event::ChildEnded { .. } => (run(), (name(), names()), of(text()), finished(), totals(), entries())
+        .prop_map(|(child, (agent, circle), handoff, end, totals, slots)| {
+            let (taint, end) = (handoff.clone(), Box::new(end));
+            Event::ChildEnded { child, agent, handoff, end, totals, taint, slots, circle }
         }),
     Event::Noted { .. } => (
         (text(), text(), json(), text(), of(float()), of(text())),
