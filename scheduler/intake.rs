@@ -35,8 +35,8 @@ impl Desk {
         self.take_in(new, &[agent.name.as_str()], Listens { rejoins, ..listens }).await
     }
 
-    /// The same for work that nobody is named for: the team's way of routing says who begins, and
-    /// `to` counts only for what an equal call is.
+    /// The same for work that nobody is named for: the team's way of routing says who begins, and passes
+    /// over who is being drained; `to` counts only for what an equal call is.
     ///
     /// # Errors
     /// As [`Desk::submit`].
@@ -44,14 +44,21 @@ impl Desk {
         let team = self.team();
         let run = self.house.world.run();
         let judged = judge(&self.house, &team, &ask, &run).await.map_err(|it| unavailable(&it))?;
-        let Some(chosen) = route(&team, &ask, &run, judged) else {
-            return self.call(ask, listens).await;
-        };
-        let new = begin::root(&team, &chosen.agent, &ask, &self.house.world, None);
-        let rejoins = listens.rejoins && !ask.fresh;
-        let named = chosen.agent.name.clone();
-        let listens = Listens { rejoins, ..listens };
-        self.take_in(chosen.lead(new, run), &[named.as_str()], listens).await
+        let listens = Listens { rejoins: listens.rejoins && !ask.fresh, ..listens };
+        let mut drained = Vec::new();
+        loop {
+            let Some(chosen) = route(&team, &ask, &run, judged.as_ref(), &drained) else {
+                return self.call(ask, listens).await;
+            };
+            let new = begin::root(&team, &chosen.agent, &ask, &self.house.world, None);
+            let to = chosen.agent.name.clone();
+            let taken = self.take_in(chosen.lead(new, run.clone()), &[to.as_str()], listens).await;
+            let is_new = taken.is_err() && !drained.contains(&to);
+            if !is_new || self.is_drained(&[to.as_str()]).await?.is_none() {
+                return taken;
+            }
+            drained.push(to);
+        }
     }
 
     /// Writes a new root down for these agents, or finds the one it joins.

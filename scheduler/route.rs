@@ -68,13 +68,20 @@ pub(crate) fn is_weighed(team: &Team, run: &RunId) -> bool {
 }
 
 /// The way of a task that is to begin under this name: the same name goes the same way. Where a model
-/// judged how complex it is, its number counts in the place of the formula's.
-pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId, judged: Option<Judged>) -> Option<Chosen> {
+/// judged how complex it is, its number counts in the place of the formula's. Who is drained does
+/// nothing alone.
+pub(crate) fn route(
+    team: &Team,
+    ask: &Ask,
+    run: &RunId,
+    judged: Option<&Judged>,
+    drained: &[AgentName],
+) -> Option<Chosen> {
     let candidates = candidates(team, &ask.task);
     let domains = domains(team, &ask.task, &candidates);
     let asks = asks(&ask.task);
     let tokens = (ask.task.len() + ask.context.len()) / TOKEN;
-    let said = judged.as_ref().and_then(|it| it.score);
+    let said = judged.and_then(|it| it.score);
     let score = said.unwrap_or_else(|| complexity(domains, asks, tokens));
     let is_team = of_the_team(run, team.route.team) && team.route.mode != RouteMode::Simple;
     let way = match (is_team, team.route.mode) {
@@ -85,7 +92,7 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId, judged: Option<Judged>)
         (true, _) => "full_team",
     };
     let is_alone = way == "one_agent";
-    let best = candidates.first().filter(|_| is_alone).map(|it| &it.0);
+    let best = candidates.iter().map(|it| &it.0).find(|it| is_alone && !drained.contains(it));
     let agent = team.agents.get(best.unwrap_or(&team.entry))?;
     let mode = match team.route.mode {
         RouteMode::Auto => "auto",
@@ -104,7 +111,7 @@ pub(crate) fn route(team: &Team, ask: &Ask, run: &RunId, judged: Option<Judged>)
         asks: u32::try_from(asks).unwrap_or(u32::MAX),
         tokens: tokens as u64,
         falls_back: team.route.falls_back && !is_alone,
-        judge: judged.map(|it| it.by),
+        judge: judged.map(|it| it.by.clone()),
     };
     let agent = if is_alone { alone(agent) } else { agent.clone() };
     Some(Chosen { agent, depth: (way == "two_levels").then_some(1), routed })

@@ -119,6 +119,18 @@ async fn a_drained_agent_ends_what_it_has_and_takes_nothing_new() {
     is_told(handed(None).await.expect_err("drained"));
     is_told(handed(Some(open.clone())).await.expect_err("drained"));
 
+    // Where nobody is named the next best has it, and the entry agent where nobody else fits.
+    let unnamed = async |task: &str| {
+        let run = desk
+            .call_team(ask("coordinator", task), Listens::default())
+            .await
+            .expect("taken in")
+            .run;
+        end(&desk, &run).await.agent.to_string()
+    };
+    assert_eq!(unnamed("implement it and test it").await, "tester");
+    assert_eq!(unnamed("implement it").await, "coordinator");
+
     // An agent that wants to pass work there is told so, and goes on.
     let view = play(&desk, ask("coordinator", "go")).await;
     assert_eq!(view.result.as_deref(), Some("nobody took it"));
