@@ -3,7 +3,7 @@
 use callboard_config::budget::Caps;
 use callboard_trace::{Event, FailureCode, Purpose, Spend, Stop, Trouble, Work};
 
-use crate::alert::{LANDING, OWN, SPENT, shown};
+use crate::alert::{LANDING, OWN, SPENT, kept_back, shown};
 use crate::perform::{LEAST_OUTPUT, Prepared, largest};
 use crate::{Run, Step};
 
@@ -18,18 +18,6 @@ pub enum Afford {
     No(Box<Event>),
     /// The model has no price, and somebody limits money: the run ends.
     Unpriced(Box<Step>),
-}
-
-/// What is kept back of a limit for a last turn that takes so much: a twentieth, of tokens at least
-/// 600 and of model calls at least one, and what the last turn takes, at most half. It needs no tool.
-pub fn kept_back(dimension: &str, cap: u64, last: u64) -> u64 {
-    match dimension {
-        "tokens" => (cap / 20).max(600).max(last).min(cap / 2),
-        "usd" => (cap / 20).max(last).min(cap / 2),
-        "seconds" => (cap / 20).min(cap / 2),
-        "model_calls" => (cap / 20).max(1).min(cap / 2),
-        _ => 0,
-    }
 }
 
 /// What the run's own budget says of a step that is ready to be performed.

@@ -11,6 +11,9 @@ pub const LANDING: f64 = 95.0;
 /// Nothing more is asked for.
 pub(crate) const SPENT: f64 = 100.0;
 
+/// A last turn should have so long, milliseconds.
+const LAST_TURN_MS: u64 = 10_000;
+
 /// A share of a budget is used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
@@ -70,5 +73,18 @@ pub(crate) fn shown(dimension: &str, amount: u64) -> f64 {
         "usd" => amount as f64 / 1_000_000.0,
         "seconds" => amount as f64 / 1_000.0,
         _ => amount as f64,
+    }
+}
+
+/// What is kept back of a limit for a last turn that takes so much: a twentieth, of tokens at least
+/// 600, of time ten seconds and of model calls one, and what the last turn takes, at most half. It
+/// needs no tool.
+pub fn kept_back(dimension: &str, cap: u64, last: u64) -> u64 {
+    match dimension {
+        "tokens" => (cap / 20).max(600).max(last).min(cap / 2),
+        "usd" => (cap / 20).max(last).min(cap / 2),
+        "seconds" => (cap / 20).max(LAST_TURN_MS).min(cap / 2),
+        "model_calls" => (cap / 20).max(1).min(cap / 2),
+        _ => 0,
     }
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
+use crate::alert::kept_back;
 use crate::model::{JsonList, Models, Request};
 use crate::outcome::Outcome;
 use crate::recorded::Recorded;
@@ -111,7 +112,8 @@ pub fn prepare_model(run: &Run, asked: &Asked, price: Option<Price>) -> Prepared
     };
     let (id, provider) = (run.id.clone(), model.provider.clone());
     let of_judge = guard_of(run, &asked.purpose).map(|it| it.timeout_s.saturating_mul(1_000));
-    let left_ms = [left_ms(run), of_judge].into_iter().flatten().min();
+    let left_ms = left_ms(run, asked.purpose == Purpose::Finalise);
+    let left_ms = [left_ms, of_judge].into_iter().flatten().min();
     Prepared {
         begun,
         run: id,
@@ -154,9 +156,11 @@ fn reserved(input: u64, max_output: u32, price: Option<Price>) -> Spend {
     }
 }
 
-/// What is left of the run's time inside steps.
-fn left_ms(run: &Run) -> Option<u64> {
-    run.started.budget.ms.map(|it| it.saturating_sub(run.spent.ms).max(1))
+/// What is left of the run's time inside steps, without that of the last turn unless it is one.
+fn left_ms(run: &Run, is_last: bool) -> Option<u64> {
+    let cap = run.started.budget.ms?;
+    let kept = if is_last { 0 } else { kept_back("seconds", cap, 0) };
+    Some((cap - kept).saturating_sub(run.spent.ms).max(1))
 }
 
 /// Who asks: the agent, or the judge of one of its checks.
@@ -199,7 +203,7 @@ pub fn prepare_tool(run: &Run, mut begun: StepBegun) -> Prepared {
         })),
         Work::Tool { server: None, .. } | Work::Model { .. } => None,
     };
-    let left_ms = left_ms(run);
+    let left_ms = left_ms(run, false);
     let known = Known::of(run, errand.is_none());
     let (run, provider) = (run.id.clone(), String::new());
     Prepared { begun, run, provider, request: None, errand, known, input: 0, price: None, left_ms }
@@ -302,12 +306,13 @@ pub async fn perform(hands: &Hands, step: &Prepared) -> Outcome {
     }
 }
 
-/// The run's own budget ends the step before anything else does.
+/// The run's own budget ends the step before anything else does, or a judge's patience.
 fn out_of_time(step: &Prepared, left: Duration) -> Outcome {
     let seconds = left.as_secs_f64();
     let message = format!("no reply in the {seconds:.1} s that the step had left");
-    let failure =
-        Failure::of((step.begun.step, step.begun.attempt), FailureCode::Timeout, &message);
+    let is_judge = matches!(&step.begun.work, Work::Model { purpose: Purpose::Judge { .. }, .. });
+    let code = if is_judge { FailureCode::Timeout } else { FailureCode::Budget };
+    let failure = Failure::of((step.begun.step, step.begun.attempt), code, &message);
     let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let failure = Failure { ms, ..failure };
     Outcome::Failed { failure, retry_after: None, learned: Vec::new() }

@@ -37,6 +37,7 @@ pub(crate) fn of_failure(reserved: Spend, failure: &Failure) -> Spend {
             | FailureCode::BadReply
             | FailureCode::InDoubt
             | FailureCode::Cancelled
+            | FailureCode::Budget
     );
     let spent = match may_have_worked {
         true => reserved,

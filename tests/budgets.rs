@@ -118,6 +118,27 @@ async fn a_small_budget_has_its_last_turn_too() {
     node.stop().await;
 }
 
+/// A model that takes too long is left in time for one that is asked for what there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_budget_of_time_there_is_enough_left_for_a_last_turn() {
+    let endpoint = Endpoint::start(|ask: &Ask| {
+        let is_last = ask.body.get("response_format").is_some() || ask.tools().is_empty();
+        if is_last || ask.turn() == 1 { busy(ask) } else { Act::silence() }
+    });
+    let endpoint = endpoint.await;
+    let stage = Stage::at(&endpoint.base_url(), "");
+    let node = stage.node().await;
+    let asked = json!({"task": "write", "to": "coder", "budget": {"seconds": 3}});
+    let stopped = view(&call(&node, "team_run", asked, json!({})).await);
+    let all = records(&node.desk(), &stopped.run).await;
+    let told = stage::tell(&all);
+    assert_eq!((stopped.state, stopped.stop), (State::Partial, Some(Stop::Budget)), "{told}");
+    assert_eq!(stopped.result.as_deref(), Some("as far as it went"), "{told}");
+    assert_eq!(n_last_turns(&all), 1, "{told}");
+    println!("{told}");
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_task_takes_new_limits_with_all_its_runs() {
     let stage = Stage::new(

@@ -54,9 +54,10 @@ fn another(chain: &[Model], tried: usize) -> Option<usize> {
     (tried + 1..chain.len()).find(|at| !chain[..*at].iter().any(|it| same(it, &chain[*at])))
 }
 
-/// Whether the attempt ended with its process, not by itself.
+/// Whether the attempt did not end by itself: its process went, or the run's time was at its end, which
+/// another attempt is told before it begins.
 fn is_cut_off(code: FailureCode) -> bool {
-    code == FailureCode::InDoubt || code == FailureCode::Cancelled
+    [FailureCode::InDoubt, FailureCode::Cancelled, FailureCode::Budget].contains(&code)
 }
 
 fn give_up(run: &Run, asking: &Asking) -> Step {
