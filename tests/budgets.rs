@@ -82,7 +82,8 @@ async fn a_task_stops_at_the_budget_of_its_caller_and_goes_on_with_another() {
     assert!(all.iter().any(|it| is_told(&it.event)));
     assert!(stopped.cost.budget_pct.is_some_and(|it| it > 80.0), "{:?}", stopped.cost);
     let told = |what| stopped.notices.iter().any(|it| it.ends_with(what));
-    assert!(told(" % of coder's tokens are used"), "{:?}", stopped.notices);
+    let full = " % of coder's tokens are used, and no ordinary step fits any more";
+    assert!(told(full), "{:?}", stopped.notices);
 
     let run = stopped.run.as_str();
     let more = json!({"run": run, "action": "set_budget", "value": {"tokens": 90_000}});
@@ -135,7 +136,8 @@ async fn of_a_budget_of_time_there_is_enough_left_for_a_last_turn() {
     assert_eq!((stopped.state, stopped.stop), (State::Partial, Some(Stop::Budget)), "{told}");
     assert_eq!(stopped.result.as_deref(), Some("as far as it went"), "{told}");
     assert_eq!(n_last_turns(&all), 1, "{told}");
-    println!("{told}");
+    let full = "50 % of coder's seconds are used, and no ordinary step fits any more";
+    assert_eq!(stopped.notices, [full]);
     node.stop().await;
 }
 

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::story::line;
 use crate::{Action, Cost, Event, Started, StepBegun, Work};
 
+/// From so many per cent on only a last turn is asked for.
+const FULL: f64 = 95.0;
+
 /// One run's part.
 #[derive(Clone, Debug, Default)]
 pub struct Used {
@@ -19,8 +22,9 @@ pub struct Used {
     pub unpriced: BTreeSet<String>,
     /// What its task may spend with all its runs.
     pub task: Option<Caps>,
-    /// Budgets of which a large share is used: whose, the dimension, per cent.
-    pub alerts: Vec<(String, String, f64)>,
+    /// Budgets of which a large share is used: whose, the dimension, per cent, and whether no ordinary
+    /// step fits any more.
+    pub alerts: Vec<(String, String, f64, bool)>,
     /// What guardrails let pass and tell of, and tool servers that are not there.
     pub flags: BTreeSet<String>,
     /// Tool servers that are being asked for their tools, by step.
@@ -39,9 +43,10 @@ impl Used {
                 Some(more) => self.micro_usd = self.micro_usd.saturating_add(more),
                 None => drop(self.unpriced.insert(reply.model.clone())),
             }
-        } else if let Event::BudgetAlerted { node, dimension, pct, .. } = event {
+        } else if let Event::BudgetAlerted { node, dimension, used, limit, pct, .. } = event {
             self.alerts.retain(|it| (&it.0, &it.1) != (node, dimension));
-            self.alerts.push((node.clone(), dimension.clone(), *pct));
+            let share = if *limit > 0.0 { (used / limit * 100.0).floor() } else { *pct };
+            self.alerts.push((node.clone(), dimension.clone(), share, *pct >= FULL));
         } else if let Event::Checked { check, place, verdict, reasons, .. } = event
             && verdict == "flag"
         {
@@ -94,18 +99,19 @@ pub(crate) fn notices<'a>(
     for (agent, used) in runs {
         flags.extend(used.flags.iter().map(|it| format!("{agent}: {it}")));
         unpriced.extend(&used.unpriced);
-        for (node, dimension, pct) in &used.alerts {
+        for (node, dimension, share, is_full) in &used.alerts {
             let whose = if node == "run" { agent.as_str() } else { &format!("the {node}") };
-            let what = format!("{whose}'s {dimension} are used");
+            let full = if *is_full { ", and no ordinary step fits any more" } else { "" };
+            let what = format!("{whose}'s {dimension} are used{full}");
             match told.iter_mut().find(|it| it.0 == what) {
-                Some(it) => it.1 = it.1.max(*pct),
-                None => told.push((what, *pct)),
+                Some(it) => it.1 = it.1.max(*share),
+                None => told.push((what, *share)),
             }
         }
     }
     let unpriced = unpriced.into_iter().filter(|_| is_over).map(|model| {
         format!("unpriced_model: {model} has no price in prices.yaml, its money is not counted")
     });
-    let used = told.into_iter().map(|(what, pct)| format!("{pct:.0} % of {what}"));
+    let used = told.into_iter().map(|(what, pct)| format!("{pct} % of {what}"));
     used.chain(unpriced).chain(flags).collect()
 }
