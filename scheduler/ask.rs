@@ -156,6 +156,9 @@ pub struct AgentLine {
     /// Seconds that 95 % of them did not exceed, from being accepted to the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_s: Option<f64>,
+    /// What is left alone after failures, and for how long, where its state is `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_alone: Option<String>,
     /// What went wrong with the newest of them that did not complete; told where agents are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -347,7 +347,7 @@ fn is_own(run: &Run, wait: &Wait) -> bool {
 }
 
 fn takes_work(it: Stands) -> bool {
-    it.standing == Standing::Open && !it.is_broken
+    it.standing == Standing::Open && it.left_alone == 0
 }
 
 fn left_until(run: &Run, wait: &Wait) -> String {

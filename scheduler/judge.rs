@@ -46,7 +46,7 @@ pub(crate) async fn judge(
 async fn is_left_alone(house: &House, model: &Model) -> Result<bool, StoreError> {
     let row = of_endpoint(&model.provider, &model.model);
     let stands = house.store.standings(vec![row]).await?;
-    Ok(stands.first().is_some_and(|it| it.is_broken))
+    Ok(stands.first().is_some_and(|it| it.left_alone > 0))
 }
 
 fn request(team: &Team, model: &Model, ask: &Ask) -> callboard_agents::model::Request {

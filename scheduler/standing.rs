@@ -94,7 +94,15 @@ impl Desk {
             match stands {
                 [own, _] if own.standing == Standing::Paused => line.state = "paused",
                 [own, _] if own.standing == Standing::Draining => line.state = "draining",
-                [own, model] if own.is_broken || model.is_broken => line.state = "open",
+                [own, model] if own.left_alone.max(model.left_alone) > 0 => {
+                    let is_own = own.left_alone > model.left_alone;
+                    let what = agent.models.first().filter(|_| !is_own);
+                    let what = what.map(|it| format!("its model {}/{}", it.provider, it.model));
+                    let seconds = own.left_alone.max(model.left_alone) / 1_000_000 + 1;
+                    let what = what.unwrap_or_else(|| "it".into());
+                    line.state = "open";
+                    line.left_alone = Some(format!("{what}, for {seconds} s more"));
+                }
                 _ => (),
             }
             if all {
@@ -169,6 +177,7 @@ fn line(agent: &Agent, busy: Option<&Busy>, recent: &[&Recent]) -> AgentLine {
         queued,
         success_rate,
         p95_s: is_known.then(|| (nearest(&took, 95) * 1_000.0).round() / 1_000.0),
+        left_alone: None,
         last_error: None,
     }
 }

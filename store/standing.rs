@@ -15,8 +15,8 @@ use crate::signal::stream_tail;
 pub struct Stands {
     /// What somebody made of it.
     pub standing: Standing,
-    /// Whether it is left alone after failures.
-    pub is_broken: bool,
+    /// For so long it is left alone after failures, microseconds; 0 if it is not.
+    pub left_alone: i64,
     /// Steps that hold it, where those are counted.
     pub used: u64,
 }
@@ -63,7 +63,7 @@ pub(crate) fn all(tx: &mut dyn Tx, names: &[String]) -> Result<Vec<Stands>> {
         let sql = "SELECT mode, opened, used FROM gauge WHERE name = $1";
         let Some(row) = tx.one(sql, &[name.into()])? else { return Ok(Stands::default()) };
         let standing = Standing::parse(&row.text(0)?)?;
-        Ok(Stands { standing, is_broken: row.int(1)? > at, used: row.number(2)? })
+        Ok(Stands { standing, left_alone: (row.int(1)? - at).max(0), used: row.number(2)? })
     };
     names.iter().map(stands).collect()
 }

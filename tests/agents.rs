@@ -159,6 +159,8 @@ async fn the_board_says_how_agents_do() {
     assert!(coder["p95_s"].is_number() && coder.get("last_error").is_none(), "{coder}");
     // Its runs failed too often in a row: it is left alone for a while.
     assert_eq!((&tester["state"], &tester["success_rate"]), (&json!("open"), &json!(0.0)));
+    let left_alone = tester["left_alone"].as_str().expect("why it is open");
+    assert!(left_alone.starts_with("it, for ") && left_alone.ends_with(" s more"), "{left_alone}");
     assert!(
         tester["last_error"].as_str().is_some_and(|it| it.contains("is left alone after failures")),
         "{tester}"

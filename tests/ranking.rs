@@ -193,7 +193,7 @@ async fn what_waits_is_ranked_in_the_background_and_the_score_is_found_again() {
     assert_eq!(told["addends"]["base"], 950);
     assert_eq!(n_ranked(&endpoint), asked, "nobody was asked again");
     let story = stage::told(&desk, &alike).await;
-    assert!(story.contains("rank_set: {\"base\":950,\"source\":\"cache\""), "{story}");
+    assert!(story.contains("priority 950 (cache)"), "{story}");
     node.stop().await;
 }
 

@@ -101,8 +101,34 @@ fn told(event: &Event, by: &str) -> String {
         | Event::Delivered { .. }
         | Event::CallerLeft { .. }
         | Event::Exported { .. }
-        | Event::DayClosed { .. } => plainly(event),
+        | Event::DayClosed { .. } => aside(event).unwrap_or_else(|| plainly(event)),
     }
+}
+
+/// What is observed beside a run's own doing.
+fn aside(event: &Event) -> Option<String> {
+    Some(if let Event::Routed(it) = event {
+        let way = if it.way.is_empty() { &it.arm } else { &it.way };
+        format!("routed to {}, {}: complexity {:.2}", it.to, line(way).replace('_', " "), it.score)
+    } else if let Event::RankSet(it) = event {
+        format!("priority {} ({})", it.base, line(&it.source))
+    } else if let Event::StepWaiting(it) = event {
+        let eta = it.eta_s.map_or_else(String::new, |it| format!(", about {it:.1} s"));
+        format!("step {} waits for {}: {} ahead{eta}", it.step, line(&it.resource), it.ahead)
+    } else if let Event::StepDecided { step, decision } = event {
+        format!("step {step} is decided: {}", line(decision))
+    } else if let Event::BreakerChanged { resource, from, to, failures } = event {
+        let [what, from, to] = [resource, from, to].map(|it| line(it));
+        format!("breaker of {what} after {failures} failures: {from}, now {to}")
+    } else if let Event::BudgetAlerted { node, dimension, used, limit, .. } = event {
+        format!("of the {}'s budget {used} of {limit} {} are used", line(node), line(dimension))
+    } else if let Event::Delivered { to, .. } = event {
+        format!("its end was told to {}", line(to))
+    } else if let Event::CallerLeft { after_s } = event {
+        format!("its caller left after {after_s} s")
+    } else {
+        return None;
+    })
 }
 
 /// The kind and its fields, for what needs no words of its own.

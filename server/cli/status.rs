@@ -119,7 +119,9 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         let did = it.success_rate.filter(|_| full).map_or_else(String::new, |rate| {
             format!(", {:.0} % of its last runs completed", rate * 100.0)
         });
-        let counts = format!("{} at work, {} waiting{did}", it.active, it.queued);
+        let left =
+            it.left_alone.as_ref().map_or_else(String::new, |it| format!(", left alone: {it}"));
+        let counts = format!("{} at work, {} waiting{did}{left}", it.active, it.queued);
         lines.push(format!("  {:<20} {:<8} {counts}", it.name.as_str(), it.state));
     }
     let idle = board.agents.len() - busy.len();
@@ -216,6 +218,7 @@ mod tests {
             queued: 0,
             success_rate: None,
             p95_s: None,
+            left_alone: None,
             last_error: None,
         };
         let board = Board {
