@@ -114,7 +114,8 @@ fn aside(event: &Event) -> Option<String> {
         format!("priority {} ({})", it.base, line(&it.source))
     } else if let Event::StepWaiting(it) = event {
         let eta = it.eta_s.map_or_else(String::new, |it| format!(", about {it:.1} s"));
-        format!("step {} waits for {}: {} ahead{eta}", it.step, line(&it.resource), it.ahead)
+        let ahead = if it.ahead > 0 { format!(", {} ahead", it.ahead) } else { String::new() };
+        format!("step {} waits for {}{ahead}{eta}", it.step, line(&it.resource))
     } else if let Event::StepDecided { step, decision } = event {
         format!("step {step} is decided: {}", line(decision))
     } else if let Event::BreakerChanged { resource, from, to, failures } = event {

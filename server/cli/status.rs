@@ -144,8 +144,10 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         queue.seats_taken,
         queue.seats
     ));
-    if let Some(usd) = board.budget.iter().flat_map(|it| &it.today).find(|it| it.of == "usd") {
-        lines.push(format!("{} ${:.2} of ${:.2} today", paint.bold("spent"), usd.used, usd.limit));
+    let today = board.budget.iter().flat_map(|it| &it.today);
+    let today: Vec<String> = today.map(|it| spent(it.of, it.used, it.limit)).collect();
+    if !today.is_empty() {
+        lines.push(format!("{} {} today", paint.bold("spent"), today.join(", ")));
     }
     if !board.unread.is_empty() {
         lines.push(paint.bold("unread"));
@@ -162,6 +164,14 @@ fn told(board: &Board, full: bool, say: Say) -> String {
         lines.extend(board.problems.iter().map(|it| format!("  {}", one_line(it, 400))));
     }
     lines.join("\n")
+}
+
+fn spent(of: &str, used: f64, limit: f64) -> String {
+    if of == "usd" {
+        format!("${used:.2} of ${limit:.2}")
+    } else {
+        format!("{used} of {limit} {of}")
+    }
 }
 
 fn run_line(it: &RunLine, full: bool, say: Say) -> String {
@@ -250,6 +260,12 @@ mod tests {
         problems
           agents/lost.md:1: has no description
         ");
+    }
+
+    #[test]
+    fn every_limit_of_the_day_is_told() {
+        assert_eq!(spent("usd", 1.5, 20.0), "$1.50 of $20.00");
+        assert_eq!(spent("model_calls", 7.0, 500.0), "7 of 500 model_calls");
     }
 
     #[test]
