@@ -1,7 +1,7 @@
 //! Much that waits and much that is over: calls taken in one by one, ten thousand runs on a model that
 //! does not answer, and a journal full of past runs.
 //!
-//! `cargo bench --bench waiting [-- submit | open | plan | past [RUNS]]`
+//! `cargo bench --bench waiting [-- submit | open | past [RUNS]]`
 #![allow(
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,
@@ -43,9 +43,6 @@ fn main() -> Result<()> {
         }
         if is_wanted("open") {
             open(&home.path().join("open")).await?;
-        }
-        if is_wanted("plan") {
-            plan(&home.path().join("plan")).await?;
         }
         if is_wanted("past") {
             for size in [past / 10, past] {
@@ -124,34 +121,6 @@ async fn open(home: &Path) -> Result<()> {
                 _ => return Err(format!("not cancelled: {view}").into()),
             }
         }
-    }
-    served.kill().await
-}
-
-/// As many tasks of one plan, which one call cancels.
-async fn plan(home: &Path) -> Result<()> {
-    let endpoint = Endpoint::start(|_| Reply::never()).await?;
-    let limits = format!("limits: {{concurrent: {OPEN}, raise: true}}\n");
-    let team = Team::new(home, &["writer"], &at(&endpoint, &limits))?;
-    let served = team.serve(None).await?;
-    let task = |nth: usize| json!({"task": format!("part {nth}"), "to": "writer"});
-    let tasks: Vec<Value> = (0..OPEN).map(task).collect();
-    let run = served.call("team_run", json!({"tasks": tasks, "wait_s": 0})).await?["run"].take();
-    until(|| endpoint.waiting() == OPEN).await?;
-    let begun = Instant::now();
-    cancel(&served, std::slice::from_ref(&run)).await?;
-    let told = begun.elapsed();
-    until(|| endpoint.waiting() == 0).await?;
-    say(&format!(
-        "a plan of {OPEN} tasks that wait for their model: its cancel is answered after {:.2} s, the last \
-         socket closed after {:.2} s, may be 3; load {}",
-        told.as_secs_f64(),
-        begun.elapsed().as_secs_f64(),
-        load()
-    ));
-    let view = served.call("team_status", json!({"run": run, "wait_s": 20})).await?;
-    if view["state"] != "cancelled" {
-        return Err(format!("not cancelled: {view}").into());
     }
     served.kill().await
 }
