@@ -1,5 +1,7 @@
 //! A share of a budget is used: how much of what, and what is said of it.
 
+use callboard_trace::Purse;
+
 /// The run's own budget, as alerts name it.
 pub(crate) const OWN: &str = "run";
 /// Percents that are told of: near the end, time for a last turn, the end.
@@ -7,7 +9,7 @@ const LEVELS: [f64; 3] = [SPENT, LANDING, NEAR];
 /// From here on it is told of.
 pub const NEAR: f64 = 80.0;
 /// From here on nothing but a last turn is asked for.
-pub const LANDING: f64 = 95.0;
+pub const LANDING: f64 = Purse::LANDING;
 /// Nothing more is asked for.
 pub(crate) const SPENT: f64 = 100.0;
 

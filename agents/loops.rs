@@ -59,6 +59,13 @@ struct Row {
     times: u32,
 }
 
+impl Blown {
+    /// The work came round so often with nothing new, which no limit allows.
+    pub(crate) fn round(times: usize, chain: Vec<AgentName>) -> Blown {
+        Blown { fuse: LOOP.into(), value: times as u64, limit: 0, chain }
+    }
+}
+
 impl Loops {
     /// A call is done.
     pub(crate) fn did(&mut self, call: &str) {
@@ -123,8 +130,7 @@ impl Loops {
             Ok(call) => drop(self.circles.insert(call, chain.to_vec())),
             Err(to) => self.closed.push(to),
         }
-        let (fuse, value) = (LOOP.to_owned(), self.rounds() as u64);
-        self.blown = Some(Blown { fuse, value, limit: 0, chain: chain.to_vec() });
+        self.blown = Some(Blown::round(self.rounds(), chain.to_vec()));
     }
 
     /// The first circle is told; who goes round again after that is stopped.

@@ -18,8 +18,8 @@ impl Run {
         if let Some(found) = self.children.iter_mut().find(|it| it.handoff.run == *child) {
             (found.end, found.taint) = (Some((**end).clone()), taint.clone());
             found.noted = slots.0.iter().map(|it| shown(it, &slots.0)).collect();
-            let (call, to) = (found.handoff.call.clone(), found.handoff.target.clone());
             if !circle.is_empty() {
+                let (call, to) = (found.handoff.call.clone(), found.handoff.target.clone());
                 let by = self.key_of(call.as_deref()).ok_or(to);
                 self.loops.failed(by, circle, self.turns);
             }

@@ -95,11 +95,13 @@ impl Desk {
                 [own, _] if own.standing == Standing::Paused => line.state = "paused",
                 [own, _] if own.standing == Standing::Draining => line.state = "draining",
                 [own, model] if own.left_alone.max(model.left_alone) > 0 => {
-                    let is_own = own.left_alone > model.left_alone;
-                    let what = agent.models.first().filter(|_| !is_own);
-                    let what = what.map(|it| format!("its model {}/{}", it.provider, it.model));
+                    let what = match agent.models.first() {
+                        Some(it) if model.left_alone >= own.left_alone => {
+                            format!("its model {}/{}", it.provider, it.model)
+                        }
+                        Some(_) | None => "it".into(),
+                    };
                     let seconds = own.left_alone.max(model.left_alone) / 1_000_000 + 1;
-                    let what = what.unwrap_or_else(|| "it".into());
                     line.state = "open";
                     line.left_alone = Some(format!("{what}, for {seconds} s more"));
                 }

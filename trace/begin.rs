@@ -172,6 +172,8 @@ impl Purse {
     pub const SHARE: &str = "share";
     /// What the steps without a share may, all together, and what came back of the shares.
     pub const POOL: &str = "pool";
+    /// From so many per cent of any budget on, nothing but a last turn is asked for.
+    pub const LANDING: f64 = 95.0;
 
     /// The budget of a root.
     pub fn task(root: &RunId, caps: Caps) -> Purse {

@@ -8,10 +8,7 @@ use callboard_config::servers::ToolServer;
 use serde_json::Value;
 
 use crate::story::line;
-use crate::{Action, Cost, Event, Started, StepBegun, Work};
-
-/// From so many per cent on only a last turn is asked for.
-const FULL: f64 = 95.0;
+use crate::{Action, Cost, Event, Purse, Started, StepBegun, Work};
 
 /// One run's part.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +43,7 @@ impl Used {
         } else if let Event::BudgetAlerted { node, dimension, used, limit, pct, .. } = event {
             self.alerts.retain(|it| (&it.0, &it.1) != (node, dimension));
             let share = if *limit > 0.0 { (used / limit * 100.0).floor() } else { *pct };
-            self.alerts.push((node.clone(), dimension.clone(), share, *pct >= FULL));
+            self.alerts.push((node.clone(), dimension.clone(), share, *pct >= Purse::LANDING));
         } else if let Event::Checked { check, place, verdict, reasons, .. } = event
             && verdict == "flag"
         {

@@ -45,20 +45,18 @@ fn written(run: &Run) -> Option<String> {
 pub(super) fn lap(run: &Run, to: &AgentName) -> Option<Blown> {
     let mut chain = run.started.path.clone();
     chain.push(to.clone());
-    let without = run.loops.rounds() as u64 + 1;
-    let blown =
-        |fuse: &str, value, limit, chain| Some(Blown { fuse: fuse.into(), value, limit, chain });
+    let times = run.loops.rounds() + 1;
     if run.loops.is_closed(to) {
-        return blown(LOOP, without, 0, run.loops.circle().cloned().unwrap_or(chain));
+        return Some(Blown::round(times, run.loops.circle().cloned().unwrap_or(chain)));
     }
     let limit = u64::from(run.started.fuses.repeats.laps);
     for length in 1..=LAP_MAX {
         let laps = laps(&chain, length);
         if laps > 0 && !has_progressed(run, length) {
-            return blown(LOOP, without, 0, chain);
+            return Some(Blown::round(times, chain));
         }
         if laps > limit {
-            return blown(LAPS, laps, limit, chain);
+            return Some(Blown { fuse: LAPS.into(), value: laps, limit, chain });
         }
     }
     None
@@ -138,8 +136,7 @@ pub(super) fn said(blown: &Blown) -> String {
 /// Zero and one both mean that nothing comes twice.
 fn repeat(run: &Run, call: &str) -> Option<Blown> {
     if let Some(chain) = run.loops.circles.get(call).cloned() {
-        let value = run.loops.rounds() as u64 + 1;
-        return Some(Blown { fuse: LOOP.into(), value, limit: 0, chain });
+        return Some(Blown::round(run.loops.rounds() + 1, chain));
     }
     let (row, all) = run.loops.with(call);
     let limits = run.started.fuses.repeats;
