@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use callboard_trace::{Caller, Event, Fact, Question, RunId, RunView};
 
 use crate::desk::{Desk, sees, unavailable};
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode};
 
 impl Desk {
@@ -18,7 +19,7 @@ impl Desk {
         run: &RunId,
         answers: &BTreeMap<String, String>,
         caller: &Caller,
-    ) -> Result<RunView, Refusal> {
+    ) -> Result<RunView> {
         let row = self.row(run, caller).await?;
         let mut open = self.asked_below(&row).await?;
         // One that is too late is closed by its run as soon as that looks at it.
@@ -50,7 +51,7 @@ fn asked<'a>(
     open: &'a [(RunId, Question)],
     answers: &BTreeMap<String, String>,
     may: &dyn Fn(&Question) -> bool,
-) -> Result<Vec<(RunId, &'a Question, String)>, Refusal> {
+) -> Result<Vec<(RunId, &'a Question, String)>> {
     let open: BTreeMap<_, _> = open.iter().map(|(run, it)| (&it.id, (run, it))).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let mut code = RefusalCode::InvalidInput;

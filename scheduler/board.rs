@@ -5,7 +5,8 @@ use callboard_store::{List, RunRow, RunState};
 use callboard_trace::{Caller, Event, State};
 
 use crate::desk::{Desk, sees, unavailable};
-use crate::{Board, QueueLine, Refusal, RunLine};
+use crate::refusal::Result;
+use crate::{Board, QueueLine, RunLine};
 
 /// Recent runs on the board.
 const RECENT: u32 = 20;
@@ -17,7 +18,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn board(&self, caller: &Caller) -> Result<Board, Refusal> {
+    pub async fn board(&self, caller: &Caller) -> Result<Board> {
         self.board_with(caller, false).await
     }
 
@@ -25,11 +26,11 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn board_of_agents(&self, caller: &Caller) -> Result<Board, Refusal> {
+    pub async fn board_of_agents(&self, caller: &Caller) -> Result<Board> {
         self.board_with(caller, true).await
     }
 
-    async fn board_with(&self, caller: &Caller, all: bool) -> Result<Board, Refusal> {
+    async fn board_with(&self, caller: &Caller, all: bool) -> Result<Board> {
         let store = &self.house.store;
         let counts = store.counts().await.map_err(|it| unavailable(&it))?;
         let principal = sees(caller).map(str::to_owned);
@@ -63,7 +64,7 @@ impl Desk {
         })
     }
 
-    async fn line(&self, row: &RunRow, caller: &Caller, now: i64) -> Result<RunLine, Refusal> {
+    async fn line(&self, row: &RunRow, caller: &Caller, now: i64) -> Result<RunLine> {
         let first = self.house.store.journal(&row.run, 0, 1).await;
         let first = first.map_err(|it| unavailable(&it))?;
         let task = first.first().and_then(|it| {
@@ -81,7 +82,7 @@ impl Desk {
     }
 
     /// The state of a root, from the index where that is enough.
-    async fn state(&self, row: &RunRow, caller: &Caller) -> Result<State, Refusal> {
+    async fn state(&self, row: &RunRow, caller: &Caller) -> Result<State> {
         Ok(match (row.state, row.outcome.as_deref()) {
             (RunState::Ended, Some("completed")) => State::Completed,
             (RunState::Ended, Some("partial")) => State::Partial,

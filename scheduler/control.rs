@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use callboard_store::{RunRow, RunState};
+use callboard_store::{List, RunRow, RunState};
 use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
 
 use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
 use crate::look::LOOK;
+use crate::refusal::Result;
 use crate::retry::may_go_on;
 use crate::{Refusal, RefusalCode};
 
+/// Tasks that are told in one write, where all are.
+const IN_ONE_WRITE: u32 = 256;
 /// How long a cancel waits to see the run end.
 const CANCEL: Duration = Duration::from_millis(1_500);
 
@@ -22,12 +25,7 @@ impl Desk {
     /// # Errors
     /// `not_found`; `conflict` if the action does not fit how the run stands; `invalid_input` for
     /// an operand off its range; `engine_unavailable`.
-    pub async fn control(
-        &self,
-        run: &RunId,
-        control: Control,
-        caller: &Caller,
-    ) -> Result<RunView, Refusal> {
+    pub async fn control(&self, run: &RunId, control: Control, caller: &Caller) -> Result<RunView> {
         let row = self.row(run, caller).await?;
         let action = control.action;
         match (action, row.state) {
@@ -64,7 +62,10 @@ impl Desk {
         let ended = bell.notified();
         let done = match priority {
             Some(priority) => store.prioritise(run, priority, fact).await,
-            None => store.signal_tree(run, fact, action == Action::Cancel).await,
+            None => {
+                let is_urgent = action == Action::Cancel;
+                store.signal_trees(vec![run.clone()], fact, is_urgent).await.map(|it| it > 0)
+            }
         };
         if !done.map_err(|it| unavailable(&it))? {
             let message = format!("{run} ended just now");
@@ -86,14 +87,41 @@ impl Desk {
         }
     }
 
+    /// Acts on all open tasks that the caller itself started, with everything under them, and says how
+    /// many there were.
+    ///
+    /// # Errors
+    /// `invalid_input` for what is asked of one run only; `engine_unavailable`: some may have been
+    /// reached.
+    pub async fn control_all(&self, control: Control, caller: &Caller) -> Result<usize> {
+        let action = control.action;
+        if !matches!(action, Action::Cancel | Action::Pause | Action::Resume | Action::FinishNow) {
+            return Err(Refusal::new(
+                RefusalCode::InvalidInput,
+                "what all are told can be cancel, pause, resume or finish_now".to_owned(),
+                "name one run for anything else",
+            ));
+        }
+        let store = &self.house.store;
+        let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
+        let mut open = List { open: Some(true), limit: IN_ONE_WRITE, ..List::default() };
+        let mut n_reached = 0;
+        loop {
+            let rows = store.list(open.clone()).await.map_err(|it| unavailable(&it))?;
+            let Some(last) = rows.last() else { break };
+            open.before = Some(last.pos);
+            let own = rows.into_iter().filter(|it| it.principal == caller.principal);
+            let runs = own.map(|it| it.run).collect();
+            let told = store.signal_trees(runs, fact.clone(), action == Action::Cancel).await;
+            n_reached += told.map_err(|it| unavailable(&it))?;
+        }
+        self.house.ready.notify_one();
+        Ok(n_reached)
+    }
+
     /// Writes new limits down: of a root those of its task with all its runs and its own, else
     /// those of the run. One that has ended finds them when it is retried.
-    async fn set_budget(
-        &self,
-        row: &RunRow,
-        control: Control,
-        caller: &Caller,
-    ) -> Result<(), Refusal> {
+    async fn set_budget(&self, row: &RunRow, control: Control, caller: &Caller) -> Result<()> {
         let fact = |value| {
             let control = Control { value, ..control.clone() };
             Fact::new(caller.principal.as_str(), Event::Controlled(control))
@@ -110,7 +138,7 @@ impl Desk {
 }
 
 /// The operand of `set_priority`; other actions have none. What is not offered is refused.
-fn priority_of(control: &Control) -> Result<Option<u16>, Refusal> {
+fn priority_of(control: &Control) -> Result<Option<u16>> {
     let wrong =
         |message: String, hint: &str| Err(Refusal::new(RefusalCode::InvalidInput, message, hint));
     match control.action {

@@ -6,11 +6,12 @@ use callboard_store::gates::Amounts;
 
 use crate::ask::{BudgetLine, UsedLine};
 use crate::desk::{Desk, unavailable};
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode, purse};
 
 impl Desk {
     /// What the workspace has spent today; `None` where its day has no limit.
-    pub(crate) async fn today(&self) -> Result<Option<BudgetLine>, Refusal> {
+    pub(crate) async fn today(&self) -> Result<Option<BudgetLine>> {
         let team = self.team();
         if team.budgets.day.is_unlimited() {
             return Ok(None);

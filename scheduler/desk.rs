@@ -9,6 +9,7 @@ use callboard_trace::{Caller, RunId};
 
 use crate::crew::Reloads;
 use crate::house::House;
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode};
 
 /// Whose the data folder is: the user of this machine, who sees and stops everybody's runs.
@@ -51,7 +52,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn key(&self) -> Result<([u8; 32], bool), Refusal> {
+    pub async fn key(&self) -> Result<([u8; 32], bool)> {
         let mut key = [0; 32];
         let world = &self.house.world;
         let halves = world.bits().to_le_bytes().into_iter().chain(world.bits().to_le_bytes());
@@ -80,7 +81,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn is_at_rest(&self) -> Result<bool, Refusal> {
+    pub async fn is_at_rest(&self) -> Result<bool> {
         self.house.store.is_at_rest().await.map_err(|it| unavailable(&it))
     }
 
@@ -88,20 +89,20 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn begin_with(&self, letters: &str, caller: &Caller) -> Result<Vec<RunId>, Refusal> {
+    pub async fn begin_with(&self, letters: &str, caller: &Caller) -> Result<Vec<RunId>> {
         let rows = self.house.store.begin_with(letters, sees(caller), BEGIN_MAX).await;
         let rows = rows.map_err(|it| unavailable(&it))?;
         Ok(rows.into_iter().map(|it| it.run).collect())
     }
 
     /// What the index says of a run, if it is the caller's.
-    pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow, Refusal> {
+    pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow> {
         let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
         self.or_dropped(seen_by(caller, run, row, |it| it)).await
     }
 
     /// Says of a run that is not there that it may have been, if tasks were let go of.
-    pub(crate) async fn or_dropped<T>(&self, found: Result<T, Refusal>) -> Result<T, Refusal> {
+    pub(crate) async fn or_dropped<T>(&self, found: Result<T>) -> Result<T> {
         let Err(mut refusal) = found else { return found };
         let (team, store) = (self.team(), &self.house.store);
         let closed = store.last_closed(&team.workspace).await.ok().flatten();
@@ -120,7 +121,7 @@ pub(crate) fn seen_by<T>(
     run: &RunId,
     found: Option<T>,
     row: impl Fn(&T) -> &RunRow,
-) -> Result<T, Refusal> {
+) -> Result<T> {
     found.filter(|it| sees(caller).is_none_or(|only| row(it).principal == only)).ok_or_else(|| {
         Refusal::new(
             RefusalCode::NotFound,

@@ -9,6 +9,7 @@ use crate::begin::PLAN;
 use crate::desk::{Desk, unavailable};
 use crate::folds::Fold;
 use crate::judge::judge;
+use crate::refusal::Result;
 use crate::route::route;
 use crate::{Ask, Refusal, RefusalCode, Submitted, begin};
 
@@ -18,7 +19,7 @@ impl Desk {
     /// # Errors
     /// `unknown_agent`, `conflict` (the key was used for something else), `over_capacity`,
     /// `engine_unavailable`. Nothing was started then.
-    pub async fn submit(&self, ask: Ask) -> Result<Submitted, Refusal> {
+    pub async fn submit(&self, ask: Ask) -> Result<Submitted> {
         self.call(ask, Listens::default()).await
     }
 
@@ -27,7 +28,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::submit`].
-    pub async fn call(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
+    pub async fn call(&self, ask: Ask, listens: Listens) -> Result<Submitted> {
         let team = self.team();
         let agent = member(&team, &ask.to)?;
         let new = begin::root(&team, agent, &ask, &self.house.world, None);
@@ -40,7 +41,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::submit`].
-    pub async fn call_team(&self, ask: Ask, listens: Listens) -> Result<Submitted, Refusal> {
+    pub async fn call_team(&self, ask: Ask, listens: Listens) -> Result<Submitted> {
         let team = self.team();
         let run = self.house.world.run();
         let judged = judge(&self.house, &team, &ask, &run).await.map_err(|it| unavailable(&it))?;
@@ -67,7 +68,7 @@ impl Desk {
         new: NewRun,
         agents: &[&str],
         listens: Listens,
-    ) -> Result<Submitted, Refusal> {
+    ) -> Result<Submitted> {
         let (drained, used) = self.welcome(agents).await?;
         let spent = drained.or_else(|| self.day_is_spent(&used));
         // It may still join a run that is there.
@@ -106,7 +107,7 @@ impl Desk {
 }
 
 /// The agent of that name, or the nearest one to it.
-pub(crate) fn member<'a>(team: &'a Team, name: &AgentName) -> Result<&'a Agent, Refusal> {
+pub(crate) fn member<'a>(team: &'a Team, name: &AgentName) -> Result<&'a Agent> {
     team.agents.get(name).ok_or_else(|| {
         let names: Vec<&str> = team.agents.keys().map(AgentName::as_str).collect();
         let near = team.nearest(name.as_str());

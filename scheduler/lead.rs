@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::day::used_of_task;
 use crate::desk::{Desk, unavailable};
 use crate::folds::{Fold, Glance};
-use crate::{Refusal, begin, journal};
+use crate::refusal::Result;
+use crate::{begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
 const ASKING_MAX: u32 = 50;
@@ -54,7 +55,7 @@ impl Desk {
         caller: &Caller,
         after: u64,
         limit: u32,
-    ) -> Result<Option<(Vec<PlanLine>, Option<u64>)>, Refusal> {
+    ) -> Result<Option<(Vec<PlanLine>, Option<u64>)>> {
         let row = self.row(run, caller).await?;
         if row.agent != begin::PLAN {
             return Ok(None);
@@ -72,11 +73,7 @@ impl Desk {
     }
 
     /// The runs of a plan's tasks that are open, the first few.
-    pub(crate) async fn open_tasks(
-        &self,
-        row: &RunRow,
-        limit: usize,
-    ) -> Result<Vec<RunId>, Refusal> {
+    pub(crate) async fn open_tasks(&self, row: &RunRow, limit: usize) -> Result<Vec<RunId>> {
         let (seen, led) = self.led(row).await?;
         let places = led.plan.as_ref().map(|it| it.places()).unwrap_or_default();
         let open = places.iter().filter(|it| it.standing == Standing::Open);
@@ -86,7 +83,7 @@ impl Desk {
     }
 
     /// How a plan stands.
-    pub(crate) async fn lead_of(&self, row: &RunRow, spent: &Amounts) -> Result<RunView, Refusal> {
+    pub(crate) async fn lead_of(&self, row: &RunRow, spent: &Amounts) -> Result<RunView> {
         let (glance, end) = self.glance(row).await?;
         let caps = glance.caps;
         let mut view = view(glance, end.as_deref(), row, self.house.world.now());
@@ -104,7 +101,7 @@ impl Desk {
 
     /// How a plan stands, and its end if it is over. Where its leader goes on with it just now that is
     /// how it stood at the last write: nobody waits for the leader, who has much to write.
-    async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>), Refusal> {
+    async fn glance(&self, row: &RunRow) -> Result<(Glance, Option<Box<Finished>>)> {
         let folds = &self.house.folds;
         let is_open = row.state != RunState::Ended;
         let glimpse = || folds.glimpse(&row.run, row.seq).filter(|_| is_open);
@@ -118,15 +115,12 @@ impl Desk {
         Ok(found)
     }
 
-    async fn led(&self, row: &RunRow) -> Result<Fold, Refusal> {
+    async fn led(&self, row: &RunRow) -> Result<Fold> {
         is_there(row, journal::plan(&self.house, &row.run).await)
     }
 
     /// What a run and those under it ask a person, each with the run that asks.
-    pub(crate) async fn asked_below(
-        &self,
-        row: &RunRow,
-    ) -> Result<Vec<(RunId, Question)>, Refusal> {
+    pub(crate) async fn asked_below(&self, row: &RunRow) -> Result<Vec<(RunId, Question)>> {
         let store = &self.house.store;
         let mut records = Vec::new();
         if row.agent == begin::PLAN {
@@ -147,7 +141,7 @@ impl Desk {
     }
 }
 
-fn is_there(row: &RunRow, folded: Result<Option<Fold>, StoreError>) -> Result<Fold, Refusal> {
+fn is_there(row: &RunRow, folded: Result<Option<Fold>, StoreError>) -> Result<Fold> {
     folded.map_err(|it| unavailable(&it))?.ok_or_else(|| {
         let text = format!("the journal of {} does not begin a run", row.run);
         unavailable(&StoreError::Corrupt(text))

@@ -8,7 +8,8 @@ use callboard_trace::{Caller, Event, Question, Queued, Record, RunId, RunView, S
 
 use crate::day::used_of_task;
 use crate::desk::{Desk, seen_by, unavailable};
-use crate::{Page, Refusal, begin, journal, purse};
+use crate::refusal::Result;
+use crate::{Page, begin, journal, purse};
 
 /// Between two looks at a run that another process may be driving.
 pub(crate) const LOOK: Duration = Duration::from_millis(250);
@@ -24,7 +25,7 @@ impl Desk {
     ///
     /// # Errors
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
-    pub async fn view(&self, run: &RunId, caller: &Caller) -> Result<RunView, Refusal> {
+    pub async fn view(&self, run: &RunId, caller: &Caller) -> Result<RunView> {
         let look = self.look(run, caller).await?;
         let mut view = self.view_of(look).await?;
         self.hide_asked(&mut view.questions, caller);
@@ -45,12 +46,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::view`].
-    pub async fn wait(
-        &self,
-        run: &RunId,
-        caller: &Caller,
-        how_long: Duration,
-    ) -> Result<RunView, Refusal> {
+    pub async fn wait(&self, run: &RunId, caller: &Caller, how_long: Duration) -> Result<RunView> {
         let until = tokio::time::Instant::now() + how_long;
         let bell = self.house.waiters.bell(run);
         let mut looked = None;
@@ -82,7 +78,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::view`].
-    pub async fn times(&self, run: &RunId, caller: &Caller) -> Result<(i64, i64), Refusal> {
+    pub async fn times(&self, run: &RunId, caller: &Caller) -> Result<(i64, i64)> {
         let row = self.row(run, caller).await?;
         let last = self.house.store.latest(run, 1).await.map_err(|it| unavailable(&it))?;
         Ok((row.created, last.first().map_or(row.created, |it| it.at)))
@@ -92,13 +88,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::view`].
-    pub async fn page(
-        &self,
-        run: &RunId,
-        caller: &Caller,
-        after: u64,
-        limit: u32,
-    ) -> Result<Page, Refusal> {
+    pub async fn page(&self, run: &RunId, caller: &Caller, after: u64, limit: u32) -> Result<Page> {
         let row = self.row(run, caller).await?;
         let limit = limit.clamp(1, PAGE_MAX);
         let read = journal::page(&self.house.store, &row, after, limit).await;
@@ -125,20 +115,20 @@ impl Desk {
         run: &RunId,
         caller: &Caller,
         take: impl FnMut(&Record) -> bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<()> {
         let row = self.row(run, caller).await?;
         journal::each(&self.house.store, &row, take).await.map_err(|it| unavailable(&it))
     }
 
     /// A run that is the caller's, with what is told beside it.
-    pub(crate) async fn look(&self, run: &RunId, caller: &Caller) -> Result<Look, Refusal> {
+    pub(crate) async fn look(&self, run: &RunId, caller: &Caller) -> Result<Look> {
         let budget = purse::of_root(run);
         let wish = Wish { bare: begin::PLAN, limit: journal::PAGE, budget };
         let look = self.house.store.look(run, wish).await.map_err(|it| unavailable(&it))?;
         self.or_dropped(seen_by(caller, run, look, |it| &it.row)).await
     }
 
-    pub(crate) async fn view_of(&self, look: Look) -> Result<RunView, Refusal> {
+    pub(crate) async fn view_of(&self, look: Look) -> Result<RunView> {
         let (state, busy) = (look.row.state, self.held_up(&look).await?);
         let mut view = self.recorded(look).await?;
         let is_paused = view.queue.as_ref().is_some_and(|it| it.waiting_for.starts_with("paused"));
@@ -154,7 +144,7 @@ impl Desk {
     }
 
     /// What holds a run that is ready up, besides those before it.
-    async fn held_up(&self, look: &Look) -> Result<Option<String>, Refusal> {
+    async fn held_up(&self, look: &Look) -> Result<Option<String>> {
         let busy = look.admissions.iter().find_map(|it| {
             let Event::AdmissionChanged { open, reason, .. } = &it.event else { return None };
             (!open).then(|| reason.clone())
@@ -166,7 +156,7 @@ impl Desk {
     }
 
     /// Whether a run that is ready stands still, and with it every other on this data.
-    async fn nobody_works(&self, touched: Option<i64>) -> Result<bool, Refusal> {
+    async fn nobody_works(&self, touched: Option<i64>) -> Result<bool> {
         if touched.is_none_or(|it| self.house.world.now() - it < STILL) {
             return Ok(false);
         }
@@ -175,7 +165,7 @@ impl Desk {
     }
 
     /// As its records tell it.
-    async fn recorded(&self, look: Look) -> Result<RunView, Refusal> {
+    async fn recorded(&self, look: Look) -> Result<RunView> {
         let Look { row, records, spent, .. } = look;
         if row.agent == begin::PLAN {
             return self.lead_of(&row, &spent).await;

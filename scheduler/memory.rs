@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, unavailable};
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode};
 
 /// What is shown of each kind.
@@ -147,7 +148,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn remembered(&self, search: Option<&str>) -> Result<Vec<Value>, Refusal> {
+    pub async fn remembered(&self, search: Option<&str>) -> Result<Vec<Value>> {
         let words = search.map(|it| it.split_whitespace().map(str::to_owned).collect());
         let found = self
             .house
@@ -162,7 +163,7 @@ impl Desk {
     ///
     /// # Errors
     /// `invalid_input`; `engine_unavailable`.
-    pub async fn remember(&self, key: &str, text: &str, tags: &[String]) -> Result<(), Refusal> {
+    pub async fn remember(&self, key: &str, text: &str, tags: &[String]) -> Result<()> {
         let mut problems = Vec::new();
         for (name, text, most) in [("key", key, KEY), ("text", text, TEXT)] {
             let length = text.chars().count();
@@ -199,7 +200,7 @@ impl Desk {
     ///
     /// # Errors
     /// `not_found` if nothing is; `engine_unavailable`.
-    pub async fn forget(&self, key: &str) -> Result<(), Refusal> {
+    pub async fn forget(&self, key: &str) -> Result<()> {
         if !self.remembered(None).await?.iter().any(|it| it["key"] == key) {
             let message = format!("nothing is remembered under \"{key}\"");
             let hint = "`callboard memory list` shows what is";
@@ -212,11 +213,11 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn rebuild_memory(&self) -> Result<u64, Refusal> {
+    pub async fn rebuild_memory(&self) -> Result<u64> {
         self.house.store.rebuild_memory().await.map_err(|it| unavailable(&it))
     }
 
-    async fn keep(&self, event: Event) -> Result<(), Refusal> {
+    async fn keep(&self, event: Event) -> Result<()> {
         let kept = self
             .house
             .store

@@ -5,8 +5,8 @@ use std::time::Duration;
 use callboard_store::List;
 use callboard_trace::{Caller, Event, RunId};
 
-use crate::Refusal;
 use crate::desk::{Desk, sees, unavailable};
+use crate::refusal::Result;
 use crate::same::fingerprint;
 
 /// Runs looked through for those whose name begins like something.
@@ -17,11 +17,7 @@ impl Desk {
     ///
     /// # Errors
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
-    pub async fn newest_under(
-        &self,
-        run: &RunId,
-        caller: &Caller,
-    ) -> Result<(u64, Duration), Refusal> {
+    pub async fn newest_under(&self, run: &RunId, caller: &Caller) -> Result<(u64, Duration)> {
         let row = self.row(run, caller).await?;
         let (mark, at) =
             self.house.store.newest_under(&row).await.map_err(|it| unavailable(&it))?;
@@ -33,11 +29,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn newest_of(
-        &self,
-        caller: &Caller,
-        after: u64,
-    ) -> Result<(u64, Duration, bool), Refusal> {
+    pub async fn newest_of(&self, caller: &Caller, after: u64) -> Result<(u64, Duration, bool)> {
         let newest = self.house.store.newest_of(sees(caller), after).await;
         let (mark, at, touched) = newest.map_err(|it| unavailable(&it))?;
         Ok((mark, self.ago(at), touched))
@@ -48,11 +40,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn recent(
-        &self,
-        letters: &str,
-        caller: &Caller,
-    ) -> Result<(Vec<RunId>, bool), Refusal> {
+    pub async fn recent(&self, letters: &str, caller: &Caller) -> Result<(Vec<RunId>, bool)> {
         let principal = sees(caller).map(str::to_owned);
         let list = List { principal, limit: LOOKED_THROUGH, ..List::default() };
         let rows = self.house.store.list(list).await.map_err(|it| unavailable(&it))?;
@@ -65,11 +53,7 @@ impl Desk {
     ///
     /// # Errors
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
-    pub async fn traceparent(
-        &self,
-        run: &RunId,
-        caller: &Caller,
-    ) -> Result<Option<String>, Refusal> {
+    pub async fn traceparent(&self, run: &RunId, caller: &Caller) -> Result<Option<String>> {
         let row = self.row(run, caller).await?;
         let first = self.house.store.journal(&row.root, 0, 1).await;
         let first = first.map_err(|it| unavailable(&it))?;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
 use crate::intake::member;
+use crate::refusal::Result;
 use crate::same::fingerprint;
 use crate::{Ask, HandedOver, HandoffAsk, Refusal, RefusalCode, begin, journal};
 
@@ -24,7 +25,7 @@ impl Desk {
         ask: HandoffAsk,
         caller: &Caller,
         listens: Listens,
-    ) -> Result<HandedOver, Refusal> {
+    ) -> Result<HandedOver> {
         let team = self.team();
         let agent = member(&team, &ask.to)?;
         let Some(run) = ask.run.clone() else {
@@ -60,7 +61,7 @@ impl Desk {
         ask: HandoffAsk,
         tree: &Tree,
         caller: &Caller,
-    ) -> Result<HandedOver, Refusal> {
+    ) -> Result<HandedOver> {
         if let Some(drained) = self.is_drained(&[ask.to.as_str()]).await? {
             return Err(drained);
         }
@@ -88,7 +89,7 @@ impl Desk {
         agent: &Agent,
         caller: &Caller,
         (estate, listens): (Estate, Listens),
-    ) -> Result<HandedOver, Refusal> {
+    ) -> Result<HandedOver> {
         let from = estate.from.clone().unwrap_or_else(|| "outside".into());
         let handoff = Handoff {
             id: self.house.world.name("h_"),
@@ -133,7 +134,7 @@ impl Desk {
     }
 
     /// The handoff that a run began with.
-    async fn handoff_of(&self, run: &RunId) -> Result<String, Refusal> {
+    async fn handoff_of(&self, run: &RunId) -> Result<String> {
         let first = self.house.store.journal(run, 0, 2).await.map_err(|it| unavailable(&it))?;
         let begun = first.iter().find_map(|it| {
             let Event::RunStarted(started) = &it.event else { return None };
@@ -190,7 +191,7 @@ impl Estate {
     }
 
     /// Whether every artifact that is asked for is there; all that are not, at once.
-    fn holds(&self, asked: &[ArtifactRef]) -> Result<(), Refusal> {
+    fn holds(&self, asked: &[ArtifactRef]) -> Result<()> {
         let has = |id: &str| self.notes.iter().filter_map(artifact_of).any(|it| it.id == id);
         let problems: Vec<String> = asked
             .iter()

@@ -11,6 +11,7 @@ use callboard_trace::{Event, Fact, PlanStep};
 
 use crate::desk::Desk;
 use crate::intake::member;
+use crate::refusal::Result;
 use crate::same::fingerprint;
 use crate::split::share_out;
 use crate::{Ask, PlanAsk, Refusal, RefusalCode, Submitted, TaskAsk, begin};
@@ -33,7 +34,7 @@ impl Desk {
     /// # Errors
     /// `invalid_input` with every problem, a cycle printed; `conflict`, `over_capacity`,
     /// `engine_unavailable`. Nothing was started then.
-    pub async fn submit_plan(&self, plan: PlanAsk) -> Result<Submitted, Refusal> {
+    pub async fn submit_plan(&self, plan: PlanAsk) -> Result<Submitted> {
         self.call_plan(plan, Listens::default()).await
     }
 
@@ -41,7 +42,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::submit_plan`].
-    pub async fn call_plan(&self, plan: PlanAsk, listens: Listens) -> Result<Submitted, Refusal> {
+    pub async fn call_plan(&self, plan: PlanAsk, listens: Listens) -> Result<Submitted> {
         let team = self.team();
         let steps = steps(&team, plan.tasks, &plan.split)?;
         let leader = leader();
@@ -98,7 +99,7 @@ fn steps(
     team: &Team,
     mut tasks: Vec<TaskAsk>,
     split: &BTreeMap<String, f64>,
-) -> Result<Vec<PlanStep>, Refusal> {
+) -> Result<Vec<PlanStep>> {
     let most = team.limits.plan_steps;
     if tasks.is_empty() || tasks.len() > most {
         return Err(refused(vec![format!("tasks: {} given, 1 to {most} are taken", tasks.len())]));

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What callers are told, or why not.
+pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
+
 /// A refused call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::conduct::Conductor;
 use crate::cue::cues;
 use crate::desk::{Desk, unavailable};
+use crate::refusal::Result;
 use crate::way::{Departure, compare, ended};
 use crate::{Node, NodeOptions, Refusal, RefusalCode, begin};
 
@@ -52,7 +53,7 @@ impl Desk {
         caller: &Caller,
         today: bool,
         data: &Path,
-    ) -> Result<Replayed, Refusal> {
+    ) -> Result<Replayed> {
         self.is_whole(&self.row(run, caller).await?)?;
         let records = self.every_record(run, caller).await?;
         let Some(was) = ended(&records, run) else {
@@ -101,7 +102,7 @@ impl Desk {
     }
 
     /// The records of a run and of all under it.
-    async fn every_record(&self, run: &RunId, caller: &Caller) -> Result<Vec<Record>, Refusal> {
+    async fn every_record(&self, run: &RunId, caller: &Caller) -> Result<Vec<Record>> {
         let (mut records, mut after) = (Vec::new(), 0);
         loop {
             let page = self.page(run, caller, after, u32::MAX).await?;
@@ -130,7 +131,7 @@ fn of_record(today: &Team, records: &[Record]) -> Team {
 }
 
 /// The run as it was handed in, with as much time before it as it had.
-fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun, Refusal> {
+fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun> {
     let first = records.iter().find(|it| matches!(it.event, Event::RunStarted(_)));
     let Some((first, Event::RunStarted(started))) = first.map(|it| (it, &it.event)) else {
         return Err(unavailable(&StoreError::Corrupt("the journal does not begin a run".into())));

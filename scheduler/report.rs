@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::busy::{AtWork, Hours};
 use crate::desk::{Desk, sees, unavailable};
-use crate::{Refusal, journal};
+use crate::journal;
+use crate::refusal::Result;
 
 /// Roots that are looked at, the newest.
 const ROOTS_MAX: usize = 1_000;
@@ -81,7 +82,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn report(&self, by: &str, caller: &Caller) -> Result<Report, Refusal> {
+    pub async fn report(&self, by: &str, caller: &Caller) -> Result<Report> {
         let by = if by == "agent" { By::Agent } else { By::Arm };
         let mut groups: BTreeMap<String, Vec<Ended>> = BTreeMap::new();
         let (mut looked_at, mut n_left, mut before) = (0, RECORDS_MAX, None);
@@ -118,7 +119,7 @@ impl Desk {
         &self,
         row: &RunRow,
         (n_left, hours): (&mut usize, &mut Hours),
-    ) -> Result<Ended, Refusal> {
+    ) -> Result<Ended> {
         let elapsed = row.ended.unwrap_or(row.created).saturating_sub(row.created).max(0);
         let mut ended = Ended {
             outcome: row.outcome.clone().unwrap_or_default(),

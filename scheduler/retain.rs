@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::desk::{Desk, unavailable};
 use crate::house::House;
 use crate::pause::jittered;
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode};
 
 /// Before the first look: who comes for one task only has other things to do.
@@ -78,7 +79,7 @@ impl Desk {
     ///
     /// # Errors
     /// `engine_unavailable`.
-    pub async fn past_their_time(&self) -> Result<Option<(usize, u32)>, Refusal> {
+    pub async fn past_their_time(&self) -> Result<Option<(usize, u32)>> {
         let (team, store) = (self.team(), &self.house.store);
         let Some(days) = team.retain.records else { return Ok(None) };
         let before = past(store.now().await.map_err(|it| unavailable(&it))?, days);
@@ -92,7 +93,7 @@ impl Desk {
     }
 
     /// Refuses to go on from records whose long texts are not kept any more.
-    pub(crate) fn is_whole(&self, row: &RunRow) -> Result<(), Refusal> {
+    pub(crate) fn is_whole(&self, row: &RunRow) -> Result<()> {
         let Some(days) = self.team().retain.bodies else { return Ok(()) };
         let before = past(self.house.world.now(), days);
         match row.ended.is_some_and(|it| it < before) {

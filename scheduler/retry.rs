@@ -8,6 +8,7 @@ use callboard_trace::{Caller, Control, EndState, Event, Fact, Record, RunId};
 use serde_json::json;
 
 use crate::desk::{Desk, unavailable};
+use crate::refusal::Result;
 use crate::{Refusal, RefusalCode, begin, journal};
 
 /// A run that goes on, with what its journal is told.
@@ -24,7 +25,7 @@ impl Desk {
         row: &RunRow,
         control: Control,
         caller: &Caller,
-    ) -> Result<(), Refusal> {
+    ) -> Result<()> {
         let root = self.house.store.row(&row.root).await.map_err(|it| unavailable(&it))?;
         may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
         self.is_whole(row)?;
@@ -45,7 +46,7 @@ impl Desk {
 }
 
 /// Whether a run that is over can be retried; `led_by` is the agent of its root.
-pub(crate) fn may_go_on(row: &RunRow, led_by: &str) -> Result<(), Refusal> {
+pub(crate) fn may_go_on(row: &RunRow, led_by: &str) -> Result<()> {
     let refused =
         |message: String, hint: String| Err(Refusal::new(RefusalCode::Conflict, message, hint));
     let RunRow { run, root, .. } = row;

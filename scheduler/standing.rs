@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::desk::{Desk, sees, unavailable};
 use crate::gates::{of_agent, of_endpoint};
 use crate::intake::member;
+use crate::refusal::Result;
 use crate::report::nearest;
 use crate::{AgentLine, Refusal, RefusalCode, purse};
 
@@ -33,7 +34,7 @@ impl Desk {
         name: &AgentName,
         control: Control,
         caller: &Caller,
-    ) -> Result<AgentLine, Refusal> {
+    ) -> Result<AgentLine> {
         let team = self.team();
         let agent = member(&team, name)?;
         if sees(caller).is_some() {
@@ -54,15 +55,12 @@ impl Desk {
     }
 
     /// The refusal of new work for agents that are being drained.
-    pub(crate) async fn is_drained(&self, names: &[&str]) -> Result<Option<Refusal>, Refusal> {
+    pub(crate) async fn is_drained(&self, names: &[&str]) -> Result<Option<Refusal>> {
         self.welcome(names).await.map(|it| it.0)
     }
 
     /// The same, and what is spent of the workspace's day, if that has a limit.
-    pub(crate) async fn welcome(
-        &self,
-        names: &[&str],
-    ) -> Result<(Option<Refusal>, Amounts), Refusal> {
+    pub(crate) async fn welcome(&self, names: &[&str]) -> Result<(Option<Refusal>, Amounts)> {
         let team = self.team();
         let day = (!team.budgets.day.is_unlimited())
             .then(|| purse::day(&team.workspace, self.house.world.now()));
@@ -77,7 +75,7 @@ impl Desk {
         &self,
         agents: impl Iterator<Item = &Agent>,
         all: bool,
-    ) -> Result<Vec<AgentLine>, Refusal> {
+    ) -> Result<Vec<AgentLine>> {
         let (store, agents) = (&self.house.store, agents.collect::<Vec<_>>());
         let busy = store.busy().await.map_err(|it| unavailable(&it))?;
         let recent = store.recent(NEWEST).await.map_err(|it| unavailable(&it))?;
@@ -116,7 +114,7 @@ impl Desk {
     }
 
     /// What the newest of these runs that did not do all it was to says of it.
-    async fn last_error(&self, recent: &[&Recent]) -> Result<Option<String>, Refusal> {
+    async fn last_error(&self, recent: &[&Recent]) -> Result<Option<String>> {
         let Some(failed) = recent.iter().find(|it| !it.is_completed) else { return Ok(None) };
         let last = self.house.store.latest(&failed.run, 1).await.map_err(|it| unavailable(&it))?;
         Ok(last.first().and_then(|it| {
@@ -136,7 +134,7 @@ fn drained_are(names: &[&str]) -> Option<Refusal> {
     ))
 }
 
-fn standing(action: Action) -> Result<Standing, Refusal> {
+fn standing(action: Action) -> Result<Standing> {
     match action {
         Action::Pause => Ok(Standing::Paused),
         Action::Resume => Ok(Standing::Open),

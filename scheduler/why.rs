@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::begin::{PLAN, SECOND};
 use crate::desk::{Desk, unavailable};
+use crate::refusal::Result;
 use crate::{Refusal, journal};
 
 /// First records of a run that say how it was asked for.
@@ -91,7 +92,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::view`].
-    pub async fn why(&self, run: &RunId, caller: &Caller) -> Result<Why, Refusal> {
+    pub async fn why(&self, run: &RunId, caller: &Caller) -> Result<Why> {
         let look = self.look(run, caller).await?;
         let row = look.row.clone();
         let mut view = self.view_of(look).await?;
@@ -128,7 +129,7 @@ impl Desk {
     }
 
     /// What a ready run waits for whose workspace has its share of the seats, in words.
-    async fn passed_over(&self, row: &RunRow) -> Result<Option<String>, Refusal> {
+    async fn passed_over(&self, row: &RunRow) -> Result<Option<String>> {
         if row.state != RunState::Ready {
             return Ok(None);
         }
@@ -145,7 +146,7 @@ impl Desk {
     }
 
     /// The open runs it handed work to: its own records name them, and only theirs are read.
-    async fn held_by(&self, row: &RunRow) -> Result<Vec<Waited>, Refusal> {
+    async fn held_by(&self, row: &RunRow) -> Result<Vec<Waited>> {
         let whole = async |run: &RunId| {
             let records = journal::whole(&self.house.store, run).await;
             Ok::<_, Refusal>(Tree::fold(&records.map_err(|it| unavailable(&it))?).runs.remove(run))

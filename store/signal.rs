@@ -29,26 +29,30 @@ impl Store {
         Ok(seq)
     }
 
-    /// The same fact to a run and all its open descendants, in one write. Who is at work here is told at
-    /// once. Answers whether it reached anybody.
-    pub async fn signal_tree(&self, run: &RunId, fact: Fact, urgent: bool) -> Result<bool> {
+    /// The same fact to runs and all their open descendants, in one write. Who is at work here is told at
+    /// once. Answers of how many of those named it reached anything.
+    pub async fn signal_trees(&self, runs: Vec<RunId>, fact: Fact, urgent: bool) -> Result<usize> {
         let (fact, line) = self.inner.ink.write(fact)?;
-        let (run, inner) = (run.clone(), self.inner.clone());
+        let inner = self.inner.clone();
         let write = move |tx: &mut dyn Tx| {
             let at = tx.now()?;
-            let family = family(tx, &run)?;
-            let tell = |tail: Tail| {
-                let name = tail.run.clone();
-                Ok((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?))
-            };
-            family.into_iter().map(tell).collect::<Result<Vec<_>>>()
+            let (mut n_found, mut told) = (0, Vec::new());
+            for run in &runs {
+                let family = family(tx, run)?;
+                n_found += usize::from(!family.is_empty());
+                for tail in family {
+                    let name = tail.run.clone();
+                    told.push((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?));
+                }
+            }
+            Ok((n_found, told))
         };
-        let tells = move |reached: &Vec<(RunId, u64)>, undone| {
-            inner.ears.tell(reached.iter().map(|(run, seq)| (run, *seq, &fact)), undone);
+        let tells = move |(_, told): &(usize, Vec<(RunId, u64)>), undone| {
+            inner.ears.tell(told.iter().map(|(run, seq)| (run, *seq, &fact)), undone);
         };
-        let reached = self.inner.db.step(write, tells).await?;
+        let (n_found, _) = self.inner.db.step(write, tells).await?;
         self.ring();
-        Ok(!reached.is_empty())
+        Ok(n_found)
     }
 
     /// The facts `all` into the journals of a run and of those under it, and `own` into the run's,

@@ -130,6 +130,32 @@ fn a_run_that_somebody_cancels_is_thirteen() {
 }
 
 #[test]
+fn all_are_cancelled_by_one_command() {
+    let house = house();
+    let keyed = ["run", "coder", "it takes long", "--key", "k", "--json"];
+    let run = house.does(&[&keyed[..], &["--detach"]].concat()).view().run;
+    house.does(&["run", "coder", "it takes long, too", "--detach"]);
+    let script = house.starts(&keyed);
+    house.until(run.as_str(), "working");
+    let said = house.does(&["control", "all", "message", "stop"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+    let said = house.does(&["control", "all", "cancel"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "2 open tasks are told: cancel\n"),
+        "{}",
+        said.err
+    );
+    assert_eq!(told(&ended(script)), (13, State::Cancelled, Some(Stop::Cancelled)));
+    // The other was told, and nobody works on it yet.
+    let said = house.does(&["control", "all", "cancel", "--json"]);
+    assert_eq!(said.out, "{\"action\":\"cancel\",\"runs\":1,\"next\":\"team_status\"}\n");
+    house.does(&["work", "--until-idle"]);
+    let said = house.does(&["control", "all", "cancel"]);
+    assert_eq!(said.out, "0 open tasks are told: cancel\n");
+}
+
+#[test]
 fn a_run_that_is_late_is_fourteen() {
     let said = house().does(&["run", "coder", "it takes long", "--deadline", "1", "--json"]);
     assert_eq!(told(&said), (14, State::Failed, Some(Stop::Deadline)));

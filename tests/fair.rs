@@ -5,8 +5,8 @@ mod stage;
 
 use std::time::Duration;
 
-use callboard_scheduler::{Ask, Desk, Node};
-use callboard_trace::{Event, Record, RunId, State};
+use callboard_scheduler::{Ask, Desk, Node, RefusalCode};
+use callboard_trace::{Action, Caller, Control, Event, Record, RunId, State};
 use stage::{Stage, ask, caller, end, records, until};
 
 /// A task is eight short steps, then an answer.
@@ -42,6 +42,10 @@ async fn give(desk: &Desk, n: usize, priority: Option<u16>) -> Vec<RunId> {
         runs.push(desk.submit(ask).await.expect("taken in").run);
     }
     runs
+}
+
+fn to_all(action: Action) -> Control {
+    Control { action, value: serde_json::Value::Null, reason: "enough".to_owned() }
 }
 
 /// Whether a run's first step has begun.
@@ -155,4 +159,48 @@ async fn a_process_that_goes_leaves_its_seats_to_all() {
     }
     assert!(last[0] < last[1], "the four of the other were not the last");
     beta.stop().await;
+}
+
+/// Two hundred and fifty-six are told in one write: these are more.
+#[tokio::test]
+async fn a_caller_that_cancels_all_cancels_its_own() {
+    let stage = Stage::new("- {after_ms: 60000, answer: {summary: done, confidence: 0.9}}\n");
+    stage.limit("concurrent: 4");
+    let node = of(&stage, "alpha").await;
+    let desk = node.desk();
+    let other = Caller { principal: "another".into(), ..caller() };
+    let theirs = Ask { caller: other.clone(), ..ask("tester", "theirs") };
+    let theirs = desk.submit(theirs).await.expect("taken in").run;
+    let own = give(&desk, 300, None).await;
+    until("two run", async || has_begun(&records(&desk, &own[2]).await)).await;
+    let refused = desk.control_all(to_all(Action::Retry), &caller()).await.expect_err("refused");
+    assert_eq!(refused.code, RefusalCode::InvalidInput, "{refused:?}");
+    assert_eq!(desk.control_all(to_all(Action::Cancel), &caller()).await, Ok(300));
+    for run in &own {
+        assert_eq!(end(&desk, run).await.state, State::Cancelled);
+    }
+    assert_eq!(desk.view(&theirs, &other).await.expect("there").state, State::Working);
+    assert_eq!(desk.control_all(to_all(Action::Cancel), &caller()).await, Ok(0));
+    assert_eq!(desk.control_all(to_all(Action::Cancel), &other).await, Ok(1));
+    assert_eq!(
+        desk.wait(&theirs, &other, Duration::from_secs(30)).await.expect("there").state,
+        State::Cancelled
+    );
+    node.stop().await;
+}
+
+/// What all are told is on disk when it is answered, also where nobody works.
+#[tokio::test]
+async fn what_all_are_told_is_kept_until_somebody_works() {
+    let stage = Stage::new("- {answer: {summary: done, confidence: 0.9}}\n");
+    let idle = stage.node_with(false).await;
+    let runs = give(&idle.desk(), 3, None).await;
+    assert_eq!(idle.desk().control_all(to_all(Action::Cancel), &caller()).await, Ok(3));
+    drop(idle);
+    let node = stage.node().await;
+    for run in &runs {
+        assert_eq!(end(&node.desk(), run).await.state, State::Cancelled);
+        assert!(!has_begun(&records(&node.desk(), run).await), "a cancelled one asks no model");
+    }
+    node.stop().await;
 }

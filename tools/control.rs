@@ -14,9 +14,10 @@ use crate::follow::{body, tell_next, whole};
 /// Its name.
 pub(crate) const NAME: &str = "team_control";
 /// What a model is told of it.
-pub(crate) const SAYS: &str = "Acts on a run, or with `agent` instead pauses, resumes or \
-     drains that; what a cancelled run has done stays readable.";
-
+pub(crate) const SAYS: &str = "Acts on a run or `all` of yours, or pauses, resumes or drains an \
+     `agent`; what a cancelled run did stays readable.";
+/// Instead of a run: all of the caller's that are open.
+pub const ALL: &str = "all";
 /// What may be asked of a run, in the words of every caller.
 pub const ACTIONS: [&str; 9] = [
     "cancel",
@@ -63,6 +64,11 @@ pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
             return Err(refused(NAME, vec![problem.to_owned()]));
         }
         ("", agent) => return on_agent(desk, agent, control, caller).await,
+        (ALL, "") => {
+            let action = control.action;
+            let n_told = desk.control_all(control, caller).await?;
+            return Ok(json!({"action": action, "runs": n_told, "next": "team_status"}));
+        }
         (run, "") => RunId::from_text(run),
         (_, _) => {
             let problem = "agent: stands instead of `run`; leave one of them out";

@@ -39,7 +39,7 @@ mod window;
 
 pub use call::{Call, Ear, Outcome, Patience, UnknownTool};
 pub use complete::{Blank, Subject};
-pub use control::ACTIONS;
+pub use control::{ACTIONS, ALL};
 pub use listing::{Listed, Listing};
 pub use paging::page;
 pub use prompt::{Argument, Prompt};

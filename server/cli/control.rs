@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use callboard_config::amounts::words;
 use callboard_scheduler::{Desk, Node};
+use callboard_tools::ALL;
 use serde_json::{Value, json};
 
 use super::ask::{ask, ask_for_run};
@@ -24,6 +25,9 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
         let caller = place::caller();
         if desk.team().agents.keys().any(|it| it.as_str() == args.which.run) {
             return on_agent(desk, args, say).await;
+        }
+        if args.which.run == ALL {
+            return on_all(desk, args, say).await;
         }
         let run = named(desk, &args.which.run, &caller).await?;
         let asked = json!({
@@ -48,6 +52,23 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
         Ok(0)
     };
     place::looking(&args.which.place, act).await
+}
+
+/// Acts on all open tasks of the caller, and says how many there were.
+async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault> {
+    let asked = json!({
+        "run": ALL, "action": args.action, "value": value(args), "reason": args.reason,
+    });
+    let shown = ask(desk, "team_control", asked).await?;
+    say.data(&match args.json {
+        true => shown.to_string(),
+        false => format!("{} open tasks are told: {}", shown["runs"], args.action),
+    })?;
+    let work = place::command(&args.which.place, "work --until-idle");
+    say.tell(&format!(
+        "what nobody works on hears it when a process works on this data: a server, or {work}"
+    ));
+    Ok(0)
 }
 
 /// Acts on an agent, and says how it stands then.

@@ -174,6 +174,7 @@ Examples:
   callboard control r_7k2m set_budget tokens=100000,usd=none
   callboard control r_7k2m message \"the tests live in tests/, not in src/\"
   callboard control r_7k2m finish_now
+  callboard control all cancel         every open task of yours
   callboard control coder drain        an agent: pause, resume or drain
 Runs under it are meant too. A run that ended can only be retried, with a new budget if need be.")]
 pub(crate) struct ControlArgs {

@@ -214,11 +214,16 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     write = starts(&store, write, vec![child(4, &middle)]);
     store.advance(&middle, write).await.unwrap();
     store.begin(5).await;
+    store.begin(6).await;
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     store.hears(move |run, heard, _| drop(tell.send((run.clone(), heard.0, heard.1))));
-    assert!(store.signal_tree(&run, fact("cancel"), true).await.unwrap());
-    let reached: Vec<_> = (0..3).map(|_| told.try_recv().unwrap()).collect();
-    assert_eq!(reached.iter().map(|it| &it.0).collect::<Vec<_>>(), [&id(1), &id(3), &id(4)]);
+    let two_and_nobody = vec![run, id(6), id(9)];
+    assert_eq!(store.signal_trees(two_and_nobody, fact("cancel"), true).await.unwrap(), 2);
+    let reached: Vec<_> = (0..4).map(|_| told.try_recv().unwrap()).collect();
+    assert_eq!(
+        reached.iter().map(|it| &it.0).collect::<Vec<_>>(),
+        [&id(1), &id(3), &id(4), &id(6)]
+    );
     for (run, seq, fact) in &reached {
         let last = store.journal(run, seq - 1, 9).await.unwrap();
         assert_eq!(
@@ -229,8 +234,8 @@ pub(crate) async fn a_tree_is_told_at_once(db: Fixture) {
     assert_eq!(store.story(&id(4)).await, "begin cancel");
     assert_eq!(store.story(&id(2)).await, "begin pass on");
     assert_eq!(store.story(&id(5)).await, "begin");
-    assert_eq!(store.claim(10, 0).await.unwrap().len(), 3);
-    assert!(store.signal_tree(&id(3), fact("x"), false).await.unwrap());
+    assert_eq!(store.claim(10, 0).await.unwrap().len(), 4);
+    assert_eq!(store.signal_trees(vec![id(3)], fact("x"), false).await.unwrap(), 1);
     assert_eq!(told.try_recv().unwrap().0, id(3));
     assert!(told.try_recv().is_err(), "nobody else");
 }

@@ -269,7 +269,7 @@ pub(crate) async fn one_roots_runs_can_be_taken_alone(db: Fixture) {
     let one = store.claim_of(&own, 10, 1).await.unwrap();
     assert_eq!(one.iter().map(|it| it.run.to_string()).collect::<Vec<_>>(), names(&[3]));
     assert!(store.claim_of(&own, 10, 1).await.unwrap().is_empty(), "there is one seat");
-    store.signal_tree(&own, fact("stop"), true).await.unwrap();
+    store.signal_trees(vec![own.clone()], fact("stop"), true).await.unwrap();
     let urgent = store.claim_of(&own, 10, 1).await.unwrap();
     let urgent: Vec<_> = urgent.iter().map(|it| it.run.to_string()).collect();
     assert_eq!(urgent.len(), 2, "the root and its other child, beyond the seats: {urgent:?}");
