@@ -11,6 +11,7 @@ use futures::future::join_all;
 use serde::Serialize;
 
 use crate::clock::now;
+use crate::refusal::Stored;
 use crate::world::World;
 
 /// The oldest version that is tested, as the server counts.
@@ -124,7 +125,7 @@ impl World {
 }
 
 /// What is told of the host that takes writes, else of the first that answers, else why none does.
-fn all(looked: &[Result<Probe, StoreError>]) -> Vec<Finding> {
+fn all(looked: &[Stored<Probe>]) -> Vec<Finding> {
     let answer = || looked.iter().filter_map(|it| it.as_ref().ok());
     let told = answer().find(|it| it.may_write).or_else(|| answer().next());
     match (told, looked.iter().find_map(|it| it.as_ref().err())) {
@@ -135,16 +136,16 @@ fn all(looked: &[Result<Probe, StoreError>]) -> Vec<Finding> {
 }
 
 /// The address as the store takes it.
-pub(crate) fn address(database: &Database) -> Result<Address, StoreError> {
+pub(crate) fn address(database: &Database) -> Stored<Address> {
     Address::parse(database.url.expose_secret())
 }
 
 /// Where a store is, as the store takes it.
-pub(crate) fn place((folder, database): (PathBuf, Option<Database>)) -> Result<Place, StoreError> {
+pub(crate) fn place((folder, database): (PathBuf, Option<Database>)) -> Stored<Place> {
     Ok(Place { folder, server: database.as_ref().map(address).transpose()? })
 }
 
-async fn look(database: &Database) -> Result<Probe, StoreError> {
+async fn look(database: &Database) -> Stored<Probe> {
     probe(&address(database)?, now).await
 }
 
@@ -162,7 +163,7 @@ fn open() -> Finding {
 }
 
 /// One of several hosts: one that is away is what the others are for.
-fn of_host(host: &Database, probe: &Result<Probe, StoreError>) -> Finding {
+fn of_host(host: &Database, probe: &Stored<Probe>) -> Finding {
     let (grade, said) = match probe {
         Ok(it) if it.is_standby => (Grade::Ok, format!("a standby, {}", version(it.version))),
         Ok(it) => (Grade::Ok, format!("a primary, {}", version(it.version))),

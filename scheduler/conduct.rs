@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_agents::Recorded;
-use callboard_store::{NewRun, Store, StoreError};
+use callboard_store::{NewRun, Store};
 use callboard_trace::{Event, Fact, Record, RunId, StepBegun, Work};
 use tokio::time::{Instant, sleep};
 
 use crate::cue::{Cue, Does, outcome_of};
 use crate::house::House;
 use crate::journal;
+use crate::refusal::Stored;
 
 /// How often a replay that does not fit its record is looked at before that is believed.
 const LOOKS: u32 = 20;
@@ -39,11 +40,7 @@ impl Conductor {
     }
 
     /// Plays as far as the replay goes along; answers with the records it wrote.
-    pub(crate) async fn play(
-        &mut self,
-        top: NewRun,
-        cues: &[Cue<'_>],
-    ) -> Result<Vec<Record>, StoreError> {
+    pub(crate) async fn play(&mut self, top: NewRun, cues: &[Cue<'_>]) -> Stored<Vec<Record>> {
         self.house.store.submit(top).await?;
         self.house.ready.notify_one();
         for (nth, cue) in cues.iter().enumerate() {
@@ -58,7 +55,7 @@ impl Conductor {
     }
 
     /// Gives one thing to the replay. `false` if nothing there waits for it.
-    async fn gives(&mut self, cue: &Cue<'_>) -> Result<bool, StoreError> {
+    async fn gives(&mut self, cue: &Cue<'_>) -> Stored<bool> {
         let (prompt, (left, event)) = match &cue.does {
             Does::Told { records, acts } => {
                 let fact = |it: &&Record| Fact::new(it.by.as_str(), it.event.clone());
@@ -104,7 +101,7 @@ impl Conductor {
 
     /// Waits until nothing moves: every step in progress waits for its outcome, and every other run
     /// for something else. `false` if that never comes to be.
-    async fn settles(&mut self) -> Result<bool, StoreError> {
+    async fn settles(&mut self) -> Stored<bool> {
         let until = Instant::now() + RESTLESS;
         while Instant::now() < until {
             let changed = self.house.store.changed();
@@ -120,7 +117,7 @@ impl Conductor {
         Ok(false)
     }
 
-    async fn is_still(&mut self) -> Result<bool, StoreError> {
+    async fn is_still(&mut self) -> Stored<bool> {
         let counts = self.house.store.counts().await?;
         self.written.catch_up(&self.house.store).await?;
         let waiting = self.recorded.waiting();
@@ -133,7 +130,7 @@ impl Conductor {
     }
 
     /// Waits until a run wrote more than that.
-    async fn outgrows(&self, run: &RunId, length: u64) -> Result<(), StoreError> {
+    async fn outgrows(&self, run: &RunId, length: u64) -> Stored<()> {
         for _ in 0..LOOKS * 10 {
             if self.house.store.row(run).await?.is_none_or(|it| it.seq > length) {
                 break;
@@ -165,7 +162,7 @@ impl Written {
         }
     }
 
-    async fn catch_up(&mut self, store: &Store) -> Result<(), StoreError> {
+    async fn catch_up(&mut self, store: &Store) -> Stored<()> {
         loop {
             let page = store.tree(&self.root, self.place, journal::PAGE).await?;
             let is_last = page.len() < journal::PAGE as usize;

@@ -14,6 +14,7 @@ use crate::ahead::Folded;
 use crate::batch::{Batch, Rest};
 use crate::house::{House, Wheel};
 use crate::pause::{has_tries, retry_at};
+use crate::refusal::Stored;
 use crate::relay::{Relay, Taken};
 use crate::told::{Heard, Told};
 use crate::{World, begin, gates, journal};
@@ -122,7 +123,7 @@ pub(crate) enum After {
 }
 
 impl Drive {
-    async fn go(mut self: Box<Self>, folded: Option<Box<Folded>>) -> Result<(), StoreError> {
+    async fn go(mut self: Box<Self>, folded: Option<Box<Folded>>) -> Stored<()> {
         let mut batch = Batch::default();
         let mut run = Box::pin(self.start(folded, &mut batch)).await?;
         loop {
@@ -167,11 +168,7 @@ impl Drive {
     }
 
     /// An orderly leave: a model step cut off here is no lost one, and is simply asked again.
-    async fn hand_back(
-        mut self: Box<Self>,
-        run: &mut Run,
-        mut batch: Batch,
-    ) -> Result<(), StoreError> {
+    async fn hand_back(mut self: Box<Self>, run: &mut Run, mut batch: Batch) -> Stored<()> {
         self.inside.shutdown().await;
         let open = run.open_models();
         if !(open.is_empty() && batch.facts.is_empty()) {
@@ -203,12 +200,7 @@ impl Drive {
     }
 
     /// A write after which no step begins.
-    async fn write(
-        &mut self,
-        run: &mut Run,
-        batch: Batch,
-        rest: Rest,
-    ) -> Result<After, StoreError> {
+    async fn write(&mut self, run: &mut Run, batch: Batch, rest: Rest) -> Stored<After> {
         let is_more = matches!(rest, Rest::Written);
         let (next, after, until) = match (rest, batch.state) {
             (Rest::Over, state) => {
@@ -262,7 +254,7 @@ impl Drive {
         run: &mut Run,
         batch: &mut Batch,
         until: Option<i64>,
-    ) -> Result<bool, StoreError> {
+    ) -> Stored<bool> {
         let until = until.unwrap_or(run.started.deadline).min(run.started.deadline);
         let is_idle = self.is_idle();
         tokio::select! {
@@ -291,7 +283,7 @@ impl Drive {
     }
 
     /// Takes in what others write into the journal: as it is told, else as it is read.
-    async fn told(&mut self, run: &mut Run) -> Result<(), StoreError> {
+    async fn told(&mut self, run: &mut Run) -> Stored<()> {
         let Some(is_kept) = self.wheel.told.more() else { return Ok(()) };
         self.lingered = false;
         // What is not kept yet is gathered by the commit it waits for.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use callboard_agents::Run;
 use callboard_config::Team;
-use callboard_store::StoreError;
 use callboard_store::gates::{Amounts, Opener};
 use callboard_trace::{Event, Fact, Purse, Record, RunId, Started};
 
@@ -16,6 +15,7 @@ use crate::gated::opening;
 use crate::house::House;
 use crate::pending::What;
 use crate::purse;
+use crate::refusal::Stored;
 
 /// Runs looked at.
 const AHEAD_MAX: u32 = 64;
@@ -51,7 +51,7 @@ pub(crate) async fn look_ahead(house: Arc<House>) {
 }
 
 /// Whether what came first the last time was of use.
-async fn see(house: &House, last: &mut Vec<RunId>) -> Result<bool, StoreError> {
+async fn see(house: &House, last: &mut Vec<RunId>) -> Stored<bool> {
     let team = house.crew.team();
     let seats = house.admission.share(team.limits.concurrent);
     // While many seats are free nobody waits for one for long.
@@ -99,7 +99,7 @@ fn foresee(
     team: &Team,
     (root, seq): (&RunId, u64),
     records: &[Record],
-) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
+) -> Stored<Option<(Opener, Box<Folded>)>> {
     let is_whole = records.last().is_some_and(|it| it.seq == seq);
     let Some(run) = Run::fold(records).filter(|_| is_whole) else { return Ok(None) };
     opener(house, team, (root, seq), run)
@@ -111,7 +111,7 @@ fn opener(
     team: &Team,
     (root, seq): (&RunId, u64),
     mut run: Run,
-) -> Result<Option<(Opener, Box<Folded>)>, StoreError> {
+) -> Stored<Option<(Opener, Box<Folded>)>> {
     run.started.agent = house.crew.one(run.started.agent.clone());
     // Lost steps, places in line and what comes back of shares are looked at by who has the run.
     let is_plain = run.open_models().is_empty()

@@ -4,7 +4,7 @@ use callboard_agents::limits::{creation_refused, instead_of};
 use callboard_agents::{Asked, Prepared, Run};
 use callboard_config::Team;
 use callboard_store::gates::{Gate, Growth, Held, Poor, Ruling, Standing, Stands, Take, Wait};
-use callboard_store::{Advance, Next, StoreError};
+use callboard_store::{Advance, Next};
 use callboard_trace::{
     Event, Fact, FailureCode, MadeBy, Purpose, Purse, Spend, Stop, Trouble, Work,
 };
@@ -14,6 +14,7 @@ use crate::asking::{Asking, LONG};
 use crate::batch::{Batch, Rest};
 use crate::drive::{After, Drive};
 use crate::pending::{Pending, What};
+use crate::refusal::Stored;
 use crate::{gates, purse, route};
 
 /// What to do about a step that takes more tokens than its provider ever gives at once.
@@ -35,7 +36,7 @@ impl Drive {
         run: &mut Run,
         (decided, batch): (Batch, &mut Batch),
         pending: Pending,
-    ) -> Result<After, StoreError> {
+    ) -> Stored<After> {
         if self.is_pressed(&decided) {
             let advance = self.advance(run, decided, Next::Yield)?;
             self.put(run, advance).await?;
@@ -187,7 +188,7 @@ impl Drive {
         run: &mut Run,
         batch: &mut Batch,
         (asking, wait): (&mut Asking, &Wait),
-    ) -> Result<Turn, StoreError> {
+    ) -> Stored<Turn> {
         let team = self.house.crew.team();
         let names = route::in_place_of(&team, &run.started);
         let rows = names.iter().map(|it| gates::of_agent(it.as_str())).collect();

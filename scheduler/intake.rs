@@ -73,7 +73,12 @@ impl Desk {
         let spent = drained.or_else(|| self.day_is_spent(&used));
         // It may still join a run that is there.
         let queue_cap = if spent.is_some() { 0 } else { new.queue_cap };
-        let new = NewRun { queue_cap, ..new };
+        let mut new = NewRun { queue_cap, ..new };
+        for fact in &mut new.facts {
+            if let Event::RunStarted(started) = &mut fact.event {
+                started.agent = self.house.crew.one(started.agent.clone());
+            }
+        }
         let left = if listens.rejoins { self.house.callers.left() } else { Vec::new() };
         let (folds, plan) = (&self.house.folds, (new.agent == PLAN).then(|| new.run.clone()));
         if let Some(name) = &plan {

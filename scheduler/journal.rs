@@ -4,17 +4,18 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use callboard_agents::Run;
-use callboard_store::{RunRow, Store, StoreError};
+use callboard_store::{RunRow, Store};
 use callboard_trace::{Record, RunId, Tree};
 
 use crate::folds::Fold;
 use crate::house::House;
+use crate::refusal::Stored;
 
 /// Records read at once.
 pub(crate) const PAGE: u32 = 1_000;
 
 /// The whole journal of one run.
-pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, StoreError> {
+pub(crate) async fn whole(store: &Store, run: &RunId) -> Stored<Vec<Record>> {
     let mut records = Vec::new();
     loop {
         let after = records.last().map_or(0, |it: &Record| it.seq);
@@ -32,7 +33,7 @@ pub(crate) async fn whole(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
 const AGAIN: (Duration, u32) = (Duration::from_millis(5), 600);
 
 /// A plan's run, folded on from where it was left. Whoever takes it puts it back into the folds.
-pub(crate) async fn plan(house: &House, name: &RunId) -> Result<Option<Fold>, StoreError> {
+pub(crate) async fn plan(house: &House, name: &RunId) -> Stored<Option<Fold>> {
     let Ok(kept) = taken(house, name, || None::<Infallible>).await;
     fold_on(house, name, kept).await
 }
@@ -61,7 +62,7 @@ pub(crate) async fn fold_on(
     house: &House,
     name: &RunId,
     kept: Option<Fold>,
-) -> Result<Option<Fold>, StoreError> {
+) -> Stored<Option<Fold>> {
     let found = read_on(&house.store, name, kept).await;
     if !matches!(found, Ok(Some(_))) {
         house.folds.put(name, None);
@@ -69,11 +70,7 @@ pub(crate) async fn fold_on(
     found
 }
 
-async fn read_on(
-    store: &Store,
-    name: &RunId,
-    mut fold: Option<Fold>,
-) -> Result<Option<Fold>, StoreError> {
+async fn read_on(store: &Store, name: &RunId, mut fold: Option<Fold>) -> Stored<Option<Fold>> {
     loop {
         let seen = fold.as_ref().map_or(0, |it| it.0);
         let page = store.journal(name, seen, PAGE).await?;
@@ -95,7 +92,7 @@ async fn read_on(
 const FAMILY_MAX: u32 = 1_000;
 
 /// The records of a run and of everything under it, run by run.
-pub(crate) async fn below(store: &Store, run: &RunId) -> Result<Vec<Record>, StoreError> {
+pub(crate) async fn below(store: &Store, run: &RunId) -> Stored<Vec<Record>> {
     let mut records = Vec::new();
     for name in store.under(run, FAMILY_MAX).await? {
         records.extend(whole(store, &name).await?);
@@ -104,7 +101,7 @@ pub(crate) async fn below(store: &Store, run: &RunId) -> Result<Vec<Record>, Sto
 }
 
 /// All records of a root's tree, in the order they were written.
-pub(crate) async fn tree(store: &Store, root: &RunId) -> Result<Vec<(u64, Record)>, StoreError> {
+pub(crate) async fn tree(store: &Store, root: &RunId) -> Stored<Vec<(u64, Record)>> {
     let mut records: Vec<(u64, Record)> = Vec::new();
     loop {
         let after = records.last().map_or(0, |it| it.0);
@@ -123,7 +120,7 @@ pub(crate) async fn page(
     row: &RunRow,
     after: u64,
     limit: u32,
-) -> Result<Vec<(u64, Record)>, StoreError> {
+) -> Stored<Vec<(u64, Record)>> {
     if row.run == row.root {
         store.tree(&row.root, after, limit).await
     } else {
@@ -137,7 +134,7 @@ pub(crate) async fn each(
     store: &Store,
     row: &RunRow,
     take: impl FnMut(&Record) -> bool,
-) -> Result<(), StoreError> {
+) -> Stored<()> {
     let first = page(store, row, 0, PAGE).await?;
     go_on(store, row, first, take).await
 }
@@ -148,7 +145,7 @@ async fn go_on(
     row: &RunRow,
     mut read: Vec<(u64, Record)>,
     mut take: impl FnMut(&Record) -> bool,
-) -> Result<(), StoreError> {
+) -> Stored<()> {
     while read.iter().all(|it| take(&it.1)) && read.len() == PAGE as usize {
         let after = read.last().map_or(0, |it| it.0);
         read = page(store, row, after, PAGE).await?;
@@ -157,11 +154,7 @@ async fn go_on(
 }
 
 /// A run and everything under it, folded, of which the first page was read before.
-pub(crate) async fn folded(
-    store: &Store,
-    row: &RunRow,
-    read: Vec<(u64, Record)>,
-) -> Result<Tree, StoreError> {
+pub(crate) async fn folded(store: &Store, row: &RunRow, read: Vec<(u64, Record)>) -> Stored<Tree> {
     let mut tree = Tree::default();
     go_on(store, row, read, |record| {
         tree.apply(record);

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use callboard_config::{Model, Team};
-use callboard_store::StoreError;
 use callboard_trace::RunId;
 use callboard_trace::rank::RouteJudge;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use crate::Ask;
 use crate::gates::of_endpoint;
 use crate::house::House;
 use crate::question::{plain, question};
+use crate::refusal::Stored;
 use crate::route::{Judged, is_weighed};
 
 /// How long its word is waited for.
@@ -28,7 +28,7 @@ pub(crate) async fn judge(
     team: &Team,
     ask: &Ask,
     run: &RunId,
-) -> Result<Option<Judged>, StoreError> {
+) -> Stored<Option<Judged>> {
     let is_asked = team.route.judged && is_weighed(team, run);
     let Some(model) = team.small.as_ref().filter(|_| is_asked) else { return Ok(None) };
     let given = match is_left_alone(house, model).await? {
@@ -43,7 +43,7 @@ pub(crate) async fn judge(
     Ok(Some(Judged { score: given.ok(), by }))
 }
 
-async fn is_left_alone(house: &House, model: &Model) -> Result<bool, StoreError> {
+async fn is_left_alone(house: &House, model: &Model) -> Stored<bool> {
     let row = of_endpoint(&model.provider, &model.model);
     let stands = house.store.standings(vec![row]).await?;
     Ok(stands.first().is_some_and(|it| it.left_alone > 0))

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::day::used_of_task;
 use crate::desk::{Desk, unavailable};
 use crate::folds::{Fold, Glance};
-use crate::refusal::Result;
+use crate::refusal::{Result, Stored};
 use crate::{begin, journal};
 
 /// Runs of a plan that wait, of which it is asked whether they ask somebody.
@@ -141,7 +141,7 @@ impl Desk {
     }
 }
 
-fn is_there(row: &RunRow, folded: Result<Option<Fold>, StoreError>) -> Result<Fold> {
+fn is_there(row: &RunRow, folded: Stored<Option<Fold>>) -> Result<Fold> {
     folded.map_err(|it| unavailable(&it))?.ok_or_else(|| {
         let text = format!("the journal of {} does not begin a run", row.run);
         unavailable(&StoreError::Corrupt(text))

@@ -2,14 +2,14 @@
 
 use callboard_agents::concepts::{Lexicon, overlap};
 use callboard_store::look::{Asked, Found};
-use callboard_store::{RunRow, Store, StoreError};
+use callboard_store::{RunRow, Store};
 use callboard_trace::memory::{Body, MEMORY, Provenance, Source};
 use callboard_trace::{Event, Fact, Record, RunId, Taint};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, unavailable};
-use crate::refusal::Result;
+use crate::refusal::{Result, Stored};
 use crate::{Refusal, RefusalCode};
 
 /// What is shown of each kind.
@@ -30,7 +30,7 @@ pub(crate) async fn look(
     lexicon: &Lexicon,
     row: &RunRow,
     wanted: &Value,
-) -> Result<Value, StoreError> {
+) -> Stored<Value> {
     let text = |name: &str| wanted.get(name).and_then(Value::as_str);
     let task = text("task").unwrap_or_default();
     let exchanges = wanted.get("exchanges").and_then(Value::as_u64).unwrap_or_default();

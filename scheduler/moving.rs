@@ -7,6 +7,7 @@ use callboard_store::StoreError;
 use callboard_store::copy::{Copied, End, Place, Progress, copy};
 
 use crate::checkup::place;
+use crate::refusal::Stored;
 use crate::world::World;
 
 impl World {
@@ -22,20 +23,20 @@ impl World {
         from: (PathBuf, Option<Database>),
         to: (PathBuf, Option<Database>),
         told: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Copied, StoreError> {
+    ) -> Stored<Copied> {
         let (from, to) = (place(from)?, place(to)?);
         let from = self.opened(from, false).await?;
         copy(&from, self.opened(to, true), told).await
     }
 
-    async fn opened(&self, place: Place, is_target: bool) -> Result<End, StoreError> {
+    async fn opened(&self, place: Place, is_target: bool) -> Stored<End> {
         let shown = place.to_string();
         let opened = self.end(place, is_target).await;
         opened.map_err(|it| StoreError::Db(format!("the store {shown} cannot be opened: {it}")))
     }
 
     /// One end of a move, or a look at a store by who is no node of it.
-    pub(crate) async fn end(&self, place: Place, is_target: bool) -> Result<End, StoreError> {
+    pub(crate) async fn end(&self, place: Place, is_target: bool) -> Stored<End> {
         let chance = self.bits.clone();
         let opening = tokio::task::spawn_blocking(move || match is_target {
             true => End::target(place, chance),

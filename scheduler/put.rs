@@ -1,24 +1,20 @@
 //! What a drive writes: a step with all that belongs to it, and who hears of it at once.
 
 use callboard_agents::Run;
-use callboard_store::{Advance, Advanced, Next, StoreError};
+use callboard_store::{Advance, Advanced, Next};
 use callboard_trace::{EndState, Event, Purse};
 
 use crate::batch::{Batch, SPAWN_MAX};
 use crate::begin::PLAN;
 use crate::drive::Drive;
 use crate::foresee::{foresee_unborn, unborn};
+use crate::refusal::Stored;
 use crate::relay::By;
 use crate::{gates, purse};
 
 impl Drive {
     /// A write of what is decided, with what ended steps give back and what was spent.
-    pub(crate) fn advance(
-        &mut self,
-        run: &Run,
-        batch: Batch,
-        next: Next,
-    ) -> Result<Advance, StoreError> {
+    pub(crate) fn advance(&mut self, run: &Run, batch: Batch, next: Next) -> Stored<Advance> {
         let (now, is_over) = (self.house.world.now(), matches!(next, Next::End { .. }));
         let purses = self.purses(run, now);
         let by = match (next != Next::Go, &run.plan) {
@@ -58,7 +54,7 @@ impl Drive {
     }
 
     /// Looks for what came back of shares, if that is for this run.
-    pub(crate) async fn look_back(&mut self, run: &Run) -> Result<(), StoreError> {
+    pub(crate) async fn look_back(&mut self, run: &Run) -> Stored<()> {
         if run.started.purses.iter().any(|it| it.is(Purse::POOL)) {
             let back = self.house.store.spent(&Purse::back(&self.lease.root)).await?;
             self.back = Some(Box::new(back));
@@ -67,11 +63,7 @@ impl Drive {
     }
 
     /// Writes, and tells at once who is told of it and at work here.
-    pub(crate) async fn put(
-        &mut self,
-        run: &Run,
-        mut write: Advance,
-    ) -> Result<Advanced, StoreError> {
+    pub(crate) async fn put(&mut self, run: &Run, mut write: Advance) -> Stored<Advanced> {
         self.written = self.house.world.now();
         let (house, team) = (self.house.clone(), self.house.crew.team());
         let foresee = |it| foresee_unborn(&house, (&team, self.written), &self.lease.root, it);

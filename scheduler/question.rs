@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use callboard_agents::model::{Fault, Request};
 use callboard_config::{Model, Team};
-use callboard_store::StoreError;
 use callboard_trace::{Event, Fact, FailureCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::house::House;
+use crate::refusal::Stored;
 
 /// What such a question is: what the model is told to do, and the data it is about.
 pub(crate) fn plain(of: &str, model: &Model, most: u32, system: &str, about: &Value) -> Request {
@@ -38,7 +38,7 @@ pub(crate) async fn question<T>(
     patience: Duration,
     request: &Request,
     read: impl Fn(&str) -> Option<T>,
-) -> Result<Result<T, String>, StoreError> {
+) -> Stored<Result<T, String>> {
     let models = house.crew.hands().models.clone();
     let answer = timeout(patience, models.ask(&model.provider, request)).await;
     let answer = answer.unwrap_or_else(|_| {

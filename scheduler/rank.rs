@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::begin::SECOND;
 use crate::house::House;
 use crate::question::{plain, question};
+use crate::refusal::Stored;
 use crate::same::fingerprint;
 use crate::scores::{ENTRIES_MAX, Found, Scores, Subject, packed};
 
@@ -91,7 +92,7 @@ enum Asked {
     Badly,
 }
 
-async fn look(house: &House, scores: &mut Scores) -> Result<Asked, StoreError> {
+async fn look(house: &House, scores: &mut Scores) -> Stored<Asked> {
     let team = house.crew.team();
     let Some(model) = &team.small else { return Ok(Asked::Nothing) };
     let runs = house.store.unscored(team.limits.concurrent, TASKS_MAX).await?;
@@ -132,7 +133,7 @@ async fn read(
     team: &Team,
     lexicon: &Lexicon,
     run: RunId,
-) -> Result<Option<Waiting>, StoreError> {
+) -> Stored<Option<Waiting>> {
     let records = house.store.journal(&run, 0, FIRST).await?;
     let started = records.iter().find_map(|it| {
         let Event::RunStarted(started) = &it.event else { return None };
@@ -170,7 +171,7 @@ async fn embed(house: &House, team: &Team, waiting: &mut [Waiting]) {
 }
 
 /// A score that was given before, for what is about the same.
-async fn again(house: &House, it: &Waiting, found: Found) -> Result<(), StoreError> {
+async fn again(house: &House, it: &Waiting, found: Found) -> Stored<()> {
     let ranked = Ranked {
         base: found.base,
         source: "cache".into(),
@@ -182,12 +183,7 @@ async fn again(house: &House, it: &Waiting, found: Found) -> Result<(), StoreErr
 }
 
 /// What the model said of one task; where it said nothing, the rule's value stays.
-async fn scored(
-    house: &House,
-    team: &Team,
-    it: &Waiting,
-    said: Option<i64>,
-) -> Result<(), StoreError> {
+async fn scored(house: &House, team: &Team, it: &Waiting, said: Option<i64>) -> Stored<()> {
     let Some(said) = said else {
         let ranked = Ranked { base: it.base, source: "rule".into(), ..of(it) };
         return write(house, it, None, ranked, None).await;
@@ -219,7 +215,7 @@ async fn write(
     base: Option<u16>,
     ranked: Ranked,
     vector: Option<Event>,
-) -> Result<(), StoreError> {
+) -> Stored<()> {
     let events = vector.into_iter().chain([Event::RankSet(Box::new(ranked))]);
     let facts = events.map(|it| Fact::new(house.node.as_str(), it)).collect();
     if house.store.score(&it.run, base, facts).await? {
@@ -235,7 +231,7 @@ async fn ask(
     team: &Team,
     model: &Model,
     all: &[Waiting],
-) -> Result<Option<Vec<Option<i64>>>, StoreError> {
+) -> Stored<Option<Vec<Option<i64>>>> {
     let request = request(team, model, all);
     let read = |text: &str| numbers(text, all.len());
     let given = question(house, (team, model), ANSWER, &request, read).await?.ok();

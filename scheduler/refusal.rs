@@ -1,7 +1,10 @@
 //! Why a call was refused: nothing was started, and the caller knows what to do.
 
+use callboard_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+/// What the store answers.
+pub(crate) type Stored<T> = Result<T, StoreError>;
 /// What callers are told, or why not.
 pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
 

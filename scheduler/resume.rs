@@ -7,6 +7,7 @@ use callboard_trace::{Event, Failure, FailureCode};
 use crate::ahead::Folded;
 use crate::batch::Batch;
 use crate::drive::Drive;
+use crate::refusal::Stored;
 use crate::{begin, journal, purse};
 
 impl Drive {
@@ -15,7 +16,7 @@ impl Drive {
         &mut self,
         folded: Option<Box<Folded>>,
         batch: &mut Batch,
-    ) -> Result<Box<Run>, StoreError> {
+    ) -> Stored<Box<Run>> {
         let Some(folded) = folded else {
             let mut run = self.load().await?;
             self.doubt(&mut run, batch);
@@ -36,7 +37,7 @@ impl Drive {
     }
 
     /// Folds the run from its journal.
-    pub(crate) async fn load(&mut self) -> Result<Box<Run>, StoreError> {
+    pub(crate) async fn load(&mut self) -> Stored<Box<Run>> {
         let name = &self.lease.run;
         let folded = if self.lease.agent == begin::PLAN {
             journal::plan(&self.house, name).await?
@@ -59,7 +60,7 @@ impl Drive {
     }
 
     /// Folds the run anew, also a plan that is in our own hand.
-    pub(crate) async fn anew(&mut self, run: &mut Run) -> Result<(), StoreError> {
+    pub(crate) async fn anew(&mut self, run: &mut Run) -> Stored<()> {
         if run.plan.is_some() {
             self.house.folds.put(&run.id, None);
         }

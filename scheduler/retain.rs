@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::desk::{Desk, unavailable};
 use crate::house::House;
 use crate::pause::jittered;
-use crate::refusal::Result;
+use crate::refusal::{Result, Stored};
 use crate::{Refusal, RefusalCode};
 
 /// Before the first look: who comes for one task only has other things to do.
@@ -107,7 +107,7 @@ impl Desk {
     }
 }
 
-async fn look(house: &House) -> Result<(), StoreError> {
+async fn look(house: &House) -> Stored<()> {
     let (team, store) = (house.crew.team(), &house.store);
     let (Retain { records, bodies }, workspace) = (team.retain, &team.workspace);
     if records.or(bodies).is_none() || !store.turn(&format!("retain {workspace}"), EVERY).await? {
@@ -142,7 +142,7 @@ fn name(day: i64) -> String {
 }
 
 /// Day after day, the oldest first.
-async fn drop_records(house: &House, workspace: &str, before: i64) -> Result<(), StoreError> {
+async fn drop_records(house: &House, workspace: &str, before: i64) -> Stored<()> {
     let (store, mut from) = (&house.store, i64::MIN);
     let remembered = store.remembered_under(workspace).await?;
     while let Some((day, mut old)) = oldest(house, workspace, from, before).await? {
@@ -168,7 +168,7 @@ async fn oldest(
     workspace: &str,
     from: i64,
     before: i64,
-) -> Result<Option<(i64, Vec<Old>)>, StoreError> {
+) -> Stored<Option<(i64, Vec<Old>)>> {
     let (mut before, mut found, mut after) = (before, Vec::<Old>::new(), Some(0));
     while let Some(place) = after {
         let (page, next) = house.store.ended_before(workspace, before, place).await?;
@@ -189,7 +189,7 @@ fn old(row: RunRow, from: i64) -> Option<Old> {
 }
 
 /// Writes a day's totals, unless they are written: then some of its tasks may be gone.
-async fn close(house: &House, workspace: &str, day: i64, old: &[Old]) -> Result<(), StoreError> {
+async fn close(house: &House, workspace: &str, day: i64, old: &[Old]) -> Stored<()> {
     let (store, day) = (&house.store, name(day));
     if store.last_closed(workspace).await?.is_some_and(|it| it >= day) {
         return Ok(());

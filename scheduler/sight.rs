@@ -6,6 +6,7 @@ use callboard_store::{Store, StoreError};
 use callboard_trace::{Event, Record, RunId, Tree, story};
 use serde_json::{Value, json};
 
+use crate::refusal::Stored;
 use crate::{begin, journal, memory};
 
 /// A text, and the tool that brought content of others into it.
@@ -63,13 +64,13 @@ impl Board for Sight {
 }
 
 impl Sight {
-    async fn root(&self, asking: &RunId) -> Result<RunId, StoreError> {
+    async fn root(&self, asking: &RunId) -> Stored<RunId> {
         let row = self.0.row(asking).await?;
         Ok(row.map_or_else(|| asking.clone(), |it| it.root))
     }
 
     /// The root, or the step of a plan that the run works for: its neighbours are many.
-    async fn top(&self, asking: &RunId) -> Result<RunId, StoreError> {
+    async fn top(&self, asking: &RunId) -> Stored<RunId> {
         let mut at = asking.clone();
         while let Some(row) = self.0.row(&at).await? {
             match row.parent {
@@ -80,11 +81,11 @@ impl Sight {
         Ok(at)
     }
 
-    async fn leads(&self, run: &RunId) -> Result<bool, StoreError> {
+    async fn leads(&self, run: &RunId) -> Stored<bool> {
         Ok(self.0.row(run).await?.is_some_and(|it| it.agent == begin::PLAN))
     }
 
-    async fn note(&self, asking: &RunId, name: &str) -> Result<Option<Told>, StoreError> {
+    async fn note(&self, asking: &RunId, name: &str) -> Stored<Option<Told>> {
         let root = self.root(asking).await?;
         let found = self.0.notes_of(&root, name).await?;
         Ok(found.iter().find_map(|it| {
@@ -94,7 +95,7 @@ impl Sight {
         }))
     }
 
-    async fn run(&self, asking: &RunId, name: &RunId) -> Result<Option<Told>, StoreError> {
+    async fn run(&self, asking: &RunId, name: &RunId) -> Stored<Option<Told>> {
         let root = self.root(asking).await?;
         if self.0.row(name).await?.is_none_or(|it| it.root != root) {
             return Ok(None);

@@ -15,7 +15,7 @@ pub(crate) const BLOB_OVER: usize = 1024;
 pub(crate) const LEVELS: usize = 64;
 
 /// The field that many records have alike: the definition that a run begins with.
-const SHARED: &str = "agent";
+pub(crate) const SHARED: &str = "agent";
 
 /// The key of an object that stands for a blob, and of one that stands for nested JSON as text.
 /// Keys of the body that look like these get one more `$`.
@@ -63,6 +63,14 @@ fn pack_at(body: &mut Value, level: usize, apart: &[&str], blobs: &mut Vec<Blob>
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => (),
     }
+}
+
+/// What stands there, as [`pack`] would leave it.
+pub(crate) fn shared(mut object: Value) -> (Value, Vec<Blob>) {
+    let mut blobs = Vec::new();
+    pack_at(&mut object, 1, &[], &mut blobs);
+    share(&mut object, &mut blobs);
+    (object, blobs)
 }
 
 /// An object as nested text where it is large: one blob for all records that hold the same.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ink::Line;
 use crate::journal;
 use crate::read::{RunRow, row_of, run_row};
-use crate::{NewRun, Store, StoreError};
+use crate::{NewRun, Store};
 
 /// How a call listens to the run it starts, and what it joins when it comes again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,8 +129,7 @@ fn hear(
     let Some(mut tail) = journal::find(tx, run)?.filter(|it| it.state != "stream") else {
         return Ok(());
     };
-    let row = tx.one("SELECT heard, principal FROM run WHERE pos = $1", &[tail.pos.into()])?;
-    let row = row.ok_or(StoreError::Closed)?;
+    let row = tx.only("SELECT heard, principal FROM run WHERE pos = $1", &[tail.pos.into()])?;
     let (before, principal) = (row.text(0)?, row.text(1)?);
     // Who looks at somebody else's run takes no notice away.
     if delivered_to.is_some_and(|it| it != principal) {
@@ -162,7 +161,7 @@ fn unread(tx: &mut dyn Tx, principal: &str, since: i64, limit: u32) -> Result<Un
             n if n < u64::from(limit) => n,
             _ => {
                 let args = [principal.into(), heard.into(), since.into(), Unread::COUNTED.into()];
-                tx.one(COUNT, &args)?.ok_or(StoreError::Closed)?.number(0)?
+                tx.only(COUNT, &args)?.number(0)?
             }
         };
         newest.extend(found.iter().map(row_of).collect::<Result<Vec<_>, _>>()?);

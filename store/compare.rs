@@ -51,7 +51,7 @@ async fn named(copy: &Copying<'_>, table: &'static Table, row: &Row) -> Result<S
 /// Recomputes the chains of all runs in the target.
 pub(crate) async fn verify(copy: &mut Copying<'_>) -> Result<()> {
     let sql = "SELECT count(*), coalesce(max(pos), 0) FROM run";
-    let read = copy.to.db.read(move |tx| tx.one(sql, &[])?.ok_or(StoreError::Closed));
+    let read = copy.to.db.read(move |tx| tx.only(sql, &[]));
     let row = read.await?;
     let last = row.int(1)?;
     copy.begin("verified", row.number(0)?);

@@ -102,7 +102,7 @@ async fn look(from: &End) -> Result<(Mark, Copied, u64)> {
             }
         }
         let runs = "SELECT count(*) FROM run WHERE state <> 'stream'";
-        copied.runs = tx.one(runs, &[])?.ok_or(StoreError::Closed)?.number(0)?;
+        copied.runs = tx.only(runs, &[])?.number(0)?;
         Ok((Mark { first, shown: shown.clone(), print, holder }, copied, rows))
     });
     let cannot = |it| StoreError::Db(format!("the store {} cannot be moved: {it}", from.place));

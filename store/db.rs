@@ -62,6 +62,11 @@ pub(crate) trait Tx {
     fn one(&mut self, sql: &'static str, args: &[Val]) -> Result<Option<Row>> {
         Ok(self.query(sql, args)?.into_iter().next())
     }
+
+    /// The first row of what has one always.
+    fn only(&mut self, sql: &'static str, args: &[Val]) -> Result<Row> {
+        self.one(sql, args)?.ok_or(StoreError::Closed)
+    }
 }
 
 /// A closure on its way to a database thread, with the way back. It may be run more than once;

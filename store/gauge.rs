@@ -146,7 +146,7 @@ impl Gauge {
             let sql = "SELECT count(*), CAST(coalesce(sum(need), 0) AS {int}) FROM line
                 WHERE name = $1 AND run <> $2 AND (rank, since, run) < ($3, $4, $2)";
             let args = [name.into(), place.pos.into(), place.rank.into(), place.since.into()];
-            let line = tx.one(sql, &args)?.ok_or(StoreError::Closed)?;
+            let line = tx.only(sql, &args)?;
             (self.n_before, self.before) = (line.int(0)?, line.int(1)?);
         }
         Ok(self)

@@ -1,13 +1,15 @@
 //! From a fact to the line that is kept: secrets go, long strings go apart. No other way leads in.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use callboard_trace::secrets::{self, INSTEAD};
 use callboard_trace::{Event, Fact};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::StoreError;
-use crate::blob::{BLOB_OVER, Blob, LEVELS, depth, pack};
+use crate::alike::{Alike, Ready};
+use crate::blob::{BLOB_OVER, Blob, LEVELS, SHARED, depth, pack, shared};
 use crate::chain::digest;
 use crate::error::Result;
 use crate::memory::{self, Touch};
@@ -27,6 +29,7 @@ const DEEP: usize = 5;
 /// Makes lines. Holds the secrets, in every spelling they may turn up in.
 pub(crate) struct Ink {
     secrets: RwLock<Vec<String>>,
+    alike: Alike,
 }
 
 /// A fact ready to be kept; only [`Ink`] makes one.
@@ -43,7 +46,7 @@ pub(crate) struct Line {
 
 impl Ink {
     pub(crate) fn new(secrets: &[String]) -> Ink {
-        let ink = Ink { secrets: RwLock::default() };
+        let ink = Ink { secrets: RwLock::default(), alike: Alike::default() };
         ink.learn(secrets);
         ink
     }
@@ -56,6 +59,8 @@ impl Ink {
         // A secret inside another must not leave the rest of the longer one behind.
         all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         all.dedup();
+        drop(all);
+        self.alike.forget();
     }
 
     fn secrets(&self) -> RwLockReadGuard<'_, Vec<String>> {
@@ -68,7 +73,7 @@ impl Ink {
         let kind = event.kind();
         let (event, body, blobs) = match self.plain(&event) {
             Some(text) => (event, text, Vec::new()),
-            None => self.taken_apart(event)?,
+            None => self.begun(event)?,
         };
         let bytes = blobs.iter().fold(body.len(), |sum, it| sum + it.text.len());
         if bytes > BODY_MAX {
@@ -98,8 +103,31 @@ impl Ink {
         is_plain.then_some(text)
     }
 
-    /// A record without secrets, the text that is kept of it, and what is kept apart.
-    fn taken_apart(&self, event: Event) -> Result<(Event, String, Vec<Blob>)> {
+    /// The same as [`Ink::taken_apart`], the definition that a run begins with as it was made ready.
+    fn begun(&self, mut event: Event) -> Result<(Event, String, Vec<Blob>)> {
+        let mut known = None;
+        if let Event::RunStarted(it) = &mut event {
+            let ready = self.alike.of(&it.agent, |agent| self.ready(agent));
+            known = ready.map(|ready| (ready, std::mem::take(&mut it.agent)));
+        }
+        let (mut event, mut body, mut blobs) = self.taken_apart(event)?;
+        if let (Some((ready, agent)), Event::RunStarted(it)) = (known, &mut event) {
+            body[SHARED] = ready.0.clone();
+            blobs.extend(ready.1.iter().cloned());
+            it.agent = agent;
+        }
+        Ok((event, body.to_string(), blobs))
+    }
+
+    /// A definition as it is written, if it is not deep and holds no secret.
+    fn ready(&self, definition: &impl Serialize) -> Option<Ready> {
+        let value = serde_json::to_value(definition).ok()?;
+        let is_plain = depth(&value) < LEVELS && !self.is_told_in(&value);
+        is_plain.then(|| Arc::new(shared(value)))
+    }
+
+    /// A record without secrets, what is kept of it, and what is kept apart.
+    fn taken_apart(&self, event: Event) -> Result<(Event, Value, Vec<Blob>)> {
         let kind = event.kind();
         let body = serde_json::to_value(&event).map_err(|it| unwritable(kind, &it))?;
         let levels = depth(&body);
@@ -111,7 +139,7 @@ impl Ink {
         let (event, mut body) = self.redact(event, body)?;
         let mut blobs = Vec::new();
         pack(&mut body, &event.erasable(), &mut blobs);
-        Ok((event, body.to_string(), blobs))
+        Ok((event, body, blobs))
     }
 
     pub(crate) fn write_all(&self, facts: Vec<Fact>) -> Result<(Vec<Fact>, Vec<Line>)> {

@@ -351,8 +351,7 @@ pub(crate) fn at(tx: &mut dyn Tx, run: i64, seq: u64) -> Result<Option<Record>> 
 
 /// The end of the journal of the run in that place.
 pub(crate) fn tail_at(tx: &mut dyn Tx, run: i64) -> Result<Tail> {
-    let row = tx.one(tail!("WHERE pos = $1"), &[run.into()])?;
-    tail_of(&row.ok_or(StoreError::Closed)?)
+    tail_of(&tx.only(tail!("WHERE pos = $1"), &[run.into()])?)
 }
 
 /// Writes the moved tail into the row of a run that was told something: one that waits goes back into

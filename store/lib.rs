@@ -3,6 +3,7 @@
 //! Knows no agent, no model and no tool: it keeps runs and their records, and says who may write them.
 
 mod advance;
+mod alike;
 mod beat;
 mod blob;
 mod bodies;

@@ -5,7 +5,6 @@ use callboard_trace::memory::{Body, ERASED, MEMORY, OUTPUTS, is_memory, spelt};
 use callboard_trace::{Event, Work};
 use serde_json::Value;
 
-use crate::StoreError;
 use crate::blob;
 use crate::chain::digest;
 use crate::db::{Tx, Val};
@@ -135,7 +134,7 @@ fn put(tx: &mut dyn Tx, place: Place<'_>, scope: &Scope, entry: &Put) -> Result<
         (*expires).into(),
         body.as_ref().into(),
     ];
-    let pos = tx.one(sql, &args)?.ok_or(StoreError::Closed)?.int(0)?;
+    let pos = tx.only(sql, &args)?.int(0)?;
     if !words.is_empty() {
         let sql = "INSERT INTO memory_text(rowid, words) VALUES($1, $2)";
         tx.put(sql, &[pos.into(), words.into()])?;
@@ -148,8 +147,8 @@ fn scope(tx: &mut dyn Tx, place: Place<'_>) -> Result<Scope> {
     if let Some(workspace) = place.name.strip_prefix(OWNER).filter(|_| place.is_stream) {
         return Ok(Scope { workspace: workspace.to_owned(), principal: String::new() });
     }
-    let row = tx.one("SELECT principal FROM run WHERE pos = $1", &[place.run.into()])?;
-    let principal = row.ok_or(StoreError::Closed)?.text(0)?;
+    let principal =
+        tx.only("SELECT principal FROM run WHERE pos = $1", &[place.run.into()])?.text(0)?;
     Ok(Scope { workspace: place.workspace.to_owned(), principal })
 }
 

@@ -2,9 +2,9 @@
 
 use callboard_trace::RunId;
 
+use crate::Store;
 use crate::db::Ask;
 use crate::error::Result;
-use crate::{Store, StoreError};
 
 /// Records that are looked through at once.
 const LOOK: u32 = 2_000;
@@ -34,8 +34,8 @@ impl Store {
     ) -> Result<(u64, Vec<(RunId, u64, String)>)> {
         let read = self.inner.db.glance(move |tx| {
             let Some(after) = after_pos else {
-                let row = tx.one("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
-                return Ok((row.ok_or(StoreError::Closed)?.number(0)?, Vec::new()));
+                let row = tx.only("SELECT coalesce(max(pos), 0) FROM journal", &[])?;
+                return Ok((row.number(0)?, Vec::new()));
             };
             let sql = "SELECT j.pos, r.id, j.seq, j.kind FROM journal j CROSS JOIN run r
                 WHERE j.pos > {$1} AND r.pos = j.run ORDER BY j.pos LIMIT {$2}";

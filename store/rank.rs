@@ -9,7 +9,7 @@ use crate::journal::{self, kept};
 use crate::read::placed;
 use crate::seats::held;
 use crate::submit::counts;
-use crate::{RunRow, Store, StoreError};
+use crate::{RunRow, Store};
 
 impl RunRow {
     /// The priority as it counts, 0..1000.
@@ -31,7 +31,7 @@ impl Store {
             }
             let free = u64::from(seats).saturating_sub(held(tx)?);
             let sql = "SELECT count(*) FROM (SELECT 1 FROM run WHERE state = 'ready' LIMIT $1) few";
-            let ready = tx.one(sql, &[(free + 1).into()])?.ok_or(StoreError::Closed)?.number(0)?;
+            let ready = tx.only(sql, &[(free + 1).into()])?.number(0)?;
             if ready <= free {
                 return Ok(Vec::new());
             }

@@ -347,7 +347,7 @@ fn list(tx: &mut dyn Tx, filter: &List) -> Result<Vec<RunRow>> {
 }
 
 fn counts(tx: &mut dyn Tx) -> Result<Counts> {
-    let mut one = |sql: &'static str| tx.one(sql, &[])?.ok_or(StoreError::Closed);
+    let mut one = |sql: &'static str| tx.only(sql, &[]);
     let ready = one("SELECT count(*), min(root_at) FROM run WHERE state = 'ready'")?;
     let running = one("SELECT count(*) FROM run WHERE state = 'running'")?.number(0)?;
     let waiting = one("SELECT count(*) FROM run WHERE state = 'waiting'")?.number(0)?;

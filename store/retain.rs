@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::journal::{self, kept, kept_of};
 use crate::read::{row_of, run_row};
 use crate::signal::stream_tail;
-use crate::{RunRow, Store, StoreError};
+use crate::{RunRow, Store};
 
 /// Roots that are looked at in one read.
 const ROOTS: u32 = 200;
@@ -92,10 +92,7 @@ impl Store {
     pub async fn runs_under(&self, root: &RunId) -> Result<u64> {
         let root = root.clone();
         let sql = "SELECT count(*) FROM run WHERE root = $1";
-        let read = self
-            .inner
-            .db
-            .read(move |tx| tx.one(sql, &[(&root).into()])?.ok_or(StoreError::Closed)?.number(0));
+        let read = self.inner.db.read(move |tx| tx.only(sql, &[(&root).into()])?.number(0));
         read.await
     }
 

@@ -20,7 +20,7 @@ impl Store {
         let kept = self.inner.db.write(move |tx| {
             let fresh = Val::Bytes(fresh.to_vec());
             tx.put("UPDATE callboard SET seal = $1 WHERE seal IS NULL", &[fresh])?;
-            let row = tx.one("SELECT seal FROM callboard", &[])?.ok_or(StoreError::Closed)?;
+            let row = tx.only("SELECT seal FROM callboard", &[])?;
             row.bytes(0).map(<[u8]>::to_vec)
         });
         kept.await?.try_into().map(Some).map_err(|_| {

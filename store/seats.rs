@@ -1,6 +1,5 @@
 //! The seats of all nodes: who holds one.
 
-use crate::StoreError;
 use crate::db::{Ask, Row, Tx};
 use crate::error::Result;
 
@@ -56,7 +55,7 @@ pub(crate) struct Crowd {
 }
 
 pub(crate) fn crowd(tx: &mut dyn Tx) -> Result<Crowd> {
-    crowd_of(&tx.one(CROWD, &[])?.ok_or(StoreError::Closed)?)
+    crowd_of(&tx.only(CROWD, &[])?)
 }
 
 /// The same if the first run of the queue has no later rank than this, with what a node holds if one is
@@ -87,5 +86,5 @@ fn crowd_of(row: &Row) -> Result<Crowd> {
 
 /// How many seats are held, by all nodes.
 pub(crate) fn held(tx: &mut dyn Tx) -> Result<u64> {
-    tx.one(HELD, &[])?.ok_or(StoreError::Closed)?.number(0)
+    tx.only(HELD, &[])?.number(0)
 }

@@ -52,7 +52,7 @@ impl Tx for Lite<'_, '_> {
     fn now(&mut self) -> Result<i64> {
         match self.clock {
             Some(clock) => Ok(clock()),
-            None => self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0),
+            None => self.only("SELECT {now}", &[])?.int(0),
         }
     }
 

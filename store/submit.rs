@@ -258,8 +258,7 @@ fn same(run: RunId, fingerprint: &str, new: &NewRun) -> Result<RunId> {
 }
 
 fn count_root(tx: &mut dyn Tx, cap: u32) -> Result<()> {
-    let row = tx.one("SELECT n FROM tally WHERE name = 'open_roots'", &[])?;
-    let open = row.ok_or(StoreError::Closed)?.number(0)?;
+    let open = tx.only("SELECT n FROM tally WHERE name = 'open_roots'", &[])?.number(0)?;
     let cap = u64::from(cap);
     if open >= cap {
         return Err(StoreError::OverCapacity { open, cap });

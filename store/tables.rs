@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use crate::StoreError;
 use crate::db::{Row, Tx, Val};
 use crate::error::Result;
 
@@ -136,7 +135,7 @@ impl Table {
     }
 
     pub(crate) fn count(&'static self, tx: &mut dyn Tx) -> Result<u64> {
-        tx.one(&self.count, &[])?.ok_or(StoreError::Closed)?.number(0)
+        tx.only(&self.count, &[])?.number(0)
     }
 
     pub(crate) fn put(&'static self, tx: &mut dyn Tx, row: &Row) -> Result<()> {

@@ -2,12 +2,12 @@
 
 use callboard_config::permit::Grants;
 use callboard_config::{Act, Agent, AgentName, Limits, Verdict};
-use callboard_scheduler::{Ask, Listens, Refusal, Submitted};
+use callboard_scheduler::{Ask, Listens, Submitted};
 use callboard_trace::Caller;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Asked, Call, Patience};
-use crate::check::refused;
+use crate::check::{Result, refused};
 use crate::fields::{Field, wait_s};
 use crate::follow::{body, follow, started, whole};
 use crate::meta;
@@ -46,7 +46,7 @@ pub(crate) fn annotations(agent: &Agent) -> Annotations {
 ///
 /// # Errors
 /// Nothing was started, unless the hint names a run.
-pub(crate) async fn apply(to: &AgentName, asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(to: &AgentName, asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, call, caller, patience } = asked;
     let (ask, may_rejoin) = ask(&desk.team().limits, to, arguments, call, caller)?;
     let listens = listens(arguments, patience, may_rejoin);
@@ -68,7 +68,7 @@ pub(crate) fn listens(
 pub(crate) async fn answered(
     submitted: &Submitted,
     Asked { desk, arguments, caller, patience, .. }: Asked<'_>,
-) -> Result<Value, Refusal> {
+) -> Result<Value> {
     let wait_s = whole(arguments.get("wait_s"));
     let waits = !patience.how_long(wait_s).is_zero();
     patience.hears(desk.listen(&submitted.run, caller, waits));
@@ -90,7 +90,7 @@ pub(crate) fn ask(
     arguments: &Map<String, Value>,
     call: &Call,
     caller: &Caller,
-) -> Result<(Ask, bool), Refusal> {
+) -> Result<(Ask, bool)> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let (task, context) = (text("task"), text("context"));
     let mut problems = Vec::new();

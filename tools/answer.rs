@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use callboard_config::Limits;
-use callboard_scheduler::Refusal;
+
 use callboard_trace::RunId;
 use serde_json::{Value, json};
 
 use crate::call::Asked;
+use crate::check::Result;
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
 
@@ -32,7 +33,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was answered.
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, caller, patience, .. } = asked;
     let run = RunId::from_text(arguments.get("run").and_then(Value::as_str).unwrap_or_default());
     let given = arguments.get("answers").and_then(Value::as_object);

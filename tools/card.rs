@@ -4,12 +4,13 @@ use callboard_config::{Agent, AgentName, Team, permit};
 use callboard_scheduler::{Refusal, RefusalCode};
 use serde_json::{Value, json};
 
+use crate::check::Result;
 use crate::nearest::{did_you_mean, quoted};
 use crate::policies::caps;
 use crate::uri::SCHEME;
 
 /// What is known of an agent, without its instructions.
-pub(crate) fn card(team: &Team, name: &str) -> Result<Value, Refusal> {
+pub(crate) fn card(team: &Team, name: &str) -> Result<Value> {
     let known = AgentName::parse(name).and_then(|it| team.agents.get(&it));
     let Some(agent) = known else {
         let names = team.agents.keys().map(AgentName::as_str);

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use crate::fields::{Field, strict};
 use crate::nearest::{did_you_mean, quoted};
 
+/// What a tool answers, or why it does not.
+pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
+
 /// The check of one tool, compiled once.
 pub(crate) struct Check {
     validator: Option<Validator>,
@@ -34,7 +37,7 @@ impl Check {
         &self,
         tool: &str,
         mut given: Map<String, Value>,
-    ) -> Result<Map<String, Value>, Refusal> {
+    ) -> Result<Map<String, Value>> {
         given.retain(|_, value| !value.is_null());
         let given = Value::Object(given);
         let Some(validator) = &self.validator else {

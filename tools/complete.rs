@@ -6,6 +6,7 @@ use callboard_config::AgentName;
 use callboard_scheduler::{Desk, Refusal, RefusalCode};
 use callboard_trace::{Caller, RunId};
 
+use crate::check::Result;
 use crate::listing::Listing;
 use crate::nearest::{did_you_mean, quoted};
 use crate::resource::count_artifacts;
@@ -54,7 +55,7 @@ impl Blank {
         &self,
         desk: &Desk,
         caller: &Caller,
-    ) -> Result<(Vec<String>, Option<usize>), Refusal> {
+    ) -> Result<(Vec<String>, Option<usize>)> {
         let team = desk.team();
         let agents = || team.agents.keys().map(AgentName::to_string);
         let mut may_be_more = false;
@@ -87,7 +88,7 @@ impl Blank {
         Ok((fit, (!may_be_more).then_some(n_all)))
     }
 
-    fn filling(&self, listing: &Listing) -> Result<Filling, Refusal> {
+    fn filling(&self, listing: &Listing) -> Result<Filling> {
         let (what, of, known, names) = match &self.of {
             Subject::Template(uri) => {
                 let all: Vec<&str> = listing.templates.iter().map(|it| it.uri.as_str()).collect();

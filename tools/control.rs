@@ -2,12 +2,12 @@
 
 use callboard_config::amounts::amounts;
 use callboard_config::{AgentName, Limits};
-use callboard_scheduler::{Desk, Refusal};
+use callboard_scheduler::Desk;
 use callboard_trace::{Action, Caller, Control, RunId};
 use serde_json::{Value, json};
 
 use crate::call::Asked;
-use crate::check::refused;
+use crate::check::{Result, refused};
 use crate::fields::{Field, run};
 use crate::follow::{body, tell_next, whole};
 
@@ -54,7 +54,7 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was done.
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, caller, patience, .. } = asked;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let control = control(text("action"), arguments.get("value"), text("reason"))?;
@@ -88,12 +88,7 @@ pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
     Ok(Value::Object(body(desk, &view)))
 }
 
-async fn on_agent(
-    desk: &Desk,
-    name: &str,
-    control: Control,
-    caller: &Caller,
-) -> Result<Value, Refusal> {
+async fn on_agent(desk: &Desk, name: &str, control: Control, caller: &Caller) -> Result<Value> {
     let Some(known) = AgentName::parse(name) else {
         let problem = format!("agent: {name:?} is no agent's name; `team_status` lists them");
         return Err(refused(NAME, vec![problem]));
@@ -101,7 +96,7 @@ async fn on_agent(
     Ok(json!(desk.control_agent(&known, control, caller).await?))
 }
 
-fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control, Refusal> {
+fn control(action: &str, value: Option<&Value>, reason: &str) -> Result<Control> {
     let action = match action {
         "cancel" => Action::Cancel,
         "pause" => Action::Pause,

@@ -5,6 +5,7 @@ use callboard_trace::{Caller, RunId, RunView, State};
 use serde_json::{Map, Value, json};
 
 use crate::call::Patience;
+use crate::check::Result;
 
 /// Longest wait that a handle proposes, seconds: news should not come later than that.
 const PROPOSED_S: u64 = 240;
@@ -18,7 +19,7 @@ pub(crate) async fn follow(
     caller: &Caller,
     wait_s: Option<u64>,
     patience: &Patience,
-) -> Result<RunView, Refusal> {
+) -> Result<RunView> {
     patience.hears(desk.listen(run, caller, false));
     let how_long = patience.how_long(wait_s);
     let mut view = if how_long.is_zero() {

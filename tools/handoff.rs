@@ -6,7 +6,7 @@ use callboard_trace::{ArtifactRef, RunId, Summary};
 use serde_json::{Map, Value, json};
 
 use crate::call::Asked;
-use crate::check::refused;
+use crate::check::{Result, refused};
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, started, whole};
 use crate::nearest::{did_you_mean, quoted};
@@ -55,7 +55,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was handed over, unless the hint names a run.
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, caller, patience, .. } = asked;
     let ask = ask(&desk.team(), arguments)?;
     let wait_s = whole(arguments.get("wait_s"));
@@ -77,7 +77,7 @@ pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
 ///
 /// # Errors
 /// `unknown_agent`, with the nearest name.
-pub(crate) fn agent(team: &Team, name: &str) -> Result<AgentName, Refusal> {
+pub(crate) fn agent(team: &Team, name: &str) -> Result<AgentName> {
     let known = AgentName::parse(name).filter(|it| team.agents.contains_key(it));
     known.ok_or_else(|| {
         let names = team.agents.keys().map(AgentName::as_str);
@@ -87,7 +87,7 @@ pub(crate) fn agent(team: &Team, name: &str) -> Result<AgentName, Refusal> {
     })
 }
 
-fn ask(team: &Team, arguments: &Map<String, Value>) -> Result<HandoffAsk, Refusal> {
+fn ask(team: &Team, arguments: &Map<String, Value>) -> Result<HandoffAsk> {
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default();
     let summary = summary(arguments.get("summary"));
     let parts = [&summary.did, &summary.must_know, &summary.do_next];
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use crate::toolset::tests::a_team;
 
-    fn asked(arguments: Value) -> Result<HandoffAsk, Refusal> {
+    fn asked(arguments: Value) -> Result<HandoffAsk> {
         let Value::Object(arguments) = arguments else { panic!("an object") };
         ask(&a_team(&["coder", "reviewer"]), &arguments)
     }

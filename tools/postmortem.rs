@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use callboard_scheduler::{Desk, Refusal};
+use callboard_scheduler::Desk;
 use callboard_trace::{Caller, Record, RunId, story_line};
 
+use crate::check::Result;
 use crate::prompt::Argument;
 use crate::resource::{Excerpted, Reading, read};
 
@@ -57,7 +58,7 @@ pub(crate) async fn told(
     desk: &Desk,
     run: &str,
     caller: &Caller,
-) -> Result<(String, Vec<Excerpted>), Refusal> {
+) -> Result<(String, Vec<Excerpted>)> {
     let run = RunId::from_text(run);
     let view = desk.view(&run, caller).await?;
     let mut story = Story::default();

@@ -6,6 +6,7 @@ use callboard_config::Team;
 use callboard_scheduler::{Desk, Refusal, RefusalCode};
 use callboard_trace::Caller;
 
+use crate::check::Result;
 use crate::nearest::{did_you_mean, quoted};
 use crate::prompt::Prompt;
 use crate::resource::Excerpted;
@@ -59,7 +60,7 @@ impl Told {
         name: &str,
         arguments: &BTreeMap<String, String>,
         caller: &Caller,
-    ) -> Result<Told, Refusal> {
+    ) -> Result<Told> {
         let team = desk.team();
         let all = prompts(&team);
         let Some(prompt) = all.into_iter().find(|it| it.name == name) else {
@@ -80,11 +81,7 @@ impl Told {
     }
 }
 
-fn check(
-    prompt: &Prompt,
-    arguments: &BTreeMap<String, String>,
-    most: usize,
-) -> Result<(), Refusal> {
+fn check(prompt: &Prompt, arguments: &BTreeMap<String, String>, most: usize) -> Result<()> {
     for (name, value) in arguments {
         let mut known = prompt.arguments.iter().map(|it| it.name);
         if !known.clone().any(|it| it == name) {

@@ -1,10 +1,11 @@
 //! `team_read`: pages through anything that has a uri.
 
 use callboard_config::Limits;
-use callboard_scheduler::Refusal;
+
 use serde_json::{Value, json};
 
 use crate::call::Asked;
+use crate::check::Result;
 use crate::excerpt::PATTERN_CHARS;
 use crate::fields::Field;
 use crate::follow::whole;
@@ -39,7 +40,7 @@ pub(crate) fn fields(_limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, caller, .. } = asked;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str).map(str::to_owned);
     let number = |name: &str| whole(arguments.get(name)).and_then(|it| usize::try_from(it).ok());

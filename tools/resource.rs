@@ -9,6 +9,7 @@ use callboard_trace::{Caller, Record, RunId};
 use serde_json::{Value, json};
 
 use crate::card::card;
+use crate::check::Result;
 use crate::effective::effective;
 use crate::excerpt::{Excerpt, Found};
 use crate::nearest::{did_you_mean, quoted};
@@ -57,7 +58,7 @@ pub struct Excerpted {
 /// # Errors
 /// `not_found` with the nearest uris, for what belongs to somebody else too; `invalid_input` for a
 /// pattern that is none; `engine_unavailable`.
-pub async fn read(desk: &Desk, reading: &Reading, caller: &Caller) -> Result<Excerpted, Refusal> {
+pub async fn read(desk: &Desk, reading: &Reading, caller: &Caller) -> Result<Excerpted> {
     let uri = parsed(&reading.uri)?;
     let mut page = Excerpt::new(reading.offset, reading.most, reading.grep.as_deref())
         .map_err(|told| refused_pattern(&told))?;
@@ -69,12 +70,12 @@ pub async fn read(desk: &Desk, reading: &Reading, caller: &Caller) -> Result<Exc
 }
 
 /// What a text leads to.
-pub(crate) fn parsed(uri: &str) -> Result<Uri, Refusal> {
+pub(crate) fn parsed(uri: &str) -> Result<Uri> {
     Uri::parse(uri).ok_or_else(|| nothing(uri))
 }
 
 /// What the team's files alone say, and what kind of text it is; `None` if runs say it too.
-pub(crate) fn of_files(team: &Team, uri: &Uri) -> Option<Result<(String, &'static str), Refusal>> {
+pub(crate) fn of_files(team: &Team, uri: &Uri) -> Option<Result<(String, &'static str)>> {
     let shown = |it: Value| (format!("{it:#}"), "application/json");
     match uri {
         Uri::Team("config") => Some(Ok(shown(effective(team)))),
@@ -95,7 +96,7 @@ async fn write(
     uri: &Uri,
     caller: &Caller,
     page: &mut Excerpt,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str> {
     if let Some(said) = of_files(&desk.team(), uri) {
         let (text, mime) = said?;
         page.push(&text);
@@ -130,7 +131,7 @@ async fn artifacts(
     run: &RunId,
     caller: &Caller,
     page: &mut Excerpt,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str> {
     let mut known = HashSet::new();
     let walk = |record: &Record| {
         let Some((made, _)) = record.made().filter(|it| known.insert(it.0.key)) else {
@@ -146,11 +147,7 @@ async fn artifacts(
 }
 
 /// How many artifacts there are below a run.
-pub(crate) async fn count_artifacts(
-    desk: &Desk,
-    run: &RunId,
-    caller: &Caller,
-) -> Result<usize, Refusal> {
+pub(crate) async fn count_artifacts(desk: &Desk, run: &RunId, caller: &Caller) -> Result<usize> {
     let mut known = HashSet::new();
     let walk = |record: &Record| {
         known.extend(record.made().map(|it| it.0.key));
@@ -166,7 +163,7 @@ async fn artifact(
     number: usize,
     caller: &Caller,
     page: &mut Excerpt,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str> {
     let (mut known, mut found) = (HashSet::new(), None);
     let walk = |record: &Record| {
         let is_new = record.made().is_some_and(|it| known.insert(it.0.key));
@@ -191,7 +188,7 @@ async fn named(
     name: &str,
     caller: &Caller,
     page: &mut Excerpt,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str> {
     let mut n_left = LOOKED_THROUGH;
     for line in desk.board(caller).await?.runs {
         let mut found = None;
@@ -210,7 +207,7 @@ async fn named(
     Err(not_found(&format!("no recent run of yours left {}", quoted(name)), hint))
 }
 
-fn schema_of(team: &Team, name: &str) -> Result<String, Refusal> {
+fn schema_of(team: &Team, name: &str) -> Result<String> {
     let of_agent = AgentName::parse(name).and_then(|it| team.agents.get(&it));
     match (name, of_agent) {
         ("team", _) => Ok(schema::team()),

@@ -3,11 +3,11 @@
 use callboard_config::amounts::amounts;
 use callboard_config::budget::Caps;
 use callboard_config::{Limits, schema};
-use callboard_scheduler::{Ask, PlanAsk, Refusal, TaskAsk};
+use callboard_scheduler::{Ask, PlanAsk, TaskAsk};
 use serde_json::{Map, Value, json};
 
 use crate::call::Asked;
-use crate::check::refused;
+use crate::check::{Result, refused};
 use crate::fields::{Field, wait_s};
 use crate::follow::whole;
 use crate::{agent, handoff};
@@ -66,7 +66,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// Nothing was started, unless the hint names a run.
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, call, caller, patience } = asked;
     let given = |name: &str| arguments.contains_key(name);
     let wrong = |text: &str| Err(refused(NAME, vec![text.to_owned()]));
@@ -118,14 +118,14 @@ pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
 }
 
 /// What the task may spend with all its runs, if that was written.
-fn budget(of: &Map<String, Value>) -> Result<Option<Caps>, Refusal> {
+fn budget(of: &Map<String, Value>) -> Result<Option<Caps>> {
     let Some(given) = of.get("budget") else { return Ok(None) };
     let amounts = amounts(given, "budget").map_err(|told| refused(NAME, told))?;
     Ok(Some(Caps::of_amounts(&amounts)))
 }
 
 /// The schema that the answer has to meet, if one was written and can be checked by.
-fn form(of: &Map<String, Value>) -> Result<Option<Value>, Refusal> {
+fn form(of: &Map<String, Value>) -> Result<Option<Value>> {
     let Some(given) = of.get("output_schema") else { return Ok(None) };
     let problem =
         schema::problem(given).map(|it| refused(NAME, vec![format!("output_schema{it}")]));

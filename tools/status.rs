@@ -6,7 +6,7 @@ use callboard_trace::{Caller, Cost, Record, RunId, Spent, story_line};
 use serde_json::{Value, json};
 
 use crate::call::Asked;
-use crate::check::refused;
+use crate::check::{Result, refused};
 use crate::fields::{Field, run, wait_s};
 use crate::follow::{body, follow, whole};
 use crate::handoffs::Handoffs;
@@ -47,7 +47,7 @@ pub(crate) fn fields(limits: &Limits) -> Vec<Field> {
 ///
 /// # Errors
 /// `not_found` for a run that is not the caller's, `invalid_input` where run and view do not fit.
-pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value, Refusal> {
+pub(crate) async fn apply(asked: Asked<'_>) -> Result<Value> {
     let Asked { desk, arguments, caller, patience, .. } = asked;
     let text = |name: &str| arguments.get(name).and_then(Value::as_str);
     let view = text("view").unwrap_or(VIEWS[0]);
@@ -77,7 +77,7 @@ pub(crate) async fn of_run(
     caller: &Caller,
     view: &str,
     (after, limit): (u64, u32),
-) -> Result<Value, Refusal> {
+) -> Result<Value> {
     let mut shown = json!({ "run": run });
     let part = match view {
         "trace" => trace(desk, run, caller, after, limit).await?,
@@ -109,7 +109,7 @@ pub(crate) async fn of_run(
     Ok(shown)
 }
 
-async fn cost(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Value, Refusal> {
+async fn cost(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Value> {
     let mut spent: Vec<Spent> = Vec::new();
     let walk = |it: &Record| {
         Spent::take(&mut spent, it);
@@ -123,7 +123,7 @@ async fn cost(desk: &Desk, run: &RunId, caller: &Caller) -> Result<Value, Refusa
     Ok(json!({"cost": cost, "agents": spent}))
 }
 
-async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {
+async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value> {
     if !matches!(view, "summary" | "agents" | "queue") {
         let problem = format!("run: missing; \"{view}\" is of one run, name it");
         return Err(refused(NAME, vec![problem]));
@@ -132,7 +132,7 @@ async fn team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal
 }
 
 /// A side of the team.
-pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value, Refusal> {
+pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<Value> {
     let board = match view {
         "agents" => desk.board_of_agents(caller).await?,
         _ => desk.board(caller).await?,
@@ -163,13 +163,7 @@ pub(crate) async fn of_team(desk: &Desk, view: &str, caller: &Caller) -> Result<
 }
 
 /// A page of the story: one line a record.
-async fn trace(
-    desk: &Desk,
-    run: &RunId,
-    caller: &Caller,
-    after: u64,
-    limit: u32,
-) -> Result<Value, Refusal> {
+async fn trace(desk: &Desk, run: &RunId, caller: &Caller, after: u64, limit: u32) -> Result<Value> {
     let page = desk.page(run, caller, after, limit).await?;
     let lines: Vec<String> =
         page.records.iter().map(|(_, it)| story_line(&desk.told(it))).collect();

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use callboard_config::{Agent, AgentName, Kind as Who, Team};
-use callboard_scheduler::{Desk, Refusal};
+use callboard_scheduler::Desk;
 use callboard_trace::Caller;
 use serde_json::{Value, json};
 
 use crate::call::{Asked, Call, Outcome, Patience, UnknownTool};
-use crate::check::Check;
+use crate::check::{Check, Result};
 use crate::fields::{self, Field};
 use crate::nearest::{did_you_mean, quoted};
 use crate::published::{Annotations, Published};
@@ -200,7 +200,7 @@ impl Toolset {
     }
 }
 
-async fn done(kind: &Kind, asked: Asked<'_>) -> Result<Value, Refusal> {
+async fn done(kind: &Kind, asked: Asked<'_>) -> Result<Value> {
     match kind {
         Kind::Agent(name) => agent::apply(name, asked).await,
         Kind::AskAgent => {

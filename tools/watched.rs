@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_config::Team;
-use callboard_scheduler::{Desk, Refusal};
+use callboard_scheduler::Desk;
 use callboard_trace::{Caller, RunId};
 
+use crate::check::Result;
 use crate::resource::{Reading, of_files, parsed, read};
 use crate::uri::Uri;
 
@@ -41,7 +42,7 @@ impl Watched {
         uri: &str,
         caller: &Caller,
         within: Duration,
-    ) -> Result<(Watched, bool), Refusal> {
+    ) -> Result<(Watched, bool)> {
         let of = parsed(uri)?;
         let team = desk.team();
         let watched = |of: Uri, mark: Mark| Watched { caller: caller.clone(), of, mark };
@@ -76,7 +77,7 @@ impl Watched {
     ///
     /// # Errors
     /// `engine_unavailable`: it is to be looked at again.
-    pub async fn is_news(&mut self, desk: &Desk) -> Result<bool, Refusal> {
+    pub async fn is_news(&mut self, desk: &Desk) -> Result<bool> {
         let now = desk.team();
         Ok(match &mut self.mark {
             Mark::Run(run, seen) => {

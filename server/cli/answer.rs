@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::ask::ask_for_run;
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::on_run::AnswerArgs;
 use super::place;
 use super::say::Say;
@@ -21,7 +21,7 @@ use crate::paint::clean;
 const TYPED: u64 = 64 << 10;
 
 /// Answers with what was typed, or asks on the terminal what the run asks.
-pub(crate) async fn answer(args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn answer(args: &AnswerArgs, say: Say) -> Result<u8> {
     let tell = async |node: &mut Node| {
         let desk = &node.desk();
         let caller = place::caller();
@@ -34,7 +34,7 @@ pub(crate) async fn answer(args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
     place::looking(&args.which.place, tell).await
 }
 
-fn shown(run: &RunView, args: &AnswerArgs, say: Say) -> Result<u8, Fault> {
+fn shown(run: &RunView, args: &AnswerArgs, say: Say) -> Result<u8> {
     say.data(&if args.which.json { view::line(run) } else { view::whole(run, false, say) })?;
     if args.wait == 0 && !run.state.is_over() {
         let look = place::command(&args.which.place, &format!("status {} --wait 60", run.run));
@@ -50,7 +50,7 @@ fn answers(
     run: &RunId,
     asks: &[Question],
     say: Say,
-) -> Result<BTreeMap<String, String>, Fault> {
+) -> Result<BTreeMap<String, String>> {
     if !args.answers.is_empty() {
         return pairs(&args.answers, asks);
     }
@@ -68,7 +68,7 @@ fn answers(
 }
 
 /// What was typed, by question; none is answered twice.
-fn pairs(typed: &[String], asks: &[Question]) -> Result<BTreeMap<String, String>, Fault> {
+fn pairs(typed: &[String], asks: &[Question]) -> Result<BTreeMap<String, String>> {
     let mut answers = BTreeMap::new();
     for it in typed {
         let (question, value) = pair(it, asks)?;
@@ -83,7 +83,7 @@ fn pairs(typed: &[String], asks: &[Question]) -> Result<BTreeMap<String, String>
 }
 
 /// `QUESTION=VALUE`, or the value alone where one question is open.
-fn pair(typed: &str, asks: &[Question]) -> Result<(String, String), Fault> {
+fn pair(typed: &str, asks: &[Question]) -> Result<(String, String)> {
     if let Some((question, value)) = typed.split_once('=')
         && question.starts_with("q_")
     {
@@ -108,7 +108,7 @@ fn listed(asks: &[Question]) -> String {
 }
 
 /// Asks on the terminal until one of the options, or something at all, is typed.
-fn typed(asks: &Question, say: Say) -> Result<String, Fault> {
+fn typed(asks: &Question, say: Say) -> Result<String> {
     let options = asks.options.join(" | ");
     let options = if options.is_empty() { String::new() } else { format!(" ({options})") };
     loop {

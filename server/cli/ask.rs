@@ -8,7 +8,7 @@ use callboard_trace::RunView;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place;
 
 /// Most that a call may wait.
@@ -18,7 +18,7 @@ const MOST: Duration = Duration::from_secs(3_600);
 ///
 /// # Errors
 /// When the call is refused.
-pub(crate) async fn ask(desk: &Desk, tool: &str, arguments: Value) -> Result<Value, Fault> {
+pub(crate) async fn ask(desk: &Desk, tool: &str, arguments: Value) -> Result<Value> {
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     let call = Call { tool: tool.to_owned(), arguments, meta: Map::new() };
     let ear = Ear::default();
@@ -41,11 +41,7 @@ pub(crate) async fn ask(desk: &Desk, tool: &str, arguments: Value) -> Result<Val
 ///
 /// # Errors
 /// When the call is refused.
-pub(crate) async fn ask_for_run(
-    desk: &Desk,
-    tool: &str,
-    arguments: Value,
-) -> Result<RunView, Fault> {
+pub(crate) async fn ask_for_run(desk: &Desk, tool: &str, arguments: Value) -> Result<RunView> {
     let body = ask(desk, tool, arguments).await?;
     let view = serde_json::from_value::<RunView>(body);
     let mut view = view.map_err(|it| Fault::broken(format!("{tool} shows no run: {it}"), ""))?;

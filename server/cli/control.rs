@@ -8,7 +8,7 @@ use callboard_tools::ALL;
 use serde_json::{Value, json};
 
 use super::ask::{ask, ask_for_run};
-use super::fault::Fault;
+use super::fault::Result;
 use super::on_run::ControlArgs;
 use super::place;
 use super::say::Say;
@@ -19,7 +19,7 @@ use super::view;
 const END: Duration = Duration::from_secs(5);
 
 /// Acts, and shows the run as it is then.
-pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8> {
     let act = async |node: &mut Node| {
         let desk = &node.desk();
         let caller = place::caller();
@@ -30,9 +30,7 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
             return on_all(desk, args, say).await;
         }
         let run = named(desk, &args.which.run, &caller).await?;
-        let asked = json!({
-            "run": run, "action": args.action, "value": value(args), "reason": args.reason,
-        });
+        let asked = to(args, "run", run.as_str());
         let mut view = ask_for_run(desk, "team_control", asked).await?;
         if args.action == "cancel" && !view.state.is_over() {
             // Nobody works here: what is cancelled needs no model to end, so it is ended by us.
@@ -55,11 +53,8 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8, Fault> {
 }
 
 /// Acts on all open tasks of the caller, and says how many there were.
-async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault> {
-    let asked = json!({
-        "run": ALL, "action": args.action, "value": value(args), "reason": args.reason,
-    });
-    let shown = ask(desk, "team_control", asked).await?;
+async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8> {
+    let shown = ask(desk, "team_control", to(args, "run", ALL)).await?;
     say.data(&match args.json {
         true => shown.to_string(),
         false => format!("{} open tasks are told: {}", shown["runs"], args.action),
@@ -72,11 +67,8 @@ async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault> 
 }
 
 /// Acts on an agent, and says how it stands then.
-async fn on_agent(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault> {
-    let asked = json!({
-        "agent": args.which.run, "action": args.action, "value": value(args), "reason": args.reason,
-    });
-    let shown = ask(desk, "team_control", asked).await?;
+async fn on_agent(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8> {
+    let shown = ask(desk, "team_control", to(args, "agent", &args.which.run)).await?;
     let count = |name: &str| shown[name].as_u64().unwrap_or_default();
     say.data(&match args.json {
         true => shown.to_string(),
@@ -89,6 +81,10 @@ async fn on_agent(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8, Fault
         ),
     })?;
     Ok(0)
+}
+
+fn to(args: &ControlArgs, what: &str, name: &str) -> Value {
+    json!({(what): name, "action": args.action, "value": value(args), "reason": args.reason})
 }
 
 /// A number or limits where they are meant; a message that is one stays a text.

@@ -7,7 +7,7 @@ use callboard_scheduler::World;
 use serde_json::{Value, json};
 
 use super::args::DoctorArgs;
-use super::fault::{BAD_CALL, FAILED, Fault};
+use super::fault::{BAD_CALL, FAILED, Fault, Result};
 use super::say::Say;
 use super::{place, problems, validate};
 use crate::paint::clean;
@@ -15,7 +15,7 @@ use crate::veil;
 
 /// Tells what is enforced around programs, what of the team's files has no counterpart here, how its
 /// database is, and if asked for what endpoints can do.
-pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8> {
     let sandbox = callboard_sandbox::enforced();
     let files = files(args)?;
     let (team, found) = match &files {
@@ -80,7 +80,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, say: Say) -> Result<u8, Fault> {
 
 /// The team, if its files hold, and what is to be told of them; nothing if there is no team here and
 /// none was asked for.
-fn files(args: &DoctorArgs) -> Result<Option<(Option<Team>, Problems)>, Fault> {
+fn files(args: &DoctorArgs) -> Result<Option<(Option<Team>, Problems)>> {
     let is_wanted = args.place.team.is_some() || args.probe.is_some();
     let folder = match place::team_folder(args.place.team.as_deref()) {
         Ok(folder) => folder,
@@ -93,7 +93,7 @@ fn files(args: &DoctorArgs) -> Result<Option<(Option<Team>, Problems)>, Fault> {
 
 /// Where the team's journal is, in a database or else in a file; nothing where a team's file was to say
 /// it and does not: that stands among its problems.
-fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Option<Database>>, Fault> {
+fn database(args: &DoctorArgs, team: Option<&Team>) -> Result<Option<Option<Database>>> {
     match (place::database(&args.place), team) {
         (Err(_), None) if args.place.store.is_none() => Ok(None),
         (found, _) => found.map(Some),
@@ -138,7 +138,7 @@ fn told(team: Option<&Team>, found: Option<&Problems>, say: Say) -> String {
 }
 
 /// A provider that is named must be there.
-fn check(team: &Team, named: Option<&str>) -> Result<(), Fault> {
+fn check(team: &Team, named: Option<&str>) -> Result<()> {
     match named.filter(|it| !team.providers.contains_key(*it)) {
         None => Ok(()),
         Some(name) => {

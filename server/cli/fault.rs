@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use callboard_config::Problems;
 use callboard_scheduler::{Refusal, RefusalCode, StartError};
 
+/// What a command did, or why not.
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
+
 /// What stopped a command.
 #[derive(Debug)]
 pub(crate) enum Fault {

@@ -6,7 +6,7 @@ use callboard_scheduler::Desk;
 use callboard_trace::{Caller, Record, RunId, RunView, State, story_line};
 use tokio::time::Instant;
 
-use super::fault::Fault;
+use super::fault::Result;
 use super::say::Say;
 use super::screen::Screen;
 use super::tree::Picture;
@@ -56,7 +56,7 @@ pub(crate) async fn stay(
     caller: &Caller,
     until: Option<Instant>,
     (show, say): (Show, Say),
-) -> Result<Stayed, Fault> {
+) -> Result<Stayed> {
     let mut shown = Shown::new(show, say);
     let stop = asked_to_stop();
     tokio::pin!(stop);
@@ -96,7 +96,7 @@ impl Shown {
     }
 
     /// Reads what was written since, and shows it.
-    async fn read(&mut self, desk: &Desk, run: &RunId, caller: &Caller) -> Result<(), Fault> {
+    async fn read(&mut self, desk: &Desk, run: &RunId, caller: &Caller) -> Result<()> {
         if self.show == Show::Nothing {
             return Ok(());
         }

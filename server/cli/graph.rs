@@ -8,7 +8,7 @@ use callboard_scheduler::TaskAsk;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 
 /// Bytes of a file of tasks.
 const BYTES: u64 = 64 << 20;
@@ -39,7 +39,7 @@ pub(crate) type Graph = (Vec<TaskAsk>, BTreeMap<String, f64>);
 ///
 /// # Errors
 /// When it cannot be read or is no list of tasks, with every problem.
-pub(crate) fn tasks(path: &Path) -> Result<Graph, Fault> {
+pub(crate) fn tasks(path: &Path) -> Result<Graph> {
     let name = path.display();
     let text = text(path).map_err(|error| {
         Fault::call(format!("{name} cannot be read: {error}"), "name a JSON file, or `-` for stdin")

@@ -4,7 +4,7 @@ use callboard_scheduler::Node;
 use serde_json::{Value, json};
 
 use super::ask::ask;
-use super::fault::Fault;
+use super::fault::Result;
 use super::on_run::Which;
 use super::place;
 use super::say::Say;
@@ -15,7 +15,7 @@ use crate::paint::{Paint, one_line};
 const PAGE: u32 = 200;
 
 /// Tells every handoff of a run's tree, in the order in which they were made.
-pub(crate) async fn handoffs(args: &Which, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn handoffs(args: &Which, say: Say) -> Result<u8> {
     let tell = async |node: &mut Node| {
         let desk = &node.desk();
         let run = named(desk, &args.run, &place::caller()).await?;

@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::InitArgs;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place::quoted;
 use super::say::Say;
 
 /// Writes the files and says how a client is told about them.
-pub(crate) fn init(args: &InitArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) fn init(args: &InitArgs, say: Say) -> Result<u8> {
     let folder = &args.folder;
     let written = callboard_config::write(folder, args.force).map_err(Fault::Problems)?;
     for file in &written {
@@ -21,7 +21,7 @@ pub(crate) fn init(args: &InitArgs, say: Say) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn binary() -> Result<String, Fault> {
+fn binary() -> Result<String> {
     let path = std::env::current_exe()
         .map_err(|error| Fault::broken(format!("this program cannot find itself: {error}"), ""))?;
     Ok(path.display().to_string())

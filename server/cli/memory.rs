@@ -4,7 +4,7 @@ use callboard_scheduler::Desk;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place::{self, Where};
 use super::say::Say;
 
@@ -47,7 +47,7 @@ enum Act {
 }
 
 /// Does it.
-pub(crate) async fn memory(args: &MemoryArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn memory(args: &MemoryArgs, say: Say) -> Result<u8> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
     let fits = match args.act {
         Act::List | Act::Rebuild => words.is_empty(),
@@ -65,7 +65,7 @@ pub(crate) async fn memory(args: &MemoryArgs, say: Say) -> Result<u8, Fault> {
     done.map(|()| 0)
 }
 
-async fn act(args: &MemoryArgs, words: &[&str], desk: &Desk, say: Say) -> Result<(), Fault> {
+async fn act(args: &MemoryArgs, words: &[&str], desk: &Desk, say: Say) -> Result<()> {
     let done = match (args.act, words) {
         (Act::List, _) => {
             return show(&desk.remembered(None).await.map_err(Fault::Refused)?, args, say);
@@ -87,7 +87,7 @@ async fn act(args: &MemoryArgs, words: &[&str], desk: &Desk, say: Say) -> Result
     Ok(())
 }
 
-fn show(found: &[Value], args: &MemoryArgs, say: Say) -> Result<(), Fault> {
+fn show(found: &[Value], args: &MemoryArgs, say: Say) -> Result<()> {
     if found.is_empty() && !args.json {
         say.tell("nothing is remembered");
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use directories::ProjectDirs;
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::say::Say;
 use crate::ending::asked_to_stop;
 use crate::veil;
@@ -53,7 +53,7 @@ pub(crate) fn caller() -> Caller {
 ///
 /// # Errors
 /// When there is no team in any of them.
-pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
+pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return if named.exists() {
             Ok(named.to_path_buf())
@@ -83,7 +83,7 @@ pub(crate) fn team_folder(named: Option<&Path>) -> Result<PathBuf, Fault> {
 ///
 /// # Errors
 /// When its files do not hold; agents left out are no error and stand in `Team::problems`.
-pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
+pub(crate) fn team(place: &Where) -> Result<Team> {
     let folder = team_folder(place.team.as_deref())?;
     let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;
     team.trust(&Trust::read(&data(place)?, place.team.is_some()));
@@ -94,7 +94,7 @@ pub(crate) fn team(place: &Where) -> Result<Team, Fault> {
 }
 
 /// The database that was named, if one was.
-fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
+fn named_store(place: &Where) -> Result<Option<Database>> {
     let named = place.store.as_deref();
     let named = named.map(|it| callboard_config::load::database_named("--store", it));
     named.transpose().map_err(Fault::Problems)
@@ -104,7 +104,7 @@ fn named_store(place: &Where) -> Result<Option<Database>, Fault> {
 ///
 /// # Errors
 /// When what was named or written is no database, or nobody can tell whether one was written.
-pub(crate) fn database(place: &Where) -> Result<Option<Database>, Fault> {
+pub(crate) fn database(place: &Where) -> Result<Option<Database>> {
     match (named_store(place)?, team_folder(place.team.as_deref())) {
         (None, Ok(folder)) => {
             callboard_config::load::database_here(&folder).map_err(Fault::Problems)
@@ -117,7 +117,7 @@ pub(crate) fn database(place: &Where) -> Result<Option<Database>, Fault> {
 ///
 /// # Errors
 /// When there is no place for it.
-pub(crate) fn data(place: &Where) -> Result<PathBuf, Fault> {
+pub(crate) fn data(place: &Where) -> Result<PathBuf> {
     data_folder(place.data.as_deref(), team_folder(place.team.as_deref()).ok().as_deref())
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn is_folder(text: &str) -> bool {
 ///
 /// # Errors
 /// When there is no place for it, or an address stands in its place.
-pub(crate) fn data_folder(named: Option<&Path>, team: Option<&Path>) -> Result<PathBuf, Fault> {
+pub(crate) fn data_folder(named: Option<&Path>, team: Option<&Path>) -> Result<PathBuf> {
     let said = named.map(Path::to_path_buf).or_else(named_data);
     if said.as_ref().is_some_and(|it| !is_folder(&it.to_string_lossy())) {
         return Err(Fault::call(
@@ -172,7 +172,7 @@ fn of_team(user: &Path, team: Option<&Path>) -> PathBuf {
 ///
 /// # Errors
 /// When the team does not hold or the journal cannot be opened.
-pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
+pub(crate) async fn node(place: &Where, work: bool) -> Result<Node> {
     let keeper = std::env::current_exe().ok();
     let team = team(place)?;
     veil::learn(&team);
@@ -184,7 +184,7 @@ pub(crate) async fn node(place: &Where, work: bool) -> Result<Node, Fault> {
 ///
 /// # Errors
 /// As `node`.
-pub(crate) async fn watching(place: &Where, work: bool) -> Result<Node, Fault> {
+pub(crate) async fn watching(place: &Where, work: bool) -> Result<Node> {
     let folder = team_folder(place.team.as_deref())?;
     let mut node = node(place, work).await?;
     node.watch(folder);
@@ -197,8 +197,8 @@ pub(crate) async fn watching(place: &Where, work: bool) -> Result<Node, Fault> {
 /// When a team was named that is not there, or the journal cannot be opened.
 pub(crate) async fn looking<T>(
     place: &Where,
-    look: impl AsyncFnOnce(&mut Node) -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    look: impl AsyncFnOnce(&mut Node) -> Result<T>,
+) -> Result<T> {
     let team = match team_folder(place.team.as_deref()) {
         Ok(_) => match team(place) {
             Err(Fault::Problems(problems)) => {
@@ -222,7 +222,7 @@ pub(crate) async fn looking<T>(
 ///
 /// # Errors
 /// As [`data`].
-pub(crate) fn is_said(place: &Where) -> Result<bool, Fault> {
+pub(crate) fn is_said(place: &Where) -> Result<bool> {
     let is_named = place.data.is_some() || place.store.is_some() || named_data().is_some();
     Ok(is_named || data(place)?.join(STORE).exists())
 }

@@ -6,7 +6,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::args::{CompletionsArgs, SchemaArgs, Typed, Written};
-use super::fault::Fault;
+use super::fault::Result;
 use super::say::Say;
 
 const FIRST_STEPS: &str = "\
@@ -20,13 +20,13 @@ serve it to an MCP client         callboard init prints what to tell the client
 everything else                   callboard --help";
 
 /// What to do first.
-pub(crate) fn first_steps(say: Say) -> Result<u8, Fault> {
+pub(crate) fn first_steps(say: Say) -> Result<u8> {
     say.data(FIRST_STEPS)?;
     Ok(0)
 }
 
 /// The completions of a shell.
-pub(crate) fn completions(args: &CompletionsArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) fn completions(args: &CompletionsArgs, say: Say) -> Result<u8> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Typed::command(), "callboard", &mut text);
     say.file(&text)?;
@@ -34,7 +34,7 @@ pub(crate) fn completions(args: &CompletionsArgs, say: Say) -> Result<u8, Fault>
 }
 
 /// The JSON Schema of what an owner writes.
-pub(crate) fn schema(args: &SchemaArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) fn schema(args: &SchemaArgs, say: Say) -> Result<u8> {
     let text = match args.of {
         Written::Team => of::team(),
         Written::Agent => of::agent(),
@@ -45,7 +45,7 @@ pub(crate) fn schema(args: &SchemaArgs, say: Say) -> Result<u8, Fault> {
 }
 
 /// The man page: the program, and a section for each verb.
-pub(crate) fn man(say: Say) -> Result<u8, Fault> {
+pub(crate) fn man(say: Say) -> Result<u8> {
     let mut program = Typed::command();
     program.build();
     let mut page = Vec::new();
@@ -57,7 +57,7 @@ pub(crate) fn man(say: Say) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn section(verb: &Command, page: &mut Vec<u8>) -> Result<(), Fault> {
+fn section(verb: &Command, page: &mut Vec<u8>) -> Result<()> {
     let mut head = Roff::new();
     head.control("SH", [format!("callboard {}", verb.get_name()).as_str()]);
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();

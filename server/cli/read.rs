@@ -4,7 +4,7 @@ use callboard_scheduler::{Desk, Node};
 use serde_json::json;
 
 use super::ask::ask;
-use super::fault::Fault;
+use super::fault::Result;
 use super::on_run::ReadArgs;
 use super::place;
 use super::say::Say;
@@ -17,7 +17,7 @@ const PAGE: u64 = 10_000;
 const RUNS: &str = "team://runs/";
 
 /// Prints it page after page; with `--json`, one page.
-pub(crate) async fn read(args: &ReadArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn read(args: &ReadArgs, say: Say) -> Result<u8> {
     let look = async |node: &mut Node| {
         let desk = &node.desk();
         let mut offset = args.offset.unwrap_or(0);
@@ -48,7 +48,7 @@ pub(crate) async fn read(args: &ReadArgs, say: Say) -> Result<u8, Fault> {
 }
 
 /// The uri with the whole name of its run, of which `latest` or the first letters were typed.
-async fn whole(desk: &Desk, typed: &str) -> Result<String, Fault> {
+async fn whole(desk: &Desk, typed: &str) -> Result<String> {
     let is_bare = typed == "latest" || typed.starts_with("r_");
     let path = typed.strip_prefix(RUNS).or(is_bare.then_some(typed));
     let Some(path) = path.filter(|it| !it.is_empty()) else { return Ok(typed.to_owned()) };

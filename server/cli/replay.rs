@@ -2,7 +2,7 @@
 
 use callboard_scheduler::{Desk, Node, Replayed};
 
-use super::fault::{FAILED, Fault};
+use super::fault::{FAILED, Fault, Result};
 use super::on_run::Which;
 use super::place;
 use super::say::Say;
@@ -10,7 +10,7 @@ use super::status::named;
 use crate::paint::clean;
 
 /// Plays it on a store that goes with this process; with `--team`, by the definitions there.
-pub(crate) async fn replay(args: &Which, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn replay(args: &Which, say: Say) -> Result<u8> {
     let folder = tempfile::tempdir().map_err(|error| {
         Fault::broken(format!("no folder for the replay: {error}"), "set TMPDIR to one with room")
     })?;
@@ -24,7 +24,7 @@ pub(crate) async fn replay(args: &Which, say: Say) -> Result<u8, Fault> {
     Ok(if replayed.same { 0 } else { FAILED })
 }
 
-async fn play(desk: &Desk, args: &Which, data: &std::path::Path) -> Result<Replayed, Fault> {
+async fn play(desk: &Desk, args: &Which, data: &std::path::Path) -> Result<Replayed> {
     let caller = place::caller();
     let run = named(desk, &args.run, &caller).await?;
     let today = args.place.team.is_some();

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::follow::{Show, Stayed, stay};
 use super::graph;
 use super::on_run::RunArgs;
@@ -28,7 +28,7 @@ const SCHEMA_BYTES: usize = 512 << 10;
 const WAIT_MAX: u64 = 31_536_000;
 
 /// Starts or joins a run and waits for it, unless it is to be left to others.
-pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8> {
     let mut node = place::node(&args.place, false).await?;
     problems::tell(&node.desk().team(), say);
     let done = with(&mut node, args, say).await;
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &RunArgs, say: Say) -> Result<u8, Fault> {
     done
 }
 
-async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8> {
     let desk = &node.desk();
     let ask = ask(args, &desk.team())?;
     let caller = ask.caller.clone();
@@ -81,7 +81,7 @@ async fn with(node: &mut Node, args: &RunArgs, say: Say) -> Result<u8, Fault> {
     }
 }
 
-fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
+fn ask(args: &RunArgs, team: &Team) -> Result<Ask> {
     let to = args.agent.as_deref().map_or(Ok(team.entry.clone()), |it| agent(it, team))?;
     let most = team.limits.context_bytes;
     let context = context(args, most)?;
@@ -112,7 +112,7 @@ fn ask(args: &RunArgs, team: &Team) -> Result<Ask, Fault> {
     })
 }
 
-fn budget(typed: &str) -> Result<Caps, Fault> {
+fn budget(typed: &str) -> Result<Caps> {
     let amounts = amounts(&words(typed), "--budget").map_err(|told| {
         Fault::call(told.join("\n"), "write amounts such as `--budget tokens=10000,usd=0.5`")
     })?;
@@ -120,7 +120,7 @@ fn budget(typed: &str) -> Result<Caps, Fault> {
 }
 
 /// The context, from the command line or from a file.
-fn context(args: &RunArgs, most: usize) -> Result<String, Fault> {
+fn context(args: &RunArgs, most: usize) -> Result<String> {
     match &args.context_file {
         None => Ok(args.context.clone().unwrap_or_default()),
         Some(path) => file(path, most, "or give the text with `--context`"),
@@ -128,7 +128,7 @@ fn context(args: &RunArgs, most: usize) -> Result<String, Fault> {
 }
 
 /// A schema of the answer, out of a file.
-fn form(path: &Path) -> Result<Value, Fault> {
+fn form(path: &Path) -> Result<Value> {
     let written = file(path, SCHEMA_BYTES, "which holds a JSON Schema")?;
     let read: Result<Value, _> = serde_json::from_str(&written);
     let wrong = |why: String| {
@@ -142,7 +142,7 @@ fn form(path: &Path) -> Result<Value, Fault> {
 }
 
 /// A text file, of which no more is read than it may hold and a little.
-fn file(path: &Path, most: usize, instead: &str) -> Result<String, Fault> {
+fn file(path: &Path, most: usize, instead: &str) -> Result<String> {
     let file = std::fs::File::open(path);
     let mut bytes = Vec::new();
     let read = file.and_then(|it| it.take(most as u64 + 4).read_to_end(&mut bytes));
@@ -153,7 +153,7 @@ fn file(path: &Path, most: usize, instead: &str) -> Result<String, Fault> {
     text(bytes, &path.display().to_string())
 }
 
-fn agent(typed: &str, team: &Team) -> Result<AgentName, Fault> {
+fn agent(typed: &str, team: &Team) -> Result<AgentName> {
     let name = AgentName::parse(&typed.to_lowercase());
     name.filter(|it| team.agents.contains_key(it)).ok_or_else(|| {
         let names: Vec<&str> = team.agents.keys().map(AgentName::as_str).collect();
@@ -166,7 +166,7 @@ fn agent(typed: &str, team: &Team) -> Result<AgentName, Fault> {
 }
 
 /// The task, from the command line or from stdin, within its limit.
-fn task(typed: Option<&str>, limits: &Limits) -> Result<String, Fault> {
+fn task(typed: Option<&str>, limits: &Limits) -> Result<String> {
     let task = given(typed, limits)?;
     let (letters, most) = (task.chars().count(), limits.task_chars);
     if task.trim().is_empty() {
@@ -181,7 +181,7 @@ fn task(typed: Option<&str>, limits: &Limits) -> Result<String, Fault> {
     Ok(task)
 }
 
-fn given(typed: Option<&str>, limits: &Limits) -> Result<String, Fault> {
+fn given(typed: Option<&str>, limits: &Limits) -> Result<String> {
     match typed {
         Some("-") => stdin(limits),
         Some(text) => Ok(text.to_owned()),
@@ -193,7 +193,7 @@ fn given(typed: Option<&str>, limits: &Limits) -> Result<String, Fault> {
 }
 
 /// Reads no more than a task may hold and a little, so that too much is seen to be too much.
-fn stdin(limits: &Limits) -> Result<String, Fault> {
+fn stdin(limits: &Limits) -> Result<String> {
     let most = limits.task_chars as u64 * 4 + 4;
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
@@ -201,7 +201,7 @@ fn stdin(limits: &Limits) -> Result<String, Fault> {
     Ok(text(bytes, "the task on stdin")?.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn text(bytes: Vec<u8>, what: &str) -> Result<String, Fault> {
+fn text(bytes: Vec<u8>, what: &str) -> Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         // Cut inside a letter: it is too long in any case.
@@ -213,14 +213,14 @@ fn text(bytes: Vec<u8>, what: &str) -> Result<String, Fault> {
 }
 
 /// What is said of a run that is not waited for, or not any longer.
-fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8, Fault> {
+fn left_open(view: &RunView, args: &RunArgs, say: Say) -> Result<u8> {
     say.data(&if args.json { view::line(view) } else { view.run.to_string() })?;
     say.tell(&format!("accepted and on disk: {}", onward(&view.run, args)));
     Ok(0)
 }
 
 /// Tells how it came out; whether anybody was there to read it.
-fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<bool, Fault> {
+fn settled(view: &RunView, args: &RunArgs, say: Say) -> Result<bool> {
     let shaped = view.answer.as_ref().filter(|_| args.schema.is_some());
     let is_unfit = view.state == State::Failed
         || view.error.as_ref().is_some_and(|it| it.code == FailureCode::BadReply);

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ServeArgs;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place;
 use super::problems;
 use super::say::Say;
@@ -23,7 +23,7 @@ use crate::{detached, ending};
 
 /// Serves until the client leaves or the process is asked to stop. With HTTP the end of stdin is no
 /// end: nobody may ever have been there.
-pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn serve(args: &ServeArgs, say: Say) -> Result<u8> {
     let is_person = io::stdin().is_terminal();
     if is_person && args.http.is_none() {
         say.tell(
@@ -71,7 +71,7 @@ async fn over_http(
     (shared, node, grace): (&Shared, &Node, Duration),
     stdio: Option<Stdio>,
     say: Say,
-) -> Result<(), Fault> {
+) -> Result<()> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let help = "name an address of this machine with a free port, or port 0 for any";
         Fault::call(format!("nobody can listen on {address}: {error}"), help)

@@ -6,7 +6,7 @@ use callboard_scheduler::{AgentLine, Board, Desk, Node, RunLine};
 use callboard_trace::{Caller, RunId};
 
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::on_run::StatusArgs;
 use super::place;
 use super::say::Say;
@@ -19,7 +19,7 @@ const NAME: usize = 28;
 const SHORT: usize = 10;
 
 /// Shows the board or a run, without claiming any work.
-pub(crate) async fn status(args: &StatusArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn status(args: &StatusArgs, say: Say) -> Result<u8> {
     let caller = place::caller();
     let look = async |node: &mut Node| match &args.run {
         Some(run) => one(&node.desk(), run, args, &caller, say).await,
@@ -28,13 +28,7 @@ pub(crate) async fn status(args: &StatusArgs, say: Say) -> Result<u8, Fault> {
     place::looking(&args.place, look).await
 }
 
-async fn one(
-    desk: &Desk,
-    typed: &str,
-    args: &StatusArgs,
-    caller: &Caller,
-    say: Say,
-) -> Result<u8, Fault> {
+async fn one(desk: &Desk, typed: &str, args: &StatusArgs, caller: &Caller, say: Say) -> Result<u8> {
     let run = named(desk, typed, caller).await?;
     let listening = desk.listen(&run, caller, false);
     let mut view = match args.wait {
@@ -49,7 +43,7 @@ async fn one(
     Ok(exit::code(&view))
 }
 
-async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Result<u8, Fault> {
+async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Result<u8> {
     let board = desk.board(caller).await?;
     let text = if args.json {
         serde_json::to_string(&board).unwrap_or_default()
@@ -72,7 +66,7 @@ async fn board(desk: &Desk, args: &StatusArgs, caller: &Caller, say: Say) -> Res
 ///
 /// # Errors
 /// When no run begins like that, or several do.
-pub(crate) async fn named(desk: &Desk, typed: &str, caller: &Caller) -> Result<RunId, Fault> {
+pub(crate) async fn named(desk: &Desk, typed: &str, caller: &Caller) -> Result<RunId> {
     if typed.len() >= NAME {
         return Ok(RunId::from_text(typed));
     }
@@ -94,7 +88,7 @@ pub(crate) async fn named(desk: &Desk, typed: &str, caller: &Caller) -> Result<R
     }
 }
 
-fn pick(typed: &str, runs: &[RunId]) -> Result<Option<RunId>, Fault> {
+fn pick(typed: &str, runs: &[RunId]) -> Result<Option<RunId>> {
     let meant: Vec<&RunId> = runs.iter().filter(|it| it.as_str().starts_with(typed)).collect();
     match meant.as_slice() {
         [] => Ok(None),

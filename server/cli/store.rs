@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use tokio::time::Instant;
 
 use super::exit;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place::{self, Where};
 use super::say::Say;
 use super::screen::Screen;
@@ -69,7 +69,7 @@ struct MoveArgs {
 type Kept = (PathBuf, Option<Database>);
 
 /// Does it.
-pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8> {
     let Act::Move(args) = &args.act;
     let (from, to) = (source(args)?, named("--to", &args.to, args)?);
     for database in [&from.1, &to.1].into_iter().flatten() {
@@ -97,7 +97,7 @@ pub(crate) async fn store(args: &StoreArgs, say: Say) -> Result<u8, Fault> {
     Ok(0)
 }
 
-fn source(args: &MoveArgs) -> Result<Kept, Fault> {
+fn source(args: &MoveArgs) -> Result<Kept> {
     if let Some(from) = &args.from {
         return named("--from", from, args);
     }
@@ -112,7 +112,7 @@ fn here(args: &MoveArgs) -> Where {
     Where { team: args.team.clone(), data: args.data.clone(), store: None }
 }
 
-fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept, Fault> {
+fn named(option: &str, text: &str, args: &MoveArgs) -> Result<Kept> {
     if place::is_folder(text) {
         return Ok((PathBuf::from(text), None));
     }

@@ -2,7 +2,7 @@
 
 use callboard_scheduler::{Desk, Node};
 
-use super::fault::Fault;
+use super::fault::Result;
 use super::on_run::Which;
 use super::place;
 use super::say::Say;
@@ -13,12 +13,12 @@ use crate::paint::clean;
 const PAGE: u32 = 200;
 
 /// Tells every record, oldest first, reading page by page.
-pub(crate) async fn trace(args: &Which, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn trace(args: &Which, say: Say) -> Result<u8> {
     let look = async |node: &mut Node| tell(&node.desk(), args, say).await.map(|()| 0);
     place::looking(&args.place, look).await
 }
 
-async fn tell(desk: &Desk, args: &Which, say: Say) -> Result<(), Fault> {
+async fn tell(desk: &Desk, args: &Which, say: Say) -> Result<()> {
     let caller = place::caller();
     let run = named(desk, &args.run, &caller).await?;
     let mut after = 0;

@@ -6,7 +6,7 @@ use callboard_config::servers::{Change, Definition, Reach, ToolServer, Trust};
 use callboard_config::{Problem, Severity, SourceFile, Team};
 
 use super::args::TrustArgs;
-use super::fault::{BAD_CALL, Fault};
+use super::fault::{BAD_CALL, Fault, Result};
 use super::place;
 use super::say::Say;
 
@@ -15,7 +15,7 @@ const PARTS: [&str; 4] = ["description", "inputSchema", "outputSchema", "annotat
 
 /// Shows every tool server that nobody agreed to yet and every tool that is not what was agreed to,
 /// and records the files that name the servers, and the tools as they are now.
-pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) fn trust(args: &TrustArgs, say: Say) -> Result<u8> {
     let folder = place::team_folder(args.folder.as_deref())?;
     let data = place::data_folder(args.data.as_deref(), Some(&folder))?;
     let mut team = callboard_config::load_here(&folder).map_err(Fault::Problems)?;

@@ -7,13 +7,13 @@ use callboard_config::{Problem, Problems, Severity, Team, permit};
 use serde_json::{Value, json};
 
 use super::args::ValidateArgs;
-use super::fault::{BAD_CALL, Fault};
+use super::fault::{BAD_CALL, Result};
 use super::place;
 use super::problems;
 use super::say::Say;
 
 /// Loads the team and tells what is wrong with it; errors give the code of a bad call.
-pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) fn validate(args: &ValidateArgs, say: Say) -> Result<u8> {
     let named = args.folder.as_deref().or(args.team.as_deref());
     let folder = place::team_folder(named)?;
     let data = place::data_folder(None, Some(&folder))?;

@@ -7,7 +7,7 @@ use callboard_scheduler::Desk;
 use tokio::time::Instant;
 
 use super::args::WorkArgs;
-use super::fault::Fault;
+use super::fault::{Fault, Result};
 use super::place;
 use super::problems;
 use super::say::Say;
@@ -27,7 +27,7 @@ enum Over {
 }
 
 /// Works until it is asked to stop, until its data folder is gone, or until nothing is left to do.
-pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8, Fault> {
+pub(crate) async fn work(args: &WorkArgs, say: Say) -> Result<u8> {
     let data = place::data(&args.place)?;
     let mut alone = args.alone.then(|| detached::alone(&data));
     if matches!(alone, Some(None)) {

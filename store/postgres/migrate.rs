@@ -64,17 +64,15 @@ pub(super) fn look(session: &mut Session<'_>) -> Result<()> {
 fn version(session: &mut Session<'_>) -> Result<u32> {
     let sql = "SELECT count(*) FROM information_schema.tables
         WHERE table_schema = current_schema() AND table_name = 'callboard'";
-    if session.one(sql, &[])?.ok_or(StoreError::Closed)?.int(0)? == 0 {
+    if session.only(sql, &[])?.int(0)? == 0 {
         return encoding(session).map(|()| 0);
     }
-    let row = session.one("SELECT max(version) FROM callboard", &[])?;
-    Ok(row.ok_or(StoreError::Closed)?.number(0)? as u32)
+    Ok(session.only("SELECT max(version) FROM callboard", &[])?.number(0)? as u32)
 }
 
 /// Text is kept as it is in UTF-8 only.
 fn encoding(session: &mut Session<'_>) -> Result<()> {
-    let row = session.one("SELECT current_setting('server_encoding')", &[])?;
-    match row.ok_or(StoreError::Closed)?.text(0)?.as_str() {
+    match session.only("SELECT current_setting('server_encoding')", &[])?.text(0)?.as_str() {
         "UTF8" => Ok(()),
         other => Err(StoreError::Db(format!(
             "the database keeps text as {other}; make one that keeps UTF-8: \

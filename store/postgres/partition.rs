@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::conn::Fault;
 use super::session::Session;
-use crate::StoreError;
+
 use crate::db::Tx;
 use crate::error::Result;
 
@@ -34,8 +34,8 @@ const LOOK: &str = "SELECT (
 
 /// Divides the journal. A server that knows no parts keeps the one table.
 pub(super) fn divide(session: &mut Session<'_>) -> Result<()> {
-    let head = session.one("SELECT coalesce(max(pos), 0) FROM run", &[])?;
-    let end = next(head.ok_or(StoreError::Closed)?.int(0)?, 0, ROOTS).end;
+    let head = session.only("SELECT coalesce(max(pos), 0) FROM run", &[])?.int(0)?;
+    let end = next(head, 0, ROOTS).end;
     let rest = part("journal_rest", "DEFAULT");
     let sql = format!(
         "{DIVIDE} {rest}
@@ -62,8 +62,7 @@ pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool> {
     if !needs(end, head, ROOTS) {
         return Ok(false);
     }
-    let outside = tx.one("SELECT coalesce(max(root), 0) FROM journal_rest", &[])?;
-    let outside = outside.ok_or(StoreError::Closed)?.int(0)?;
+    let outside = tx.only("SELECT coalesce(max(root), 0) FROM journal_rest", &[])?.int(0)?;
     let mut parts = Vec::new();
     while needs(end, head, ROOTS) && parts.len() < AT_ONCE {
         let roots = next(end, outside, ROOTS);
@@ -75,7 +74,7 @@ pub(crate) fn widen(tx: &mut dyn Tx) -> Result<bool> {
 }
 
 fn look(tx: &mut dyn Tx) -> Result<Option<(i64, i64)>> {
-    let row = tx.one(LOOK, &[])?.ok_or(StoreError::Closed)?;
+    let row = tx.only(LOOK, &[])?;
     let head = row.int(1)?;
     Ok(row.maybe_int(0).map(|end| (end, head)))
 }

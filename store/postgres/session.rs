@@ -376,7 +376,7 @@ impl Tx for Session<'_> {
     /// The database's, carried on by how long ago we heard of it.
     fn now(&mut self) -> Result<i64> {
         if self.clock.is_none() {
-            let now = self.one("SELECT {now}", &[])?.ok_or(StoreError::Closed)?.int(0)?;
+            let now = self.only("SELECT {now}", &[])?.int(0)?;
             self.clock = Some((now, Instant::now()));
         }
         let (then, heard) = self.clock.ok_or(StoreError::Closed)?;
