@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use callboard_trace::{Caller, Event, Fact, Question, RunId, RunView};
 
-use crate::desk::{Desk, sees, unavailable};
+use crate::desk::{Desk, sees};
 use crate::refusal::Result;
 use crate::{Refusal, RefusalCode};
 
@@ -29,7 +29,7 @@ impl Desk {
         for (asking, question, answer) in asked {
             let facts = facts(caller, question, &answer);
             let told = self.house.store.signal(&asking, facts, false).await;
-            if told.map_err(|it| unavailable(&it))?.is_none() {
+            if told?.is_none() {
                 let message = format!("{asking} ended before its answer came");
                 let hint = "`team_status` shows how it stands";
                 return Err(Refusal::new(RefusalCode::Conflict, message, hint));

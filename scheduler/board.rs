@@ -4,7 +4,7 @@ use callboard_config::AgentName;
 use callboard_store::{List, RunRow, RunState};
 use callboard_trace::{Caller, Event, State};
 
-use crate::desk::{Desk, sees, unavailable};
+use crate::desk::{Desk, sees};
 use crate::refusal::Result;
 use crate::{Board, QueueLine, RunLine};
 
@@ -32,12 +32,12 @@ impl Desk {
 
     async fn board_with(&self, caller: &Caller, all: bool) -> Result<Board> {
         let store = &self.house.store;
-        let counts = store.counts().await.map_err(|it| unavailable(&it))?;
+        let counts = store.counts().await?;
         let principal = sees(caller).map(str::to_owned);
         let recent = List { principal, limit: RECENT, ..List::default() };
-        let recent = store.list(recent).await.map_err(|it| unavailable(&it))?;
+        let recent = store.list(recent).await?;
         let now = self.house.world.now();
-        let unread = self.unread(caller, UNREAD).await.map_err(|it| unavailable(&it))?.0;
+        let unread = self.unread(caller, UNREAD).await?.0;
         let mut left = Vec::with_capacity(unread.len());
         for row in &unread {
             left.push(self.line(row, caller, now).await?);
@@ -65,8 +65,7 @@ impl Desk {
     }
 
     async fn line(&self, row: &RunRow, caller: &Caller, now: i64) -> Result<RunLine> {
-        let first = self.house.store.journal(&row.run, 0, 1).await;
-        let first = first.map_err(|it| unavailable(&it))?;
+        let first = self.house.store.journal(&row.run, 0, 1).await?;
         let task = first.first().and_then(|it| {
             let Event::TaskAccepted(task) = &it.event else { return None };
             Some(task.text.chars().take(80).collect())

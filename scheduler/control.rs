@@ -7,7 +7,7 @@ use callboard_trace::{Action, Caller, Control, Event, Fact, RunId, RunView};
 
 use serde_json::json;
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::look::LOOK;
 use crate::refusal::Result;
 use crate::retry::may_go_on;
@@ -67,7 +67,7 @@ impl Desk {
                 store.signal_trees(vec![run.clone()], fact, is_urgent).await.map(|it| it > 0)
             }
         };
-        if !done.map_err(|it| unavailable(&it))? {
+        if !done? {
             let message = format!("{run} ended just now");
             let hint = "look at it: there is nothing left to change";
             return Err(Refusal::new(RefusalCode::Conflict, message, hint));
@@ -96,24 +96,21 @@ impl Desk {
     pub async fn control_all(&self, control: Control, caller: &Caller) -> Result<usize> {
         let action = control.action;
         if !matches!(action, Action::Cancel | Action::Pause | Action::Resume | Action::FinishNow) {
-            return Err(Refusal::new(
-                RefusalCode::InvalidInput,
-                "what all are told can be cancel, pause, resume or finish_now".to_owned(),
-                "name one run for anything else",
-            ));
+            let message = "all can be told to cancel, pause, resume or finish_now".to_owned();
+            let hint = "name one run for anything else";
+            return Err(Refusal::new(RefusalCode::InvalidInput, message, hint));
         }
         let store = &self.house.store;
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         let mut open = List { open: Some(true), limit: IN_ONE_WRITE, ..List::default() };
         let mut n_reached = 0;
         loop {
-            let rows = store.list(open.clone()).await.map_err(|it| unavailable(&it))?;
+            let rows = store.list(open.clone()).await?;
             let Some(last) = rows.last() else { break };
             open.before = Some(last.pos);
             let own = rows.into_iter().filter(|it| it.principal == caller.principal);
             let runs = own.map(|it| it.run).collect();
-            let told = store.signal_trees(runs, fact.clone(), action == Action::Cancel).await;
-            n_reached += told.map_err(|it| unavailable(&it))?;
+            n_reached += store.signal_trees(runs, fact.clone(), action == Action::Cancel).await?;
         }
         self.house.ready.notify_one();
         Ok(n_reached)
@@ -133,7 +130,7 @@ impl Desk {
         });
         let own = fact(control.value.clone());
         let store = &self.house.store;
-        store.amend(&row.run, all, own).await.map_err(|it| unavailable(&it))
+        store.amend(&row.run, all, own).await.map_err(Refusal::from)
     }
 }
 

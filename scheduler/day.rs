@@ -5,7 +5,7 @@ use callboard_store::RunRow;
 use callboard_store::gates::Amounts;
 
 use crate::ask::{BudgetLine, UsedLine};
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::refusal::Result;
 use crate::{Refusal, RefusalCode, purse};
 
@@ -17,7 +17,7 @@ impl Desk {
             return Ok(None);
         }
         let day = purse::day(&team.workspace, self.house.world.now());
-        let used = self.house.store.spent(&day).await.map_err(|it| unavailable(&it))?;
+        let used = self.house.store.spent(&day).await?;
         Ok(Some(BudgetLine { today: lines(&team.budgets.day, &used) }))
     }
 

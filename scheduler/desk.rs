@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use callboard_config::Team;
-use callboard_store::{RunRow, StoreError};
+use callboard_store::RunRow;
 use callboard_trace::{Caller, RunId};
 
 use crate::crew::Reloads;
@@ -57,7 +57,7 @@ impl Desk {
         let world = &self.house.world;
         let halves = world.bits().to_le_bytes().into_iter().chain(world.bits().to_le_bytes());
         key.iter_mut().zip(halves).for_each(|(byte, random)| *byte = random);
-        let kept = self.house.store.seal(key).await.map_err(|it| unavailable(&it))?;
+        let kept = self.house.store.seal(key).await?;
         Ok(kept.map_or((key, false), |it| (it, true)))
     }
 
@@ -82,7 +82,7 @@ impl Desk {
     /// # Errors
     /// `engine_unavailable`.
     pub async fn is_at_rest(&self) -> Result<bool> {
-        self.house.store.is_at_rest().await.map_err(|it| unavailable(&it))
+        self.house.store.is_at_rest().await.map_err(Refusal::from)
     }
 
     /// The caller's runs whose name begins like this, the first few; those under others too.
@@ -90,14 +90,13 @@ impl Desk {
     /// # Errors
     /// `engine_unavailable`.
     pub async fn begin_with(&self, letters: &str, caller: &Caller) -> Result<Vec<RunId>> {
-        let rows = self.house.store.begin_with(letters, sees(caller), BEGIN_MAX).await;
-        let rows = rows.map_err(|it| unavailable(&it))?;
+        let rows = self.house.store.begin_with(letters, sees(caller), BEGIN_MAX).await?;
         Ok(rows.into_iter().map(|it| it.run).collect())
     }
 
     /// What the index says of a run, if it is the caller's.
     pub(crate) async fn row(&self, run: &RunId, caller: &Caller) -> Result<RunRow> {
-        let row = self.house.store.row(run).await.map_err(|it| unavailable(&it))?;
+        let row = self.house.store.row(run).await?;
         self.or_dropped(seen_by(caller, run, row, |it| it)).await
     }
 
@@ -135,38 +134,4 @@ pub(crate) fn seen_by<T>(
 pub(crate) fn sees(caller: &Caller) -> Option<&str> {
     let only = caller.principal.as_str();
     (only != OWNER).then_some(only)
-}
-
-/// A store that fails is the operator's to mend; nothing was accepted, or nobody can tell.
-pub(crate) fn unavailable(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::Conflict { run } => Refusal::new(
-            RefusalCode::Conflict,
-            format!("the key belongs to {run}, which was asked something else"),
-            "use another key, or `fresh` to start anew",
-        ),
-        StoreError::OverCapacity { open, cap } => Refusal::new(
-            RefusalCode::OverCapacity,
-            format!("{open} tasks are open, the limit is {cap}"),
-            "try again when some of them have ended, or raise `limits.queue`",
-        ),
-        StoreError::Unknown => Refusal::new(
-            RefusalCode::EngineUnavailable,
-            "the journal did not say whether it was accepted",
-            "ask again under the same key, which joins what was accepted; without a key look at \
-             `team_status` first",
-        ),
-        StoreError::Fenced
-        | StoreError::Full
-        | StoreError::Corrupt(_)
-        | StoreError::Newer { .. }
-        | StoreError::Older { .. }
-        | StoreError::Away(_)
-        | StoreError::Closed
-        | StoreError::Db(_) => Refusal::new(
-            RefusalCode::EngineUnavailable,
-            format!("the journal cannot be used: {error}"),
-            "nothing was accepted; mend the store, then ask again",
-        ),
-    }
 }

@@ -56,7 +56,9 @@ impl Drive {
                 run.apply(&by, event);
             }
             let purses = self.purses(run, run.now);
-            for alert in purse::crossed(&purses, &advanced.ledger, &run.alerts) {
+            let has_begun = matches!(advanced.ruling, Some(Ruling::Passed));
+            let own = if has_begun { asking.pending.set_aside() } else { Spend::default() };
+            for alert in purse::crossed(&purses, &advanced.ledger, own, &run.alerts) {
                 batch.fact(run, alert);
             }
             let turn = match advanced.ruling {

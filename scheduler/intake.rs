@@ -6,7 +6,7 @@ use callboard_store::{Listens, NewRun, StoreError};
 use callboard_trace::Event;
 
 use crate::begin::PLAN;
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::folds::Fold;
 use crate::judge::judge;
 use crate::refusal::Result;
@@ -44,7 +44,7 @@ impl Desk {
     pub async fn call_team(&self, ask: Ask, listens: Listens) -> Result<Submitted> {
         let team = self.team();
         let run = self.house.world.run();
-        let judged = judge(&self.house, &team, &ask, &run).await.map_err(|it| unavailable(&it))?;
+        let judged = judge(&self.house, &team, &ask, &run).await?;
         let listens = Listens { rejoins: listens.rejoins && !ask.fresh, ..listens };
         let mut drained = Vec::new();
         loop {
@@ -91,7 +91,7 @@ impl Desk {
         }
         let submitted = submitted.map_err(|it| match (it, spent) {
             (StoreError::OverCapacity { .. }, Some(spent)) => spent,
-            (it, _) => unavailable(&it),
+            (it, _) => it.into(),
         })?;
         self.house.ready.notify_one();
         Ok(Submitted { run: submitted.run, joined: submitted.joined })

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use callboard_agents::Run;
-use callboard_store::{RunRow, Store};
+use callboard_store::{RunRow, Store, StoreError};
 use callboard_trace::{Record, RunId, Tree};
 
 use crate::folds::Fold;
@@ -13,6 +13,11 @@ use crate::refusal::Stored;
 
 /// Records read at once.
 pub(crate) const PAGE: u32 = 1_000;
+
+/// What was found in the place of a run's beginning.
+pub(crate) fn not_begun(run: &RunId) -> StoreError {
+    StoreError::Corrupt(format!("the journal of {run} does not begin a run"))
+}
 
 /// The whole journal of one run.
 pub(crate) async fn whole(store: &Store, run: &RunId) -> Stored<Vec<Record>> {

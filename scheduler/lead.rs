@@ -2,14 +2,14 @@
 
 use callboard_agents::plan::{Counts, Place, Standing};
 use callboard_store::gates::Amounts;
-use callboard_store::{RunRow, RunState, StoreError};
+use callboard_store::{RunRow, RunState};
 use callboard_trace::{
     Caller, Cost, EndState, Finished, Question, Queued, RunId, RunView, State, Totals, Tree,
 };
 use serde::Serialize;
 
 use crate::day::used_of_task;
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::folds::{Fold, Glance};
 use crate::refusal::{Result, Stored};
 use crate::{begin, journal};
@@ -125,12 +125,12 @@ impl Desk {
         let mut records = Vec::new();
         if row.agent == begin::PLAN {
             let rows = store.asking_under(&row.root, &row.run, ASKING_MAX).await;
-            for it in rows.map_err(|it| unavailable(&it))? {
+            for it in rows? {
                 let more = journal::whole(store, &it.run).await;
-                records.extend(more.map_err(|it| unavailable(&it))?);
+                records.extend(more?);
             }
         } else {
-            records = journal::below(store, &row.run).await.map_err(|it| unavailable(&it))?;
+            records = journal::below(store, &row.run).await?;
         }
         let now = self.house.world.now();
         let runs = Tree::fold(&records).runs.into_iter();
@@ -142,10 +142,7 @@ impl Desk {
 }
 
 fn is_there(row: &RunRow, folded: Stored<Option<Fold>>) -> Result<Fold> {
-    folded.map_err(|it| unavailable(&it))?.ok_or_else(|| {
-        let text = format!("the journal of {} does not begin a run", row.run);
-        unavailable(&StoreError::Corrupt(text))
-    })
+    Ok(folded?.ok_or_else(|| journal::not_begun(&row.run))?)
 }
 
 fn view(glance: Glance, end: Option<&Finished>, row: &RunRow, now: i64) -> RunView {

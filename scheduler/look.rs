@@ -7,7 +7,7 @@ use callboard_store::look::{Look, Wish};
 use callboard_trace::{Caller, Event, Question, Queued, Record, RunId, RunView, State};
 
 use crate::day::used_of_task;
-use crate::desk::{Desk, seen_by, unavailable};
+use crate::desk::{Desk, seen_by};
 use crate::refusal::Result;
 use crate::{Page, begin, journal, purse};
 
@@ -80,7 +80,7 @@ impl Desk {
     /// As [`Desk::view`].
     pub async fn times(&self, run: &RunId, caller: &Caller) -> Result<(i64, i64)> {
         let row = self.row(run, caller).await?;
-        let last = self.house.store.latest(run, 1).await.map_err(|it| unavailable(&it))?;
+        let last = self.house.store.latest(run, 1).await?;
         Ok((row.created, last.first().map_or(row.created, |it| it.at)))
     }
 
@@ -91,8 +91,7 @@ impl Desk {
     pub async fn page(&self, run: &RunId, caller: &Caller, after: u64, limit: u32) -> Result<Page> {
         let row = self.row(run, caller).await?;
         let limit = limit.clamp(1, PAGE_MAX);
-        let read = journal::page(&self.house.store, &row, after, limit).await;
-        let records = read.map_err(|it| unavailable(&it))?;
+        let records = journal::page(&self.house.store, &row, after, limit).await?;
         let is_last = records.len() < limit as usize;
         let next = records.last().map(|it| it.0).filter(|_| !is_last);
         Ok(Page { records, next })
@@ -117,25 +116,27 @@ impl Desk {
         take: impl FnMut(&Record) -> bool,
     ) -> Result<()> {
         let row = self.row(run, caller).await?;
-        journal::each(&self.house.store, &row, take).await.map_err(|it| unavailable(&it))
+        Ok(journal::each(&self.house.store, &row, take).await?)
     }
 
     /// A run that is the caller's, with what is told beside it.
     pub(crate) async fn look(&self, run: &RunId, caller: &Caller) -> Result<Look> {
         let budget = purse::of_root(run);
         let wish = Wish { bare: begin::PLAN, limit: journal::PAGE, budget };
-        let look = self.house.store.look(run, wish).await.map_err(|it| unavailable(&it))?;
+        let look = self.house.store.look(run, wish).await?;
         self.or_dropped(seen_by(caller, run, look, |it| &it.row)).await
     }
 
     pub(crate) async fn view_of(&self, look: Look) -> Result<RunView> {
         let (state, busy) = (look.row.state, self.held_up(&look).await?);
         let mut view = self.recorded(look).await?;
-        let is_paused = view.queue.as_ref().is_some_and(|it| it.waiting_for.starts_with("paused"));
+        let said = view.queue.as_ref().map(|it| it.waiting_for.clone()).unwrap_or_default();
+        let (is_paused, is_cancelled) = (said.starts_with("paused"), said.starts_with("its end"));
         if state == RunState::Ready
             && !is_paused
-            && let Some(waiting_for) = busy
+            && let Some(busy) = busy
         {
+            let waiting_for = if is_cancelled { format!("{said}: {busy}") } else { busy };
             view.state = State::Queued;
             let pos = view.queue.and_then(|it| it.pos);
             view.queue = Some(Queued { pos, waiting_for, eta_s: None });
@@ -161,7 +162,7 @@ impl Desk {
             return Ok(false);
         }
         let counts = self.house.store.counts().await;
-        Ok(counts.map_err(|it| unavailable(&it))?.running == 0)
+        Ok(counts?.running == 0)
     }
 
     /// As its records tell it.
@@ -170,12 +171,9 @@ impl Desk {
         if row.agent == begin::PLAN {
             return self.lead_of(&row, &spent).await;
         }
-        let tree = journal::folded(&self.house.store, &row, records).await;
-        let tree = tree.map_err(|it| unavailable(&it))?;
-        let mut view = tree.view(&row.run, self.house.world.now()).ok_or_else(|| {
-            let text = format!("the journal of {} does not begin a run", row.run);
-            unavailable(&callboard_store::StoreError::Corrupt(text))
-        })?;
+        let tree = journal::folded(&self.house.store, &row, records).await?;
+        let view = tree.view(&row.run, self.house.world.now());
+        let mut view = view.ok_or_else(|| journal::not_begun(&row.run))?;
         let caps = tree.runs.get(&row.run).and_then(|it| it.used.task);
         view.cost.budget_pct = used_of_task(&row, caps, &spent);
         if let Some(queue) = &mut view.queue {

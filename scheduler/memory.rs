@@ -8,7 +8,7 @@ use callboard_trace::{Event, Fact, Record, RunId, Taint};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::refusal::{Result, Stored};
 use crate::{Refusal, RefusalCode};
 
@@ -150,12 +150,8 @@ impl Desk {
     /// `engine_unavailable`.
     pub async fn remembered(&self, search: Option<&str>) -> Result<Vec<Value>> {
         let words = search.map(|it| it.split_whitespace().map(str::to_owned).collect());
-        let found = self
-            .house
-            .store
-            .remembered(&self.team().workspace, words.unwrap_or_default())
-            .await
-            .map_err(|it| unavailable(&it))?;
+        let found =
+            self.house.store.remembered(&self.team().workspace, words.unwrap_or_default()).await?;
         Ok(found.into_iter().filter_map(|(caller, it)| remembered(&caller, &it)).collect())
     }
 
@@ -214,16 +210,12 @@ impl Desk {
     /// # Errors
     /// `engine_unavailable`.
     pub async fn rebuild_memory(&self) -> Result<u64> {
-        self.house.store.rebuild_memory().await.map_err(|it| unavailable(&it))
+        self.house.store.rebuild_memory().await.map_err(Refusal::from)
     }
 
     async fn keep(&self, event: Event) -> Result<()> {
-        let kept = self
-            .house
-            .store
-            .note_memory(&self.team().workspace, vec![Fact::new("local", event)])
-            .await;
-        kept.map_err(|it| unavailable(&it))
+        let facts = vec![Fact::new("local", event)];
+        Ok(self.house.store.note_memory(&self.team().workspace, facts).await?)
     }
 }
 

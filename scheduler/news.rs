@@ -5,7 +5,7 @@ use std::time::Duration;
 use callboard_store::List;
 use callboard_trace::{Caller, Event, RunId};
 
-use crate::desk::{Desk, sees, unavailable};
+use crate::desk::{Desk, sees};
 use crate::refusal::Result;
 use crate::same::fingerprint;
 
@@ -19,8 +19,7 @@ impl Desk {
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
     pub async fn newest_under(&self, run: &RunId, caller: &Caller) -> Result<(u64, Duration)> {
         let row = self.row(run, caller).await?;
-        let (mark, at) =
-            self.house.store.newest_under(&row).await.map_err(|it| unavailable(&it))?;
+        let (mark, at) = self.house.store.newest_under(&row).await?;
         Ok((mark, self.ago(at)))
     }
 
@@ -30,8 +29,7 @@ impl Desk {
     /// # Errors
     /// `engine_unavailable`.
     pub async fn newest_of(&self, caller: &Caller, after: u64) -> Result<(u64, Duration, bool)> {
-        let newest = self.house.store.newest_of(sees(caller), after).await;
-        let (mark, at, touched) = newest.map_err(|it| unavailable(&it))?;
+        let (mark, at, touched) = self.house.store.newest_of(sees(caller), after).await?;
         Ok((mark, self.ago(at), touched))
     }
 
@@ -43,7 +41,7 @@ impl Desk {
     pub async fn recent(&self, letters: &str, caller: &Caller) -> Result<(Vec<RunId>, bool)> {
         let principal = sees(caller).map(str::to_owned);
         let list = List { principal, limit: LOOKED_THROUGH, ..List::default() };
-        let rows = self.house.store.list(list).await.map_err(|it| unavailable(&it))?;
+        let rows = self.house.store.list(list).await?;
         let is_full = rows.len() >= LOOKED_THROUGH as usize;
         let names = rows.into_iter().map(|it| it.run);
         Ok((names.filter(|it| it.as_str().starts_with(letters)).collect(), is_full))
@@ -55,8 +53,7 @@ impl Desk {
     /// `not_found` for an unknown run and for somebody else's alike; `engine_unavailable`.
     pub async fn traceparent(&self, run: &RunId, caller: &Caller) -> Result<Option<String>> {
         let row = self.row(run, caller).await?;
-        let first = self.house.store.journal(&row.root, 0, 1).await;
-        let first = first.map_err(|it| unavailable(&it))?;
+        let first = self.house.store.journal(&row.root, 0, 1).await?;
         let trace = first.first().and_then(|it| {
             let Event::TaskAccepted(task) = &it.event else { return None };
             Some(&task.trace)

@@ -8,7 +8,7 @@ use callboard_trace::{
 };
 use serde_json::json;
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::intake::member;
 use crate::refusal::Result;
 use crate::same::fingerprint;
@@ -45,7 +45,7 @@ impl Desk {
             true => journal::whole(store, &run).await,
             false => journal::below(store, &run).await,
         };
-        let records = records.map_err(|it| unavailable(&it))?;
+        let records = records?;
         let tree = Tree::fold(&records);
         let estate = Estate::of(&run, &tree, &records);
         estate.holds(&ask.artifacts)?;
@@ -73,7 +73,7 @@ impl Desk {
         let control = Control { action: Action::Redirect, value, reason: String::new() };
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         let told = self.house.store.signal(&leaf, vec![fact], false).await;
-        match told.map_err(|it| unavailable(&it))? {
+        match told? {
             Some(_) => Ok(HandedOver { run: run.clone(), handoff, from, to: ask.to }),
             None => Err(Refusal::new(
                 RefusalCode::Conflict,
@@ -135,7 +135,7 @@ impl Desk {
 
     /// The handoff that a run began with.
     async fn handoff_of(&self, run: &RunId) -> Result<String> {
-        let first = self.house.store.journal(run, 0, 2).await.map_err(|it| unavailable(&it))?;
+        let first = self.house.store.journal(run, 0, 2).await?;
         let begun = first.iter().find_map(|it| {
             let Event::RunStarted(started) = &it.event else { return None };
             started.handoff.as_ref().map(|it| it.id.clone())

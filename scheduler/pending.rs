@@ -2,7 +2,7 @@
 
 use callboard_agents::{Asked, Draft, Prepared};
 use callboard_store::NewRun;
-use callboard_trace::Event;
+use callboard_trace::{Event, Spend};
 
 /// A step that begins as soon as its gates let it. The run has not heard of it yet.
 pub(crate) struct Pending {
@@ -10,6 +10,14 @@ pub(crate) struct Pending {
     pub(crate) events: Vec<Event>,
     /// What it is.
     pub(crate) what: What,
+}
+
+impl Pending {
+    /// What it sets aside of budgets.
+    pub(crate) fn set_aside(&self) -> Spend {
+        let (What::Model(_, step) | What::Tool(step)) = &self.what else { return Spend::default() };
+        step.begun().reserved
+    }
 }
 
 /// What a gated step does.

@@ -100,22 +100,24 @@ pub(crate) fn returns(run: &Run, root: &RunId, is_over: bool, known: usize) -> V
     own.chain(unused).map(back).collect()
 }
 
-/// What is told of budgets that are used by four fifths, once to each run.
+/// What is told of budgets that are used by four fifths, once to each run: what the step that has just
+/// begun set aside is not used.
 pub(crate) fn crossed(
     purses: &[Purse],
     ledger: &[(String, Amounts)],
+    set_aside: Spend,
     known: &[Alert],
 ) -> Vec<Event> {
-    let mut told: Vec<Event> = Vec::new();
+    let (mut told, set_aside) = (Vec::<Event>::new(), amounts(set_aside));
     for (node, stands) in ledger {
         let Some(purse) = purses.iter().find(|it| it.node == *node) else { continue };
         for (at, dimension) in DIMENSIONS.iter().enumerate() {
             let Some(cap) = caps(&purse.caps)[at].filter(|it| *it > 0) else { continue };
-            let pct = stands[at] as f64 * 100.0 / cap as f64;
+            let stands = stands[at] - set_aside[at];
+            let pct = stands as f64 * 100.0 / cap as f64;
             let is_known = |it: &Alert| it.node == kind(node) && it.dimension == *dimension;
             if pct >= NEAR && !known.iter().any(is_known) {
-                let used = (stands[at], cap);
-                told.push(alerted(node, dimension, used, pct.min(LANDING - 1.0), None));
+                told.push(alerted(node, dimension, (stands, cap), pct.min(LANDING - 1.0), None));
             }
         }
     }
@@ -238,8 +240,14 @@ mod tests {
         assert_eq!(spent(&purses, tokens(100), tokens(40))[0].add[0], -60);
         assert!(spent(&purses, tokens(7), tokens(7)).is_empty());
         let ledger = |stands| vec![("task/r_a".to_owned(), [stands, 0, 0, 0, 0, 0])];
-        assert_eq!(crossed(&purses, &ledger(799), &[]), []);
-        let told = crossed(&purses, &ledger(850), &[]);
+        let none = Spend::default();
+        assert_eq!(crossed(&purses, &ledger(799), none, &[]), []);
+        assert_eq!(
+            crossed(&purses, &ledger(999), tokens(200), &[]),
+            [],
+            "what was set aside is not used"
+        );
+        let told = crossed(&purses, &ledger(1_000), tokens(150), &[]);
         let Event::BudgetAlerted { node, dimension, used, limit, pct, .. } = &told[0] else {
             panic!()
         };
@@ -254,7 +262,7 @@ mod tests {
             needs: None,
             is_told: false,
         };
-        assert_eq!(crossed(&purses, &ledger(900), &[known]), []);
+        assert_eq!(crossed(&purses, &ledger(900), none, &[known]), []);
     }
 
     #[test]

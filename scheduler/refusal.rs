@@ -77,3 +77,39 @@ impl std::fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// A store that fails is the operator's to mend; nothing was accepted, or nobody can tell.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        match error {
+            StoreError::Conflict { run } => Refusal::new(
+                RefusalCode::Conflict,
+                format!("the key belongs to {run}, which was asked something else"),
+                "use another key, or `fresh` to start anew",
+            ),
+            StoreError::OverCapacity { open, cap } => Refusal::new(
+                RefusalCode::OverCapacity,
+                format!("{open} tasks are open, the limit is {cap}"),
+                "try again when some of them have ended, or raise `limits.queue`",
+            ),
+            StoreError::Unknown => Refusal::new(
+                RefusalCode::EngineUnavailable,
+                "the journal did not say whether it was accepted",
+                "ask again under the same key, which joins what was accepted; without a key look at \
+                 `team_status` first",
+            ),
+            StoreError::Fenced
+            | StoreError::Full
+            | StoreError::Corrupt(_)
+            | StoreError::Newer { .. }
+            | StoreError::Older { .. }
+            | StoreError::Away(_)
+            | StoreError::Closed
+            | StoreError::Db(_) => Refusal::new(
+                RefusalCode::EngineUnavailable,
+                format!("the journal cannot be used: {error}"),
+                "nothing was accepted; mend the store, then ask again",
+            ),
+        }
+    }
+}

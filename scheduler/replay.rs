@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::conduct::Conductor;
 use crate::cue::cues;
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::refusal::Result;
 use crate::way::{Departure, compare, ended};
 use crate::{Node, NodeOptions, Refusal, RefusalCode, begin};
@@ -88,7 +88,7 @@ impl Desk {
         let mut conductor = Conductor::new(node.desk().house.clone(), recorded, run);
         let played = conductor.play(top, &cues(&records)).await;
         node.stop().await;
-        let now = played.map_err(|it| unavailable(&it))?;
+        let now = played?;
         let departure = compare(&records, &now);
         Ok(Replayed {
             run: run.clone(),
@@ -134,7 +134,7 @@ fn of_record(today: &Team, records: &[Record]) -> Team {
 fn top(team: &Team, records: &[Record], today: bool, now: i64) -> Result<NewRun> {
     let first = records.iter().find(|it| matches!(it.event, Event::RunStarted(_)));
     let Some((first, Event::RunStarted(started))) = first.map(|it| (it, &it.event)) else {
-        return Err(unavailable(&StoreError::Corrupt("the journal does not begin a run".into())));
+        return Err(Refusal::from(StoreError::Corrupt("the journal does not begin a run".into())));
     };
     let mut started = (**started).clone();
     if today && started.agent.name.as_str() != begin::PLAN {

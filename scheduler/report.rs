@@ -7,7 +7,7 @@ use callboard_trace::{Caller, Event, Record};
 use serde::Serialize;
 
 use crate::busy::{AtWork, Hours};
-use crate::desk::{Desk, sees, unavailable};
+use crate::desk::{Desk, sees};
 use crate::journal;
 use crate::refusal::Result;
 
@@ -91,7 +91,7 @@ impl Desk {
             let principal = sees(caller).map(str::to_owned);
             let list =
                 List { principal, open: Some(false), before, limit: PAGE, ..List::default() };
-            let page = self.house.store.list(list).await.map_err(|it| unavailable(&it))?;
+            let page = self.house.store.list(list).await?;
             for row in &page {
                 let ended = self.ended(row, (&mut n_left, &mut hours)).await?;
                 looked_at += 1;
@@ -110,8 +110,7 @@ impl Desk {
             }
         }
         let groups = groups.into_iter().map(|(name, all)| group(name, &all)).collect();
-        let closed = self.house.store.last_closed(&self.team().workspace).await;
-        let gone_up_to = closed.map_err(|it| unavailable(&it))?;
+        let gone_up_to = self.house.store.last_closed(&self.team().workspace).await?;
         Ok(Report { by, looked_at, is_cut, gone_up_to, groups, agents: hours.told() })
     }
 
@@ -134,7 +133,7 @@ impl Desk {
             *n_left = n_left.saturating_sub(1);
             n_read < OF_A_ROOT && *n_left > 0
         };
-        journal::each(&self.house.store, row, walk).await.map_err(|it| unavailable(&it))?;
+        journal::each(&self.house.store, row, walk).await?;
         Ok(ended)
     }
 }

@@ -1,7 +1,6 @@
 //! Where a drive begins: at the end of its run's journal.
 
 use callboard_agents::Run;
-use callboard_store::StoreError;
 use callboard_trace::{Event, Failure, FailureCode};
 
 use crate::ahead::Folded;
@@ -28,7 +27,7 @@ impl Drive {
         if let Some(ledger) = self.lease.begun.take() {
             run.now = self.house.world.now();
             let purses = self.purses(&run, run.now);
-            for alert in purse::crossed(&purses, &ledger, &run.alerts) {
+            for alert in purse::crossed(&purses, &ledger, pending.set_aside(), &run.alerts) {
                 batch.fact(&mut run, alert);
             }
             self.passes(&mut run, pending, takes);
@@ -46,9 +45,7 @@ impl Drive {
             let seen = records.last().map_or(0, |it| it.seq);
             Run::fold(&records).map(|it| (seen, Box::new(it)))
         };
-        let (seen, mut run) = folded.ok_or_else(|| {
-            StoreError::Corrupt(format!("the journal of {} does not begin a run", self.lease.run))
-        })?;
+        let (seen, mut run) = folded.ok_or_else(|| journal::not_begun(name))?;
         run.started.agent = self.house.crew.one(run.started.agent.clone());
         self.sees(seen);
         (self.undone, self.told) = (None, run.spent);

@@ -10,7 +10,7 @@ use callboard_trace::{Event, Fact, RunId, Work};
 use chrono::DateTime;
 use serde::Serialize;
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::house::House;
 use crate::pause::jittered;
 use crate::refusal::{Result, Stored};
@@ -82,11 +82,10 @@ impl Desk {
     pub async fn past_their_time(&self) -> Result<Option<(usize, u32)>> {
         let (team, store) = (self.team(), &self.house.store);
         let Some(days) = team.retain.records else { return Ok(None) };
-        let before = past(store.now().await.map_err(|it| unavailable(&it))?, days);
+        let before = past(store.now().await?, days);
         let (mut count, mut after) = (0, Some(0));
         while let Some(place) = after.filter(|_| count < COUNTED) {
-            let page = store.ended_before(&team.workspace, before, place).await;
-            let (old, next) = page.map_err(|it| unavailable(&it))?;
+            let (old, next) = store.ended_before(&team.workspace, before, place).await?;
             (count, after) = ((count + old.len()).min(COUNTED), next);
         }
         Ok((count > 0).then_some((count, days)))

@@ -7,7 +7,7 @@ use callboard_store::RunRow;
 use callboard_trace::{Caller, Control, EndState, Event, Fact, Record, RunId};
 use serde_json::json;
 
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::refusal::Result;
 use crate::{Refusal, RefusalCode, begin, journal};
 
@@ -26,17 +26,17 @@ impl Desk {
         control: Control,
         caller: &Caller,
     ) -> Result<()> {
-        let root = self.house.store.row(&row.root).await.map_err(|it| unavailable(&it))?;
+        let root = self.house.store.row(&row.root).await?;
         may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
         self.is_whole(row)?;
         let records = journal::tree(&self.house.store, &row.root).await;
-        let runs = folded(records.map_err(|it| unavailable(&it))?);
+        let runs = folded(records?);
         let deadline = self.house.world.now().saturating_add(row.deadline - row.created);
         let control = Control { value: json!({ "deadline": deadline }), ..control };
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         if let Some(reopened) = branches(&row.run, &runs, &fact) {
             let done = self.house.store.reopen(reopened, deadline).await;
-            if done.map_err(|it| unavailable(&it))? {
+            if done? {
                 return Ok(());
             }
         }

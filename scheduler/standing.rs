@@ -6,7 +6,7 @@ use callboard_store::{Busy, Recent};
 use callboard_trace::{Action, Caller, Control, Event, Fact};
 use serde_json::json;
 
-use crate::desk::{Desk, sees, unavailable};
+use crate::desk::{Desk, sees};
 use crate::gates::{of_agent, of_endpoint};
 use crate::intake::member;
 use crate::refusal::Result;
@@ -47,11 +47,10 @@ impl Desk {
         let control = Control { value: json!({ "agent": name }), ..control };
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));
         let store = &self.house.store;
-        let done = store.stand(&of_agent(name.as_str()), standing, STREAM, fact).await;
-        done.map_err(|it| unavailable(&it))?;
+        store.stand(&of_agent(name.as_str()), standing, STREAM, fact).await?;
         self.house.ready.notify_one();
         let lines = self.agent_lines([agent].into_iter(), false).await?;
-        lines.into_iter().next().ok_or_else(|| unavailable(&callboard_store::StoreError::Closed))
+        Ok(lines.into_iter().next().ok_or(callboard_store::StoreError::Closed)?)
     }
 
     /// The refusal of new work for agents that are being drained.
@@ -65,7 +64,7 @@ impl Desk {
         let day = (!team.budgets.day.is_unlimited())
             .then(|| purse::day(&team.workspace, self.house.world.now()));
         let rows = names.iter().map(|it| of_agent(it)).collect();
-        let told = self.house.store.welcome(rows, day).await.map_err(|it| unavailable(&it))?;
+        let told = self.house.store.welcome(rows, day).await?;
         let drained = names.iter().zip(told.0).filter(|it| it.1.standing == Standing::Draining);
         Ok((drained_are(&drained.map(|it| *it.0).collect::<Vec<_>>()), told.1))
     }
@@ -77,13 +76,13 @@ impl Desk {
         all: bool,
     ) -> Result<Vec<AgentLine>> {
         let (store, agents) = (&self.house.store, agents.collect::<Vec<_>>());
-        let busy = store.busy().await.map_err(|it| unavailable(&it))?;
-        let recent = store.recent(NEWEST).await.map_err(|it| unavailable(&it))?;
+        let busy = store.busy().await?;
+        let recent = store.recent(NEWEST).await?;
         let rows = agents.iter().flat_map(|it| {
             let model = it.models.first().map(|it| of_endpoint(&it.provider, &it.model));
             [of_agent(it.name.as_str()), model.unwrap_or_default()]
         });
-        let stand = store.standings(rows.collect()).await.map_err(|it| unavailable(&it))?;
+        let stand = store.standings(rows.collect()).await?;
         let mut lines = Vec::with_capacity(agents.len());
         for (agent, stands) in agents.iter().zip(stand.chunks(2)) {
             let own: Vec<&Recent> = of(&recent, agent.name.as_str()).take(COUNTED).collect();
@@ -116,7 +115,7 @@ impl Desk {
     /// What the newest of these runs that did not do all it was to says of it.
     async fn last_error(&self, recent: &[&Recent]) -> Result<Option<String>> {
         let Some(failed) = recent.iter().find(|it| !it.is_completed) else { return Ok(None) };
-        let last = self.house.store.latest(&failed.run, 1).await.map_err(|it| unavailable(&it))?;
+        let last = self.house.store.latest(&failed.run, 1).await?;
         Ok(last.first().and_then(|it| {
             let Event::RunEnded(end) = &it.event else { return None };
             end.error.as_ref().map(|it| it.message.clone())

@@ -7,7 +7,7 @@ use callboard_trace::{Action, Caller, Event, Question, Record, RunId, State, Tre
 use serde::Serialize;
 
 use crate::begin::{PLAN, SECOND};
-use crate::desk::{Desk, unavailable};
+use crate::desk::Desk;
 use crate::refusal::Result;
 use crate::{Refusal, journal};
 
@@ -98,8 +98,8 @@ impl Desk {
         let mut view = self.view_of(look).await?;
         self.hide_asked(&mut view.questions, caller);
         let store = &self.house.store;
-        let first = store.journal(run, 0, FIRST).await.map_err(|it| unavailable(&it))?;
-        let last = store.latest(run, LAST).await.map_err(|it| unavailable(&it))?;
+        let first = store.journal(run, 0, FIRST).await?;
+        let last = store.latest(run, LAST).await?;
         let now = self.house.world.now();
         let (queue, is_over) = (view.queue, view.state.is_over());
         let until = row.ended.unwrap_or(now);
@@ -136,7 +136,7 @@ impl Desk {
         let seats = self.team().limits.concurrent;
         let found = self.house.store.passed_over(row, seats).await;
         let name = &row.workspace;
-        Ok(found.map_err(|it| unavailable(&it))?.map(|it| {
+        Ok(found?.map(|it| {
             let (held, among) = (it.held(name), it.workspaces);
             format!(
                 "a seat: workspace {name} holds {held} of {seats}, its share among {among} workspaces, \
@@ -149,7 +149,7 @@ impl Desk {
     async fn held_by(&self, row: &RunRow) -> Result<Vec<Waited>> {
         let whole = async |run: &RunId| {
             let records = journal::whole(&self.house.store, run).await;
-            Ok::<_, Refusal>(Tree::fold(&records.map_err(|it| unavailable(&it))?).runs.remove(run))
+            Ok::<_, Refusal>(Tree::fold(&records?).runs.remove(run))
         };
         let names = if row.agent == PLAN {
             self.open_tasks(row, NAMED).await?

@@ -119,6 +119,13 @@ pub(crate) fn listen(tx: &mut dyn Tx, run: &RunId, heard: &str) -> Result<()> {
     tx.put(sql, &[run.into(), heard.into()])
 }
 
+/// The caller of an open root ends it itself: unless a call waits for it, nobody is to be told.
+pub(crate) fn knows(tx: &mut dyn Tx, run: &RunId, by: &str) -> Result<()> {
+    let sql = "UPDATE run SET heard = 'yes' WHERE id = $1 AND principal = $2 AND ended IS NULL
+        AND (heard = 'no' OR heard = 'left')";
+    tx.put(sql, &[run.into(), by.into()])
+}
+
 fn hear(
     tx: &mut dyn Tx,
     (run, line): (&RunId, &Line),

@@ -3,6 +3,7 @@
 use callboard_trace::rank::POINT;
 use callboard_trace::{Fact, RunId};
 
+use crate::callers;
 use crate::db::Tx;
 use crate::error::Result;
 use crate::holds::move_in_line;
@@ -30,16 +31,20 @@ impl Store {
     }
 
     /// The same fact to runs and all their open descendants, in one write. Who is at work here is told at
-    /// once. Answers of how many of those named it reached anything.
+    /// once. An urgent one ends them: who says it of its own runs is not to be told of their ends.
+    /// Answers of how many of those named it reached anything.
     pub async fn signal_trees(&self, runs: Vec<RunId>, fact: Fact, urgent: bool) -> Result<usize> {
         let (fact, line) = self.inner.ink.write(fact)?;
-        let inner = self.inner.clone();
+        let (inner, by) = (self.inner.clone(), fact.by.clone());
         let write = move |tx: &mut dyn Tx| {
             let at = tx.now()?;
             let (mut n_found, mut told) = (0, Vec::new());
             for run in &runs {
                 let family = family(tx, run)?;
                 n_found += usize::from(!family.is_empty());
+                if urgent {
+                    callers::knows(tx, run, &by)?;
+                }
                 for tail in family {
                     let name = tail.run.clone();
                     told.push((name, say(tx, tail, std::slice::from_ref(&line), at, urgent)?));

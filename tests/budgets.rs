@@ -115,6 +115,13 @@ async fn a_small_budget_has_its_last_turn_too() {
         assert!(stopped.cost.tokens <= tokens, "{tokens}: {:?}", stopped.cost);
         let all = records(&node.desk(), &stopped.run).await;
         assert_eq!(n_last_turns(&all), 1, "{tokens}");
+        for record in all {
+            let Event::BudgetAlerted { node, used, .. } = &record.event else { continue };
+            assert!(
+                *used <= stopped.cost.tokens as f64,
+                "what is set aside of the {node} is not used"
+            );
+        }
     }
     node.stop().await;
 }

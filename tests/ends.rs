@@ -132,6 +132,7 @@ fn a_run_that_somebody_cancels_is_thirteen() {
 #[test]
 fn all_are_cancelled_by_one_command() {
     let house = house();
+    house.write("team/agents/all.md", "---\ndescription: Is called so.\n---\nAnswer.\n");
     let keyed = ["run", "coder", "it takes long", "--key", "k", "--json"];
     let run = house.does(&[&keyed[..], &["--detach"]].concat()).view().run;
     house.does(&["run", "coder", "it takes long, too", "--detach"]);
@@ -142,7 +143,7 @@ fn all_are_cancelled_by_one_command() {
     let said = house.does(&["control", "all", "cancel"]);
     assert_eq!(
         (said.code, said.out.as_str()),
-        (0, "2 open tasks are told: cancel\n"),
+        (0, "told to 2 of your open tasks: cancel\n"),
         "{}",
         said.err
     );
@@ -152,7 +153,7 @@ fn all_are_cancelled_by_one_command() {
     assert_eq!(said.out, "{\"action\":\"cancel\",\"runs\":1,\"next\":\"team_status\"}\n");
     house.does(&["work", "--until-idle"]);
     let said = house.does(&["control", "all", "cancel"]);
-    assert_eq!(said.out, "0 open tasks are told: cancel\n");
+    assert_eq!(said.out, "no task of yours is open\n");
 }
 
 #[test]

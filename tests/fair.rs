@@ -180,6 +180,8 @@ async fn a_caller_that_cancels_all_cancels_its_own() {
         assert_eq!(end(&desk, run).await.state, State::Cancelled);
     }
     assert_eq!(desk.view(&theirs, &other).await.expect("there").state, State::Working);
+    let unread = desk.board(&caller()).await.expect("a board").unread;
+    assert!(unread.is_empty(), "who cancels knows how they ended: {unread:?}");
     assert_eq!(desk.control_all(to_all(Action::Cancel), &caller()).await, Ok(0));
     assert_eq!(desk.control_all(to_all(Action::Cancel), &other).await, Ok(1));
     assert_eq!(
@@ -196,6 +198,9 @@ async fn what_all_are_told_is_kept_until_somebody_works() {
     let idle = stage.node_with(false).await;
     let runs = give(&idle.desk(), 3, None).await;
     assert_eq!(idle.desk().control_all(to_all(Action::Cancel), &caller()).await, Ok(3));
+    let view = idle.desk().view(&runs[0], &caller()).await.expect("there");
+    let waits = view.queue.map(|it| it.waiting_for).unwrap_or_default();
+    assert!(waits.starts_with("its end, cancelled by local"), "{waits}");
     drop(idle);
     let node = stage.node().await;
     for run in &runs {

@@ -337,8 +337,12 @@ impl Branch {
             Action::Retry => {
                 (self.end, self.ended, self.paused, self.waits) = (None, None, None, None);
             }
-            Action::Cancel
-            | Action::FinishNow
+            Action::Cancel => {
+                self.paused = None;
+                self.waits = Some(format!("its end, cancelled by {by}"));
+                self.waits_until = None;
+            }
+            Action::FinishNow
             | Action::SetPriority
             | Action::SetBudget
             | Action::Message

@@ -137,7 +137,8 @@ pub struct Queued {
     /// How many ready runs come before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pos: Option<u64>,
-    /// A seat, a process that works, a provider's pause until a time, or `paused by …`.
+    /// A seat, a process that works, a provider's pause until a time, `paused by …`, or its end where
+    /// it is `cancelled by …`.
     pub waiting_for: String,
     /// Seconds until it goes on, where that is a matter of time alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,11 +23,11 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8> {
     let act = async |node: &mut Node| {
         let desk = &node.desk();
         let caller = place::caller();
-        if desk.team().agents.keys().any(|it| it.as_str() == args.which.run) {
-            return on_agent(desk, args, say).await;
-        }
         if args.which.run == ALL {
             return on_all(desk, args, say).await;
+        }
+        if desk.team().agents.keys().any(|it| it.as_str() == args.which.run) {
+            return on_agent(desk, args, say).await;
         }
         let run = named(desk, &args.which.run, &caller).await?;
         let asked = to(args, "run", run.as_str());
@@ -55,14 +55,15 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8> {
 /// Acts on all open tasks of the caller, and says how many there were.
 async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8> {
     let shown = ask(desk, "team_control", to(args, "run", ALL)).await?;
-    say.data(&match args.json {
-        true => shown.to_string(),
-        false => format!("{} open tasks are told: {}", shown["runs"], args.action),
-    })?;
-    let work = place::command(&args.which.place, "work --until-idle");
-    say.tell(&format!(
-        "what nobody works on hears it when a process works on this data: a server, or {work}"
-    ));
+    let told = match shown["runs"].as_u64() {
+        Some(0) => "no task of yours is open".to_owned(),
+        n => format!("told to {} of your open tasks: {}", n.unwrap_or_default(), args.action),
+    };
+    say.data(&if args.json { shown.to_string() } else { told })?;
+    if shown["runs"] != 0 {
+        let work = place::command(&args.which.place, "work --until-idle");
+        say.tell(&format!("what no process works on ends when one does: a server, or {work}"));
+    }
     Ok(0)
 }
 

@@ -118,6 +118,9 @@ pub(crate) async fn control(scene: Arc<Scene>) {
     let runs: Vec<RunId> = inside(&scene.noted).accepted.keys().cloned().collect();
     let (Some(desk), false) = (scene.desk(), runs.is_empty()) else { return };
     let run = scene.one(&runs);
+    if scene.percent(4) {
+        return control_all(&scene, &desk).await;
+    }
     if scene.percent(15) {
         return redirect(&scene, &desk, run).await;
     }
@@ -146,6 +149,14 @@ pub(crate) async fn control(scene: Arc<Scene>) {
     if let (Ok(Ok(_)), Action::Cancel) = (done, action) {
         inside(&scene.noted).cancelled.insert(run);
     }
+}
+
+/// Acts on all open runs at once.
+async fn control_all(scene: &Scene, desk: &Desk) {
+    let action = scene.one(&[Action::Cancel, Action::Pause, Action::Resume, Action::FinishNow]);
+    scene.tell(&format!("{action:?} for all"));
+    let control = Control { action, value: Value::Null, reason: String::new() };
+    let _ = timeout(ANSWERED, desk.control_all(control, &caller())).await;
 }
 
 /// Acts on some agent: its steps wait, nothing new begins for it, or it goes on.

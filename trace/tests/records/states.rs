@@ -79,6 +79,11 @@ fn one_run_that_somebody_stopped() {
             (State::Working, "coder", ASKS, None),
         ),
         (
+            "it is cancelled and has not ended yet, also where it was paused",
+            |it| it.asks("a", 1).controls("a", Action::Pause).controls("a", Action::Cancel),
+            (State::Queued, "coder", ASKS, Some("its end, cancelled by local")),
+        ),
+        (
             "it asks a person, also while it is paused",
             |it| it.asks("a", 1).wonders("a", "q_1", "approval").controls("a", Action::Pause),
             (State::InputRequired, "coder", ASKS, None),
