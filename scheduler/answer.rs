@@ -28,8 +28,7 @@ impl Desk {
         let asked = asked(&open, answers, &|it| self.may_answer(it, caller))?;
         for (asking, question, answer) in asked {
             let facts = facts(caller, question, &answer);
-            let told = self.house.store.signal(&asking, facts, false).await;
-            if told?.is_none() {
+            if self.house.store.signal(&asking, facts, false).await?.is_none() {
                 let message = format!("{asking} ended before its answer came");
                 let hint = "`team_status` shows how it stands";
                 return Err(Refusal::new(RefusalCode::Conflict, message, hint));

@@ -109,8 +109,11 @@ impl Desk {
             let Some(last) = rows.last() else { break };
             open.before = Some(last.pos);
             let own = rows.into_iter().filter(|it| it.principal == caller.principal);
-            let runs = own.map(|it| it.run).collect();
-            n_reached += store.signal_trees(runs, fact.clone(), action == Action::Cancel).await?;
+            let runs: Vec<RunId> = own.map(|it| it.run).collect();
+            if !runs.is_empty() {
+                let is_urgent = action == Action::Cancel;
+                n_reached += store.signal_trees(runs, fact.clone(), is_urgent).await?;
+            }
         }
         self.house.ready.notify_one();
         Ok(n_reached)

@@ -124,10 +124,8 @@ impl Desk {
         let store = &self.house.store;
         let mut records = Vec::new();
         if row.agent == begin::PLAN {
-            let rows = store.asking_under(&row.root, &row.run, ASKING_MAX).await;
-            for it in rows? {
-                let more = journal::whole(store, &it.run).await;
-                records.extend(more?);
+            for it in store.asking_under(&row.root, &row.run, ASKING_MAX).await? {
+                records.extend(journal::whole(store, &it.run).await?);
             }
         } else {
             records = journal::below(store, &row.run).await?;

@@ -161,8 +161,7 @@ impl Desk {
         if touched.is_none_or(|it| self.house.world.now() - it < STILL) {
             return Ok(false);
         }
-        let counts = self.house.store.counts().await;
-        Ok(counts?.running == 0)
+        Ok(self.house.store.counts().await?.running == 0)
     }
 
     /// As its records tell it.

@@ -29,8 +29,7 @@ impl Desk {
         let root = self.house.store.row(&row.root).await?;
         may_go_on(row, root.as_ref().map_or("", |it| it.agent.as_str()))?;
         self.is_whole(row)?;
-        let records = journal::tree(&self.house.store, &row.root).await;
-        let runs = folded(records?);
+        let runs = folded(journal::tree(&self.house.store, &row.root).await?);
         let deadline = self.house.world.now().saturating_add(row.deadline - row.created);
         let control = Control { value: json!({ "deadline": deadline }), ..control };
         let fact = Fact::new(caller.principal.as_str(), Event::Controlled(control));

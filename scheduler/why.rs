@@ -134,9 +134,9 @@ impl Desk {
             return Ok(None);
         }
         let seats = self.team().limits.concurrent;
-        let found = self.house.store.passed_over(row, seats).await;
+        let found = self.house.store.passed_over(row, seats).await?;
         let name = &row.workspace;
-        Ok(found?.map(|it| {
+        Ok(found.map(|it| {
             let (held, among) = (it.held(name), it.workspaces);
             format!(
                 "a seat: workspace {name} holds {held} of {seats}, its share among {among} workspaces, \

@@ -3,7 +3,9 @@
 
 mod shell;
 
-use callboard_trace::{RunView, State, Stop};
+use std::process::Child;
+
+use callboard_trace::{RunId, RunView, State, Stop};
 use shell::{House, Said, ended, program};
 
 const PLAYBOOK: &str = "\
@@ -117,13 +119,19 @@ fn a_run_that_asks_a_person_is_eleven() {
     assert_eq!(said.view().result.as_deref(), Some("you may"));
 }
 
-#[test]
-fn a_run_that_somebody_cancels_is_thirteen() {
-    let house = house();
+/// A script whose run is at work and takes long.
+fn at_work(house: &House) -> (RunId, Child) {
     let keyed = ["run", "coder", "it takes long", "--key", "k", "--json"];
     let run = house.does(&[&keyed[..], &["--detach"]].concat()).view().run;
     let script = house.starts(&keyed);
     house.until(run.as_str(), "working");
+    (run, script)
+}
+
+#[test]
+fn a_run_that_somebody_cancels_is_thirteen() {
+    let house = house();
+    let (run, script) = at_work(&house);
     let said = house.does(&["control", run.as_str(), "cancel"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(told(&ended(script)), (13, State::Cancelled, Some(Stop::Cancelled)));
@@ -133,11 +141,8 @@ fn a_run_that_somebody_cancels_is_thirteen() {
 fn all_are_cancelled_by_one_command() {
     let house = house();
     house.write("team/agents/all.md", "---\ndescription: Is called so.\n---\nAnswer.\n");
-    let keyed = ["run", "coder", "it takes long", "--key", "k", "--json"];
-    let run = house.does(&[&keyed[..], &["--detach"]].concat()).view().run;
     house.does(&["run", "coder", "it takes long, too", "--detach"]);
-    let script = house.starts(&keyed);
-    house.until(run.as_str(), "working");
+    let (_, script) = at_work(&house);
     let said = house.does(&["control", "all", "message", "stop"]);
     assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
     let said = house.does(&["control", "all", "cancel"]);

@@ -55,12 +55,13 @@ pub(crate) async fn control(args: &ControlArgs, say: Say) -> Result<u8> {
 /// Acts on all open tasks of the caller, and says how many there were.
 async fn on_all(desk: &Desk, args: &ControlArgs, say: Say) -> Result<u8> {
     let shown = ask(desk, "team_control", to(args, "run", ALL)).await?;
-    let told = match shown["runs"].as_u64() {
-        Some(0) => "no task of yours is open".to_owned(),
-        n => format!("told to {} of your open tasks: {}", n.unwrap_or_default(), args.action),
-    };
-    say.data(&if args.json { shown.to_string() } else { told })?;
-    if shown["runs"] != 0 {
+    let is_any = shown["runs"] != 0;
+    say.data(&match args.json {
+        true => shown.to_string(),
+        false if is_any => format!("told to {} of your open tasks: {}", shown["runs"], args.action),
+        false => "no task of yours is open".to_owned(),
+    })?;
+    if is_any {
         let work = place::command(&args.which.place, "work --until-idle");
         say.tell(&format!("what no process works on ends when one does: a server, or {work}"));
     }
